@@ -1,0 +1,104 @@
+//! `exposure list|show|repair`.
+
+use clap::{Args, Subcommand};
+use portal_core::{Action, FriendId};
+use portal_dns::{Exposure, ExposureName, Reason};
+
+use crate::answer::{Answer, Fields, plain, time};
+use crate::desk::Desk;
+use crate::failure::Failure;
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// A friend's exposures, or everybody's
+    List {
+        #[arg(value_parser = FriendId::parse)]
+        friend: Option<FriendId>,
+    },
+    /// One exposure, and what it waits for
+    Show(Which),
+    /// Have the running portal look at an exposure, whatever it waits for: within a second if it is pending or being
+    /// removed, with the next pass over all exposures, within a minute, if it is not
+    Repair(Which),
+}
+
+#[derive(Args)]
+pub(crate) struct Which {
+    #[arg(value_parser = FriendId::parse)]
+    friend: FriendId,
+    /// What the friend calls it
+    #[arg(value_parser = ExposureName::parse)]
+    name: ExposureName,
+}
+
+pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
+    match verb {
+        Verb::List { friend: Some(friend) } => list(&friend, desk).await,
+        Verb::List { friend: None } => list_all(desk).await,
+        Verb::Show(which) => Ok(Answer::Record(fields(&find(&which, desk).await?))),
+        Verb::Repair(which) => repair(&which, desk).await,
+    }
+}
+
+async fn list(friend: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
+    desk.known(friend).await?;
+    Ok(table(&desk.exposures.list(friend).await?))
+}
+
+/// How many exposures are read at once.
+const PAGE: u32 = 500;
+
+async fn list_all(desk: &Desk) -> Result<Answer, Failure> {
+    let mut exposures: Vec<Exposure> = Vec::new();
+    loop {
+        let last = exposures.last().map(|exposure| &exposure.id);
+        let page = desk.intents.page(last, PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        exposures.extend(page.into_iter().map(|intent| intent.exposure));
+    }
+    exposures.sort_by(|one, other| (&one.friend, &one.name).cmp(&(&other.friend, &other.name)));
+    Ok(table(&exposures))
+}
+
+async fn find(which: &Which, desk: &Desk) -> Result<Exposure, Failure> {
+    desk.known(&which.friend).await?;
+    let found = desk.exposures.find(&which.friend, &which.name).await?;
+    found.ok_or_else(|| unknown(which))
+}
+
+async fn repair(which: &Which, desk: &Desk) -> Result<Answer, Failure> {
+    let exposure = find(which, desk).await?;
+    let audit = desk.audit(Action::ExposureRepair, Some(&which.friend), which.name.as_str());
+    if !desk.intents.hurry(&exposure.id, audit).await? {
+        return Err(unknown(which));
+    }
+    Ok(Answer::Record(fields(&exposure)))
+}
+
+fn unknown(which: &Which) -> Failure {
+    Failure::refused("NAME", format!("{} has no exposure {}", which.friend, which.name))
+}
+
+fn table(exposures: &[Exposure]) -> Answer {
+    let row = |exposure: &Exposure| fields(exposure).into_iter().map(|(_, value)| value).collect();
+    Answer::list("exposures", COLUMNS, exposures.iter().map(row).collect())
+}
+
+const COLUMNS: &[&str] = &["friend", "name", "hostname", "service", "port", "status", "reason", "created_at", "id"];
+
+fn fields(exposure: &Exposure) -> Fields {
+    let values = [
+        plain(exposure.friend.as_str()),
+        plain(exposure.name.as_str()),
+        plain(exposure.hostname.to_string()),
+        plain(exposure.service.to_string()),
+        plain(exposure.port.number()),
+        plain(exposure.status.as_str()),
+        plain(exposure.reason.map(Reason::as_str)),
+        time(exposure.created_at),
+        plain(exposure.id.as_str()),
+    ];
+    COLUMNS.iter().copied().zip(values).collect()
+}

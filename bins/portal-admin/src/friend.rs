@@ -1,0 +1,165 @@
+//! `friend add|list|show|update|remove`.
+
+use clap::{Args, Subcommand};
+use portal_core::{Action, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved};
+
+use crate::answer::{Answer, Fields, plain, time};
+use crate::desk::Desk;
+use crate::failure::Failure;
+
+/// Longest name, in characters: what pages have room for.
+const NAME_MAX: usize = 80;
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Register a friend
+    Add {
+        /// Lower-case letters, digits and hyphens, at most 40; part of hostnames, and never changed
+        #[arg(value_parser = FriendId::parse)]
+        friend: FriendId,
+        #[command(flatten)]
+        given: Given,
+    },
+    /// All friends
+    List,
+    /// One friend, with contacts and friendships
+    Show {
+        #[arg(value_parser = FriendId::parse)]
+        friend: FriendId,
+    },
+    /// Change name, channel or time zone; an empty value takes one away
+    Update {
+        #[arg(value_parser = FriendId::parse)]
+        friend: FriendId,
+        #[command(flatten)]
+        given: Given,
+    },
+    /// Remove a friend with contacts, friendships, sessions, jobs and the portal's versions of documents
+    Remove {
+        #[arg(value_parser = FriendId::parse)]
+        friend: FriendId,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Given {
+    /// The name that pages show; without one, the id
+    #[arg(long, value_parser = name)]
+    name: Option<String>,
+    /// The channel on which they would rather be written to
+    #[arg(long)]
+    channel: Option<String>,
+    /// The IANA time zone in which their schedules are read; without one, UTC
+    #[arg(long)]
+    time_zone: Option<String>,
+}
+
+impl Given {
+    /// Puts what was given into a friend's row; an empty value takes away what is there.
+    fn write(self, friend: &mut Friend) -> Result<(), Failure> {
+        if let Some(name) = self.name {
+            friend.display_name = Some(name).filter(|name| !name.is_empty());
+        }
+        if let Some(channel) = self.channel {
+            let parsed = (!channel.is_empty()).then(|| ChannelId::parse(&channel)).transpose();
+            friend.preferred_channel = parsed.map_err(|invalid| Failure::invalid("--channel", invalid))?;
+        }
+        if let Some(zone) = self.time_zone {
+            let is_known = zone.is_empty() || zone.parse::<chrono_tz::Tz>().is_ok();
+            let refusal = || Failure::refused("--time-zone", "must be an IANA time zone such as Europe/Berlin");
+            is_known.then_some(()).ok_or_else(refusal)?;
+            friend.time_zone = Some(zone).filter(|zone| !zone.is_empty());
+        }
+        Ok(())
+    }
+}
+
+/// Reads a name.
+fn name(text: &str) -> Result<String, String> {
+    if text.chars().count() <= NAME_MAX && !text.chars().any(char::is_control) && text.trim() == text {
+        return Ok(text.to_owned());
+    }
+    Err(format!("a name has at most {NAME_MAX} characters, no control characters, and no spaces around it"))
+}
+
+pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
+    match verb {
+        Verb::Add { friend, given } => add(friend, given, desk).await,
+        Verb::List => list(desk).await,
+        Verb::Show { friend } => show(&friend, desk).await,
+        Verb::Update { friend, given } => update(&friend, given, desk).await,
+        Verb::Remove { friend } => remove(&friend, desk).await,
+    }
+}
+
+async fn add(id: FriendId, given: Given, desk: &Desk) -> Result<Answer, Failure> {
+    let created_at = desk.clock.now();
+    let mut friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at };
+    given.write(&mut friend)?;
+    let audit = desk.audit(Action::FriendCreate, Some(&friend.id), friend.id.as_str());
+    match desk.friends.create(friend.clone(), audit).await? {
+        FriendCreated::New => Ok(Answer::Record(fields(&friend))),
+        FriendCreated::Exists => Err(Failure::refused("FRIEND", format!("there is a friend {} already", friend.id))),
+        FriendCreated::IsContact => Err(Failure::refused(
+            "FRIEND",
+            format!("{} is somebody's contact, and a session key could mean either", friend.id),
+        )),
+    }
+}
+
+async fn list(desk: &Desk) -> Result<Answer, Failure> {
+    let friends = desk.friends.list().await?;
+    let row = |friend: &Friend| fields(friend).into_iter().map(|(_, value)| value).collect();
+    Ok(Answer::list("friends", COLUMNS, friends.iter().map(row).collect()))
+}
+
+async fn show(id: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
+    let friend = desk.friends.find(id).await?.ok_or_else(|| Failure::unknown_friend(id))?;
+    let contacts = desk.contacts.list(id).await?;
+    let contacts: Vec<_> = contacts.iter().map(|contact| format!("{}:{}", contact.channel, contact.address)).collect();
+    let friendships = desk.friendships.of_friend(id).await?;
+    let friendships: Vec<_> =
+        friendships.iter().map(|friendship| format!("{} ({})", friendship.agent, friendship.status)).collect();
+    let sessions = desk.sessions.list(id).await?.len();
+    let mut shown = fields(&friend);
+    shown.extend([
+        ("namespace", plain(id.namespace())),
+        ("contacts", plain(contacts)),
+        ("friendships", plain(friendships)),
+        ("sessions", plain(sessions)),
+    ]);
+    Ok(Answer::Record(shown))
+}
+
+async fn update(id: &FriendId, given: Given, desk: &Desk) -> Result<Answer, Failure> {
+    let mut friend = desk.friends.find(id).await?.ok_or_else(|| Failure::unknown_friend(id))?;
+    given.write(&mut friend)?;
+    if !desk.friends.update(friend.clone(), desk.audit(Action::FriendUpdate, Some(id), id.as_str())).await? {
+        return Err(Failure::unknown_friend(id));
+    }
+    Ok(Answer::Record(fields(&friend)))
+}
+
+async fn remove(id: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
+    match desk.friends.remove(id, desk.audit(Action::FriendRemove, Some(id), id.as_str())).await? {
+        FriendRemoved::Done => Ok(Answer::Record(vec![("removed", plain(id.as_str()))])),
+        FriendRemoved::Absent => Err(Failure::unknown_friend(id)),
+        FriendRemoved::HasExposures => {
+            Err(Failure::refused("FRIEND", format!("{id} still has exposures; see exposure list {id}")))
+        }
+    }
+}
+
+const COLUMNS: &[&str] = &["id", "name", "channel", "time_zone", "created_at"];
+
+fn fields(friend: &Friend) -> Fields {
+    let channel = friend.preferred_channel.as_ref().map(ChannelId::as_str);
+    let values = [
+        plain(friend.id.as_str()),
+        plain(&friend.display_name),
+        plain(channel),
+        plain(&friend.time_zone),
+        time(friend.created_at),
+    ];
+    COLUMNS.iter().copied().zip(values).collect()
+}

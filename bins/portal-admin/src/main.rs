@@ -1,0 +1,103 @@
+//! The operator's commands: friends and what belongs to them, agents, exposures, the audit log.
+//!
+//! They work on the portal's database, whether or not a portal is running; what they change takes effect within a
+//! second. Every change leaves a line in the audit log under the operator's login name.
+//!
+//! Exit codes: 0 done, 1 refused (nothing was changed), 2 not understood, 3 the database could not be asked.
+
+mod agent;
+mod answer;
+mod audit;
+mod contact;
+mod desk;
+mod domain;
+mod exposure;
+mod failure;
+mod friend;
+mod friendship;
+mod session;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use secrecy::SecretString;
+
+use answer::Answer;
+use desk::Desk;
+use failure::Failure;
+
+/// Works on the register of a Friend Portal.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Command {
+    #[command(flatten)]
+    place: Place,
+    /// Answer in JSON, refusals (on standard error) included
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+/// Which portal is meant.
+#[derive(Args)]
+struct Place {
+    /// The portal's configuration
+    #[arg(long, global = true, env = "PORTAL_CONFIG", value_name = "FILE", default_value = "portal.toml")]
+    config: PathBuf,
+    /// The portal's database instead: sqlite:PATH or postgres://..
+    #[arg(long, global = true, env = "PORTAL_DATABASE__URL", hide_env_values = true, value_name = "URL")]
+    database: Option<SecretString>,
+}
+
+#[derive(Subcommand)]
+enum Noun {
+    /// The people the portal serves
+    #[command(subcommand)]
+    Friend(friend::Verb),
+    /// Where friends can be reached
+    #[command(subcommand)]
+    Contact(contact::Verb),
+    /// The agents that work for friends
+    #[command(subcommand)]
+    Agent(agent::Verb),
+    /// Which agent works for which friend
+    #[command(subcommand)]
+    Friendship(friendship::Verb),
+    /// Logins
+    #[command(subcommand)]
+    Session(session::Verb),
+    /// Services that friends put on the internet
+    #[command(subcommand)]
+    Exposure(exposure::Verb),
+    /// The domains on offer
+    #[command(subcommand)]
+    Domain(domain::Verb),
+    /// Who did what, newest first
+    Audit(audit::Search),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Command::parse();
+    let json = command.json;
+    match run(command).await.and_then(|answer| answer.print(json).map_err(Failure::Output)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(json),
+    }
+}
+
+async fn run(command: Command) -> Result<Answer, Failure> {
+    let Command { place, noun, .. } = command;
+    match noun {
+        Noun::Friend(verb) => friend::run(verb, &Desk::open(place).await?).await,
+        Noun::Contact(verb) => contact::run(verb, &Desk::open(place).await?).await,
+        Noun::Agent(verb) => agent::run(verb, &Desk::open(place).await?).await,
+        Noun::Friendship(verb) => friendship::run(verb, &Desk::open(place).await?).await,
+        Noun::Session(verb) => session::run(verb, &Desk::open(place).await?).await,
+        Noun::Exposure(verb) => exposure::run(verb, &Desk::open(place).await?).await,
+        Noun::Domain(verb) => domain::run(&verb, &place.config),
+        Noun::Audit(search) => audit::run(search, &Desk::open(place).await?).await,
+    }
+}

@@ -1,0 +1,312 @@
+//! The program as an operator runs it, on a SQLite file.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends where its premise fails")]
+
+use std::process::{Command, Output};
+
+use chrono::DateTime;
+use portal_adapters::RandomIds;
+use portal_adapters::db::{Db, DbExposures, DbSettings};
+use portal_core::{Action, Actor, AuditEntry, FriendId};
+use portal_dns::{
+    DomainName, ExposureId, ExposureName, ExposureStore, Hostname, Reservation, ServiceName, ServicePort,
+};
+use serde_json::{Value, json};
+
+/// A portal's database.
+struct Register {
+    folder: tempfile::TempDir,
+}
+
+impl Register {
+    fn new() -> Self {
+        let register = Self { folder: tempfile::tempdir().unwrap() };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let db = Db::open(&DbSettings::new(register.url()), runtime.handle().clone()).unwrap();
+        runtime.block_on(db.migrate()).unwrap();
+        register
+    }
+
+    /// With alice, an agent and their active friendship.
+    fn with_alice() -> Self {
+        let register = Self::new();
+        for command in ["friend add alice", "agent add main", "friendship set main alice active"] {
+            register.done(command);
+        }
+        register
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite:{}", self.folder.path().join("portal.db").display())
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_portal-admin"))
+            .args(["--database", &self.url()])
+            .args(arguments)
+            .env_remove("SUDO_USER")
+            .env("LOGNAME", "olga")
+            .output()
+            .unwrap()
+    }
+
+    /// What a command that is done answers in JSON.
+    #[track_caller]
+    fn done(&self, command: &str) -> Value {
+        let arguments: Vec<&str> = command.split(' ').chain(["--json"]).collect();
+        let output = self.run(&arguments);
+        let refusal = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*refusal), (Some(0), ""), "{command}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Which argument a refused command names, and that the sentence holds `part`.
+    #[track_caller]
+    fn refused(&self, command: &str, argument: &str, part: &str) {
+        let before = self.done("audit --limit 1000");
+        let arguments: Vec<&str> = command.split(' ').chain(["--json"]).collect();
+        let output = self.run(&arguments);
+        assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]), "{command}");
+        let refusal: Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(refusal["argument"], argument, "{command}");
+        assert!(refusal["error"].as_str().unwrap().contains(part), "{command}: {refusal}");
+        assert_eq!(self.done("audit --limit 1000"), before, "{command} left a line");
+    }
+}
+
+#[test]
+fn a_friend_is_added_shown_changed_and_removed() {
+    let register = Register::new();
+    let added = register.done("friend add alice --name Alice --channel signal --time-zone Europe/Berlin");
+    assert_eq!(added["name"], "Alice");
+    register.done("contact add alice signal +15550100");
+    let changed = register.done("friend update alice --time-zone= --channel irc");
+    assert_eq!((&changed["name"], &changed["channel"]), (&json!("Alice"), &json!("irc")));
+    let shown = register.done("friend show alice");
+    assert_eq!(shown["time_zone"], Value::Null);
+    assert_eq!(shown["namespace"], "friend-alice");
+    assert_eq!(shown["contacts"], json!(["signal:+15550100"]));
+    assert_eq!(register.done("friend list")["friends"].as_array().unwrap().len(), 1);
+    assert_eq!(register.done("friend remove alice"), json!({"removed": "alice"}));
+    assert_eq!(register.done("friend list"), json!({"friends": []}));
+}
+
+#[test]
+fn what_a_friend_cannot_be_is_refused_by_argument() {
+    let register = Register::with_alice();
+    register.done("contact add alice signal bob");
+    register.refused("friend add alice", "FRIEND", "already");
+    register.refused("friend add bob", "FRIEND", "contact");
+    register.refused("friend add carol --time-zone Europe/Atlantis", "--time-zone", "IANA");
+    register.refused("friend add carol --channel direct", "--channel", "direct");
+    register.refused("friend show carol", "FRIEND", "no friend carol");
+    register.refused("friend update carol", "FRIEND", "no friend carol");
+    register.refused("friend remove carol", "FRIEND", "no friend carol");
+}
+
+#[test]
+fn a_contact_belongs_to_one_friend() {
+    let register = Register::with_alice();
+    register.done("friend add bob");
+    register.done("contact add alice signal +1");
+    assert_eq!(register.done("contact add alice signal +1")["address"], "+1", "again is the same");
+    register.refused("contact add bob signal +1", "ADDRESS", "another friend");
+    register.refused("contact add bob signal alice", "ADDRESS", "id of a friend");
+    register.refused("contact add carol signal +2", "FRIEND", "no friend carol");
+    register.refused("contact add bob Signal +2", "CHANNEL", "channel must be");
+    register.refused("contact add bob signal a::b", "ADDRESS", "address must be");
+    register.refused("contact remove bob signal +1", "ADDRESS", "has no contact");
+    register.refused("contact list carol", "FRIEND", "no friend carol");
+    assert_eq!(register.done("contact list alice"), json!({"contacts": [{"channel": "signal", "address": "+1"}]}));
+    register.done("contact remove alice signal +1");
+    assert_eq!(register.done("contact list alice"), json!({"contacts": []}));
+}
+
+#[test]
+fn a_token_is_shown_once_and_kept_nowhere() {
+    let register = Register::with_alice();
+    let rotated = register.done("agent rotate main")["token"].as_str().unwrap().to_owned();
+    let session = register.done("session issue alice")["token"].as_str().unwrap().to_owned();
+    assert!(rotated.starts_with("fpa_") && session.starts_with("fps_"));
+    let everything = ["agent list", "session list alice", "audit", "friend show alice"];
+    let shown: String = everything.iter().map(|command| register.done(command).to_string()).collect();
+    let files =
+        std::fs::read_dir(register.folder.path()).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    let kept = String::from_utf8_lossy(&files.flatten().collect::<Vec<u8>>()).into_owned();
+    for token in [rotated, session] {
+        assert!(!shown.contains(&token) && !kept.contains(&token));
+    }
+}
+
+#[test]
+fn an_agent_is_registered_once() {
+    let register = Register::with_alice();
+    register.refused("agent add main", "AGENT", "already");
+    register.refused("agent rotate other", "AGENT", "no agent other");
+    register.refused("agent remove other", "AGENT", "no agent other");
+    assert_eq!(register.done("agent list")["agents"][0]["id"], "main");
+    register.done("agent remove main");
+    assert_eq!(register.done("friendship list --friend alice"), json!({"friendships": []}));
+}
+
+#[test]
+fn a_friendship_keeps_what_is_not_said_anew() {
+    let register = Register::with_alice();
+    let first = register.done("friendship list --agent main")["friendships"][0].clone();
+    assert_eq!((&first["status"], &first["heartbeat_writable"]), (&json!("active"), &json!(true)));
+    register.done("friendship set main alice active --heartbeat-writable false");
+    let blocked = register.done("friendship set main alice blocked");
+    assert_eq!((&blocked["status"], &blocked["heartbeat_writable"]), (&json!("blocked"), &json!(false)));
+    assert_eq!(blocked["created_at"], first["created_at"]);
+    register.refused("friendship set other alice active", "AGENT", "no agent other");
+    register.refused("friendship set main carol active", "FRIEND", "no friend carol");
+    register.refused("friendship list --friend carol", "FRIEND", "no friend carol");
+    register.refused("friendship list --agent other", "AGENT", "no agent other");
+}
+
+#[test]
+fn a_session_is_issued_listed_and_ended() {
+    let register = Register::with_alice();
+    let first = register.done("session issue alice")["id"].as_str().unwrap().to_owned();
+    register.done("session issue alice --agent main");
+    assert_eq!(register.done("session list alice")["sessions"].as_array().unwrap().len(), 2);
+    register.refused("session revoke alice nonsense", "ID", "no session nonsense");
+    assert_eq!(register.done(&format!("session revoke alice {first}")), json!({"revoked": 1}));
+    register.refused(&format!("session revoke alice {first}"), "ID", "that still counts");
+    assert_eq!(register.done("session revoke alice --all"), json!({"revoked": 1}));
+    assert_eq!(register.done("session list alice"), json!({"sessions": []}));
+}
+
+#[test]
+fn a_session_needs_an_agent_without_doubt() {
+    let register = Register::with_alice();
+    register.done("agent add other");
+    register.refused("session issue alice --agent other", "--agent", "no active friendship with other");
+    register.done("friendship set other alice active");
+    register.refused("session issue alice", "--agent", "name one: main, other");
+    register.done("friend add bob");
+    register.refused("session issue bob", "FRIEND", "no active friendship");
+    register.refused("session issue carol", "FRIEND", "no friend carol");
+}
+
+#[test]
+fn the_audit_log_says_who_did_what_to_whom() {
+    let register = Register::with_alice();
+    let lines = register.done("audit --friend alice --action friendship --since 1h");
+    let line = &lines["lines"][0];
+    assert_eq!((&line["actor"], &line["action"]), (&json!("operator:olga"), &json!("friendship.set")));
+    assert_eq!((&line["friend"], &line["subject"]), (&json!("alice"), &json!("main")));
+    assert_eq!(lines["lines"].as_array().unwrap().len(), 1);
+    assert_eq!(register.done("audit --limit 2")["lines"].as_array().unwrap().len(), 2);
+    register.refused("audit --since yesterday", "--since", "such as");
+}
+
+/// Has a friend ask for an exposure `web` of their Service `web`, which no portal has made true yet.
+fn ask_for_web(register: &Register, friend: &str) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let db = Db::open(&DbSettings::new(register.url()), runtime.handle().clone()).unwrap();
+    let (friend, name) = (FriendId::parse(friend).unwrap(), ExposureName::parse("web").unwrap());
+    let domain = DomainName::parse("your-domain.net").unwrap();
+    let at = DateTime::UNIX_EPOCH;
+    let audit = AuditEntry {
+        at,
+        actor: Actor::Friend(friend.clone()),
+        action: Action::ExposureOpen,
+        friend: Some(friend.clone()),
+        subject: "web".to_owned(),
+        detail: String::new(),
+    };
+    let reservation = Reservation {
+        id: ExposureId::random(&RandomIds),
+        hostname: Hostname::of(&name, &friend, &domain).unwrap(),
+        service: ServiceName::parse("web").unwrap(),
+        port: ServicePort::parse(80).unwrap(),
+        friend,
+        name,
+        domain,
+    };
+    runtime.block_on(DbExposures::new(db).reserve(reservation, audit)).unwrap();
+}
+
+#[test]
+fn exposures_are_seen_and_hurried() {
+    let register = Register::with_alice();
+    register.done("friend add bob");
+    ask_for_web(&register, "bob");
+    ask_for_web(&register, "alice");
+    let all = register.done("exposure list")["exposures"].clone();
+    let friends: Vec<&Value> = all.as_array().unwrap().iter().map(|exposure| &exposure["friend"]).collect();
+    assert_eq!(friends, ["alice", "bob"]);
+    let shown = register.done("exposure show alice web");
+    assert_eq!(register.done("exposure list alice")["exposures"], json!([shown]));
+    assert_eq!((&shown["hostname"], &shown["status"]), (&json!("web-alice.your-domain.net"), &json!("pending")));
+    register.done("exposure repair alice web");
+    let line = &register.done("audit --action exposure.repair")["lines"][0];
+    assert_eq!((&line["friend"], &line["subject"]), (&json!("alice"), &json!("web")));
+    register.refused("exposure show alice blog", "NAME", "no exposure blog");
+    register.refused("exposure repair alice blog", "NAME", "no exposure blog");
+    register.refused("exposure list carol", "FRIEND", "no friend carol");
+    register.refused("friend remove alice", "FRIEND", "exposure list alice");
+}
+
+#[test]
+fn text_is_a_table() {
+    let register = Register::with_alice();
+    let output = register.run(&["friendship", "list", "--friend", "alice"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next().unwrap(), "AGENT  FRIEND  STATUS  HEARTBEAT_WRITABLE  CREATED_AT");
+    assert!(lines.next().unwrap().starts_with("main   alice   active  true                20"), "{text}");
+    let refused = register.run(&["friend", "show", "carol"]);
+    assert_eq!(String::from_utf8(refused.stderr).unwrap(), "FRIEND: there is no friend carol\n");
+}
+
+#[track_caller]
+fn check_exit(register: &Register, arguments: &[&str], code: i32, part: &str) {
+    let output = register.run(arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+    assert!(said.contains(part), "{arguments:?}: {said}");
+}
+
+#[test]
+fn what_is_not_understood_names_the_argument() {
+    let register = Register::new();
+    check_exit(&register, &["friend", "add", "Alice"], 2, "<FRIEND>");
+    check_exit(&register, &["friend", "add", "alice", "--name", "a\nb"], 2, "--name");
+    check_exit(&register, &["friendship", "set", "main", "alice", "friends"], 2, "active, inactive or blocked");
+    check_exit(&register, &["friendship", "list"], 2, "--friend");
+    check_exit(&register, &["session", "revoke", "alice"], 2, "--all");
+}
+
+#[test]
+fn a_database_that_cannot_be_asked_is_no_empty_register() {
+    let nowhere = Register { folder: tempfile::tempdir().unwrap() };
+    check_exit(&nowhere, &["friend", "list"], 3, "the database is unavailable");
+    std::fs::File::create(nowhere.folder.path().join("portal.db")).unwrap();
+    check_exit(&nowhere, &["friend", "list"], 2, "portal-server migrate");
+}
+
+#[test]
+fn domains_come_from_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("portal.toml");
+    let ask = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portal-admin"));
+        command.args(["domain", "list", "--json", "--config"]).arg(&config).output().unwrap()
+    };
+    assert_eq!(ask().status.code(), Some(2), "there is no such file");
+    std::fs::write(
+        &config,
+        "[database]\nurl = \"sqlite:portal.db\"\n[[domains]]\nname = \"your-domain.net\"\n\
+         target = { a = \"203.0.113.7\" }\n[domains.cloudflare]\ntoken = \"secret-token\"\n",
+    )
+    .unwrap();
+    let output = ask();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let refusal = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{refusal}");
+    let answer: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(answer["domains"][0]["name"], "your-domain.net");
+    assert!(!said.contains("secret-token"));
+}

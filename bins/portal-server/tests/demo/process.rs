@@ -1,0 +1,118 @@
+//! The server as a process of its own, spoken to over real connections.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+
+/// No answer takes as long.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// What stands before the address in the first line that the demo says.
+const GREETING: &str = "The Friend Portal's demo listens on ";
+
+/// The server's program, told `arguments`.
+pub(crate) fn server<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portal-server"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// A running demo; dropping it kills it.
+pub(crate) struct Demo {
+    child: Child,
+    /// What it said after its first line.
+    pub(crate) greeting: String,
+}
+
+/// Where a demo listens.
+#[derive(Clone)]
+pub(crate) struct Portal {
+    base: String,
+    client: Client,
+}
+
+/// An answer.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) etag: Option<String>,
+    pub(crate) body: Value,
+}
+
+impl Demo {
+    /// Starts a demo on a folder, on a free port, and waits until it says where it listens.
+    pub(crate) fn start(data: &Path) -> anyhow::Result<(Self, Portal)> {
+        let mut command = server(["demo", "--listen", "127.0.0.1:0", "--data"]);
+        let mut child = command.arg(data).stdout(Stdio::piped()).spawn()?;
+        let mut output = BufReader::new(child.stdout.take().context("the demo has no output")?);
+        let mut demo = Self { child, greeting: String::new() };
+        let mut first = String::new();
+        output.read_line(&mut first)?;
+        let base = first.trim_end().strip_prefix(GREETING).context("the demo did not start")?.to_owned();
+        // The last line of the greeting is the third example.
+        while demo.greeting.matches("curl ").count() < 3 {
+            ensure!(output.read_line(&mut demo.greeting)? > 0, "the demo ended early: {}", demo.greeting);
+        }
+        // Whatever it says later is read away, so that it never waits for us.
+        std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
+        let client = Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+        Ok((demo, Portal { base, client }))
+    }
+
+    /// Ends the process at once, wherever it is, as a power failure would.
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks the process to stop, and waits until it has.
+    pub(crate) fn stop(mut self) -> anyhow::Result<ExitStatus> {
+        let asked = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status()?;
+        ensure!(asked.success(), "kill: {asked}");
+        Ok(self.child.wait()?)
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Portal {
+    /// Asks as a friend.
+    pub(crate) async fn get(&self, friend: &str, path: &str) -> anyhow::Result<Answer> {
+        answer(self.request(friend, Method::GET, path)).await
+    }
+
+    pub(crate) async fn put(&self, friend: &str, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        answer(self.request(friend, Method::PUT, path).json(body)).await
+    }
+
+    pub(crate) async fn post(&self, friend: &str, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        answer(self.request(friend, Method::POST, path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, friend: &str, path: &str) -> anyhow::Result<Answer> {
+        answer(self.request(friend, Method::DELETE, path)).await
+    }
+
+    fn request(&self, friend: &str, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(format!("demo-{friend}"))
+    }
+}
+
+/// Sends a request; every answer of the API is JSON.
+async fn answer(request: RequestBuilder) -> anyhow::Result<Answer> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let etag = headers.get("etag").and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+    let text = response.text().await?;
+    let body = serde_json::from_str(&text).with_context(|| format!("{status} and no JSON: {text}"))?;
+    Ok(Answer { status, etag, body })
+}

@@ -1,0 +1,189 @@
+//! The way to Cloudflare: one token, one connection pool, one budget.
+//!
+//! The requests are those of the `cloudflare` crate's endpoints, but they are sent from here: its client throws the
+//! headers away, among them `Retry-After`, and cannot read any DNS error, whose codes do not fit its 16 bits.
+
+use std::time::Duration;
+
+use cloudflare::framework::Environment;
+use cloudflare::framework::auth::{AuthClient, Credentials};
+use cloudflare::framework::endpoint::RequestBody;
+use cloudflare::framework::endpoint::spec::EndpointSpec;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use portal_core::{Backend, Invalid, PortError};
+use portal_dns::Caller;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::answer::{Envelope, Meaning, Refusal, pause_after_refusal, pause_of_last_call};
+use super::budget::Budget;
+use super::endpoint::Call;
+
+/// The longest answer that is read, in bytes; a full page of records is a tenth of it.
+const LONGEST_ANSWER: usize = 16 << 20;
+
+/// How to reach Cloudflare.
+#[derive(Debug, Clone)]
+pub struct CloudflareSettings {
+    /// An API token that may read zones and edit their DNS.
+    pub token: SecretString,
+    /// Where the API is, if not at Cloudflare's own address.
+    pub api_url: Option<String>,
+    /// How long one call may take, from its first byte to its last.
+    pub timeout: Duration,
+    /// How many replicas of the portal share the token, this one included.
+    pub replicas: u16,
+}
+
+impl CloudflareSettings {
+    /// The settings of a single portal that uses Cloudflare's own address and waits 5 seconds for an answer.
+    #[must_use]
+    pub fn with_token(token: SecretString) -> Self {
+        Self { token, api_url: None, timeout: Duration::from_secs(5), replicas: 1 }
+    }
+}
+
+/// One Cloudflare API token, as all zones use it that it serves: they share its connections and its budget.
+pub struct CloudflareApi {
+    http: reqwest::Client,
+    credentials: Credentials,
+    environment: Environment,
+    budget: Budget,
+}
+
+/// Why a call came to nothing.
+pub(super) enum CallError {
+    /// Cloudflare refused it in words that a caller may understand.
+    Refused(Refusal),
+    /// Trouble.
+    Trouble(PortError),
+}
+
+impl CallError {
+    /// Whether the refusal means this.
+    pub(super) fn means(&self, meaning: Meaning) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.meaning() == meaning)
+    }
+}
+
+impl From<PortError> for CallError {
+    fn from(trouble: PortError) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl From<CallError> for PortError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(refusal) => refusal.into_trouble(None),
+            CallError::Trouble(trouble) => trouble,
+        }
+    }
+}
+
+impl CloudflareApi {
+    /// A way to Cloudflare; nothing is sent yet.
+    ///
+    /// # Errors
+    /// Refuses a token that cannot stand in a header, and an address that is no URL of a folder.
+    pub fn new(settings: &CloudflareSettings) -> Result<Self, Invalid> {
+        let token = settings.token.expose_secret().trim();
+        if token.is_empty() || HeaderValue::from_str(token).is_err() {
+            return Err(Invalid::new("token", "token must be a Cloudflare API token: visible ASCII characters only"));
+        }
+        let http = reqwest::Client::builder()
+            .timeout(settings.timeout)
+            .connect_timeout(settings.timeout.min(Duration::from_secs(5)))
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("friend-portal/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|_| Invalid::new("cloudflare", "the HTTP client cannot be set up on this machine"))?;
+        Ok(Self {
+            http,
+            credentials: Credentials::UserAuthToken { token: token.to_owned() },
+            environment: environment(settings.api_url.as_deref())?,
+            budget: Budget::shared_by(settings.replicas),
+        })
+    }
+
+    /// How many calls this replica could make right now.
+    #[must_use]
+    pub fn calls_left(&self) -> usize {
+        self.budget.left()
+    }
+
+    /// Makes a call when it is the caller's turn.
+    pub(super) async fn call(&self, caller: &Caller, call: &Call<'_>) -> Result<Envelope, CallError> {
+        self.budget.take(caller).await.map_err(|spent| {
+            CallError::Trouble(PortError::Unavailable {
+                backend: Backend::Dns,
+                retry_after: Some(spent.retry_after),
+                source: spent.into(),
+            })
+        })?;
+        let response = self.send(call).await.map_err(CallError::Trouble)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read(response).await.map_err(CallError::Trouble)?;
+        if let Some(pause) = pause_of_last_call(&headers) {
+            self.budget.pause(pause);
+        }
+        let parsed = serde_json::from_slice::<Envelope>(&body);
+        if status.is_success() {
+            let envelope = parsed.map_err(|error| CallError::Trouble(PortError::backend(Backend::Dns, error)))?;
+            if envelope.is_success() {
+                return Ok(envelope);
+            }
+            return Err(CallError::Refused(Refusal::new(status.as_u16(), &envelope)));
+        }
+        let refusal = Refusal::new(status.as_u16(), &parsed.unwrap_or_default());
+        if refusal.meaning() == Meaning::TooMany {
+            let pause = pause_after_refusal(&headers);
+            self.budget.pause(pause);
+            return Err(CallError::Trouble(refusal.into_trouble(Some(pause))));
+        }
+        Err(CallError::Refused(refusal))
+    }
+
+    async fn send(&self, call: &Call<'_>) -> Result<reqwest::Response, PortError> {
+        let mut request = self.http.request(call.method(), call.url(&self.environment)).auth(&self.credentials);
+        if let Some(RequestBody::Json(body)) = call.body() {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        request.send().await.map_err(trouble)
+    }
+}
+
+fn environment(api_url: Option<&str>) -> Result<Environment, Invalid> {
+    let Some(text) = api_url else { return Ok(Environment::Production) };
+    let is_folder = |url: &Url| ["http", "https"].contains(&url.scheme()) && url.has_host() && url.query().is_none();
+    let url = Url::parse(text).ok().filter(is_folder);
+    let Some(url) = url else {
+        return Err(Invalid::new(
+            "api_url",
+            "api_url must be an http or https URL such as https://api.cloudflare.com/client/v4/",
+        ));
+    };
+    // Without the last slash, joining a path would replace the last segment.
+    Ok(Environment::Custom(format!("{}/", url.as_str().trim_end_matches('/'))))
+}
+
+async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, PortError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(trouble)? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(PortError::backend(Backend::Dns, "the answer is too long"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// A call whose answer did not arrive; whether it had its effect is not known.
+fn trouble(error: reqwest::Error) -> PortError {
+    if error.is_builder() {
+        PortError::backend(Backend::Dns, error)
+    } else {
+        PortError::unavailable(Backend::Dns, error)
+    }
+}

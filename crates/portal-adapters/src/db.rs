@@ -1,0 +1,184 @@
+//! The portal's database: SQLite for one machine, PostgreSQL beyond it.
+//!
+//! Every query is written once, in `db/queries/`, and compiled twice: `db/sqlite.rs` and `db/postgres.rs` each include
+//! that folder after defining what differs ([`Conn`](sqlite::Conn), `write_tx!`, `for_update!`, `now`).
+//!
+//! To add a store:
+//! 1. `migrations/{sqlite,postgres}/<time>_create_<noun>/{up,down}.sql`: the same tables twice; rules that must hold are
+//!    constraints, each foreign key has an index. On PostgreSQL, text that is sorted or compared by `<` is
+//!    `collate "C"`, and times are `timestamp(3)`.
+//! 2. `db/schema/<slice>.rs`: the `table!`s; a line in `db/schema.rs`.
+//! 3. `db/queries/<slice>.rs`: one `pub(in crate::db) async fn` per port method, from `&mut Conn` to
+//!    `Result<_, QueryError>`; rows stay private there. What writes goes through `write_tx!(conn, async |conn| ..)`,
+//!    ends with `super::audit::insert(conn, audit)`, and takes rows that it decides upon with `for_update!(query)`.
+//!    A line in `db/queries.rs`.
+//! 4. `db/<slice>.rs`: `DbThings(Db)` and the port: clone the arguments, then
+//!    `ask!(self.0, read, things::find(&id))` or `ask!(self.0, write, things::create(&thing, &audit))`.
+//! 5. `tests/contract/<port>.rs`: the promises of the port, run for every adapter.
+//!
+//! A query runs as a task of the multi-thread runtime that [`Db::open`] was given, never inside the caller's future:
+//! the wrapper around SQLite blocks the thread that drops a running query, which a current-thread runtime, such as an
+//! actix worker's, answers with a panic.
+
+#![expect(clippy::duplicate_mod, reason = "each query is compiled once per database")]
+
+mod error;
+mod migrations;
+mod postgres;
+mod schema;
+mod settings;
+mod sqlite;
+mod tls;
+
+use std::future::Future;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use portal_core::{Backend, Clock, Ids, Invalid, PortError};
+use tokio::runtime::Handle;
+use tracing::Instrument;
+
+pub use settings::DbSettings;
+
+/// Asks a database a question of `db/queries/`: `ask!(db, read, friends::find(&id))`. The arguments are evaluated in a
+/// task of its own and must therefore be owned by the caller.
+macro_rules! ask {
+    ($db:expr, $access:ident, $module:ident :: $query:ident ($($argument:expr),* $(,)?)) => {{
+        use $crate::db::{Pools, postgres, sqlite};
+        let db = &$db;
+        match &db.pools {
+            Pools::Sqlite(pools) => {
+                let pools = pools.clone();
+                db.run(async move {
+                    let mut conn = pools.$access().await?;
+                    Ok(sqlite::queries::$module::$query(&mut conn, $($argument),*).await?)
+                })
+                .await
+            }
+            Pools::Postgres(pools) => {
+                let pools = pools.clone();
+                db.run(async move {
+                    let mut conn = pools.$access().await?;
+                    Ok(postgres::queries::$module::$query(&mut conn, $($argument),*).await?)
+                })
+                .await
+            }
+        }
+    }};
+}
+
+mod agents;
+mod audit;
+mod contacts;
+mod documents;
+mod exposures;
+mod friends;
+mod friendships;
+mod jobs;
+mod probes;
+mod sessions;
+
+pub use agents::DbAgents;
+pub use audit::DbAuditLog;
+pub use contacts::DbContacts;
+pub use documents::DbDocuments;
+pub use exposures::DbExposures;
+pub use friends::DbFriends;
+pub use friendships::DbFriendships;
+pub use jobs::DbJobs;
+pub use probes::{DbProbe, MigrationsProbe};
+pub use sessions::DbSessions;
+
+/// The portal's database; cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    pools: Pools,
+    handle: Handle,
+    patience: Duration,
+}
+
+#[derive(Clone)]
+enum Pools {
+    Sqlite(sqlite::Pools),
+    Postgres(postgres::Pools),
+}
+
+impl Db {
+    /// Prepares access to a database; connects to nothing yet. `handle` must be of a multi-thread runtime.
+    ///
+    /// # Errors
+    /// Refuses a url that names no database the portal knows, and TLS settings that cannot be read.
+    pub fn open(settings: &DbSettings, handle: Handle) -> Result<Self, Invalid> {
+        let _runtime = handle.enter();
+        let pools = match settings.target()? {
+            settings::Target::Sqlite(path) => Pools::Sqlite(sqlite::Pools::new(path, settings)),
+            settings::Target::Postgres(target) => Pools::Postgres(postgres::Pools::new(target, settings)),
+        };
+        let patience = settings.acquire_timeout + settings.statement_timeout;
+        Ok(Self { pools, handle, patience })
+    }
+
+    /// Brings the tables up to date; tells which migrations it ran. Several portals may do so at once.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or a migration failed and was rolled back.
+    pub async fn migrate(&self) -> Result<Vec<String>, PortError> {
+        let task = match self.pools.clone() {
+            Pools::Sqlite(pools) => self.handle.spawn(async move { migrations::run_sqlite(&pools).await }),
+            Pools::Postgres(pools) => self.handle.spawn(async move { migrations::run_postgres(&pools).await }),
+        };
+        task.await.map_err(|panicked| PortError::backend(Backend::Database, panicked))?
+    }
+
+    /// The migrations that have not run yet, in their order.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, PortError> {
+        match self.pools.clone() {
+            Pools::Sqlite(pools) => self.run(async move { migrations::pending_sqlite(&pools).await }).await,
+            Pools::Postgres(pools) => self.run(async move { migrations::pending_postgres(&pools).await }).await,
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), PortError> {
+        ask!(self, read, portal::ping())
+    }
+
+    /// The mark by which this portal knows its own records and routes: 32 hexadecimal digits, drawn by whoever asks
+    /// first after the migrations and the same for ever after.
+    ///
+    /// # Errors
+    /// The database cannot be reached or was not migrated.
+    pub async fn instance(&self, ids: &dyn Ids) -> Result<String, PortError> {
+        let candidate = ids.id();
+        ask!(self, write, portal::instance(&candidate))
+    }
+
+    /// The time by which leases are granted: PostgreSQL's own, because several machines share it; the portal's on
+    /// SQLite, where there is but one.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn now(&self, clock: &dyn Clock) -> Result<DateTime<Utc>, PortError> {
+        let portal_time = clock.now();
+        ask!(self, read, portal::now(portal_time))
+    }
+
+    /// Runs database work to its end, whatever becomes of the caller; the caller itself waits only so long.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, PortError>> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let task = self.handle.spawn(work.in_current_span());
+        match tokio::time::timeout(self.patience, task).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panicked)) => Err(PortError::backend(Backend::Database, panicked)),
+            Err(elapsed) => Err(PortError::unavailable(Backend::Database, elapsed)),
+        }
+    }
+}

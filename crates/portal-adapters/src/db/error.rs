@@ -1,0 +1,55 @@
+//! What a failed query means to a caller.
+
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel_async::pooled_connection::bb8::RunError;
+use portal_core::{Backend, Invalid, PortError};
+
+/// Why a query of `db/queries/` has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::db) enum QueryError {
+    /// A statement failed.
+    #[error("a statement failed")]
+    Statement(#[from] Error),
+    /// A row holds a value that the portal never writes.
+    #[error("a stored value makes no sense")]
+    Row(#[from] Invalid),
+}
+
+impl From<QueryError> for PortError {
+    /// Only what is certainly a fault of the portal's own is `Backend`: a broken constraint, a row or a statement that
+    /// makes no sense. All else, from a lost connection to a full disk, passes without a change of the portal.
+    fn from(error: QueryError) -> Self {
+        let ours = match &error {
+            QueryError::Statement(Error::DatabaseError(kind, _)) => is_constraint(*kind),
+            QueryError::Statement(
+                Error::RollbackErrorOnCommit { .. }
+                | Error::RollbackTransaction
+                | Error::BrokenTransactionManager
+                | Error::AlreadyInTransaction
+                | Error::NotInTransaction,
+            ) => false,
+            QueryError::Row(_) | QueryError::Statement(_) => true,
+        };
+        if ours { Self::backend(Backend::Database, error) } else { Self::unavailable(Backend::Database, error) }
+    }
+}
+
+fn is_constraint(kind: DatabaseErrorKind) -> bool {
+    matches!(
+        kind,
+        DatabaseErrorKind::UniqueViolation
+            | DatabaseErrorKind::ForeignKeyViolation
+            | DatabaseErrorKind::NotNullViolation
+            | DatabaseErrorKind::CheckViolation
+            | DatabaseErrorKind::RestrictViolation
+            | DatabaseErrorKind::ExclusionViolation
+    )
+}
+
+/// No connection within the time for it; `last` is what the latest attempt to make one ran into.
+pub(super) fn no_connection(error: RunError, last: Option<String>) -> PortError {
+    match last {
+        Some(last) => PortError::unavailable(Backend::Database, last),
+        None => PortError::unavailable(Backend::Database, error),
+    }
+}

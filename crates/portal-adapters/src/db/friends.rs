@@ -1,0 +1,43 @@
+//! The register of friends, in the database.
+
+use async_trait::async_trait;
+use portal_core::{AuditEntry, Friend, FriendCreated, FriendId, FriendRemoved, FriendStore, PortError};
+
+use super::Db;
+
+/// The register of friends, in the database.
+#[derive(Clone)]
+pub struct DbFriends(Db);
+
+impl DbFriends {
+    /// The store in this database.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self(db)
+    }
+}
+
+#[async_trait]
+impl FriendStore for DbFriends {
+    async fn find(&self, id: &FriendId) -> Result<Option<Friend>, PortError> {
+        let id = id.clone();
+        ask!(self.0, read, friends::find(&id))
+    }
+
+    async fn list(&self) -> Result<Vec<Friend>, PortError> {
+        ask!(self.0, read, friends::list())
+    }
+
+    async fn create(&self, friend: Friend, audit: AuditEntry) -> Result<FriendCreated, PortError> {
+        ask!(self.0, write, friends::create(&friend, &audit))
+    }
+
+    async fn update(&self, friend: Friend, audit: AuditEntry) -> Result<bool, PortError> {
+        ask!(self.0, write, friends::update(&friend, &audit))
+    }
+
+    async fn remove(&self, id: &FriendId, audit: AuditEntry) -> Result<FriendRemoved, PortError> {
+        let id = id.clone();
+        ask!(self.0, write, friends::remove(&id, &audit))
+    }
+}

@@ -1,0 +1,67 @@
+//! The tables' history, carried in the program.
+
+use diesel::migration::{Migration, MigrationSource};
+use diesel_async::{AsyncMigrationHarness, RunQueryDsl};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use portal_core::{Backend, BoxError, PortError};
+
+use super::{postgres, sqlite};
+
+/// The migrations for SQLite.
+pub(super) const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+/// The migrations for PostgreSQL.
+pub(super) const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+/// Which advisory lock keeps two portals from migrating at once: "portal" in ASCII.
+const MIGRATING: i64 = 0x706f_7274_616c;
+
+/// Runs what is pending on SQLite, making the file first if there is none.
+pub(super) async fn run_sqlite(pools: &sqlite::Pools) -> Result<Vec<String>, PortError> {
+    run(&mut AsyncMigrationHarness::new(pools.create().await?), SQLITE)
+}
+
+/// Runs what is pending on PostgreSQL.
+pub(super) async fn run_postgres(pools: &postgres::Pools) -> Result<Vec<String>, PortError> {
+    let mut conn = pools.create().await?;
+    // Given back when the connection closes, which is when this function returns.
+    diesel::sql_query("select pg_advisory_lock($1)")
+        .bind::<diesel::sql_types::BigInt, _>(MIGRATING)
+        .execute(&mut conn)
+        .await
+        .map_err(|error| PortError::unavailable(Backend::Database, error))?;
+    run(&mut AsyncMigrationHarness::new(conn), POSTGRES)
+}
+
+/// What is pending on SQLite.
+pub(super) async fn pending_sqlite(pools: &sqlite::Pools) -> Result<Vec<String>, PortError> {
+    pending(&mut AsyncMigrationHarness::new(pools.open().await?), SQLITE)
+}
+
+/// What is pending on PostgreSQL.
+pub(super) async fn pending_postgres(pools: &postgres::Pools) -> Result<Vec<String>, PortError> {
+    pending(&mut AsyncMigrationHarness::new(pools.create().await?), POSTGRES)
+}
+
+fn run<B, H, S>(harness: &mut H, source: S) -> Result<Vec<String>, PortError>
+where
+    B: diesel::backend::Backend,
+    H: MigrationHarness<B>,
+    S: MigrationSource<B>,
+{
+    let ran = harness.run_pending_migrations(source).map_err(failed)?;
+    Ok(ran.iter().map(ToString::to_string).collect())
+}
+
+fn pending<B, H, S>(harness: &mut H, source: S) -> Result<Vec<String>, PortError>
+where
+    B: diesel::backend::Backend,
+    H: MigrationHarness<B>,
+    S: MigrationSource<B>,
+{
+    let pending: Vec<Box<dyn Migration<B>>> = harness.pending_migrations(source).map_err(failed)?;
+    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+}
+
+fn failed(error: BoxError) -> PortError {
+    PortError::backend(Backend::Database, error)
+}

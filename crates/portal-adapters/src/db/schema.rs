@@ -1,0 +1,11 @@
+//! The tables, as both databases have them. `tests/schema.rs` compares them with the real ones.
+
+mod cron;
+mod exposing;
+mod people;
+mod workspace;
+
+pub(super) use cron::{jobs, runs};
+pub(super) use exposing::{exposures, hostnames, tombstones};
+pub(super) use people::{agents, audit_log, contacts, friends, friendships, portal, sessions};
+pub(super) use workspace::{document_versions, documents};

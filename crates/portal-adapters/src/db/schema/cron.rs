@@ -1,0 +1,45 @@
+//! Jobs and what became of their instants.
+
+use super::people::friendships;
+
+diesel::table! {
+    jobs (id) {
+        id -> Text,
+        friend_id -> Text,
+        agent_id -> Text,
+        name -> Text,
+        description -> Nullable<Text>,
+        message -> Text,
+        cron -> Text,
+        tz -> Text,
+        session -> Text,
+        thinking -> Nullable<Text>,
+        timeout_seconds -> Nullable<Integer>,
+        enabled -> Bool,
+        created_at -> Timestamp,
+        next_due -> Nullable<Timestamp>,
+        last_run_at -> Nullable<Timestamp>,
+        last_status -> Nullable<Text>,
+        consecutive_errors -> Integer,
+    }
+}
+
+diesel::table! {
+    runs (id) {
+        id -> Text,
+        job_id -> Text,
+        cause -> Text,
+        due_at -> Timestamp,
+        status -> Text,
+        attempts -> Integer,
+        claimable_at -> Timestamp,
+        started_at -> Nullable<Timestamp>,
+        finished_at -> Nullable<Timestamp>,
+        error -> Nullable<Text>,
+        missed_from -> Nullable<Timestamp>,
+        missed_count -> Nullable<Integer>,
+    }
+}
+
+diesel::joinable!(runs -> jobs (job_id));
+diesel::allow_tables_to_appear_in_same_query!(jobs, runs, friendships);

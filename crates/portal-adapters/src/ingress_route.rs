@@ -1,0 +1,118 @@
+//! Between the routes that exposing speaks of and Traefik's objects; every cluster adapter uses this.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use portal_dns::{
+    EXPOSURE_LABEL, ExposureId, Hostname, INSTANCE_LABEL, InstanceId, Mark, RoutePlace, RouteSpec, RouteVersion,
+    SeenRoute, ServiceName, ServicePort, Tls,
+};
+use portal_k8s::{IngressRoute, IngressRouteSpec, RouteRule, RouteService, RouteTls, rule};
+
+/// The kind of every rule.
+const RULE: &str = "Rule";
+
+/// The object of a route of ours. Its labels hold the mark, its metadata nothing else.
+pub(crate) fn object(place: &RoutePlace, spec: &RouteSpec, mark: &Mark) -> IngressRoute {
+    let labels = BTreeMap::from([
+        ("app.kubernetes.io/managed-by".to_owned(), "friend-portal".to_owned()),
+        (EXPOSURE_LABEL.to_owned(), mark.exposure.to_string()),
+        (INSTANCE_LABEL.to_owned(), mark.instance.to_string()),
+    ]);
+    let metadata = ObjectMeta {
+        name: Some(place.name.clone()),
+        namespace: Some(place.namespace.clone()),
+        labels: Some(labels),
+        ..ObjectMeta::default()
+    };
+    IngressRoute::new(metadata, wire_spec(spec))
+}
+
+/// What is to be known of a route that stands in the cluster; `None` for one without the metadata that an API server
+/// gives to every object.
+pub(crate) fn seen(route: &IngressRoute) -> Option<SeenRoute> {
+    let metadata = &route.metadata;
+    Some(SeenRoute {
+        place: RoutePlace { namespace: metadata.namespace.clone()?, name: metadata.name.clone()? },
+        version: RouteVersion { uid: metadata.uid.clone()?, resource_version: metadata.resource_version.clone()? },
+        mark: mark(metadata),
+        spec: spoken(&route.spec),
+    })
+}
+
+/// The mark in an object's labels.
+pub(crate) fn mark(metadata: &ObjectMeta) -> Option<Mark> {
+    let labels = metadata.labels.as_ref()?;
+    let instance = InstanceId::parse(labels.get(INSTANCE_LABEL)?).ok()?;
+    let exposure = ExposureId::parse(labels.get(EXPOSURE_LABEL)?).ok()?;
+    Some(Mark { instance, exposure })
+}
+
+/// Whether one of the rules is meant for one of the hosts already.
+pub(crate) fn claims_any(rules: &[RouteRule], hosts: &[Hostname]) -> bool {
+    rules.iter().any(|route| hosts.iter().any(|host| rule::claims(&route.rule, host.as_str())))
+}
+
+fn wire_spec(spec: &RouteSpec) -> IngressRouteSpec {
+    let service = RouteService {
+        name: spec.service.to_string(),
+        port: Some(IntOrString::Int(i32::from(spec.port.number()))),
+        ..RouteService::default()
+    };
+    let rule = RouteRule {
+        kind: RULE.to_owned(),
+        rule: rule_of(&spec.hosts),
+        services: vec![service],
+        ..RouteRule::default()
+    };
+    IngressRouteSpec {
+        entry_points: spec.entry_points.clone(),
+        routes: vec![rule],
+        tls: wire_tls(&spec.tls),
+        ..IngressRouteSpec::default()
+    }
+}
+
+fn rule_of(hosts: &[Hostname]) -> String {
+    let hosts: Vec<_> = hosts.iter().map(|host| format!("Host(`{host}`)")).collect();
+    hosts.join(" || ")
+}
+
+fn wire_tls(tls: &Tls) -> Option<RouteTls> {
+    match tls {
+        Tls::Off => None,
+        Tls::Default => Some(RouteTls::default()),
+        Tls::Secret(name) => Some(RouteTls { secret_name: Some(name.clone()), ..RouteTls::default() }),
+        Tls::Resolver(name) => Some(RouteTls { cert_resolver: Some(name.clone()), ..RouteTls::default() }),
+    }
+}
+
+/// What a route says, if [`object`] could have written it word for word.
+fn spoken(wire: &IngressRouteSpec) -> Option<RouteSpec> {
+    let [route] = wire.routes.as_slice() else { return None };
+    let [service] = route.services.as_slice() else { return None };
+    let Some(IntOrString::Int(port)) = service.port else { return None };
+    let hosts: Result<Vec<_>, _> = rule::hosts(&route.rule).iter().map(|host| Hostname::parse(host)).collect();
+    let spec = RouteSpec {
+        hosts: hosts.ok().filter(|hosts| !hosts.is_empty())?,
+        service: ServiceName::parse(&service.name).ok()?,
+        port: ServicePort::parse(port.into()).ok()?,
+        entry_points: wire.entry_points.clone(),
+        tls: spoken_tls(wire.tls.as_ref())?,
+    };
+    (wire_spec(&spec) == *wire).then_some(spec)
+}
+
+fn spoken_tls(tls: Option<&RouteTls>) -> Option<Tls> {
+    let Some(tls) = tls else { return Some(Tls::Off) };
+    match (tls.secret_name.as_ref(), tls.cert_resolver.as_ref()) {
+        (None, None) => Some(Tls::Default),
+        (Some(secret), None) => Some(Tls::Secret(secret.clone())),
+        (None, Some(resolver)) => Some(Tls::Resolver(resolver.clone())),
+        (Some(_), Some(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! What is ours comes back as it was written; anything else does not look like ours.
+
+use portal_core::SeededIds;
+use portal_dns::{
+    EXPOSURE_LABEL, ExposureId, Hostname, InstanceId, Mark, RoutePlace, RouteSpec, ServiceName, ServicePort, Tls,
+};
+use portal_k8s::IngressRoute;
+use serde_json::json;
+
+use super::{object, seen};
+
+fn place() -> RoutePlace {
+    RoutePlace { namespace: "friend-alice".to_owned(), name: "expose-my-app".to_owned() }
+}
+
+fn mark() -> Mark {
+    let ids = SeededIds::from_seed(7);
+    Mark {
+        instance: InstanceId::parse("00112233445566778899aabbccddeeff").unwrap(),
+        exposure: ExposureId::random(&ids),
+    }
+}
+
+fn spec(tls: Tls) -> RouteSpec {
+    RouteSpec {
+        hosts: ["my-app-alice.new.net", "my-app-alice.old.net"].map(|host| Hostname::parse(host).unwrap()).to_vec(),
+        service: ServiceName::parse("my-app").unwrap(),
+        port: ServicePort::parse(80).unwrap(),
+        entry_points: vec!["websecure".to_owned()],
+        tls,
+    }
+}
+
+/// The object as it would stand in a cluster.
+fn standing(route: &IngressRoute) -> IngressRoute {
+    let mut standing = route.clone();
+    standing.metadata.uid = Some("u".to_owned());
+    standing.metadata.resource_version = Some("1".to_owned());
+    standing
+}
+
+/// Whether the route still says what we can say after `edit`.
+#[track_caller]
+fn check_edited(edit: impl FnOnce(&mut serde_json::Value), understood: bool) {
+    let mut wire = serde_json::to_value(standing(&object(&place(), &spec(Tls::Default), &mark()))).unwrap();
+    edit(&mut wire);
+    let seen = seen(&serde_json::from_value(wire).unwrap()).unwrap();
+    assert_eq!(seen.spec.is_some(), understood);
+}
+
+#[test]
+fn a_route_of_ours_is_read_as_it_was_written() {
+    for tls in [Tls::Off, Tls::Default, Tls::Secret("cert".to_owned()), Tls::Resolver("le".to_owned())] {
+        let seen = seen(&standing(&object(&place(), &spec(tls.clone()), &mark()))).unwrap();
+        assert_eq!(seen.place, place());
+        assert_eq!(seen.mark, Some(mark()));
+        assert_eq!(seen.spec, Some(spec(tls)));
+        assert_eq!((seen.version.uid.as_str(), seen.version.resource_version.as_str()), ("u", "1"));
+    }
+}
+
+#[test]
+fn a_route_is_sent_as_traefik_reads_it() {
+    let sent = serde_json::to_value(object(&place(), &spec(Tls::Resolver("le".to_owned())), &mark())).unwrap();
+    assert_eq!(sent["metadata"]["labels"][EXPOSURE_LABEL], json!(mark().exposure.to_string()));
+    let expected = json!({
+        "entryPoints": ["websecure"],
+        "routes": [{
+            "kind": "Rule",
+            "match": "Host(`my-app-alice.new.net`) || Host(`my-app-alice.old.net`)",
+            "services": [{"name": "my-app", "port": 80}],
+        }],
+        "tls": {"certResolver": "le"},
+    });
+    assert_eq!(sent["spec"], expected);
+}
+
+#[test]
+fn what_was_added_by_hand_is_not_overlooked() {
+    check_edited(|_| {}, true);
+    check_edited(|wire| wire["metadata"]["annotations"] = json!({"note": "mine"}), true);
+    check_edited(|wire| wire["spec"]["routes"][0]["middlewares"] = json!([{"name": "auth"}]), false);
+    check_edited(|wire| wire["spec"]["routes"][0]["priority"] = json!(10), false);
+    check_edited(|wire| wire["spec"]["routes"][0]["services"][0]["weight"] = json!(1), false);
+    check_edited(|wire| wire["spec"]["routes"][0]["services"][0]["port"] = json!("http"), false);
+    check_edited(|wire| wire["spec"]["routes"][0]["match"] = json!("Host(`a.net`) && PathPrefix(`/`)"), false);
+    check_edited(|wire| wire["spec"]["routes"][0]["match"] = json!("PathPrefix(`/`)"), false);
+    check_edited(|wire| wire["spec"]["tls"]["options"] = json!({"name": "old"}), false);
+    check_edited(|wire| wire["spec"]["tls"] = json!({"secretName": "a", "certResolver": "b"}), false);
+    check_edited(|wire| wire["spec"]["routes"] = json!([]), false);
+}
+
+#[test]
+fn a_mark_is_both_labels_well_formed() {
+    for labels in [json!(null), json!({}), json!({EXPOSURE_LABEL: mark().exposure.to_string()})] {
+        let mut wire = serde_json::to_value(standing(&object(&place(), &spec(Tls::Off), &mark()))).unwrap();
+        wire["metadata"]["labels"] = labels;
+        assert_eq!(seen(&serde_json::from_value(wire).unwrap()).unwrap().mark, None);
+    }
+}

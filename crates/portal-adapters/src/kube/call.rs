@@ -1,0 +1,53 @@
+//! One call to the API server: its time limit, and its failures as the ports tell them.
+
+use std::future::Future;
+use std::time::Duration;
+
+use kube::Error;
+use kube::core::Status;
+use portal_core::{Backend, PortError};
+use tokio::time::timeout;
+
+/// How long the API server may take for one call.
+const CALL: Duration = Duration::from_secs(10);
+
+/// Waits for one call.
+pub(super) async fn call<T>(calling: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
+    timeout(CALL, calling).await.unwrap_or_else(|late| Err(Error::Service(late.into())))
+}
+
+/// What trouble a failed call is.
+pub(super) fn trouble(error: Error) -> PortError {
+    match &error {
+        Error::Api(status) => refused(status.code, retry_after(&error), error),
+        Error::Auth(_) => PortError::denied(Backend::Cluster, error),
+        Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => unavailable(None, error),
+        _ => PortError::backend(Backend::Cluster, error),
+    }
+}
+
+fn refused(code: u16, retry_after: Option<Duration>, error: Error) -> PortError {
+    match code {
+        401 | 403 => PortError::denied(Backend::Cluster, error),
+        429 | 500 | 502..=504 => unavailable(retry_after, error),
+        _ => PortError::backend(Backend::Cluster, error),
+    }
+}
+
+fn unavailable(retry_after: Option<Duration>, error: Error) -> PortError {
+    PortError::Unavailable { backend: Backend::Cluster, retry_after, source: error.into() }
+}
+
+/// When to come back, where the API server said so.
+pub(super) fn retry_after(error: &Error) -> Option<Duration> {
+    let seconds = status(error)?.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
+
+/// What the API server said of a call that it refused.
+pub(super) fn status(error: &Error) -> Option<&Status> {
+    match error {
+        Error::Api(status) => Some(status),
+        _ => None,
+    }
+}

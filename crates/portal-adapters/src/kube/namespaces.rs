@@ -1,0 +1,68 @@
+//! Provisioning friends' namespaces, under rights of its own.
+
+use async_trait::async_trait;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use portal_core::PortError;
+use portal_k8s::{NamespaceManifests, Namespaces, Phase, Provisioned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+
+use super::call::{call, trouble};
+
+/// In whose name fields are set.
+const MANAGER: &str = "friend-portal-provisioner";
+
+/// The namespaces of a Kubernetes cluster.
+pub struct KubeNamespaces {
+    client: Client,
+}
+
+impl KubeNamespaces {
+    /// The namespaces of the cluster that `client` talks to.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    async fn apply_inside<K>(&self, namespace: &str, object: &K) -> Result<(), PortError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + Debug + Serialize + DeserializeOwned,
+    {
+        apply(&Api::namespaced(self.client.clone(), namespace), object).await
+    }
+}
+
+#[async_trait]
+impl Namespaces for KubeNamespaces {
+    async fn provision(&self, manifests: &NamespaceManifests) -> Result<Provisioned, PortError> {
+        let name = manifests.namespace.name_any();
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        if let Some(standing) = call(namespaces.get_opt(&name)).await.map_err(trouble)? {
+            if Phase::from(&standing) == Phase::Terminating {
+                return Ok(Provisioned::Terminating);
+            }
+            if !manifests.is_ours(&standing) {
+                return Ok(Provisioned::Foreign);
+            }
+        }
+        apply(&namespaces, &manifests.namespace).await?;
+        self.apply_inside(&name, &manifests.quota).await?;
+        self.apply_inside(&name, &manifests.limits).await?;
+        self.apply_inside(&name, &manifests.network).await?;
+        Ok(Provisioned::Done)
+    }
+}
+
+async fn apply<K>(api: &Api<K>, object: &K) -> Result<(), PortError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let params = PatchParams::apply(MANAGER).force();
+    call(api.patch(&object.name_any(), &params, &Patch::Apply(object))).await.map_err(trouble)?;
+    Ok(())
+}

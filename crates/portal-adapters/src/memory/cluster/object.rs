@@ -1,0 +1,114 @@
+//! One object of a manifest.
+
+use chrono::{DateTime, Utc};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
+use portal_k8s::{
+    DeploymentSummary, IngressRoute, Phase, PodSummary, QuotaSummary, RouteSummary, ServiceSummary, Summary,
+};
+use serde::Deserializer;
+use serde::de::DeserializeOwned;
+
+/// An object of a kind that is shown.
+#[derive(Debug, Clone)]
+pub(super) enum Object {
+    Namespace(Box<Namespace>),
+    Pod(Box<Pod>),
+    Service(Box<Service>),
+    Deployment(Box<Deployment>),
+    Quota(Box<ResourceQuota>),
+    Route(Box<IngressRoute>),
+}
+
+impl Object {
+    /// Reads an object of a kind that is shown; `None` for any other kind.
+    pub(super) fn read<'de, D: Deserializer<'de>>(
+        api_version: &str,
+        kind: &str,
+        document: D,
+    ) -> Option<Result<Self, D::Error>> {
+        Some(match (api_version, kind) {
+            ("v1", "Namespace") => boxed(document).map(Self::Namespace),
+            ("v1", "Pod") => boxed(document).map(Self::Pod),
+            ("v1", "Service") => boxed(document).map(Self::Service),
+            ("v1", "ResourceQuota") => boxed(document).map(Self::Quota),
+            ("apps/v1", "Deployment") => boxed(document).map(Self::Deployment),
+            ("traefik.io/v1alpha1", "IngressRoute") => boxed(document).map(Self::Route),
+            _ => return None,
+        })
+    }
+
+    /// What is shown of the object; of a namespace only its phase is.
+    pub(super) fn summary(&self) -> Option<Summary> {
+        Some(match self {
+            Self::Namespace(_) => return None,
+            Self::Pod(pod) => Summary::Pod(PodSummary::from(&**pod)),
+            Self::Service(service) => Summary::Service(ServiceSummary::from(&**service)),
+            Self::Deployment(deployment) => Summary::Deployment(DeploymentSummary::from(&**deployment)),
+            Self::Quota(quota) => Summary::Quota(self.name().into(), QuotaSummary::from(&**quota)),
+            Self::Route(route) => Summary::Route(RouteSummary::from(&**route)),
+        })
+    }
+
+    /// The phase of a namespace.
+    pub(super) fn phase(&self) -> Option<Phase> {
+        match self {
+            Self::Namespace(namespace) => Some(Phase::from(&**namespace)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.metadata().name.as_deref().unwrap_or_default()
+    }
+
+    /// The namespace in which the object belongs: of a namespace, the namespace itself.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Namespace(namespace) => namespace.metadata.name.as_deref(),
+            other => other.metadata().namespace.as_deref(),
+        }
+    }
+
+    /// Fills in what an API server fills in when it takes an object.
+    pub(super) fn admit(&mut self, namespace: &str, known_uid: Option<String>, version: u64, now: DateTime<Utc>) {
+        if let Self::Pod(pod) = self {
+            pod.status.get_or_insert_default().phase.get_or_insert_with(|| "Pending".to_owned());
+        }
+        let metadata = self.metadata_mut();
+        metadata.namespace = Some(namespace.to_owned());
+        metadata.resource_version = Some(version.to_string());
+        metadata.uid = Some(known_uid.unwrap_or_else(|| format!("00000000-0000-4000-8000-{version:012x}")));
+        if metadata.creation_timestamp.is_none() {
+            metadata.creation_timestamp = Timestamp::from_second(now.timestamp()).ok().map(Time);
+        }
+    }
+
+    fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::Namespace(namespace) => &namespace.metadata,
+            Self::Pod(pod) => &pod.metadata,
+            Self::Service(service) => &service.metadata,
+            Self::Deployment(deployment) => &deployment.metadata,
+            Self::Quota(quota) => &quota.metadata,
+            Self::Route(route) => &route.metadata,
+        }
+    }
+
+    fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Self::Namespace(namespace) => &mut namespace.metadata,
+            Self::Pod(pod) => &mut pod.metadata,
+            Self::Service(service) => &mut service.metadata,
+            Self::Deployment(deployment) => &mut deployment.metadata,
+            Self::Quota(quota) => &mut quota.metadata,
+            Self::Route(route) => &mut route.metadata,
+        }
+    }
+}
+
+fn boxed<'de, D: Deserializer<'de>, T: DeserializeOwned>(document: D) -> Result<Box<T>, D::Error> {
+    T::deserialize(document).map(Box::new)
+}

@@ -1,0 +1,28 @@
+//! Services of the cluster in memory, as exposing one needs them.
+
+use async_trait::async_trait;
+use portal_core::{FriendId, PortError};
+use portal_dns::{Freshness, ServiceName, ServiceState, Services};
+
+use portal_k8s::ServiceSummary;
+
+use super::MemoryCluster;
+use crate::service_state::service_state;
+
+#[async_trait]
+impl Services for MemoryCluster {
+    async fn look(
+        &self,
+        friend: &FriendId,
+        service: &ServiceName,
+        _freshness: Freshness,
+    ) -> Result<ServiceState, PortError> {
+        self.ask(|world| {
+            let Some(space) = world.living(&friend.namespace()) else { return ServiceState::NamespaceGone };
+            space
+                .services
+                .get(service.as_str())
+                .map_or(ServiceState::Absent, |found| service_state(&ServiceSummary::from(found)))
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! Contacts, in memory.
+
+use async_trait::async_trait;
+use portal_core::{AuditEntry, Contact, ContactAdded, ContactStore, FriendId, PortError};
+
+use super::MemoryPeople;
+
+/// The friends' contacts, in memory.
+#[derive(Clone)]
+pub struct MemoryContacts(MemoryPeople);
+
+impl MemoryContacts {
+    /// The contacts of this register.
+    #[must_use]
+    pub fn new(people: &MemoryPeople) -> Self {
+        Self(people.clone())
+    }
+}
+
+#[async_trait]
+impl ContactStore for MemoryContacts {
+    async fn list(&self, friend: &FriendId) -> Result<Vec<Contact>, PortError> {
+        self.0.transaction(|register| {
+            let mut contacts: Vec<_> =
+                register.contacts.iter().filter(|contact| contact.friend == *friend).cloned().collect();
+            contacts.sort_by(|a, b| (&a.channel, &a.address).cmp(&(&b.channel, &b.address)));
+            contacts
+        })
+    }
+
+    async fn add(&self, contact: Contact, audit: AuditEntry) -> Result<ContactAdded, PortError> {
+        self.0.transaction(|register| {
+            if !register.friends.contains_key(&contact.friend) {
+                return ContactAdded::NoFriend;
+            }
+            let same_address = |kept: &&Contact| (&kept.channel, &kept.address) == (&contact.channel, &contact.address);
+            if let Some(kept) = register.contacts.iter().find(same_address) {
+                return if kept.friend == contact.friend { ContactAdded::Same } else { ContactAdded::Taken };
+            }
+            if register.friends.keys().any(|id| id.as_str() == contact.address) {
+                return ContactAdded::IsFriendId;
+            }
+            register.contacts.push(contact);
+            register.record(audit);
+            ContactAdded::New
+        })
+    }
+
+    async fn remove(&self, contact: &Contact, audit: AuditEntry) -> Result<bool, PortError> {
+        self.0.transaction(|register| {
+            let before = register.contacts.len();
+            register.contacts.retain(|kept| kept != contact);
+            let removed = register.contacts.len() < before;
+            if removed {
+                register.record(audit);
+            }
+            removed
+        })
+    }
+}

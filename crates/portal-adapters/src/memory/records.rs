@@ -1,0 +1,191 @@
+//! A DNS zone, in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use portal_core::{Backend, PortError};
+use portal_dns::{Caller, DomainName, Ensured, Hostname, Mark, RecordState, Records, Removed, Seen};
+
+/// A zone that holds records of every type, as a provider would, in memory. Clones share one zone.
+#[derive(Clone)]
+pub struct MemoryRecords {
+    domain: DomainName,
+    zone: Arc<Mutex<Zone>>,
+}
+
+/// A record of a zone in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ZoneRecord {
+    /// A record with a portal's mark.
+    Marked(RecordState),
+    /// Anything else: its type and data, as in a zone file.
+    Plain {
+        /// The type, such as `TXT`.
+        kind: String,
+        /// The data.
+        data: String,
+    },
+}
+
+/// A call that a zone in memory answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneCall {
+    /// The method of [`Records`].
+    pub method: &'static str,
+    /// For which hostname; `None` for the whole zone.
+    pub host: Option<Hostname>,
+    /// For whom.
+    pub caller: Caller,
+}
+
+#[derive(Default)]
+struct Zone {
+    /// By name in lower case, which need not be a hostname: `*` and `_` occur.
+    records: BTreeMap<String, Vec<ZoneRecord>>,
+    calls: Vec<ZoneCall>,
+    trouble: Option<String>,
+}
+
+impl MemoryRecords {
+    /// An empty zone.
+    #[must_use]
+    pub fn new(domain: DomainName) -> Self {
+        Self { domain, zone: Arc::default() }
+    }
+
+    /// The zone's name.
+    #[must_use]
+    pub fn domain(&self) -> &DomainName {
+        &self.domain
+    }
+
+    /// Adds a record as its owner would, by hand, at any name of the zone.
+    pub fn plant(&self, name: &str, record: ZoneRecord) {
+        self.zone().records.entry(name.to_ascii_lowercase()).or_default().push(record);
+    }
+
+    /// Removes everything at a name, by hand.
+    pub fn erase(&self, name: &str) {
+        self.zone().records.remove(&name.to_ascii_lowercase());
+    }
+
+    /// Every record, by name.
+    #[must_use]
+    pub fn records(&self) -> Vec<(String, ZoneRecord)> {
+        let zone = self.zone();
+        let each = zone.records.iter();
+        each.flat_map(|(name, records)| records.iter().map(move |record| (name.clone(), record.clone()))).collect()
+    }
+
+    /// Every call so far, the oldest first.
+    #[must_use]
+    pub fn calls(&self) -> Vec<ZoneCall> {
+        self.zone().calls.clone()
+    }
+
+    /// From now on the zone fails like a provider that is gone, with `cause` as the source.
+    pub fn go_down(&self, cause: &str) {
+        self.zone().trouble = Some(cause.to_owned());
+    }
+
+    /// Ends the trouble; everything is as it was.
+    pub fn come_back(&self) {
+        self.zone().trouble = None;
+    }
+
+    fn zone(&self) -> MutexGuard<'_, Zone> {
+        self.zone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The zone, after noting the call; trouble while it is down.
+    fn call(
+        &self,
+        method: &'static str,
+        host: Option<&Hostname>,
+        caller: &Caller,
+    ) -> Result<MutexGuard<'_, Zone>, PortError> {
+        let mut zone = self.zone();
+        zone.calls.push(ZoneCall { method, host: host.cloned(), caller: caller.clone() });
+        match &zone.trouble {
+            Some(cause) => Err(PortError::unavailable(Backend::Dns, cause.clone())),
+            None => Ok(zone),
+        }
+    }
+}
+
+impl Zone {
+    fn seen(&self, host: &Hostname) -> Seen {
+        let records = self.records.get(host.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let marked = records.iter().find_map(|record| match record {
+            ZoneRecord::Marked(state) => Some(state.clone()),
+            ZoneRecord::Plain { .. } => None,
+        });
+        match marked {
+            Some(state) => Seen::Marked(state),
+            None if records.is_empty() => Seen::Absent,
+            None => Seen::Foreign,
+        }
+    }
+
+    fn put(&mut self, host: &Hostname, wanted: &RecordState) {
+        let records = self.records.entry(host.as_str().to_owned()).or_default();
+        records.retain(|record| !carries(record, &wanted.mark));
+        records.push(ZoneRecord::Marked(wanted.clone()));
+    }
+
+    fn take(&mut self, host: &Hostname, mark: &Mark) {
+        if let Some(records) = self.records.get_mut(host.as_str()) {
+            records.retain(|record| !carries(record, mark));
+        }
+        self.records.retain(|_, records| !records.is_empty());
+    }
+}
+
+fn carries(record: &ZoneRecord, mark: &Mark) -> bool {
+    matches!(record, ZoneRecord::Marked(state) if state.mark == *mark)
+}
+
+#[async_trait]
+impl Records for MemoryRecords {
+    async fn look(&self, host: &Hostname, caller: &Caller) -> Result<Seen, PortError> {
+        Ok(self.call("look", Some(host), caller)?.seen(host))
+    }
+
+    async fn ensure(
+        &self,
+        host: &Hostname,
+        wanted: &RecordState,
+        _: &Seen,
+        caller: &Caller,
+    ) -> Result<Ensured, PortError> {
+        let mut zone = self.call("ensure", Some(host), caller)?;
+        let ensured = match zone.seen(host) {
+            Seen::Absent => Ensured::Created,
+            Seen::Marked(state) if state == *wanted => Ensured::Same,
+            Seen::Marked(state) if state.mark == wanted.mark => Ensured::Changed,
+            Seen::Marked(_) | Seen::Foreign => return Ok(Ensured::Foreign),
+        };
+        zone.put(host, wanted);
+        Ok(ensured)
+    }
+
+    async fn remove(&self, host: &Hostname, mark: &Mark, caller: &Caller) -> Result<Removed, PortError> {
+        let mut zone = self.call("remove", Some(host), caller)?;
+        match zone.seen(host) {
+            Seen::Absent => Ok(Removed::Absent),
+            Seen::Marked(state) if state.mark == *mark => {
+                zone.take(host, mark);
+                Ok(Removed::Done)
+            }
+            Seen::Marked(_) | Seen::Foreign => Ok(Removed::Foreign),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<(Hostname, Seen)>, PortError> {
+        let zone = self.call("list", None, &Caller::Background)?;
+        let hosts = zone.records.keys().filter_map(|name| Hostname::parse(name).ok());
+        let hosts = hosts.filter(|host| host.is_in(&self.domain));
+        Ok(hosts.map(|host| (host.clone(), zone.seen(&host))).collect())
+    }
+}

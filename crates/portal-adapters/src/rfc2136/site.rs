@@ -1,0 +1,176 @@
+//! What stands at a hostname and at the name of its mark.
+
+use std::net::Ipv4Addr;
+
+use hickory_proto::ProtoError;
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, TXT};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use portal_core::{Backend, PortError};
+use portal_dns::{DomainName, Hostname, Mark, RecordState, Seen, Target, Ttl};
+
+/// The label below which marks stand.
+const MARK_LABEL: &str = "_friend-portal";
+
+/// A hostname and the name of its mark, on the wire.
+pub(super) struct Place {
+    pub(super) host: Name,
+    pub(super) mark: Name,
+}
+
+impl Place {
+    /// Where the record and the mark of a hostname stand.
+    pub(super) fn of(host: &Hostname) -> Result<Self, PortError> {
+        let read = |text: &str| name(text).map_err(|error| PortError::backend(Backend::Dns, error));
+        Ok(Self { host: read(host.as_str())?, mark: read(&format!("{MARK_LABEL}.{host}"))? })
+    }
+}
+
+/// An absolute name.
+pub(super) fn name(text: &str) -> Result<Name, ProtoError> {
+    let mut name = Name::from_ascii(text)?;
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+/// The hostname that a name of a zone is, or is the mark of.
+pub(super) fn host_of(name: &Name) -> Option<Hostname> {
+    let text = name.to_ascii().to_ascii_lowercase();
+    let host = text.strip_prefix(MARK_LABEL).and_then(|rest| rest.strip_prefix('.')).unwrap_or(&text);
+    Hostname::parse(host).ok()
+}
+
+/// What stands at a hostname.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Site {
+    /// The mark, as it stands in the zone.
+    pub(super) mark: Option<MarkRecord>,
+    /// The record that the mark belongs to.
+    pub(super) ours: Option<Record>,
+    /// Whether anything else stands at the hostname.
+    pub(super) others: bool,
+    /// All records there that are of the same type as ours, ours included.
+    pub(super) of_our_type: Vec<Record>,
+}
+
+/// A mark in the zone.
+#[derive(Debug, PartialEq)]
+pub(super) struct MarkRecord {
+    pub(super) mark: Mark,
+    /// The record at the name of the mark, whole.
+    pub(super) record: Record,
+    /// The record that it says it marks.
+    names: String,
+}
+
+impl Site {
+    /// Tells what stands at a place from all records of the hostname and of the name of its mark.
+    pub(super) fn read(place: &Place, host: &[Record], mark: &[Record]) -> Self {
+        let standing: Vec<_> = host.iter().filter(|record| stands(record, &place.host)).collect();
+        let marks: Vec<_> = mark.iter().filter(|record| stands(record, &place.mark)).collect();
+        let mark = if let [only] = marks[..] { MarkRecord::read(only) } else { None };
+        let ours = mark.as_ref().and_then(|mark| mark.marked_among(&standing)).cloned();
+        let is_of_our_type = |record: &&&Record| ours.as_ref().map(Record::record_type) == Some(record.record_type());
+        Self {
+            others: standing.len() > usize::from(ours.is_some()),
+            of_our_type: standing.iter().filter(is_of_our_type).copied().cloned().collect(),
+            mark,
+            ours,
+        }
+    }
+
+    /// Whether nothing stands at the hostname.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.ours.is_none() && !self.others
+    }
+
+    /// What stands there, in the words of the port. A mark whose record somebody deleted is told with an address
+    /// that nobody wants, so that the record is put back, or the mark removed.
+    pub(super) fn seen(&self) -> Seen {
+        match (&self.mark, &self.ours) {
+            (Some(mark), Some(record)) => Seen::Marked(state(&mark.mark, record)),
+            (Some(mark), None) if !self.others => {
+                let missing = Record::from_rdata(Name::root(), 0, RData::A(A(Ipv4Addr::UNSPECIFIED)));
+                Seen::Marked(state(&mark.mark, &missing))
+            }
+            (None, _) if self.is_vacant() => Seen::Absent,
+            _ => Seen::Foreign,
+        }
+    }
+}
+
+impl MarkRecord {
+    fn read(record: &Record) -> Option<Self> {
+        let RData::TXT(txt) = &record.data else { return None };
+        let mut strings = txt.txt_data.iter().map(|bytes| std::str::from_utf8(bytes));
+        let mark = Mark::parse(strings.next()?.ok()?)?;
+        let names = strings.next().and_then(Result::ok).unwrap_or_default().to_owned();
+        Some(Self { mark, record: record.clone(), names })
+    }
+
+    /// The record that the mark belongs to: the one it names, or the only one of that type, which then was edited.
+    fn marked_among<'a>(&self, standing: &[&'a Record]) -> Option<&'a Record> {
+        if let Some(named) = standing.iter().find(|record| describe(&record.data).is_some_and(|it| it == self.names)) {
+            return Some(named);
+        }
+        let kind = self.names.split(' ').next();
+        let is_of_that_type =
+            |record: &&&Record| describe(&record.data).is_some_and(|description| description.split(' ').next() == kind);
+        let mut of_that_type = standing.iter().filter(is_of_that_type);
+        of_that_type.next().filter(|_| of_that_type.next().is_none()).copied()
+    }
+}
+
+/// The record that is to stand at `host`.
+pub(super) fn record(place: &Place, wanted: &RecordState) -> Result<Record, PortError> {
+    let data = match &wanted.target {
+        Target::Cname(target) => {
+            RData::CNAME(CNAME(name(target.as_str()).map_err(|error| PortError::backend(Backend::Dns, error))?))
+        }
+        Target::A(address) => RData::A(A(*address)),
+        Target::Aaaa(address) => RData::AAAA(AAAA(*address)),
+    };
+    Ok(Record::from_rdata(place.host.clone(), wanted.ttl.seconds(), data))
+}
+
+/// The mark of that record.
+pub(super) fn mark_record(place: &Place, mark: &Mark, marked: &Record) -> Record {
+    let text = TXT::new(vec![mark.to_string(), describe(&marked.data).unwrap_or_default()]);
+    Record::from_rdata(place.mark.clone(), marked.ttl, RData::TXT(text))
+}
+
+/// Whether a record is one that somebody put at this name, and not one that signs or links names.
+fn stands(record: &Record, at: &Name) -> bool {
+    let kind = record.record_type();
+    let signs = matches!(kind, RecordType::RRSIG | RecordType::SIG | RecordType::NSEC | RecordType::NSEC3);
+    record.name == *at && !signs
+}
+
+/// A record of a type that we make, in words.
+fn describe(data: &RData) -> Option<String> {
+    match data {
+        RData::CNAME(CNAME(name)) => Some(format!("CNAME {}", plain(name))),
+        RData::A(A(address)) => Some(format!("A {address}")),
+        RData::AAAA(AAAA(address)) => Some(format!("AAAA {address}")),
+        _ => None,
+    }
+}
+
+fn plain(name: &Name) -> String {
+    name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// A marked record, in the words of the port. Data that no target of ours could have is told as the unspecified
+/// address, which differs from whatever is wanted.
+fn state(mark: &Mark, record: &Record) -> RecordState {
+    let odd = Target::A(Ipv4Addr::UNSPECIFIED);
+    let target = match &record.data {
+        RData::CNAME(CNAME(name)) => DomainName::parse(&plain(name)).map_or(odd, Target::Cname),
+        RData::A(A(address)) => Target::A(*address),
+        RData::AAAA(AAAA(address)) => Target::Aaaa(*address),
+        _ => odd,
+    };
+    RecordState { mark: mark.clone(), target, ttl: Ttl::nearest(record.ttl), proxied: false }
+}
+
+#[cfg(test)]
+mod tests;

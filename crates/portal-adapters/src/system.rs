@@ -1,0 +1,47 @@
+//! The machine's own clock and randomness.
+
+use chrono::{DateTime, SubsecRound, Utc};
+use portal_core::{Clock, Ids};
+use rand::TryRngCore;
+
+/// The machine's clock, to the millisecond.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now().trunc_subsecs(3)
+    }
+}
+
+/// Random bits of the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RandomIds;
+
+impl Ids for RandomIds {
+    #[expect(clippy::expect_used, reason = "a token that could be guessed is worse than a request that fails")]
+    fn secret(&self) -> [u8; 32] {
+        let mut bits = [0; 32];
+        rand::rngs::OsRng.try_fill_bytes(&mut bits).expect("the operating system has randomness");
+        bits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portal_core::{Clock, Ids};
+
+    use super::{RandomIds, SystemClock};
+
+    #[test]
+    fn the_clock_keeps_no_finer_digits_than_a_database_does() {
+        assert_eq!(SystemClock.now().timestamp_subsec_nanos() % 1_000_000, 0);
+    }
+
+    #[test]
+    fn no_two_ids_are_the_same() {
+        assert_ne!(RandomIds.id(), RandomIds.id());
+        assert_eq!(RandomIds.id().len(), 32);
+    }
+}

@@ -1,0 +1,240 @@
+//! The requests that are sent, byte for byte, and what each status and code turns into.
+
+use std::time::Duration;
+
+use portal_adapters::cloudflare::{CloudflareApi, CloudflareRecords, CloudflareSettings, ZoneName};
+use portal_core::PortError;
+use portal_dns::{Ensured, Mark, Records, Removed, Seen};
+use serde_json::{Value, json};
+use wiremock::matchers::{body_json, header, method, path, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::{MARK, ZONE, address, alice, domain, host, records, tunnel};
+
+const TOKEN: &str = "the-token";
+const RECORDS: &str = "/zones/0a1b/dns_records";
+
+fn at(server: &MockServer) -> CloudflareRecords {
+    records(&server.uri(), TOKEN, ZoneName::Id("0a1b".to_owned()))
+}
+
+fn result(result: &Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(json!({"success": true, "errors": [], "messages": [], "result": result}))
+}
+
+fn refusal(status: u16, code: u32) -> ResponseTemplate {
+    let errors = json!([{"code": code, "message": "no"}]);
+    ResponseTemplate::new(status).set_body_json(json!({"success": false, "errors": errors, "result": null}))
+}
+
+fn record(kind: &str, content: &str) -> Value {
+    let ttl = 600;
+    json!({"id": "r1", "name": host().as_str(), "type": kind, "content": content, "ttl": ttl, "proxied": false, "comment": MARK})
+}
+
+async fn answering(answer: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("GET")).respond_with(answer).mount(&server).await;
+    server
+}
+
+/// Lets a look at the name be answered with these records.
+async fn list(server: &MockServer, records: Value) {
+    Mock::given(method("GET"))
+        .and(path(RECORDS))
+        .and(query_param("name", host().as_str()))
+        .and(header("authorization", format!("Bearer {TOKEN}").as_str()))
+        .respond_with(result(&records))
+        .expect(1)
+        .mount(server)
+        .await;
+}
+
+/// Expects one call with this body.
+async fn expect(server: &MockServer, verb: &str, to: &str, body: &Value) {
+    Mock::given(method(verb))
+        .and(path(to))
+        .and(header("authorization", format!("Bearer {TOKEN}").as_str()))
+        .and(header("content-type", "application/json"))
+        .and(body_json(body))
+        .respond_with(result(&json!({"id": "r1"})))
+        .expect(1)
+        .mount(server)
+        .await;
+}
+
+#[tokio::test]
+async fn a_look_asks_for_all_types_at_the_name() {
+    let server = MockServer::start().await;
+    list(&server, json!([])).await;
+    assert_eq!(at(&server).look(&host(), &alice()).await.unwrap(), Seen::Absent);
+}
+
+#[tokio::test]
+async fn a_new_record_carries_its_mark_as_comment_and_an_automatic_ttl_if_proxied() {
+    for (wanted, ttl) in [(tunnel(true), 1), (tunnel(false), 600)] {
+        let server = MockServer::start().await;
+        let body = json!({"type": "CNAME", "name": "app-alice.example.org", "content": "tunnel.example.net", "ttl": ttl,
+            "proxied": wanted.proxied, "comment": MARK});
+        expect(&server, "POST", RECORDS, &body).await;
+        let ensured = at(&server).ensure(&host(), &wanted, &Seen::Absent, &alice()).await.unwrap();
+        assert_eq!(ensured, Ensured::Created);
+    }
+}
+
+#[tokio::test]
+async fn a_record_is_changed_by_its_id() {
+    let server = MockServer::start().await;
+    list(&server, json!([record("A", "192.0.2.99")])).await;
+    let body = json!({"type": "A", "name": "app-alice.example.org", "content": "192.0.2.7", "ttl": 600, "proxied": false,
+        "comment": MARK});
+    expect(&server, "PATCH", "/zones/0a1b/dns_records/r1", &body).await;
+    let ensured = at(&server).ensure(&host(), &address(7), &Seen::Foreign, &alice()).await.unwrap();
+    assert_eq!(ensured, Ensured::Changed);
+}
+
+#[tokio::test]
+async fn a_record_that_changes_its_type_is_replaced_in_one_call() {
+    let server = MockServer::start().await;
+    list(&server, json!([record("A", "192.0.2.7")])).await;
+    let new = json!({"type": "CNAME", "name": "app-alice.example.org", "content": "tunnel.example.net", "ttl": 600,
+        "proxied": false, "comment": MARK});
+    let body = json!({"deletes": [{"id": "r1"}], "posts": [new]});
+    expect(&server, "POST", "/zones/0a1b/dns_records/batch", &body).await;
+    let ensured = at(&server).ensure(&host(), &tunnel(false), &Seen::Foreign, &alice()).await.unwrap();
+    assert_eq!(ensured, Ensured::Changed);
+}
+
+#[tokio::test]
+async fn a_record_is_deleted_by_its_id_and_a_second_deletion_is_no_failure() {
+    for answer in [result(&json!({"id": "r1"})), refusal(404, 81044)] {
+        let server = MockServer::start().await;
+        list(&server, json!([record("A", "192.0.2.7")])).await;
+        let deletion = Mock::given(method("DELETE")).and(path("/zones/0a1b/dns_records/r1"));
+        deletion.respond_with(answer).expect(1).mount(&server).await;
+        let removed = at(&server).remove(&host(), &Mark::parse(MARK).unwrap(), &alice()).await.unwrap();
+        assert_eq!(removed, Removed::Done);
+    }
+}
+
+#[tokio::test]
+async fn a_zone_is_looked_up_by_its_name_once() {
+    let server = MockServer::start().await;
+    let zones = json!([{"id": "ffff", "name": "other.example.org"}, {"id": "0a1b", "name": ZONE}]);
+    let lookup = Mock::given(path("/zones")).and(query_param("name", ZONE)).respond_with(result(&zones));
+    lookup.expect(1).mount(&server).await;
+    Mock::given(path(RECORDS)).respond_with(result(&json!([]))).expect(2).mount(&server).await;
+    let records = records(&server.uri(), TOKEN, ZoneName::Name(domain(ZONE)));
+    for _ in 0..2 {
+        assert_eq!(records.look(&host(), &alice()).await.unwrap(), Seen::Absent);
+    }
+}
+
+#[tokio::test]
+async fn a_zone_that_the_token_does_not_show_is_a_matter_of_rights() {
+    let server = answering(result(&json!([{"id": "ffff", "name": "other.example.org"}]))).await;
+    let records = records(&server.uri(), TOKEN, ZoneName::Name(domain(ZONE)));
+    assert!(matches!(records.look(&host(), &alice()).await, Err(PortError::Denied { .. })));
+}
+
+/// What kind of trouble an answer to a look is.
+async fn trouble(answer: ResponseTemplate) -> PortError {
+    let server = answering(answer).await;
+    let error = at(&server).look(&host(), &alice()).await.unwrap_err();
+    assert!(!format!("{error:?}").contains(TOKEN), "{error:?}");
+    error
+}
+
+#[tokio::test]
+async fn refusals_of_the_token_are_denials() {
+    for answer in [refusal(401, 1), refusal(403, 10000), refusal(400, 9109), ResponseTemplate::new(403)] {
+        let error = trouble(answer.clone()).await;
+        assert!(matches!(error, PortError::Denied { .. }), "{answer:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cloudflare_in_trouble_is_unavailable() {
+    let html = ResponseTemplate::new(502).set_body_string("<html>Bad gateway</html>");
+    let slow = result(&json!([])).set_delay(Duration::from_secs(5));
+    for answer in [html, slow, ResponseTemplate::new(500), refusal(503, 1)] {
+        let error = trouble(answer.clone()).await;
+        assert!(matches!(error, PortError::Unavailable { .. }), "{answer:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_make_no_sense_are_failures_and_never_an_absence() {
+    let elsewhere = json!([{"id": "r1", "name": "other-alice.example.org", "type": "A", "content": "192.0.2.7"}]);
+    for answer in [
+        ResponseTemplate::new(200).set_body_string("<html>hello</html>"),
+        ResponseTemplate::new(200).set_body_string(""),
+        ResponseTemplate::new(302).insert_header("location", "/elsewhere"),
+        result(&Value::Null),
+        result(&json!({})),
+        result(&elsewhere),
+        refusal(200, 1004),
+        refusal(400, 1004),
+        refusal(404, 7003),
+    ] {
+        let error = trouble(answer.clone()).await;
+        assert!(matches!(error, PortError::Backend { .. }), "{answer:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_listening_is_unavailable() {
+    let records = records("http://127.0.0.1:1/", TOKEN, ZoneName::Id("0a1b".to_owned()));
+    assert!(matches!(records.look(&host(), &alice()).await, Err(PortError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn after_a_429_nobody_calls_until_the_time_is_over() {
+    let limited = refusal(429, 10429).insert_header("retry-after", "40");
+    let server = answering(limited).await;
+    let records = at(&server);
+    for _ in 0..3 {
+        let error = records.look(&host(), &alice()).await.unwrap_err();
+        assert!(error.retry_after().is_some_and(|after| after.as_secs() >= 39), "{error:?}");
+    }
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn after_the_last_call_of_a_quota_nobody_calls_until_it_is_renewed() {
+    let server = answering(result(&json!([])).insert_header("ratelimit", "\"default\";r=0;t=40")).await;
+    let records = at(&server);
+    assert_eq!(records.look(&host(), &alice()).await.unwrap(), Seen::Absent);
+    assert!(records.look(&host(), &alice()).await.unwrap_err().retry_after().is_some());
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn one_odd_record_spoils_no_list() {
+    let server =
+        answering(result(&json!([17, {"type": "X"}, {"name": 3}, record("CNAME", "tunnel.example.net")]))).await;
+    assert_eq!(at(&server).list().await.unwrap(), [(host(), Seen::Marked(tunnel(false)))]);
+    assert_eq!(at(&server).look(&host(), &alice()).await.unwrap(), Seen::Marked(tunnel(false)));
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let settings = |token: &str, url: Option<&str>| CloudflareSettings {
+        api_url: url.map(str::to_owned),
+        ..CloudflareSettings::with_token(token.to_owned().into())
+    };
+    for (token, url, refused) in [
+        ("token", None, None),
+        ("token\n", None, None),
+        ("token", Some("http://127.0.0.1:1"), None),
+        ("", None, Some("token")),
+        ("to\nken", None, Some("token")),
+        ("token", Some("api.cloudflare.com"), Some("api_url")),
+        ("token", Some("file:///etc/passwd"), Some("api_url")),
+        ("token", Some("https://api.example.org/?x=1"), Some("api_url")),
+    ] {
+        let read = CloudflareApi::new(&settings(token, url));
+        assert_eq!(read.err().map(|invalid| invalid.field), refused, "{token:?} {url:?}");
+    }
+    assert!(!format!("{:?}", settings("the-token", None)).contains("the-token"));
+}

@@ -1,0 +1,394 @@
+//! What stores of exposures promise.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::future::join_all;
+use portal_core::{Action, Clock, FriendId, FriendRemoved, Ids};
+use portal_dns::{
+    Claimed, Desired, DomainName, EXPOSURES_PER_FRIEND, ExposureId, ExposureName, Fence, Hostname, Intent, Lease,
+    Parted, Reason, Reservation, Reserved, ServiceName, ServicePort, Settled, Settlement, Status,
+};
+
+use crate::world::{World, friend_id};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+fn wanted(world: &World, friend: &FriendId, name: &str, domain: &str) -> Reservation {
+    let name = ExposureName::parse(name).unwrap();
+    let domain = DomainName::parse(domain).unwrap();
+    Reservation {
+        id: ExposureId::random(&world.ids),
+        hostname: Hostname::of(&name, friend, &domain).unwrap(),
+        friend: friend.clone(),
+        name,
+        service: ServiceName::parse("web").unwrap(),
+        port: ServicePort::parse(80).unwrap(),
+        domain,
+    }
+}
+
+async fn reserve(world: &World, wanted: &Reservation) -> Reserved {
+    world.exposures.reserve(wanted.clone(), world.audit(Action::ExposureOpen)).await.unwrap()
+}
+
+async fn new(world: &World, friend: &FriendId, name: &str) -> Intent {
+    match reserve(world, &wanted(world, friend, name, "a.net")).await {
+        Reserved::New(intent) => *intent,
+        other => unreachable!("{other:?}"),
+    }
+}
+
+fn lease(world: &World, token: &str) -> Lease {
+    Lease { token: token.to_owned(), length: LEASE, now: world.clock.now() }
+}
+
+/// Takes an exposure that nobody has.
+async fn claim(world: &World, id: &ExposureId, token: &str) -> (Intent, Vec<portal_dns::Tombstone>) {
+    match world.intents.claim(id, lease(world, token)).await.unwrap() {
+        Claimed::Mine(intent, tombstones) => (*intent, tombstones),
+        other => unreachable!("{other:?}"),
+    }
+}
+
+fn fence(intent: &Intent, token: &str) -> Fence {
+    Fence { id: intent.exposure.id.clone(), generation: intent.generation, token: token.to_owned() }
+}
+
+fn active(now: DateTime<Utc>) -> Settlement {
+    Settlement::Stays {
+        status: Status::Active,
+        reason: None,
+        established: true,
+        leaving_is_free: true,
+        attempts: 0,
+        next_attempt_at: now,
+    }
+}
+
+fn pending(attempts: u32, next_attempt_at: DateTime<Utc>) -> Settlement {
+    Settlement::Stays {
+        status: Status::Pending,
+        reason: Some(Reason::DnsUnavailable),
+        established: false,
+        leaving_is_free: false,
+        attempts,
+        next_attempt_at,
+    }
+}
+
+async fn settle(world: &World, intent: &Intent, token: &str, settlement: Settlement) -> Settled {
+    world.intents.settle(fence(intent, token), settlement, world.clock.now()).await.unwrap()
+}
+
+/// Takes an exposure and records a result.
+async fn work(world: &World, id: &ExposureId, settlement: Settlement) {
+    let token = world.ids.id();
+    let (intent, _) = claim(world, id, &token).await;
+    assert_eq!(settle(world, &intent, &token, settlement).await, Settled::Done);
+}
+
+async fn a_reservation_is_kept_as_it_was_made(world: &World) {
+    let alice = world.friend("alice").await;
+    let wish = wanted(world, &alice, "my-app", "a.net");
+    let intent = Intent::new(wish.clone(), world.clock.now());
+    assert_eq!(reserve(world, &wish).await, Reserved::New(Box::new(intent.clone())));
+    let again = Reservation { id: ExposureId::random(&world.ids), ..wish.clone() };
+    assert_eq!(reserve(world, &again).await, Reserved::Same(Box::new(intent.clone())));
+    assert_eq!(world.exposures.find(&alice, &wish.name).await.unwrap(), Some(intent.exposure.clone()));
+    assert_eq!(world.exposures.list(&alice).await.unwrap(), std::slice::from_ref(&intent.exposure));
+    assert_eq!(world.intents.page(None, 10).await.unwrap(), [intent]);
+    assert_eq!(world.audited(Action::ExposureOpen).await, 1);
+    assert_eq!(world.exposures.find(&world.friend("bob").await, &wish.name).await.unwrap(), None);
+}
+
+async fn nobody_unknown_reserves_anything(world: &World) {
+    let nobody = friend_id("nobody");
+    assert_eq!(reserve(world, &wanted(world, &nobody, "my-app", "a.net")).await, Reserved::NoFriend);
+    assert_eq!(world.audited(Action::ExposureOpen).await, 0);
+}
+
+async fn a_hostname_has_one_owner_however_it_is_made(world: &World) {
+    let (c, bc) = (world.friend("c").await, world.friend("b-c").await);
+    let first = new(world, &c, "a-b").await;
+    assert_eq!(reserve(world, &wanted(world, &bc, "a", "a.net")).await, Reserved::Taken);
+    assert!(world.exposures.list(&bc).await.unwrap().is_empty());
+    world.exposures.close(&c, &first.exposure.name, world.audit(Action::ExposureClose)).await.unwrap();
+    assert_eq!(
+        reserve(world, &wanted(world, &bc, "a", "a.net")).await,
+        Reserved::Taken,
+        "until the last trace is gone"
+    );
+    work(world, &first.exposure.id, Settlement::Gone).await;
+    assert!(matches!(reserve(world, &wanted(world, &bc, "a", "a.net")).await, Reserved::New(_)));
+}
+
+async fn of_many_who_reserve_one_hostname_at_once_one_has_it(world: &World) {
+    let friends = ["e", "d-e", "c-d-e", "b-c-d-e"];
+    let names = ["a-b-c-d", "a-b-c", "a-b", "a"];
+    for friend in friends {
+        world.friend(friend).await;
+    }
+    for round in 0..10 {
+        let wishes: Vec<_> =
+            friends.iter().zip(names).map(|(friend, name)| wanted(world, &friend_id(friend), name, "a.net")).collect();
+        let outcomes = join_all(wishes.iter().map(|wish| reserve(world, wish))).await;
+        let winners: Vec<_> = outcomes.iter().filter(|outcome| matches!(outcome, Reserved::New(_))).collect();
+        assert_eq!(winners.len(), 1, "round {round}: {outcomes:?}");
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Reserved::Taken).count(), 3, "{outcomes:?}");
+        let owner = world.intents.page(None, 10).await.unwrap();
+        assert_eq!(owner.len(), 1);
+        work(world, &owner[0].exposure.id, Settlement::Gone).await;
+    }
+}
+
+async fn the_limit_holds_however_many_ask_at_once(world: &World) {
+    let alice = world.friend("alice").await;
+    let wishes: Vec<_> = (0..15).map(|number| wanted(world, &alice, &format!("app-{number}"), "a.net")).collect();
+    let outcomes = join_all(wishes.iter().map(|wish| reserve(world, wish))).await;
+    let count = |wanted: fn(&Reserved) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count();
+    assert_eq!(count(|outcome| matches!(outcome, Reserved::New(_))), EXPOSURES_PER_FRIEND);
+    assert_eq!(count(|outcome| *outcome == Reserved::LimitReached), 5);
+    assert_eq!(world.exposures.list(&alice).await.unwrap().len(), EXPOSURES_PER_FRIEND);
+}
+
+async fn two_wishes_for_one_name_at_once_are_one_exposure(world: &World) {
+    let alice = world.friend("alice").await;
+    let wishes: Vec<_> = (0..4).map(|_| wanted(world, &alice, "my-app", "a.net")).collect();
+    let outcomes = join_all(wishes.iter().map(|wish| reserve(world, wish))).await;
+    assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Reserved::New(_))).count(), 1, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|outcome| matches!(outcome, Reserved::Same(_))).count(), 3, "{outcomes:?}");
+}
+
+async fn an_exposure_that_moves_owns_both_hostnames_until_the_old_one_is_freed(world: &World) {
+    let (c, bc) = (world.friend("c").await, world.friend("b-c").await);
+    let intent = new(world, &c, "a-b").await;
+    work(world, &intent.exposure.id, active(world.clock.now())).await;
+    let moved = reserve(world, &wanted(world, &c, "a-b", "b.net")).await;
+    let Reserved::Changed(moved, before) = moved else { unreachable!("{moved:?}") };
+    assert_eq!((moved.generation, &*moved.leaving), (2, &[intent.exposure.hostname.clone()][..]));
+    assert_eq!((before.desired, &before.hostname), (Desired::Present, &intent.exposure.hostname));
+    assert_eq!(world.intents.page(None, 10).await.unwrap(), [(*moved).clone()]);
+    for domain in ["a.net", "b.net"] {
+        assert_eq!(reserve(world, &wanted(world, &bc, "a", domain)).await, Reserved::Taken, "{domain}");
+    }
+    work(world, &intent.exposure.id, active(world.clock.now())).await;
+    assert!(matches!(reserve(world, &wanted(world, &bc, "a", "a.net")).await, Reserved::New(_)));
+    let stones = world.intents.tombstones().await.unwrap();
+    assert_eq!((stones.len(), stones[0].parted, &stones[0].hostname), (1, Parted::Moved, &intent.exposure.hostname));
+}
+
+async fn an_exposure_that_moves_there_and_back_ends_where_it_began(world: &World) {
+    let alice = world.friend("alice").await;
+    let intent = new(world, &alice, "my-app").await;
+    for domain in ["b.net", "c.net", "a.net"] {
+        assert!(matches!(reserve(world, &wanted(world, &alice, "my-app", domain)).await, Reserved::Changed(..)));
+    }
+    let kept = world.intents.page(None, 10).await.unwrap();
+    assert_eq!((kept[0].exposure.hostname.clone(), kept[0].leaving.len()), (intent.exposure.hostname, 2));
+    work(world, &intent.exposure.id, active(world.clock.now())).await;
+    assert!(world.intents.page(None, 10).await.unwrap()[0].leaving.is_empty());
+}
+
+async fn closing_is_stored_and_logged_once(world: &World) {
+    let alice = world.friend("alice").await;
+    let intent = new(world, &alice, "my-app").await;
+    let name = &intent.exposure.name;
+    for _ in 0..2 {
+        let closed = world.exposures.close(&alice, name, world.audit(Action::ExposureClose)).await.unwrap().unwrap();
+        assert_eq!((closed.desired, closed.exposure.status, closed.generation), (Desired::Absent, Status::Removing, 2));
+    }
+    assert_eq!(world.audited(Action::ExposureClose).await, 1);
+    let bob = world.friend("bob").await;
+    assert_eq!(world.exposures.close(&bob, name, world.audit(Action::ExposureClose)).await.unwrap(), None);
+    let revived = reserve(world, &wanted(world, &alice, "my-app", "a.net")).await;
+    let Reserved::Changed(revived, before) = revived else { unreachable!("{revived:?}") };
+    assert_eq!((revived.desired, revived.generation, before.desired), (Desired::Present, 3, Desired::Absent));
+}
+
+async fn a_change_is_taken_back_unless_there_was_a_later_one(world: &World) {
+    let alice = world.friend("alice").await;
+    let intent = new(world, &alice, "my-app").await;
+    work(world, &intent.exposure.id, active(world.clock.now())).await;
+    let moved = reserve(world, &wanted(world, &alice, "my-app", "b.net")).await;
+    let Reserved::Changed(moved, before) = moved else { unreachable!("{moved:?}") };
+    let audit = || world.audit(Action::ExposureClose);
+    let id = &intent.exposure.id;
+    assert!(!world.exposures.withdraw(id, moved.generation - 1, Some((*before).clone()), audit()).await.unwrap());
+    assert!(world.exposures.withdraw(id, moved.generation, Some((*before).clone()), audit()).await.unwrap());
+    let kept = &world.intents.page(None, 10).await.unwrap()[0];
+    assert_eq!(
+        (&kept.exposure.hostname, &*kept.leaving),
+        (&intent.exposure.hostname, &[moved.exposure.hostname.clone()][..])
+    );
+    assert!(world.exposures.withdraw(id, kept.generation, None, audit()).await.unwrap());
+    assert_eq!(world.intents.page(None, 10).await.unwrap()[0].desired, Desired::Absent);
+    assert_eq!(world.audited(Action::ExposureClose).await, 2);
+}
+
+async fn an_exposure_is_one_workers_until_the_lease_ends(world: &World) {
+    let alice = world.friend("alice").await;
+    let intent = new(world, &alice, "my-app").await;
+    let id = &intent.exposure.id;
+    let brief = |token: &str| Lease { length: Duration::from_millis(300), ..lease(world, token) };
+    assert_eq!(world.intents.claim(id, brief("one")).await.unwrap(), Claimed::Mine(Box::new(intent.clone()), vec![]));
+    assert_eq!(world.intents.claim(id, brief("two")).await.unwrap(), Claimed::Busy);
+    assert!(matches!(world.intents.claim(id, brief("one")).await.unwrap(), Claimed::Mine(..)), "extended");
+    assert_eq!(world.intents.due(world.clock.now(), 10).await.unwrap(), []);
+    let mut waited = 0;
+    while world.intents.claim(id, brief("two")).await.unwrap() == Claimed::Busy {
+        assert!(waited < 100, "the lease never ends");
+        waited += 1;
+        world.clock.advance(Duration::from_millis(50));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(waited > 1, "the lease ended at once");
+    assert_eq!(settle(world, &intent, "one", active(world.clock.now())).await, Settled::Lost);
+    assert_eq!(settle(world, &intent, "two", active(world.clock.now())).await, Settled::Done);
+    assert_eq!(settle(world, &intent, "two", active(world.clock.now())).await, Settled::Lost, "it was given back");
+}
+
+async fn of_many_who_claim_at_once_one_works(world: &World) {
+    let alice = world.friend("alice").await;
+    let intent = new(world, &alice, "my-app").await;
+    let claims = (0..8).map(|number| world.intents.claim(&intent.exposure.id, lease(world, &number.to_string())));
+    let outcomes = join_all(claims).await;
+    let mine = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Claimed::Mine(..)))).count();
+    assert_eq!((mine, outcomes.iter().filter(|outcome| matches!(outcome, Ok(Claimed::Busy))).count()), (1, 7));
+}
+
+async fn a_result_counts_only_for_the_wish_that_was_worked_on(world: &World) {
+    let alice = world.friend("alice").await;
+    let (first, _) = claim(world, &new(world, &alice, "my-app").await.exposure.id, "worker").await;
+    reserve(world, &wanted(world, &alice, "my-app", "b.net")).await;
+    assert_eq!(settle(world, &first, "worker", active(world.clock.now())).await, Settled::Superseded);
+    assert_eq!(settle(world, &first, "worker", Settlement::Gone).await, Settled::Superseded);
+    let (second, _) = claim(world, &first.exposure.id, "worker").await;
+    assert_eq!((second.generation, second.exposure.status), (2, Status::Pending));
+    assert_eq!(settle(world, &second, "worker", active(world.clock.now())).await, Settled::Done);
+    let kept = world.exposures.list(&alice).await.unwrap();
+    assert_eq!((kept[0].status, kept[0].reason), (Status::Active, None));
+}
+
+async fn what_is_gone_frees_its_names_and_is_remembered(world: &World) {
+    let (c, bc) = (world.friend("c").await, world.friend("b-c").await);
+    let intent = new(world, &c, "a-b").await;
+    work(world, &intent.exposure.id, Settlement::Gone).await;
+    let missing = world.intents.claim(&intent.exposure.id, lease(world, "late")).await.unwrap();
+    assert_eq!(missing, Claimed::Gone);
+    assert_eq!(settle(world, &intent, "late", Settlement::Gone).await, Settled::Lost);
+    let stones = world.intents.tombstones().await.unwrap();
+    assert_eq!(stones.len(), 1);
+    let shown = (&stones[0].exposure, &stones[0].friend, &stones[0].name, &stones[0].hostname, stones[0].parted);
+    let Intent { exposure, .. } = &intent;
+    assert_eq!(shown, (&exposure.id, &c, &exposure.name, &exposure.hostname, Parted::Ended));
+    let Reserved::New(next) = reserve(world, &wanted(world, &bc, "a", "a.net")).await else { unreachable!() };
+    assert_eq!(claim(world, &next.exposure.id, "next").await.1, stones, "by its hostname");
+    let again = new(world, &c, "a-b-x").await;
+    assert_eq!(claim(world, &again.exposure.id, "again").await.1, [], "another name, another hostname");
+    let Reserved::New(named) = reserve(world, &wanted(world, &c, "a-b", "b.net")).await else { unreachable!() };
+    assert_eq!(claim(world, &named.exposure.id, "named").await.1, stones, "by its route");
+    assert_eq!(world.intents.sweep(stones[0].at).await.unwrap(), 0);
+    assert_eq!(world.intents.sweep(stones[0].at + TimeDelta::milliseconds(1)).await.unwrap(), 1);
+    assert_eq!(world.intents.tombstones().await.unwrap(), []);
+}
+
+async fn what_is_due_comes_in_the_order_of_waiting(world: &World) {
+    let alice = world.friend("alice").await;
+    let now = world.clock.now();
+    let mut ids = Vec::new();
+    for (name, wait) in [("late", 2), ("early", 1), ("not-yet", 60)] {
+        let intent = new(world, &alice, name).await;
+        work(world, &intent.exposure.id, pending(3, now + TimeDelta::seconds(wait))).await;
+        ids.push(intent.exposure.id);
+    }
+    let done = new(world, &alice, "done").await;
+    work(world, &done.exposure.id, active(now)).await;
+    assert_eq!(world.intents.due(now, 10).await.unwrap(), []);
+    let later = now + TimeDelta::seconds(10);
+    assert_eq!(world.intents.due(later, 10).await.unwrap(), [ids[1].clone(), ids[0].clone()]);
+    assert_eq!(world.intents.due(later, 1).await.unwrap(), [ids[1].clone()]);
+    let kept = world.intents.page(None, 10).await.unwrap();
+    let waiting = kept.iter().find(|intent| intent.exposure.id == ids[2]).unwrap();
+    assert_eq!((waiting.attempts, waiting.next_attempt_at), (3, now + TimeDelta::seconds(60)));
+    world.clock.set(later);
+    assert!(world.intents.hurry(&ids[2], world.audit(Action::ExposureRepair)).await.unwrap());
+    assert_eq!(world.intents.due(later, 10).await.unwrap().len(), 3);
+    let nobody = ExposureId::random(&world.ids);
+    assert!(!world.intents.hurry(&nobody, world.audit(Action::ExposureRepair)).await.unwrap());
+    assert_eq!(world.audited(Action::ExposureRepair).await, 1);
+}
+
+async fn pages_hold_every_exposure_once(world: &World) {
+    let mut all = Vec::new();
+    for friend in ["alice", "bob"] {
+        let friend = world.friend(friend).await;
+        for name in ["one", "two", "three"] {
+            all.push(new(world, &friend, name).await.exposure.id);
+        }
+    }
+    all.sort();
+    let mut seen: Vec<ExposureId> = Vec::new();
+    loop {
+        let page = world.intents.page(seen.last(), 4).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(page.into_iter().map(|intent| intent.exposure.id));
+    }
+    assert_eq!(seen, all);
+}
+
+async fn every_change_is_told_with_a_time_of_its_own(world: &World) {
+    let (alice, bob) = (world.friend("alice").await, world.friend("bob").await);
+    assert_eq!(world.exposures.changes(None).await.unwrap(), []);
+    let latest = async || world.exposures.changes(None).await.unwrap().remove(0);
+    let intent = new(world, &alice, "my-app").await;
+    let made = latest().await;
+    assert_eq!((&made.friend, &made.exposure), (&alice, &intent.exposure.id));
+    work(world, &intent.exposure.id, active(world.clock.now())).await;
+    let settled = latest().await;
+    assert!(settled.at > made.at);
+    world.exposures.close(&alice, &intent.exposure.name, world.audit(Action::ExposureClose)).await.unwrap();
+    work(world, &intent.exposure.id, Settlement::Gone).await;
+    let gone = latest().await;
+    assert!(gone.at > settled.at && gone.friend == alice);
+    world.clock.advance(Duration::from_secs(1));
+    new(world, &bob, "my-app").await;
+    let all = world.exposures.changes(Some(made.at)).await.unwrap();
+    assert!(all.iter().any(|change| change.friend == bob) && all.contains(&gone), "{all:?}");
+    let later = world.exposures.changes(Some(gone.at + TimeDelta::milliseconds(1))).await.unwrap();
+    assert!(!later.contains(&gone), "{later:?}");
+}
+
+async fn a_friend_with_exposures_is_not_removed(world: &World) {
+    let alice = world.friend("alice").await;
+    let intent = new(world, &alice, "my-app").await;
+    let removed = world.friends.remove(&alice, world.audit(Action::FriendRemove)).await.unwrap();
+    assert_eq!(removed, FriendRemoved::HasExposures);
+    assert!(world.friends.find(&alice).await.unwrap().is_some());
+    work(world, &intent.exposure.id, Settlement::Gone).await;
+    let removed = world.friends.remove(&alice, world.audit(Action::FriendRemove)).await.unwrap();
+    assert_eq!(removed, FriendRemoved::Done);
+}
+
+promises! {
+    a_reservation_is_kept_as_it_was_made,
+    nobody_unknown_reserves_anything,
+    a_hostname_has_one_owner_however_it_is_made,
+    of_many_who_reserve_one_hostname_at_once_one_has_it,
+    the_limit_holds_however_many_ask_at_once,
+    two_wishes_for_one_name_at_once_are_one_exposure,
+    an_exposure_that_moves_owns_both_hostnames_until_the_old_one_is_freed,
+    an_exposure_that_moves_there_and_back_ends_where_it_began,
+    closing_is_stored_and_logged_once,
+    a_change_is_taken_back_unless_there_was_a_later_one,
+    an_exposure_is_one_workers_until_the_lease_ends,
+    of_many_who_claim_at_once_one_works,
+    a_result_counts_only_for_the_wish_that_was_worked_on,
+    what_is_gone_frees_its_names_and_is_remembered,
+    what_is_due_comes_in_the_order_of_waiting,
+    pages_hold_every_exposure_once,
+    every_change_is_told_with_a_time_of_its_own,
+    a_friend_with_exposures_is_not_removed,
+}

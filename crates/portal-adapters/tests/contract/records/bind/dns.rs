@@ -1,0 +1,94 @@
+//! What only a name server can show.
+
+use std::sync::Arc;
+
+use portal_adapters::SystemClock;
+use portal_adapters::rfc2136::{Rfc2136Records, Rfc2136Settings};
+use portal_core::PortError;
+use portal_dns::{DomainName, Ensured, Records, Removed, Seen};
+
+use super::{delete, ground, resolve, settings};
+use crate::records::{address, alice, tunnel, wanted};
+
+fn open(settings: &Rfc2136Settings) -> Rfc2136Records {
+    Rfc2136Records::new(settings, Arc::new(SystemClock)).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "tier dns"]
+async fn anybody_who_asks_the_server_is_told_the_record() {
+    let ground = ground();
+    for (label, target, kind, content) in
+        [("cname-alice", tunnel(), "CNAME", "tunnel.example.net"), ("a-alice", address(7), "A", "192.0.2.7")]
+    {
+        let host = ground.host(label);
+        assert_eq!(resolve(&host, kind).await, Vec::<String>::new());
+        ground.ensure(&host, &wanted(1, target)).await;
+        assert_eq!(resolve(&host, kind).await, [content]);
+        assert_eq!(ground.remove(&host, 1).await, Removed::Done);
+        assert_eq!(resolve(&host, kind).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+#[ignore = "tier dns"]
+async fn a_record_that_was_deleted_by_hand_is_put_back_by_its_mark() {
+    let ground = ground();
+    let (host, wanted) = (ground.host("app-alice"), wanted(1, address(7)));
+    ground.ensure(&host, &wanted).await;
+    delete(&host).await;
+    assert_eq!(ground.at(&host).await, []);
+    let Seen::Marked(told) = ground.look(&host).await else { panic!("the mark is still there") };
+    assert_eq!((&told.mark, told == wanted), (&wanted.mark, false));
+    assert_eq!(ground.ensure(&host, &wanted).await, Ensured::Changed);
+    assert_eq!(ground.look(&host).await, Seen::Marked(wanted));
+}
+
+#[tokio::test]
+#[ignore = "tier dns"]
+async fn a_mark_without_its_record_is_removed() {
+    let ground = ground();
+    let host = ground.host("app-alice");
+    ground.ensure(&host, &wanted(1, address(7))).await;
+    delete(&host).await;
+    assert_eq!(ground.remove(&host, 1).await, Removed::Done);
+    assert_eq!(ground.look(&host).await, Seen::Absent);
+    assert_eq!(ground.ensure(&host, &wanted(2, tunnel())).await, Ensured::Created);
+}
+
+#[tokio::test]
+#[ignore = "tier dns"]
+async fn somebody_elses_addresses_beside_ours_stop_every_change_but_the_removal() {
+    let ground = ground();
+    let host = ground.host("app-alice");
+    ground.ensure(&host, &wanted(1, address(7))).await;
+    ground.put_at(&host, "A", "198.51.100.1").await;
+    let before = ground.somebody.unmarked().await;
+    assert_eq!(ground.ensure(&host, &wanted(1, address(7))).await, Ensured::Same);
+    for target in [address(8), tunnel()] {
+        assert_eq!(ground.ensure(&host, &wanted(1, target)).await, Ensured::Foreign);
+    }
+    assert_eq!(ground.remove(&host, 1).await, Removed::Done);
+    assert_eq!(ground.somebody.unmarked().await, before);
+}
+
+#[tokio::test]
+#[ignore = "tier dns"]
+async fn a_key_that_the_server_refuses_is_a_denial() {
+    let given = settings();
+    let host = ground().host("app-alice");
+    let wrong_secret = Rfc2136Settings { key_secret: "d3Jvbmc=".to_owned().into(), ..given.clone() };
+    let wrong_name = Rfc2136Settings { key_name: "stranger".to_owned(), ..given.clone() };
+    let outside = DomainName::parse("example.org").unwrap();
+    let not_served = Rfc2136Settings { zone: outside.clone(), domain: outside, ..given };
+    for settings in [wrong_secret, wrong_name, not_served] {
+        let records = open(&settings);
+        let wanted = wanted(1, tunnel());
+        for error in [
+            records.ensure(&host, &wanted, &Seen::Absent, &alice()).await.unwrap_err(),
+            records.list().await.unwrap_err(),
+        ] {
+            assert!(matches!(error, PortError::Denied { .. }), "{}: {error:?}", settings.key_name);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A zone in memory.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portal_adapters::memory::{MemoryRecords, ZoneRecord};
+use portal_dns::{DomainName, Hostname, RecordState, Target};
+
+use super::{Ground, Somebody};
+
+struct Editor(MemoryRecords);
+
+/// A zone of its own.
+pub(crate) fn ground() -> Ground {
+    let domain = DomainName::parse("example.org").unwrap();
+    let records = MemoryRecords::new(domain.clone());
+    Ground { domain, records: Arc::new(records.clone()), somebody: Box::new(Editor(records)) }
+}
+
+impl Editor {
+    /// What stands at `host`, after it was taken away there.
+    fn take(&self, host: &Hostname) -> Vec<ZoneRecord> {
+        let all = self.0.records();
+        self.0.erase(host.as_str());
+        all.into_iter().filter(|(name, _)| name == host.as_str()).map(|(_, record)| record).collect()
+    }
+
+    fn change(&self, host: &Hostname, change: impl Fn(RecordState) -> ZoneRecord) {
+        for record in self.take(host) {
+            let changed = match record {
+                ZoneRecord::Marked(state) => change(state),
+                plain @ ZoneRecord::Plain { .. } => plain,
+            };
+            self.0.plant(host.as_str(), changed);
+        }
+    }
+}
+
+fn told(record: &ZoneRecord) -> (String, String) {
+    match record {
+        ZoneRecord::Plain { kind, data } => (kind.clone(), data.clone()),
+        ZoneRecord::Marked(state) => match &state.target {
+            Target::Cname(name) => ("CNAME".to_owned(), name.to_string()),
+            Target::A(address) => ("A".to_owned(), address.to_string()),
+            Target::Aaaa(address) => ("AAAA".to_owned(), address.to_string()),
+        },
+    }
+}
+
+#[async_trait]
+impl Somebody for Editor {
+    async fn put(&self, name: &str, kind: &str, content: &str) {
+        self.0.plant(name, ZoneRecord::Plain { kind: kind.to_owned(), data: content.to_owned() });
+    }
+
+    async fn edit(&self, host: &Hostname, content: &str) {
+        self.change(host, |state| {
+            let target = match state.target {
+                Target::Cname(_) => Target::Cname(DomainName::parse(content).unwrap()),
+                Target::A(_) => Target::A(content.parse().unwrap()),
+                Target::Aaaa(_) => Target::Aaaa(content.parse().unwrap()),
+            };
+            ZoneRecord::Marked(RecordState { target, ..state })
+        });
+    }
+
+    async fn unmark(&self, host: &Hostname) {
+        self.change(host, |state| {
+            let (kind, data) = told(&ZoneRecord::Marked(state));
+            ZoneRecord::Plain { kind, data }
+        });
+    }
+
+    async fn unmarked(&self) -> Vec<String> {
+        let plain = self.0.records().into_iter().filter(|(_, record)| matches!(record, ZoneRecord::Plain { .. }));
+        plain.map(|record| format!("{record:?}")).collect()
+    }
+
+    async fn at(&self, host: &Hostname) -> Vec<(String, String)> {
+        let there = self.0.records().into_iter().filter(|(name, _)| name == host.as_str());
+        let mut told: Vec<_> = there.map(|(_, record)| told(&record)).collect();
+        told.sort();
+        told
+    }
+}

@@ -1,0 +1,284 @@
+//! The routes and Services of a cluster, as exposing one needs them.
+
+mod embedded;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portal_core::FriendId;
+use portal_dns::{
+    ExposureId, ExposureName, Freshness, Hostname, InstanceId, Mark, RouteChanged, RouteCreated, RoutePlace, RouteSpec,
+    RouteVersion, Routes, RoutesSeen, SeenRoute, ServiceName, ServicePort, ServiceState, Services, Tls,
+};
+
+/// A cluster with the namespaces `friend-alice` and `friend-bob`, empty, and somebody else at work there.
+pub(crate) struct Ground {
+    pub(crate) routes: Arc<dyn Routes>,
+    pub(crate) services: Arc<dyn Services>,
+    pub(crate) somebody: Box<dyn Somebody>,
+}
+
+/// Somebody else who may change the cluster.
+#[async_trait]
+pub(crate) trait Somebody: Send + Sync {
+    /// Creates or replaces the objects of a YAML text.
+    async fn apply(&self, namespace: &str, yaml: &str);
+    /// Writes this rule into a route, and nothing else.
+    async fn set_rule(&self, place: &RoutePlace, rule: &str);
+    /// Takes all labels off a route.
+    async fn unlabel(&self, place: &RoutePlace);
+    /// The whole route as a text that changes when the route does.
+    async fn route(&self, place: &RoutePlace) -> Option<String>;
+    /// Deletes a namespace with all that is in it; returns when that has begun.
+    async fn end_namespace(&self, namespace: &str);
+}
+
+/// Runs each promise on a ground of its own, for each adapter.
+macro_rules! cluster_promises {
+    ($($promise:ident,)+) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $promise() {
+                super::$promise(&super::embedded::ground()).await;
+            })+
+        }
+    };
+}
+
+cluster_promises! {
+    where_there_is_nothing_nothing_is_seen,
+    a_route_is_made_and_told_as_it_was_asked_for,
+    what_exists_is_never_overwritten,
+    a_route_is_changed_only_as_it_was_seen,
+    a_route_without_our_mark_is_neither_changed_nor_deleted,
+    a_route_is_deleted_only_if_it_is_the_one_that_was_seen,
+    a_route_that_was_edited_does_not_say_what_we_said,
+    routes_of_any_namespace_that_could_match_are_seen,
+    only_marked_routes_are_listed,
+    a_namespace_that_is_gone_takes_no_route,
+    a_service_is_known_by_its_tcp_ports,
+}
+
+fn place(friend: &str, name: &str) -> RoutePlace {
+    RoutePlace::of(&FriendId::parse(friend).unwrap(), &ExposureName::parse(name).unwrap())
+}
+
+fn host(label: &str) -> Hostname {
+    Hostname::parse(&format!("{label}.example.org")).unwrap()
+}
+
+fn mark(number: u8) -> Mark {
+    Mark {
+        instance: InstanceId::parse(&"0".repeat(32)).unwrap(),
+        exposure: ExposureId::parse(&format!("{number:032x}")).unwrap(),
+    }
+}
+
+fn spec(labels: &[&str]) -> RouteSpec {
+    RouteSpec {
+        hosts: labels.iter().map(|label| host(label)).collect(),
+        service: ServiceName::parse("web").unwrap(),
+        port: ServicePort::parse(80).unwrap(),
+        entry_points: vec!["websecure".to_owned()],
+        tls: Tls::Default,
+    }
+}
+
+/// Somebody's route with this rule.
+fn theirs(name: &str, rule: &str) -> String {
+    format!(
+        "{{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {{name: {name}}}, spec: {{routes: [{{kind: Rule, match: '{rule}', services: [{{name: web, port: 80}}]}}]}}}}"
+    )
+}
+
+impl Ground {
+    async fn look(&self, place: &RoutePlace, labels: &[&str]) -> RoutesSeen {
+        let hosts: Vec<_> = labels.iter().map(|label| host(label)).collect();
+        self.routes.look(place, &hosts, Freshness::Live).await.unwrap()
+    }
+
+    async fn own(&self, place: &RoutePlace) -> SeenRoute {
+        self.look(place, &["none"]).await.own.unwrap()
+    }
+
+    async fn create(&self, place: &RoutePlace, spec: &RouteSpec) -> RouteCreated {
+        self.routes.create(place, spec, &mark(1)).await.unwrap()
+    }
+
+    async fn change(&self, place: &RoutePlace, spec: &RouteSpec, number: u8, version: &RouteVersion) -> RouteChanged {
+        self.routes.change(place, spec, &mark(number), version).await.unwrap()
+    }
+
+    async fn delete(&self, place: &RoutePlace, number: u8, version: &RouteVersion) -> RouteChanged {
+        self.routes.delete(place, &mark(number), version).await.unwrap()
+    }
+
+    async fn service(&self, friend: &str, name: &str) -> ServiceState {
+        let (friend, name) = (FriendId::parse(friend).unwrap(), ServiceName::parse(name).unwrap());
+        self.services.look(&friend, &name, Freshness::Live).await.unwrap()
+    }
+}
+
+async fn where_there_is_nothing_nothing_is_seen(ground: &Ground) {
+    let place = place("alice", "app");
+    assert_eq!(ground.look(&place, &["app-alice"]).await, RoutesSeen::default());
+    assert_eq!(ground.routes.list().await.unwrap(), []);
+    let version = RouteVersion { uid: "none".to_owned(), resource_version: "1".to_owned() };
+    assert_eq!(ground.change(&place, &spec(&["app-alice"]), 1, &version).await, RouteChanged::Absent);
+    assert_eq!(ground.delete(&place, 1, &version).await, RouteChanged::Absent);
+}
+
+async fn a_route_is_made_and_told_as_it_was_asked_for(ground: &Ground) {
+    let plain = spec(&["app-alice"]);
+    for (name, spec) in [
+        ("one", plain.clone()),
+        ("two", spec(&["app-alice", "old-alice"])),
+        ("off", RouteSpec { tls: Tls::Off, entry_points: Vec::new(), ..plain.clone() }),
+        ("secret", RouteSpec { tls: Tls::Secret("wildcard".to_owned()), ..plain.clone() }),
+        ("resolver", RouteSpec { tls: Tls::Resolver("letsencrypt".to_owned()), ..plain }),
+    ] {
+        let place = place("alice", name);
+        assert_eq!(ground.create(&place, &spec).await, RouteCreated::Done);
+        let seen = ground.own(&place).await;
+        assert_eq!((&seen.place, seen.mark, seen.spec), (&place, Some(mark(1)), Some(spec)));
+    }
+}
+
+async fn what_exists_is_never_overwritten(ground: &Ground) {
+    let place = place("alice", "app");
+    ground.somebody.apply("friend-alice", &theirs("expose-app", "Host(`x.example.org`)")).await;
+    let before = ground.somebody.route(&place).await;
+    assert_eq!(ground.create(&place, &spec(&["app-alice"])).await, RouteCreated::Exists);
+    assert_eq!(ground.somebody.route(&place).await, before);
+    assert_eq!(ground.own(&place).await.mark, None);
+}
+
+async fn a_route_is_changed_only_as_it_was_seen(ground: &Ground) {
+    let place = place("alice", "app");
+    ground.create(&place, &spec(&["app-alice"])).await;
+    let first = ground.own(&place).await;
+    let both = spec(&["new-alice", "app-alice"]);
+    assert_eq!(ground.change(&place, &both, 1, &first.version).await, RouteChanged::Done);
+    let second = ground.own(&place).await;
+    assert_eq!((&second.spec, &second.version.uid), (&Some(both), &first.version.uid));
+    let before = ground.somebody.route(&place).await;
+    assert_eq!(ground.change(&place, &spec(&["late-alice"]), 1, &first.version).await, RouteChanged::Stale);
+    assert_eq!(ground.somebody.route(&place).await, before);
+}
+
+async fn a_route_without_our_mark_is_neither_changed_nor_deleted(ground: &Ground) {
+    let place = place("alice", "app");
+    ground.create(&place, &spec(&["app-alice"])).await;
+    for unlabelled in [false, true] {
+        if unlabelled {
+            ground.somebody.unlabel(&place).await;
+        }
+        let number = if unlabelled { 1 } else { 2 };
+        let (before, seen) = (ground.somebody.route(&place).await, ground.own(&place).await);
+        assert_eq!(ground.change(&place, &spec(&["x-alice"]), number, &seen.version).await, RouteChanged::Stale);
+        assert_eq!(ground.delete(&place, number, &seen.version).await, RouteChanged::Stale);
+        assert_eq!(ground.somebody.route(&place).await, before);
+    }
+}
+
+async fn a_route_is_deleted_only_if_it_is_the_one_that_was_seen(ground: &Ground) {
+    let place = place("alice", "app");
+    ground.create(&place, &spec(&["app-alice"])).await;
+    let first = ground.own(&place).await;
+    assert_eq!(ground.delete(&place, 1, &first.version).await, RouteChanged::Done);
+    assert_eq!(ground.delete(&place, 1, &first.version).await, RouteChanged::Absent);
+    ground.create(&place, &spec(&["app-alice"])).await;
+    assert_eq!(ground.delete(&place, 1, &first.version).await, RouteChanged::Stale, "another object of that name");
+    let second = ground.own(&place).await;
+    assert_ne!(second.version.uid, first.version.uid);
+    assert_eq!(ground.delete(&place, 1, &second.version).await, RouteChanged::Done);
+    assert_eq!(ground.somebody.route(&place).await, None);
+}
+
+async fn a_route_that_was_edited_does_not_say_what_we_said(ground: &Ground) {
+    let place = place("alice", "app");
+    let wanted = spec(&["app-alice"]);
+    for rule in ["Host(`evil.example.net`)", "Host(`app-alice.example.org`) && PathPrefix(`/x`)", "PathPrefix(`/`)"] {
+        ground.create(&place, &wanted).await;
+        ground.somebody.set_rule(&place, rule).await;
+        let edited = ground.own(&place).await;
+        assert_eq!(edited.mark, Some(mark(1)), "{rule}");
+        assert_ne!(edited.spec.as_ref(), Some(&wanted), "{rule}");
+        assert_eq!(ground.change(&place, &wanted, 1, &edited.version).await, RouteChanged::Done, "{rule}");
+        assert_eq!(ground.own(&place).await.spec.as_ref(), Some(&wanted), "{rule}");
+    }
+}
+
+async fn routes_of_any_namespace_that_could_match_are_seen(ground: &Ground) {
+    let mine = place("alice", "app");
+    ground.create(&mine, &spec(&["app-alice"])).await;
+    for (namespace, name, rule) in [
+        ("friend-bob", "host", "Host(`app-alice.example.org`)"),
+        ("friend-bob", "path", "PathPrefix(`/x`) && Host(`App-Alice.example.org`)"),
+        ("friend-alice", "either", "Host(`x.example.org`) || Host(`app-alice.example.org`)"),
+        ("friend-bob", "other", "Host(`app-alicex.example.org`)"),
+        ("friend-bob", "below", "Host(`x.app-alice.example.org`)"),
+    ] {
+        ground.somebody.apply(namespace, &theirs(name, rule)).await;
+    }
+    let seen = ground.look(&mine, &["app-alice"]).await;
+    let mut others: Vec<_> = seen.others.iter().map(|other| other.place.name.as_str()).collect();
+    others.sort_unstable();
+    assert_eq!(others, ["either", "host", "path"]);
+    assert_eq!(seen.own.unwrap().mark, Some(mark(1)));
+    let either_host = ground.look(&mine, &["none", "app-alicex"]).await;
+    assert_eq!(either_host.others.len(), 1);
+}
+
+async fn only_marked_routes_are_listed(ground: &Ground) {
+    ground.create(&place("alice", "one"), &spec(&["one-alice"])).await;
+    ground.create(&place("bob", "two"), &spec(&["two-bob"])).await;
+    ground.somebody.apply("friend-bob", &theirs("theirs", "Host(`x.example.org`)")).await;
+    let mut listed: Vec<_> = ground.routes.list().await.unwrap().into_iter().map(|route| route.place).collect();
+    listed.sort_by(|one, other| one.name.cmp(&other.name));
+    assert_eq!(listed, [place("alice", "one"), place("bob", "two")]);
+}
+
+async fn a_namespace_that_is_gone_takes_no_route(ground: &Ground) {
+    ground
+        .somebody
+        .apply("friend-alice", "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}")
+        .await;
+    ground.somebody.end_namespace("friend-alice").await;
+    for friend in ["alice", "nobody"] {
+        assert_eq!(
+            ground.create(&place(friend, "app"), &spec(&["app"])).await,
+            RouteCreated::NamespaceGone,
+            "{friend}"
+        );
+        assert_eq!(ground.service(friend, "web").await, ServiceState::NamespaceGone, "{friend}");
+    }
+}
+
+async fn a_service_is_known_by_its_tcp_ports(ground: &Ground) {
+    let services = r"
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{name: b, port: 9090}, {name: a, port: 80, protocol: TCP}, {name: dns, port: 53, protocol: UDP}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: headless}
+spec: {clusterIP: None, ports: [{port: 5432}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: outside}
+spec: {type: ExternalName, externalName: example.org}
+";
+    ground.somebody.apply("friend-alice", services).await;
+    let ports = |numbers: &[i64]| {
+        ServiceState::Tcp(numbers.iter().map(|number| ServicePort::parse(*number).unwrap()).collect())
+    };
+    assert_eq!(ground.service("alice", "web").await, ports(&[80, 9090]));
+    assert_eq!(ground.service("alice", "headless").await, ports(&[5432]));
+    assert_eq!(ground.service("alice", "outside").await, ServiceState::ExternalName);
+    assert_eq!(ground.service("alice", "none").await, ServiceState::Absent);
+    assert_eq!(ground.service("bob", "web").await, ServiceState::Absent);
+}

@@ -1,0 +1,212 @@
+//! A database that is in trouble: every question ends in time with trouble, never with an answer it did not give, and
+//! goes on as if nothing had been once the trouble is over.
+
+mod proxy;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
+use portal_adapters::db::{Db, DbFriends, DbSettings};
+use portal_core::{Friend, FriendCreated, FriendId, FriendStore, PortError};
+
+use crate::newcomer::newcomer;
+use crate::postgres::Database;
+use proxy::{Mode, Proxy};
+
+/// How long these databases may take for a connection, and again for a statement.
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+fn settings(url: String) -> DbSettings {
+    let mut settings = DbSettings::new(url);
+    settings.acquire_timeout = TIMEOUT;
+    settings.statement_timeout = TIMEOUT;
+    settings
+}
+
+/// A register with alice in it.
+async fn with_alice(settings: &DbSettings) -> DbFriends {
+    let db = Db::open(settings, tokio::runtime::Handle::current()).unwrap();
+    db.migrate().await.unwrap();
+    let friends = DbFriends::new(db);
+    assert_eq!(register(&friends, "alice").await.unwrap(), FriendCreated::New);
+    friends
+}
+
+async fn register(friends: &DbFriends, id: &str) -> Result<FriendCreated, PortError> {
+    let (friend, audit) = newcomer(id);
+    friends.create(friend, audit).await
+}
+
+async fn find(friends: &DbFriends, id: &str) -> Result<Option<Friend>, PortError> {
+    friends.find(&FriendId::parse(id).unwrap()).await
+}
+
+#[track_caller]
+fn is_unavailable<T: std::fmt::Debug>(outcome: &Result<T, PortError>) {
+    assert!(matches!(outcome, Err(PortError::Unavailable { .. })), "{outcome:?}");
+}
+
+struct File {
+    folder: tempfile::TempDir,
+    friends: DbFriends,
+}
+
+impl File {
+    async fn with_alice() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let friends = with_alice(&settings(format!("sqlite:{}", folder.path().join("portal.db").display()))).await;
+        Self { folder, friends }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("portal.db")
+    }
+
+    fn elsewhere(&self) -> PathBuf {
+        self.folder.path().join("elsewhere.db")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_moved_away_is_unavailable_until_it_is_back() {
+    let file = File::with_alice().await;
+    std::fs::rename(file.path(), file.elsewhere()).unwrap();
+    is_unavailable(&find(&file.friends, "alice").await);
+    is_unavailable(&find(&file.friends, "nobody").await);
+    is_unavailable(&register(&file.friends, "bob").await);
+    std::fs::rename(file.elsewhere(), file.path()).unwrap();
+    assert!(find(&file.friends, "alice").await.unwrap().is_some());
+    assert_eq!(register(&file.friends, "bob").await.unwrap(), FriendCreated::New);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_to_a_file_that_was_replaced() {
+    let file = File::with_alice().await;
+    std::fs::copy(file.path(), file.elsewhere()).unwrap();
+    std::fs::rename(file.elsewhere(), file.path()).unwrap();
+    is_unavailable(&register(&file.friends, "bob").await);
+    is_unavailable(&find(&file.friends, "nobody").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_there_is_not_made_by_asking() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portal.db");
+    let settings = settings(format!("sqlite:{}", path.display()));
+    let friends = DbFriends::new(Db::open(&settings, tokio::runtime::Handle::current()).unwrap());
+    is_unavailable(&find(&friends, "alice").await);
+    is_unavailable(&register(&friends, "alice").await);
+    assert!(!path.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_database_or_was_not_migrated_says_nothing() {
+    for content in [String::new(), "not a database".repeat(1000)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("portal.db");
+        std::fs::write(&path, content).unwrap();
+        let settings = settings(format!("sqlite:{}", path.display()));
+        let friends = DbFriends::new(Db::open(&settings, tokio::runtime::Handle::current()).unwrap());
+        is_unavailable(&find(&friends, "alice").await);
+        is_unavailable(&register(&friends, "alice").await);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_may_read_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = File::with_alice().await;
+    assert_eq!(std::fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_somebody_else_writes_is_read_all_the_same() {
+    let file = File::with_alice().await;
+    let mut other = SqliteConnection::establish(&file.path().display().to_string()).unwrap();
+    other.batch_execute("begin immediate").unwrap();
+    let asked = Instant::now();
+    is_unavailable(&register(&file.friends, "bob").await);
+    assert!(asked.elapsed() < 4 * TIMEOUT, "{:?}", asked.elapsed());
+    assert!(find(&file.friends, "alice").await.unwrap().is_some());
+    other.batch_execute("rollback").unwrap();
+    // The write that nobody waited for may still come to its end.
+    assert!(matches!(register(&file.friends, "bob").await, Ok(FriendCreated::New | FriendCreated::Exists)));
+}
+
+/// Ends every session in a database, as a restart of its server does.
+async fn end_sessions(database: &Database) {
+    let name = &database.name;
+    let theirs = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'");
+    database.tell_server(&theirs).await;
+}
+
+/// Asks for alice, who is there, over and over; returns how often there was an answer.
+async fn ask_two_hundred_times(friends: &DbFriends) -> usize {
+    let mut answers = 0;
+    for _ in 0..200 {
+        match find(friends, "alice").await {
+            Ok(found) => {
+                assert!(found.is_some(), "alice was there all the time");
+                answers += 1;
+            }
+            Err(trouble) => assert!(matches!(trouble, PortError::Unavailable { .. }), "{trouble:?}"),
+        }
+    }
+    answers
+}
+
+mod postgres {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "tier postgres"]
+    async fn a_server_that_is_stopped_is_unavailable_until_it_is_back() {
+        let database = Database::create().await;
+        let proxy = Proxy::before(&database.url()).await;
+        let friends = with_alice(&settings(proxy.url(&database.url()))).await;
+        for mode in [Mode::Refusing, Mode::Silent] {
+            proxy.turn(mode);
+            let asked = Instant::now();
+            is_unavailable(&find(&friends, "alice").await);
+            is_unavailable(&find(&friends, "nobody").await);
+            is_unavailable(&register(&friends, "bob").await);
+            assert!(asked.elapsed() < 10 * TIMEOUT, "{mode:?}: {:?}", asked.elapsed());
+            proxy.turn(Mode::Through);
+            let patience = Instant::now() + 20 * TIMEOUT;
+            while !matches!(find(&friends, "alice").await, Ok(Some(_))) {
+                assert!(Instant::now() < patience, "{mode:?}: it did not recover");
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "tier postgres"]
+    async fn a_server_that_restarted_between_two_questions_costs_none_of_them() {
+        let database = Database::create().await;
+        let friends = with_alice(&DbSettings::new(database.url())).await;
+        for _ in 0..3 {
+            let all = futures::future::join_all((0..8).map(|_| find(&friends, "alice"))).await;
+            assert!(all.into_iter().all(|found| found.unwrap().is_some()), "eight connections stand open");
+            end_sessions(&database).await;
+            assert!(find(&friends, "alice").await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "tier postgres"]
+    async fn connections_ended_in_the_middle_of_questions_never_make_up_an_answer() {
+        let database = Database::create().await;
+        let friends = with_alice(&DbSettings::new(database.url())).await;
+        let interrupt = async {
+            for _ in 0..10 {
+                end_sessions(&database).await;
+            }
+        };
+        let (answers, ()) = futures::join!(ask_two_hundred_times(&friends), interrupt);
+        assert!(answers > 0);
+        assert!(find(&friends, "alice").await.unwrap().is_some());
+    }
+}

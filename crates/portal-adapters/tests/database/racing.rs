@@ -1,0 +1,147 @@
+//! Two portals on one SQLite file, over one cluster and one zone, that race for the same hostname.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use portal_adapters::db::{Db, DbExposures, DbFriends, DbSettings};
+use portal_adapters::memory::{MemoryCluster, MemoryRecords};
+use portal_adapters::{RandomIds, SystemClock};
+use portal_core::{Action, Actor, AuditEntry, Clock, Friend, FriendId, FriendStore};
+use portal_dns::{
+    DnsError, Domain, DomainName, ExposureName, ExposurePorts, Exposures, InstanceId, IntentStore, OpenExposure,
+    Opened, Status, Target, Tls, Ttl, Zone,
+};
+use tokio::runtime::Handle;
+
+const SERVICE: &str = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}";
+/// Names and friends that make one hostname.
+const CUTS: [(&str, &str); 2] = [("a-b", "c"), ("a", "b-c")];
+
+fn friend(id: &str) -> FriendId {
+    FriendId::parse(id).unwrap()
+}
+
+async fn open_database(path: &Path) -> Db {
+    let db = Db::open(&DbSettings::new(format!("sqlite:{}", path.display())), Handle::current()).unwrap();
+    db.migrate().await.unwrap();
+    db
+}
+
+async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -> (Exposures, DbExposures) {
+    let db = open_database(path).await;
+    let store = DbExposures::new(db.clone());
+    let ports = ExposurePorts {
+        store: Arc::new(store.clone()),
+        intents: Arc::new(store.clone()),
+        routes: Arc::new(cluster.clone()),
+        services: Arc::new(cluster.clone()),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(RandomIds),
+    };
+    let domain = Domain {
+        name: records.domain().clone(),
+        target: Target::A(Ipv4Addr::new(192, 0, 2, 1)),
+        ttl: Ttl::parse(300).unwrap(),
+        proxied: false,
+        tls: Tls::Default,
+        entry_points: Vec::new(),
+        retired: false,
+    };
+    let instance = InstanceId::parse(&db.instance(&RandomIds).await.unwrap()).unwrap();
+    let zones = vec![Zone { domain, records: Arc::new(records.clone()) }];
+    (Exposures::new(ports, instance, zones, Handle::current()), store)
+}
+
+async fn register(db: &Db, cluster: &MemoryCluster) {
+    for (_, id) in CUTS {
+        let (at, id) = (SystemClock.now(), friend(id));
+        cluster.load_yaml("service", SERVICE, &id.namespace()).unwrap();
+        let audit = AuditEntry {
+            at,
+            actor: Actor::Operator("root".to_owned()),
+            action: Action::FriendCreate,
+            friend: Some(id.clone()),
+            subject: id.to_string(),
+            detail: String::new(),
+        };
+        let friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at: at };
+        DbFriends::new(db.clone()).create(friend, audit).await.unwrap();
+    }
+}
+
+async fn open(portal: &Exposures, (name, who): (&str, &str)) -> Result<Opened, DnsError> {
+    let wanted = OpenExposure::parse(name, "web", None, None).unwrap();
+    portal.open(&friend(who), wanted, Actor::Friend(friend(who))).await
+}
+
+async fn close(portal: &Exposures, (name, who): (&str, &str)) -> Status {
+    let name = ExposureName::parse(name).unwrap();
+    portal.close(&friend(who), &name, Actor::Friend(friend(who))).await.unwrap().status
+}
+
+/// Looks at the zone all the time: a hostname never has two records.
+fn watch(records: MemoryRecords, over: Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
+    std::thread::spawn(move || {
+        let mut most = 0;
+        while !over.load(Ordering::SeqCst) {
+            most = most.max(records.records().len());
+            std::thread::yield_now();
+        }
+        most
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_portals_on_one_file_one_gets_the_hostname() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portal.db");
+    let cluster = MemoryCluster::new(Arc::new(SystemClock));
+    let records = MemoryRecords::new(DomainName::parse("example.org").unwrap());
+    register(&open_database(&path).await, &cluster).await;
+    let (here, store) = portal(&path, &cluster, &records).await;
+    let (there, _) = portal(&path, &cluster, &records).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let watching = watch(records.clone(), over.clone());
+    for round in 0..15 {
+        let (first, second) = tokio::join!(open(&here, CUTS[0]), open(&there, CUTS[1]));
+        let outcomes = [first, second];
+        let winners: Vec<_> = (0..2).filter(|index| outcomes[*index].is_ok()).collect();
+        assert_eq!(winners.len(), 1, "round {round}: {outcomes:?}");
+        let (winner, loser) = (winners[0], 1 - winners[0]);
+        assert_eq!(outcomes[winner].as_ref().unwrap().exposure.status, Status::Active);
+        assert_eq!(outcomes[loser].as_ref().unwrap_err().code(), "hostname-taken");
+        assert_eq!((records.records().len(), store.page(None, 10).await.unwrap().len()), (1, 1));
+        // Removed by the other portal, and at once wanted by both again.
+        assert_eq!(close(if winner == 0 { &there } else { &here }, CUTS[winner]).await, Status::Removed);
+        assert_eq!((records.records().len(), store.page(None, 10).await.unwrap().len()), (0, 0));
+    }
+    over.store(true, Ordering::SeqCst);
+    assert_eq!(watching.join().unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removing_and_adding_at_once_through_two_portals_ends_in_one_of_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portal.db");
+    let cluster = MemoryCluster::new(Arc::new(SystemClock));
+    let records = MemoryRecords::new(DomainName::parse("example.org").unwrap());
+    register(&open_database(&path).await, &cluster).await;
+    let (here, store) = portal(&path, &cluster, &records).await;
+    let (there, _) = portal(&path, &cluster, &records).await;
+    let over = Arc::new(AtomicBool::new(false));
+    let watching = watch(records.clone(), over.clone());
+    for round in 0..15 {
+        open(&here, CUTS[0]).await.unwrap();
+        let (closed, opened) = tokio::join!(close(&here, CUTS[0]), open(&there, CUTS[0]));
+        here.pass().await.unwrap();
+        let kept = store.page(None, 10).await.unwrap();
+        let context = format!("round {round}: {closed:?} {opened:?} {kept:?}");
+        assert_eq!(kept.len(), records.records().len(), "{context}");
+        assert_eq!(cluster.route("friend-c", "expose-a-b").is_some(), kept.len() == 1, "{context}");
+        assert!(kept.iter().all(|intent| intent.exposure.status == Status::Active), "{context}");
+    }
+    over.store(true, Ordering::SeqCst);
+    assert_eq!(watching.join().unwrap(), 1);
+}

@@ -1,0 +1,78 @@
+//! The friend, and their agents.
+
+use portal_core::{Friend, Friendship};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::time;
+
+/// The friend.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Me {
+    /// Their id.
+    #[schema(example = "alice")]
+    id: String,
+    /// The name to show.
+    #[schema(example = "Alice")]
+    display_name: String,
+    /// The channel on which they would rather be written to.
+    #[schema(example = "signal", required)]
+    preferred_channel: Option<String>,
+    /// Their Kubernetes namespace.
+    #[schema(example = "friend-alice")]
+    namespace: String,
+    /// What there is of theirs.
+    stats: Stats,
+}
+
+/// How much there is of a friend's.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Stats {
+    /// Log files that the agent keeps of the friend; `null` if they could not be counted.
+    #[schema(example = 42, minimum = 0, required)]
+    pub(crate) logs: Option<u64>,
+    /// Secrets in the namespace; `null` if they could not be counted.
+    #[schema(example = 3, minimum = 0, required)]
+    pub(crate) secrets: Option<u64>,
+}
+
+impl Me {
+    /// The friend with their stats.
+    pub(crate) fn new(friend: &Friend, stats: Stats) -> Self {
+        Self {
+            id: friend.id.to_string(),
+            display_name: friend.shown_name(),
+            preferred_channel: friend.preferred_channel.as_ref().map(ToString::to_string),
+            namespace: friend.id.namespace(),
+            stats,
+        }
+    }
+}
+
+/// How the friend stands with one agent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AgentOfFriend {
+    /// The agent.
+    #[schema(example = "main")]
+    agent_id: String,
+    /// The friend.
+    #[schema(example = "alice")]
+    friend_id: String,
+    /// `active`, `inactive` or `blocked`.
+    #[schema(example = "active")]
+    status: &'static str,
+    /// Since when they know each other.
+    #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
+    created_at: String,
+}
+
+impl From<Friendship> for AgentOfFriend {
+    fn from(friendship: Friendship) -> Self {
+        Self {
+            agent_id: friendship.agent.to_string(),
+            friend_id: friendship.friend.to_string(),
+            status: friendship.status.as_str(),
+            created_at: time(friendship.created_at),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The namespace: inside it, members are named as Kubernetes names them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use portal_dns::Exposure;
+use portal_k8s::{
+    DeploymentSummary, Overview, Phase, PodSummary, QuotaSummary, RouteSummary, ServicePortSummary, ServiceSummary,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::exposure::ExposureBody;
+use super::time;
+
+/// A friend's namespace.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Namespace {
+    /// Its pods, sorted by name, as every list here.
+    pods: Vec<Pod>,
+    /// Its services.
+    services: Vec<Service>,
+    /// Its deployments.
+    deployments: Vec<Deployment>,
+    /// Its quota; several are merged, of each resource the smallest limit. `null` if it has none.
+    #[schema(required)]
+    quota: Option<Quota>,
+    /// Its routes, whoever made them, and exposures that have no route yet.
+    ingress_routes: Vec<IngressRouteItem>,
+    /// `Active`, `Terminating`, or `null` for a namespace that does not exist.
+    #[schema(example = "Active", required)]
+    phase: Option<&'static str>,
+    /// When this content was first seen. It changes only with the content.
+    #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
+    pub(crate) observed_at: String,
+}
+
+/// A pod.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Pod {
+    #[schema(example = "my-app-5d8c7b9f4-x2xkq")]
+    name: String,
+    /// Its phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
+    #[schema(example = "Running")]
+    status: String,
+    /// Whether every container of it is ready.
+    #[schema(example = true)]
+    ready: bool,
+    /// How often its containers were restarted, in all.
+    #[schema(example = 0)]
+    restarts: u32,
+    /// The image of its first container.
+    #[schema(example = "nginx:alpine", required)]
+    image: Option<String>,
+    /// When it was created.
+    #[schema(example = "2026-03-01T10:00:00Z", format = DateTime, required)]
+    age: Option<String>,
+    /// Why it is not simply running, as a word, such as `CrashLoopBackOff` or `Terminating`.
+    #[schema(example = json!(null), required)]
+    reason: Option<String>,
+    /// What the cluster says about that.
+    #[schema(example = json!(null), required)]
+    message: Option<String>,
+}
+
+/// A service.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Service {
+    #[schema(example = "my-app")]
+    name: String,
+    /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
+    #[schema(example = "ClusterIP")]
+    r#type: String,
+    /// Its address inside the cluster; `None` as a word if it is headless.
+    #[serde(rename = "clusterIP")]
+    #[schema(example = "10.43.17.20", required)]
+    cluster_ip: Option<String>,
+    /// Its ports.
+    ports: Vec<ServicePort>,
+}
+
+/// A port of a service.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ServicePort {
+    #[schema(example = "http", required)]
+    name: Option<String>,
+    #[schema(example = 80)]
+    port: i32,
+    /// The port of the pods behind it, by number or by name.
+    target_port: TargetPort,
+    /// `TCP`, `UDP` or `SCTP`.
+    #[schema(example = "TCP")]
+    protocol: String,
+}
+
+/// A port by number or by name.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(example = 8080)]
+pub(crate) enum TargetPort {
+    /// By number.
+    Number(i32),
+    /// By name.
+    Name(String),
+}
+
+/// A deployment.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Deployment {
+    #[schema(example = "my-app")]
+    name: String,
+    /// Ready and desired pods.
+    #[schema(example = "1/1")]
+    replicas: String,
+    /// The image of its first container.
+    #[schema(example = "nginx:alpine", required)]
+    image: Option<String>,
+    /// When it was created.
+    #[schema(example = "2026-03-01T10:00:00Z", format = DateTime, required)]
+    age: Option<String>,
+    /// The names of the secrets that its pods use, sorted, once each.
+    #[schema(example = json!(["my-api-key"]))]
+    secret_refs: Vec<String>,
+}
+
+/// A quota, in Kubernetes' quantities.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Quota {
+    /// The limit of each resource.
+    #[schema(example = json!({"pods": "10", "secrets": "20"}))]
+    hard: BTreeMap<String, String>,
+    /// What is used of it, where the cluster has counted.
+    #[schema(example = json!({"pods": "4", "secrets": "3"}))]
+    used: BTreeMap<String, String>,
+}
+
+/// A route of the ingress controller, or an exposure that has none yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct IngressRouteItem {
+    #[schema(example = "expose-my-app")]
+    pub(crate) name: String,
+    /// The first hostname that it names, if any.
+    #[schema(example = "my-app-alice.your-domain.net", required)]
+    hostname: Option<String>,
+    /// The service behind it, if any.
+    #[schema(example = "my-app", required)]
+    service: Option<String>,
+    /// The exposure that it belongs to; `null` for a route that the portal did not make.
+    #[schema(required)]
+    exposure: Option<ExposureBody>,
+}
+
+impl Namespace {
+    /// The namespace with its routes; when it was first seen is for the caller to fill in.
+    pub(crate) fn new(overview: &Overview, ingress_routes: Vec<IngressRouteItem>) -> Self {
+        Self {
+            pods: overview.pods.iter().map(|pod| Pod::from(&**pod)).collect(),
+            services: overview.services.iter().map(|service| Service::from(&**service)).collect(),
+            deployments: overview.deployments.iter().map(|deployment| Deployment::from(&**deployment)).collect(),
+            quota: overview.quota.as_ref().map(Quota::from),
+            ingress_routes,
+            phase: overview.phase.map(Phase::as_str),
+            observed_at: String::new(),
+        }
+    }
+}
+
+impl IngressRouteItem {
+    /// A route that stands in the cluster, with the exposure that it belongs to.
+    pub(crate) fn of_route(route: &RouteSummary, exposure: Option<&Exposure>) -> Self {
+        Self {
+            name: route.name.to_string(),
+            hostname: text(route.hostname.as_ref()),
+            service: text(route.service.as_ref()),
+            exposure: exposure.map(ExposureBody::from),
+        }
+    }
+
+    /// An exposure whose route, `name`, does not stand.
+    pub(crate) fn without_route(name: String, exposure: &Exposure) -> Self {
+        Self {
+            name,
+            hostname: Some(exposure.hostname.to_string()),
+            service: Some(exposure.service.to_string()),
+            exposure: Some(ExposureBody::from(exposure)),
+        }
+    }
+}
+
+impl From<&PodSummary> for Pod {
+    fn from(pod: &PodSummary) -> Self {
+        Self {
+            name: pod.name.to_string(),
+            status: pod.status.to_string(),
+            ready: pod.ready,
+            restarts: pod.restarts,
+            image: text(pod.image.as_ref()),
+            age: age(pod.age),
+            reason: text(pod.reason.as_ref()),
+            message: text(pod.message.as_ref()),
+        }
+    }
+}
+
+impl From<&ServiceSummary> for Service {
+    fn from(service: &ServiceSummary) -> Self {
+        Self {
+            name: service.name.to_string(),
+            r#type: service.kind.to_string(),
+            cluster_ip: text(service.cluster_ip.as_ref()),
+            ports: service.ports.iter().map(ServicePort::from).collect(),
+        }
+    }
+}
+
+impl From<&ServicePortSummary> for ServicePort {
+    fn from(port: &ServicePortSummary) -> Self {
+        let target_port = match &port.target_port {
+            portal_k8s::TargetPort::Number(number) => TargetPort::Number(*number),
+            portal_k8s::TargetPort::Name(name) => TargetPort::Name(name.to_string()),
+        };
+        Self { name: text(port.name.as_ref()), port: port.port, target_port, protocol: port.protocol.to_string() }
+    }
+}
+
+impl From<&DeploymentSummary> for Deployment {
+    fn from(deployment: &DeploymentSummary) -> Self {
+        Self {
+            name: deployment.name.to_string(),
+            replicas: deployment.replicas(),
+            image: text(deployment.image.as_ref()),
+            age: age(deployment.age),
+            secret_refs: deployment.secret_refs.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl From<&QuotaSummary> for Quota {
+    fn from(quota: &QuotaSummary) -> Self {
+        let quantities = |quantities: &BTreeMap<Arc<str>, Arc<str>>| {
+            quantities.iter().map(|(resource, quantity)| (resource.to_string(), quantity.to_string())).collect()
+        };
+        Self { hard: quantities(&quota.hard), used: quantities(&quota.used) }
+    }
+}
+
+fn text(text: Option<&Arc<str>>) -> Option<String> {
+    text.map(ToString::to_string)
+}
+
+fn age(created_at: Option<DateTime<Utc>>) -> Option<String> {
+    created_at.map(time)
+}

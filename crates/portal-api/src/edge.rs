@@ -1,0 +1,177 @@
+//! What happens to every request: its id, its span, its measure; the headers of its answer; failures put as problems.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, ResponseError};
+use futures::FutureExt;
+use portal_core::Ids;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+use crate::error::ApiError;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is taken from a caller.
+const REQUEST_ID_MAX: usize = 64;
+/// Smallest body worth compressing, in bytes.
+const COMPRESS_FROM: u64 = 1024;
+
+/// Serves one request, whatever becomes of it.
+pub(crate) fn serve<S, B>(
+    ids: &dyn Ids,
+    mut request: ServiceRequest,
+    service: &S,
+) -> impl Future<Output = Result<ServiceResponse, Error>> + 'static + use<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    let started = Instant::now();
+    let request_id = request_id(&request).unwrap_or_else(|| ids.id());
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", request_id, http.method = %method, http.route = Empty, friend.id = Empty);
+    if method == Method::HEAD {
+        // Every resource that can be read can be asked for its head; actix-web leaves out the body by itself.
+        request.head_mut().method = Method::GET;
+    }
+    // A path with U+0000 names nothing, and must not reach a database that cannot hold one.
+    let call = if request.uri().path().contains("%00") {
+        Err(request.into_response(HttpResponse::from_error(ApiError::not_found())))
+    } else {
+        Ok(span.in_scope(|| service.call(request)))
+    };
+    async move {
+        let answered = match call {
+            Ok(call) => AssertUnwindSafe(call.instrument(span.clone())).catch_unwind().await,
+            Err(refused) => return Ok(finish(refused, &request_id)),
+        };
+        let answer = span.in_scope(|| match answered {
+            Ok(Ok(response)) => Ok(finish(response.map_into_boxed_body(), &request_id)),
+            Ok(Err(error)) => {
+                Err(Unanswered { error: ApiError::foreign(error.as_response_error().status_code()), request_id }.into())
+            }
+            Err(_) => Err(Unanswered { error: ApiError::internal("a handler panicked"), request_id }.into()),
+        });
+        measure(&method, started, answer.as_ref(), &span);
+        answer
+    }
+}
+
+/// The caller's own request id, if it is short and plain enough for a log.
+fn request_id(request: &ServiceRequest) -> Option<String> {
+    let text = request.headers().get(&REQUEST_ID)?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    ((1..=REQUEST_ID_MAX).contains(&text.len()) && text.bytes().all(plain)).then(|| text.to_owned())
+}
+
+/// Puts a failure as a problem, and sets the headers that every answer has.
+fn finish(response: ServiceResponse, request_id: &str) -> ServiceResponse {
+    let mut response = match problem(&response, request_id) {
+        Some(problem) => replace(response, problem),
+        None => response,
+    };
+    dress(response.response_mut(), request_id);
+    response
+}
+
+fn problem(response: &ServiceResponse, request_id: &str) -> Option<HttpResponse> {
+    let status = response.status();
+    if let Some(error) = response.response().error().and_then(|error| error.as_error::<ApiError>()) {
+        return Some(error.respond(request_id));
+    }
+    let is_failure = status.is_client_error() || status.is_server_error();
+    is_failure.then(|| ApiError::foreign(status).respond(request_id))
+}
+
+/// Answers with `problem`, keeping what middlewares said in headers.
+fn replace(response: ServiceResponse, mut problem: HttpResponse) -> ServiceResponse {
+    for (name, value) in response.headers() {
+        let is_of_the_body = [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LENGTH].contains(name);
+        if !is_of_the_body && !problem.headers().contains_key(name) {
+            problem.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    response.into_response(problem)
+}
+
+fn dress(response: &mut HttpResponse, request_id: &str) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID.clone(), id);
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.append(header::VARY, HeaderValue::from_static("Authorization"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value == "identity") {
+        headers.remove(header::CONTENT_ENCODING);
+    }
+}
+
+/// Leaves uncompressed what is small, and what has a strong tag: such a tag names exact bytes.
+pub(crate) async fn choose_compression<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let mut response = next.call(request).await?;
+    let is_small = matches!(response.response().body().size(), BodySize::None | BodySize::Sized(0..COMPRESS_FROM));
+    let tag = response.headers().get(header::ETAG);
+    let is_exact = tag.is_some_and(|tag| !tag.as_bytes().starts_with(b"W/"));
+    if (is_small || is_exact) && !response.headers().contains_key(header::CONTENT_ENCODING) {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    Ok(response)
+}
+
+/// Counts and times a request by method, route and status; nobody can make the number of labels grow.
+fn measure(method: &Method, started: Instant, answer: Result<&ServiceResponse, &Error>, span: &Span) {
+    let status = answer.map_or(StatusCode::INTERNAL_SERVER_ERROR, ServiceResponse::status);
+    let route = answer.ok().and_then(|response| response.request().match_pattern());
+    let route = route.unwrap_or_else(|| "unmatched".to_owned());
+    span.record("http.route", &route);
+    let took = started.elapsed();
+    span.in_scope(|| tracing::debug!(status = status.as_u16(), micros = took.as_micros(), "answered"));
+    let method = match *method {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::DELETE | Method::OPTIONS => {
+            method.to_string()
+        }
+        _ => "OTHER".to_owned(),
+    };
+    let status = status.as_str().to_owned();
+    metrics::histogram!("http_server_request_duration_seconds", "method" => method, "route" => route, "status" => status)
+        .record(took);
+}
+
+/// A failure that left no request to answer: a panic, or a middleware that gave up.
+#[derive(Debug)]
+struct Unanswered {
+    error: ApiError,
+    request_id: String,
+}
+
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(formatter)
+    }
+}
+
+impl ResponseError for Unanswered {
+    fn status_code(&self) -> StatusCode {
+        self.error.status_code()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = self.error.respond(&self.request_id);
+        dress(&mut response, &self.request_id);
+        response
+    }
+}

@@ -1,0 +1,289 @@
+//! What goes wrong, as HTTP says it: the only place with status codes.
+//!
+//! A handler returns [`ApiError`] and nothing else; `From` turns refusals and trouble of the layers below into one.
+//! The sentence of a failure below 500 is for the person who asked. Above, it is fixed: the cause goes to the log,
+//! once, under the request id.
+
+mod codes;
+mod cron;
+mod dns;
+mod problem;
+mod responses;
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use portal_core::{Backend, BoxError, Invalid, PortError, SessionError};
+use portal_workspace::{Tag, WorkspaceError};
+
+pub(crate) use codes::ALL as CODES;
+pub use codes::Code;
+pub use problem::{FieldError, Problem};
+pub use responses::{
+    Guarded, NotFound, Open, PROBLEM_JSON, ShowsDocument, TakesAgent, TakesBody, Unready, WritesDocument,
+};
+
+/// When to try again where the backend did not say: soon, but not at once.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What is said of our own faults.
+const FAULT: &str = "Something went wrong inside the portal. Name the request id when you ask its operator.";
+
+/// A failure on its way to the caller.
+#[derive(Debug)]
+pub struct ApiError {
+    code: &'static Code,
+    detail: String,
+    errors: Vec<FieldError>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<BoxError>,
+}
+
+impl ApiError {
+    fn new(code: &'static Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }
+    }
+
+    /// The body is not what the operation takes; `path` says where, empty for the body as a whole.
+    pub(crate) fn body_malformed(path: &str, detail: impl Into<String>) -> Self {
+        Self::new(&codes::BODY_MALFORMED, detail).at(path)
+    }
+
+    pub(crate) fn query_malformed(detail: impl Into<String>) -> Self {
+        Self::new(&codes::QUERY_MALFORMED, detail)
+    }
+
+    pub(crate) fn header_malformed(name: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(&codes::HEADER_MALFORMED, detail).at(name)
+    }
+
+    pub(crate) fn body_too_large(limit: usize) -> Self {
+        Self::new(&codes::BODY_TOO_LARGE, format!("The body of this operation may have at most {limit} bytes."))
+    }
+
+    pub(crate) fn media_type_unsupported(detail: impl Into<String>) -> Self {
+        Self::new(&codes::MEDIA_TYPE_UNSUPPORTED, detail)
+    }
+
+    pub(crate) fn session_missing() -> Self {
+        let detail = "This operation needs a session token: send `Authorization: Bearer <token>`.";
+        Self::new(&codes::SESSION_MISSING, detail)
+            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"friend-portal\""))
+    }
+
+    /// The database said that the session opens nothing. Pages throw their token away on this.
+    pub(crate) fn session_invalid() -> Self {
+        let detail = "The session has ended. Ask your agent for a new link to the portal.";
+        let challenge = "Bearer realm=\"friend-portal\", error=\"invalid_token\"";
+        Self::new(&codes::SESSION_INVALID, detail).with(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::new(&codes::NOT_FOUND, "There is nothing under this address.")
+    }
+
+    pub(crate) fn agent_not_found() -> Self {
+        Self::new(
+            &codes::AGENT_NOT_FOUND,
+            "agent must be one of your agents whose status is active; see /api/portal/agents.",
+        )
+        .at("agent")
+    }
+
+    pub(crate) fn session_not_found() -> Self {
+        Self::new(&codes::SESSION_NOT_FOUND, "You have no session with this id; see /api/portal/sessions.")
+    }
+
+    pub(crate) fn method_not_allowed(allowed: &str) -> Self {
+        let error = Self::new(&codes::METHOD_NOT_ALLOWED, format!("This address takes only {allowed}."));
+        match HeaderValue::from_str(allowed) {
+            Ok(value) => error.with(header::ALLOW, value),
+            Err(_) => error,
+        }
+    }
+
+    /// Not ready for requests, and for lack of what.
+    pub(crate) fn not_ready(lacking: &[&'static str]) -> Self {
+        let mut error = Self::new(&codes::NOT_READY, format!("The portal is not ready: {}.", lacking.join(", ")));
+        error.errors = lacking
+            .iter()
+            .map(|name| FieldError { field: (*name).to_owned(), message: format!("{name} is not there") })
+            .collect();
+        error.retry_after(PATIENCE)
+    }
+
+    /// A fault of the portal itself.
+    pub(crate) fn internal(cause: impl Into<BoxError>) -> Self {
+        Self::new(&codes::INTERNAL, FAULT).because(cause)
+    }
+
+    /// A failure that actix-web or another middleware produced.
+    pub(crate) fn foreign(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found(),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(&codes::BODY_TOO_LARGE, "The body is too large."),
+            StatusCode::NOT_ACCEPTABLE => {
+                Self::new(&codes::NOT_ACCEPTABLE, "Accept-Encoding must leave gzip, br or identity acceptable.")
+            }
+            status if status.is_client_error() => {
+                Self::new(&codes::REQUEST_REFUSED, "The request cannot be read, or its origin may not ask this.")
+            }
+            status => Self::internal(format!("a middleware answered {status}")),
+        }
+    }
+
+    fn at(mut self, field: &str) -> Self {
+        if !field.is_empty() {
+            self.errors.push(FieldError { field: field.to_owned(), message: self.detail.clone() });
+        }
+        self
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Names the text that stands there now, as reading it would.
+    fn tagged(self, current: Option<&Tag>) -> Self {
+        match current.map(|tag| HeaderValue::from_str(&format!("\"{tag}\""))) {
+            Some(Ok(etag)) => self.with(header::ETAG, etag),
+            _ => self,
+        }
+    }
+
+    fn retry_after(self, wait: Duration) -> Self {
+        let seconds = wait.as_secs().max(1);
+        self.with(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    fn because(mut self, cause: impl Into<BoxError>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The answer, complete; logs the cause of a failure that is not the caller's.
+    pub(crate) fn respond(&self, request_id: &str) -> HttpResponse {
+        if self.code.status.is_server_error() {
+            tracing::error!(code = self.code.word, cause = self.chain(), "a request failed");
+        }
+        let mut response = HttpResponseBuilder::new(self.code.status);
+        for (name, value) in &self.headers {
+            response.insert_header((name.clone(), value.clone()));
+        }
+        let problem = self.problem(request_id);
+        match serde_json::to_vec(&problem) {
+            Ok(bytes) => response.content_type(PROBLEM_JSON).body(bytes),
+            Err(_) => response.finish(),
+        }
+    }
+
+    /// The problem document.
+    pub(crate) fn problem(&self, request_id: &str) -> Problem {
+        Problem {
+            kind: format!("urn:friend-portal:problem:{}", self.code.word),
+            title: self.code.title,
+            status: self.code.status.as_u16(),
+            detail: self.detail.clone(),
+            error: self.detail.clone(),
+            code: self.code.word,
+            request_id: request_id.to_owned(),
+            errors: self.errors.clone(),
+        }
+    }
+
+    /// The cause and its causes, in one line.
+    fn chain(&self) -> String {
+        let first = self.cause.as_deref().map(|cause| cause as &dyn Error);
+        let causes: Vec<_> = std::iter::successors(first, |&cause| cause.source()).map(ToString::to_string).collect();
+        causes.join(": ")
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.code.word)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.code.status
+    }
+
+    /// A bare status: the edge, which knows the request, answers with [`ApiError::respond`].
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.code.status)
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(invalid: Invalid) -> Self {
+        let mut error = Self::new(&codes::VALUE_INVALID, invalid.message.clone());
+        error.errors.push(invalid.into());
+        error
+    }
+}
+
+impl From<PortError> for ApiError {
+    fn from(error: PortError) -> Self {
+        unavailable(error.at(), error.retry_after(), error)
+    }
+}
+
+impl From<WorkspaceError> for ApiError {
+    fn from(error: WorkspaceError) -> Self {
+        match error {
+            WorkspaceError::ReadOnly(name) => {
+                Self::new(&codes::DOCUMENT_READ_ONLY, format!("You may read {name} and not write it."))
+            }
+            WorkspaceError::Unreadable(name, why) => {
+                let detail = format!("{name} cannot be shown or replaced here: {why}. Ask your agent to put it right.");
+                Self::new(&codes::DOCUMENT_UNREADABLE, detail)
+            }
+            WorkspaceError::Changed { name, current } => {
+                let detail = format!("{name} is not the text that If-Match or If-None-Match names; read it again.");
+                Self::new(&codes::DOCUMENT_CHANGED, detail).tagged(current.as_ref())
+            }
+            WorkspaceError::PreconditionRequired { name, current } => {
+                let detail =
+                    format!("Another friend wrote {name} last; read it, then send its ETag in If-Match to replace it.");
+                Self::new(&codes::PRECONDITION_REQUIRED, detail).at("If-Match").tagged(current.as_ref())
+            }
+            WorkspaceError::UnknownVersion(name) => {
+                Self::new(&codes::VERSION_UNKNOWN, format!("You have no version of {name} with this id."))
+            }
+            WorkspaceError::Port(trouble) => trouble.into(),
+        }
+    }
+}
+
+impl From<SessionError> for ApiError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Invalid => Self::session_invalid(),
+            SessionError::Unchecked(trouble) => unavailable(trouble.at(), trouble.retry_after(), trouble),
+        }
+    }
+}
+
+/// Trouble behind the portal, in one fixed sentence per backend.
+fn unavailable(backend: Backend, retry_after: Option<Duration>, cause: impl Into<BoxError>) -> ApiError {
+    let (code, detail) = match backend {
+        Backend::Database => (&codes::DATABASE_UNAVAILABLE, "The portal's database is not available. Try again soon."),
+        Backend::Cluster => (&codes::CLUSTER_UNAVAILABLE, "The cluster is not available. Try again soon."),
+        Backend::Dns => (&codes::DNS_UNAVAILABLE, "The DNS provider is not available. Try again soon."),
+        Backend::Workspace => {
+            (&codes::WORKSPACE_UNAVAILABLE, "The agent's workspace is not available. Try again soon.")
+        }
+        Backend::Gateway => (&codes::GATEWAY_UNAVAILABLE, "The agent's gateway is not available. Try again soon."),
+        Backend::Delivery => (&codes::DELIVERY_UNAVAILABLE, "Messages cannot be delivered now. Try again soon."),
+    };
+    ApiError::new(code, detail).retry_after(retry_after.unwrap_or(PATIENCE)).because(cause)
+}
+
+#[cfg(test)]
+mod tests;

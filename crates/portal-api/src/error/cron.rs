@@ -1,0 +1,39 @@
+//! What can be wrong with a job, for the person who asked.
+
+use portal_cron::CronError;
+
+use super::{ApiError, codes};
+
+impl From<CronError> for ApiError {
+    fn from(error: CronError) -> Self {
+        match error {
+            CronError::Invalid(invalid) => invalid.into(),
+            CronError::Unsupported(member) => {
+                let refusal = member.refusal();
+                Self::new(&codes::UNSUPPORTED, refusal.message).at(refusal.field)
+            }
+            CronError::NotOwned => {
+                let detail = "session must be isolated or one of your own conversations with this agent, such as \
+                    agent:main:direct:<your id> or agent:main:signal:direct:<your contact on signal>.";
+                Self::new(&codes::SESSION_NOT_OWNED, detail).at("session")
+            }
+            CronError::NotFound => {
+                let detail = "You have no job of this name or id with this agent; see /api/portal/workspace/crons.";
+                Self::new(&codes::JOB_NOT_FOUND, detail)
+            }
+            CronError::NameTaken => {
+                let detail = "name must be another one: you have a job of this name with this agent.";
+                Self::new(&codes::JOB_NAME_TAKEN, detail).at("name")
+            }
+            CronError::LimitReached { limit } => {
+                let detail = format!("You have {limit} jobs, which is the limit; delete one first.");
+                Self::new(&codes::JOB_LIMIT_REACHED, detail)
+            }
+            CronError::RunOpen => {
+                let detail = "An earlier run of this job has not ended; see its runs.";
+                Self::new(&codes::RUN_OPEN, detail)
+            }
+            CronError::Port(trouble) => trouble.into(),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What goes wrong with exposures.
+
+use portal_dns::{DnsError, EXPOSURES_PER_FRIEND};
+
+use super::{ApiError, codes};
+
+impl From<DnsError> for ApiError {
+    fn from(error: DnsError) -> Self {
+        match error {
+            DnsError::Invalid(invalid) => invalid.into(),
+            DnsError::ServiceNotFound { service, .. } => {
+                let detail =
+                    format!("service must be a Service of your namespace, and there is none called {service}.");
+                Self::new(&codes::SERVICE_NOT_FOUND, detail).at("service")
+            }
+            DnsError::NamespaceNotFound { .. } => {
+                Self::new(&codes::NAMESPACE_NOT_FOUND, "Your namespace does not exist, or is being deleted.")
+            }
+            DnsError::ExposureNotFound { .. } => Self::new(
+                &codes::EXPOSURE_NOT_FOUND,
+                "You have no exposure of this name; see ingressRoutes in /api/portal/namespace.",
+            ),
+            DnsError::HostnameTaken { hostname } => {
+                let detail = format!("{hostname} is taken; choose another name or domain.");
+                Self::new(&codes::HOSTNAME_TAKEN, detail).at("name")
+            }
+            DnsError::LimitReached => {
+                let detail =
+                    format!("You have {EXPOSURES_PER_FRIEND} exposures, and more are not allowed; remove one first.");
+                Self::new(&codes::EXPOSURE_LIMIT_REACHED, detail)
+            }
+            // Removed since the session was last looked up: the session went with them.
+            DnsError::FriendNotFound { .. } => Self::session_invalid(),
+            DnsError::Unavailable(trouble) => trouble.into(),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+use portal_core::{Backend, Invalid, PortError};
+
+use super::ApiError;
+
+#[test]
+fn trouble_behind_a_port_has_the_word_that_the_port_gives_it() {
+    for backend in
+        [Backend::Database, Backend::Cluster, Backend::Dns, Backend::Workspace, Backend::Gateway, Backend::Delivery]
+    {
+        let word = PortError::backend(backend, "x").code();
+        assert_eq!(ApiError::from(PortError::backend(backend, "x")).problem("").code, word);
+    }
+}
+
+#[test]
+fn the_cause_of_trouble_is_for_the_log_only() {
+    let error = ApiError::from(PortError::unavailable(Backend::Dns, "token sesame was refused"));
+    let said = serde_json::to_string(&error.problem("id")).unwrap();
+    assert!(!said.contains("sesame"), "{said}");
+    assert_eq!(error.chain(), "the dns provider is unavailable: token sesame was refused");
+}
+
+#[test]
+fn a_refused_value_is_named() {
+    let problem = ApiError::from(Invalid::new("port", "port must be a number from 1 to 65535")).problem("r");
+    let said = serde_json::to_value(&problem).unwrap();
+    assert_eq!(
+        said,
+        serde_json::json!({
+            "type": "urn:friend-portal:problem:value-invalid",
+            "title": "A value was refused",
+            "status": 422,
+            "detail": "port must be a number from 1 to 65535",
+            "error": "port must be a number from 1 to 65535",
+            "code": "value-invalid",
+            "request_id": "r",
+            "errors": [{"field": "port", "message": "port must be a number from 1 to 65535"}],
+        })
+    );
+}

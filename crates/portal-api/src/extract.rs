@@ -1,0 +1,135 @@
+//! What a request brings, read so that everything unreadable is answered with a problem document.
+
+use std::ops::ControlFlow;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, web};
+use bytes::{Bytes, BytesMut};
+use futures::future::LocalBoxFuture;
+use futures::{FutureExt, StreamExt};
+use portal_core::Invalid;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::ApiError;
+
+/// The most bytes of an ordinary body: 64 KiB.
+pub const BODY_MAX: usize = 64 * 1024;
+/// The most bytes of a body that carries a document: 2 MiB, so that 256 KiB of text fit even if every character is
+/// escaped.
+pub const DOCUMENT_BODY_MAX: usize = 2 * 1024 * 1024;
+
+/// A JSON body of at most `LIMIT` bytes.
+///
+/// 400 for what is not JSON or not a `T` (so derive `deny_unknown_fields`), 413, 415, and 422 for U+0000 in any text,
+/// which not every database can keep.
+#[derive(Debug)]
+pub struct Json<T, const LIMIT: usize = BODY_MAX>(pub T);
+
+/// A JSON body that carries a document.
+pub type DocumentJson<T> = Json<T, DOCUMENT_BODY_MAX>;
+
+impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for Json<T, LIMIT> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let head = check_head(request, LIMIT);
+        let payload = payload.take();
+        async move {
+            head?;
+            let body = read(payload, LIMIT).await?;
+            parse(&body).map(Self)
+        }
+        .boxed_local()
+    }
+}
+
+fn check_head(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json =
+        media_type == "application/json" || media_type.starts_with("application/") && media_type.ends_with("+json");
+    if !is_json {
+        let detail = "The body must be JSON: send `Content-Type: application/json`.";
+        return Err(ApiError::media_type_unsupported(detail));
+    }
+    if !matches!(text(header::CONTENT_ENCODING), "" | "identity") {
+        return Err(ApiError::media_type_unsupported("The body must not be compressed."));
+    }
+    match text(header::CONTENT_LENGTH).parse::<usize>() {
+        Ok(length) if length > limit => Err(ApiError::body_too_large(limit)),
+        _ => Ok(()),
+    }
+}
+
+async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::body_malformed("", "The body ended before it was complete."))?;
+        if body.len() + chunk.len() > limit {
+            return Err(ApiError::body_too_large(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    if body.is_empty() {
+        return Err(ApiError::body_malformed("", "The body is missing; it must be a JSON object."));
+    }
+    refuse_nul(body)?;
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let parsed: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| malformed(&error))?;
+    reader.end().map_err(|error| ApiError::body_malformed("", format!("The body is not JSON: {error}.")))?;
+    Ok(parsed)
+}
+
+fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+    let (path, said) = (error.path().to_string(), error.inner());
+    if !said.is_data() {
+        return ApiError::body_malformed("", format!("The body is not JSON: {said}."));
+    }
+    let path = if path == "." { String::new() } else { path };
+    let place = if path.is_empty() { "The body" } else { path.as_str() };
+    ApiError::body_malformed(&path, format!("{place} is not what this operation takes: {said}."))
+}
+
+/// U+0000 reaches a JSON text only as an escape, so bodies without one are not looked at twice.
+fn refuse_nul(body: &[u8]) -> Result<(), ApiError> {
+    const ESCAPE: &[u8] = b"\\u0000";
+    if !body.windows(ESCAPE.len()).any(|window| window == ESCAPE) {
+        return Ok(());
+    }
+    let Ok(value) = serde_json::from_slice::<Value>(body) else { return Ok(()) };
+    match find_nul(&value) {
+        ControlFlow::Break(()) => {
+            Err(Invalid::new("body", "The body holds the character U+0000, which no text may hold.").into())
+        }
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+fn find_nul(value: &Value) -> ControlFlow<()> {
+    match value {
+        Value::String(text) if text.contains('\0') => ControlFlow::Break(()),
+        Value::Array(items) => items.iter().try_for_each(find_nul),
+        Value::Object(members) => members
+            .iter()
+            .try_for_each(|(name, member)| if name.contains('\0') { ControlFlow::Break(()) } else { find_nul(member) }),
+        _ => ControlFlow::Continue(()),
+    }
+}
+
+/// Makes actix-web's own extractors answer problems: a path that cannot be read names nothing.
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config.app_data(web::PathConfig::default().error_handler(|_, _| ApiError::not_found().into())).app_data(
+        web::QueryConfig::default()
+            .error_handler(|error, _| ApiError::query_malformed(format!("The query cannot be read: {error}.")).into()),
+    );
+}
+
+#[cfg(test)]
+mod tests;

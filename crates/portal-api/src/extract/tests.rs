@@ -1,0 +1,74 @@
+use actix_web::FromRequest;
+use actix_web::test::TestRequest;
+use serde::Deserialize;
+
+use super::Json;
+use crate::error::Problem;
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    name: String,
+    #[serde(default)]
+    inner: Option<Inner>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inner {
+    port: u16,
+}
+
+async fn read(content_type: &str, body: &'static str) -> Result<Wanted, Problem> {
+    let request = TestRequest::post().insert_header(("content-type", content_type)).set_payload(body);
+    let (request, mut payload) = request.to_http_parts();
+    let read = Json::<Wanted, 100>::from_request(&request, &mut payload).await;
+    read.map(|Json(wanted)| wanted).map_err(|error| error.problem("r"))
+}
+
+#[track_caller]
+fn check(problem: &Problem, status: u16, code: &str, field: Option<&str>, mentions: &str) {
+    let named = problem.errors.first().map(|error| error.field.as_str());
+    assert_eq!((problem.status, problem.code, named), (status, code, field), "{problem:?}");
+    assert!(problem.detail.contains(mentions), "{:?} does not mention {mentions:?}", problem.detail);
+}
+
+async fn refused(body: &'static str) -> Problem {
+    read("application/json", body).await.expect_err(body)
+}
+
+#[actix_web::test]
+async fn a_body_is_read() {
+    let wanted = Wanted { name: "\\u0000".to_owned(), inner: Some(Inner { port: 1 }) };
+    for media_type in ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/x+json"]
+    {
+        let body = r#"{"name":"\\u0000","inner":{"port":1}}"#;
+        assert_eq!(read(media_type, body).await.expect(media_type), wanted);
+    }
+}
+
+#[actix_web::test]
+async fn what_is_not_wanted_is_named_by_its_path() {
+    let body = "body-malformed";
+    check(&refused("").await, 400, body, None, "missing");
+    check(&refused("{").await, 400, body, None, "not JSON");
+    check(&refused(r#"{"name":"a"} x"#).await, 400, body, None, "not JSON");
+    check(&refused("[]").await, 400, body, None, "The body");
+    check(&refused(r#"{"inner":null}"#).await, 400, body, None, "missing field `name`");
+    check(&refused(r#"{"name":1}"#).await, 400, body, Some("name"), "expected a string");
+    check(&refused(r#"{"name":"a","inner":{"port":70000}}"#).await, 400, body, Some("inner.port"), "inner.port");
+    check(&refused(r#"{"name":"a","nom":"b"}"#).await, 400, body, Some("nom"), "unknown field `nom`");
+}
+
+#[actix_web::test]
+async fn a_body_too_large_or_not_json_is_not_read() {
+    let long = r#"{"name":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#;
+    check(&refused(long).await, 413, "body-too-large", None, "100 bytes");
+    let typed = read("application/x-www-form-urlencoded", r#"{"name":"a"}"#).await;
+    check(&typed.expect_err("a form"), 415, "media-type-unsupported", None, "application/json");
+}
+
+#[actix_web::test]
+async fn no_text_may_hold_the_null_character() {
+    check(&refused(r#"{"name":"a\u0000b"}"#).await, 422, "value-invalid", Some("body"), "U+0000");
+}

@@ -1,0 +1,10 @@
+//! One file per resource; each handler extracts, parses, calls one use case and maps its answer.
+
+pub(crate) mod cron;
+pub(crate) mod docs;
+pub(crate) mod exposure;
+pub(crate) mod friend;
+pub(crate) mod health;
+pub(crate) mod namespace;
+pub(crate) mod session;
+pub(crate) mod workspace;

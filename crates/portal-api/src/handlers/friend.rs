@@ -1,0 +1,60 @@
+//! The friend, their agents and the domains on offer.
+
+use actix_web::get;
+use actix_web::web::{Data, Json};
+use futures::join;
+use portal_core::PortError;
+
+use crate::auth::Friend;
+use crate::body::friend::{AgentOfFriend, Me, Stats};
+use crate::error::{ApiError, Guarded};
+use crate::state::ApiState;
+
+/// Tells who the friend is.
+///
+/// A stat that cannot be counted at the moment is `null`; 503 only if the portal's database cannot be asked.
+#[utoipa::path(tag = "friend", security(("session" = [])), responses(
+    (status = 200, description = "The friend", body = Me),
+    Guarded,
+))]
+#[get("/api/portal/me")]
+pub(crate) async fn show_me(friend: Friend, state: Data<ApiState>) -> Result<Json<Me>, ApiError> {
+    let agent = &friend.session.agent;
+    let (found, logs, secrets) = join!(
+        state.friends.find(&friend.id),
+        state.logs.count(&friend.id, agent),
+        state.secrets.count(&friend.id, agent),
+    );
+    // Removed since the session was last looked up: the session went with them.
+    let found = found?.ok_or_else(ApiError::session_invalid)?;
+    Ok(Json(Me::new(&found, Stats { logs: known(logs), secrets: known(secrets) })))
+}
+
+/// Lists the friend's relationships with agents.
+#[utoipa::path(tag = "friend", security(("session" = [])), responses(
+    (status = 200, description = "The relationships, sorted by agent", body = Vec<AgentOfFriend>),
+    Guarded,
+))]
+#[get("/api/portal/agents")]
+pub(crate) async fn list_agents(friend: Friend, state: Data<ApiState>) -> Result<Json<Vec<AgentOfFriend>>, ApiError> {
+    let friendships = state.friendships.of_friend(&friend.id).await?;
+    Ok(Json(friendships.into_iter().map(AgentOfFriend::from).collect()))
+}
+
+/// Lists the domains under which services can be put on the internet.
+#[utoipa::path(tag = "friend", security(("session" = [])), responses(
+    (status = 200, description = "The domains on offer, the default first", body = Vec<String>, example = json!(["your-domain.net"])),
+    Guarded,
+))]
+#[get("/api/portal/domains")]
+pub(crate) async fn list_domains(_: Friend, state: Data<ApiState>) -> Json<Vec<String>> {
+    Json(state.domains.iter().map(ToString::to_string).collect())
+}
+
+/// A count, or nothing if whoever counts is in trouble.
+fn known(count: Result<Option<u64>, PortError>) -> Option<u64> {
+    count.unwrap_or_else(|error| {
+        tracing::warn!(cause = std::error::Error::source(&error), "{error}, so a stat is not known");
+        None
+    })
+}

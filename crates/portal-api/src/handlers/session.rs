@@ -1,0 +1,53 @@
+//! The friend's logins.
+
+use actix_web::web::{Data, Json, Path};
+use actix_web::{delete, get};
+use portal_core::Actor;
+
+use crate::auth::Friend;
+use crate::body::Done;
+use crate::body::session::{SessionItem, SessionList};
+use crate::error::{ApiError, Guarded, NotFound};
+use crate::state::ApiState;
+
+/// Lists the friend's valid sessions.
+#[utoipa::path(tag = "sessions", security(("session" = [])), responses(
+    (status = 200, description = "The sessions, newest first", body = SessionList),
+    Guarded,
+))]
+#[get("/api/portal/sessions")]
+pub(crate) async fn list_sessions(friend: Friend, state: Data<ApiState>) -> Result<Json<SessionList>, ApiError> {
+    let sessions = state.sessions.list(&friend.id).await?;
+    let items = sessions.into_iter().map(|session| SessionItem::new(session, &friend.session.id));
+    Ok(Json(SessionList { sessions: items.collect() }))
+}
+
+/// Ends the session that asks: a logout.
+#[utoipa::path(tag = "sessions", security(("session" = [])), responses(
+    (status = 200, description = "The token opens nothing any more", body = Done),
+    Guarded,
+))]
+#[delete("/api/portal/sessions/current")]
+pub(crate) async fn end_current_session(friend: Friend, state: Data<ApiState>) -> Result<Json<Done>, ApiError> {
+    // Already ended elsewhere is as good: the token opens nothing.
+    state.sessions.revoke(&friend.id, &friend.session.id, Actor::Friend(friend.id.clone())).await?;
+    Ok(Json(Done::YES))
+}
+
+/// Ends one of the friend's sessions.
+#[utoipa::path(tag = "sessions", security(("session" = [])),
+    params(("id" = String, Path, description = "The session's id", example = "0f8c1d7a94f35f7a2b6ad1fd1d6f2f3c")),
+    responses(
+        (status = 200, description = "Its token opens nothing any more", body = Done),
+        NotFound,
+        Guarded,
+))]
+#[delete("/api/portal/sessions/{id}")]
+pub(crate) async fn end_session(
+    friend: Friend,
+    state: Data<ApiState>,
+    id: Path<String>,
+) -> Result<Json<Done>, ApiError> {
+    let revoked = state.sessions.revoke(&friend.id, &id, Actor::Friend(friend.id.clone())).await?;
+    if revoked { Ok(Json(Done::YES)) } else { Err(ApiError::session_not_found()) }
+}

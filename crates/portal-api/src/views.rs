@@ -1,0 +1,6 @@
+//! What is put together for a reader from several domains.
+
+mod kept;
+mod namespace;
+
+pub use kept::NamespaceViews;

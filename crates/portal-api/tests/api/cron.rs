@@ -1,0 +1,331 @@
+//! Scheduled messages.
+
+use std::time::Duration;
+
+use actix_web::http::Method;
+use serde_json::{Value, json};
+
+use crate::world::{Answer, World, audit, friend_id, request};
+
+const CRONS: &str = "/api/portal/workspace/crons";
+
+/// The example of the specification.
+fn example() -> Value {
+    json!({
+        "name": "daily-check",
+        "message": "Check my portfolio",
+        "cron": "0 9 * * *",
+        "session": "agent:main:direct:channel:alice",
+        "tz": "Europe/Berlin"
+    })
+}
+
+async fn post(world: &World, path: &str, token: &str, body: &Value) -> Answer {
+    world.ask(request(Method::POST, path, token).set_json(body)).await
+}
+
+/// The answer to the specification's example with something changed.
+async fn create_with(world: &World, token: &str, change: Value) -> Answer {
+    let mut body = example();
+    let (Value::Object(members), Value::Object(changes)) = (&mut body, change) else { panic!("not objects") };
+    members.extend(changes);
+    post(world, CRONS, token, &body).await
+}
+
+async fn jobs(world: &World, token: &str) -> Vec<Value> {
+    let answer = world.get(CRONS, token).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.bytes);
+    answer.json()["jobs"].as_array().unwrap().clone()
+}
+
+#[actix_web::test]
+async fn the_example_of_the_specification_makes_a_job() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    let answer = post(&world, CRONS, &token, &example()).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.header("location"), Some("/api/portal/workspace/crons/daily-check"));
+    let mut job = answer.json();
+    let id = job["id"].take();
+    assert_eq!(id.as_str().map(str::len), Some(32));
+    let expected = json!({
+        "id": null,
+        "name": "daily-check",
+        "agent_id": "main",
+        "description": null,
+        "message": "Check my portfolio",
+        "cron": "0 9 * * *",
+        "tz": "Europe/Berlin",
+        "session": "agent:main:direct:channel:alice",
+        "enabled": true,
+        "created_at": "2026-03-01T10:00:00Z",
+        "next_run": "2026-03-02T08:00:00Z",
+        "last_run": null,
+        "last_status": null,
+        "schedule": {"kind": "cron", "expr": "0 9 * * *", "tz": "Europe/Berlin", "at": null, "everyMs": null},
+        "sessionTarget": "agent:main:direct:channel:alice",
+        "payload": {"message": "Check my portfolio"},
+        "state": {"nextRunAtMs": 1_772_438_400_000_i64, "lastRunAtMs": null, "lastStatus": null, "consecutiveErrors": 0}
+    });
+    assert_eq!(job, expected);
+    let mut listed = jobs(&world, &token).await.remove(0);
+    assert_eq!(listed["id"].take(), id);
+    assert_eq!(listed, expected);
+    assert_eq!(world.audit_of("alice").await[0], "friend:alice job.create daily-check");
+}
+
+#[actix_web::test]
+async fn a_friend_s_own_time_zone_is_the_default() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    let job = create_with(&world, &token, json!({"tz": null})).await.json();
+    assert_eq!((&job["tz"], &job["next_run"]), (&json!("UTC"), &json!("2026-03-02T09:00:00Z")));
+    let mut alice = world.state.friends.find(&friend_id("alice")).await.unwrap().unwrap();
+    alice.time_zone = Some("Asia/Tokyo".to_owned());
+    world.state.friends.update(alice, audit(portal_core::Action::FriendUpdate)).await.unwrap();
+    let job = create_with(&world, &token, json!({"tz": null, "name": "other"})).await.json();
+    assert_eq!((&job["tz"], &job["next_run"]), (&json!("Asia/Tokyo"), &json!("2026-03-02T00:00:00Z")));
+}
+
+#[actix_web::test]
+async fn what_is_left_out_has_its_default_and_what_is_given_is_kept() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    let least = json!({"name": "a b", "message": "Hi", "cron": "@daily"});
+    let answer = post(&world, CRONS, &token, &least).await;
+    assert_eq!(answer.header("location"), Some("/api/portal/workspace/crons/a%20b"));
+    assert_eq!(answer.json()["session"], "isolated");
+    let most =
+        json!({"description": "why", "thinking": "high", "timeoutSeconds": 3600, "session": "agent:MAIN:direct:Alice"});
+    let job = create_with(&world, &token, most).await.json();
+    assert_eq!((&job["description"], &job["session"]), (&json!("why"), &json!("agent:MAIN:direct:Alice")));
+}
+
+#[actix_web::test]
+async fn a_value_that_breaks_its_rule_is_named() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    for (change, field) in [
+        (json!({"name": "-x"}), "name"),
+        (json!({"name": ""}), "name"),
+        (json!({"message": " "}), "message"),
+        (json!({"message": "a".repeat(8193)}), "message"),
+        (json!({"cron": "0 0 9 * * *"}), "cron"),
+        (json!({"cron": "0 9 ? * MON"}), "cron"),
+        (json!({"cron": "0 0 30 2 *"}), "cron"),
+        (json!({"tz": "Mars/Olympus"}), "tz"),
+        (json!({"description": "a".repeat(513)}), "description"),
+        (json!({"thinking": "xhigh"}), "thinking"),
+        (json!({"timeoutSeconds": 0}), "timeoutSeconds"),
+    ] {
+        let problem = create_with(&world, &token, change).await.assert_problem(422, "value-invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+        assert!(problem["error"].as_str().unwrap().starts_with(field), "{problem}");
+    }
+    assert_eq!(jobs(&world, &token).await, Vec::<Value>::new());
+}
+
+#[actix_web::test]
+async fn what_other_schedulers_have_is_refused_with_the_way_out() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    for member in ["every", "at", "announce", "to", "channel", "model"] {
+        for value in [json!("15m"), json!(true), json!({"a": 1}), json!(false)] {
+            let problem = create_with(&world, &token, json!({member: value})).await.assert_problem(422, "unsupported");
+            assert_eq!(problem["errors"][0]["field"], member);
+            assert!(problem["error"].as_str().unwrap().starts_with(&format!("{member} is not supported: ")));
+        }
+        let answer = create_with(&world, &token, json!({member: null, "name": member})).await;
+        assert_eq!(answer.status, 201, "null means nothing: {:?}", answer.bytes);
+    }
+    let interval = json!({"name": "a", "message": "Hi", "every": "15m"});
+    post(&world, CRONS, &token, &interval).await.assert_problem(422, "unsupported");
+}
+
+#[actix_web::test]
+async fn a_body_of_another_shape_is_refused() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    for change in [
+        json!({"nmae": "x"}),
+        json!({"cron": 9}),
+        json!({"timeoutSeconds": 1.5}),
+        json!({"name": null}),
+        json!({"cron": null}),
+    ] {
+        create_with(&world, &token, change).await.assert_problem(400, "body-malformed");
+    }
+    create_with(&world, &token, json!({"message": "a\u{0}b"})).await.assert_problem(422, "value-invalid");
+    let form = request(Method::POST, CRONS, &token).set_form([("name", "a")]);
+    world.ask(form).await.assert_problem(415, "media-type-unsupported");
+    create_with(&world, &token, json!({"message": "a".repeat(70_000)})).await.assert_problem(413, "body-too-large");
+}
+
+#[actix_web::test]
+async fn a_session_that_is_not_the_friend_s_own_is_refused() {
+    let world = World::new().await;
+    let token = world.login("al").await;
+    for session in [
+        "main",
+        "agent:main:main",
+        "agent:main:direct:alice",
+        "agent:main:direct:channel:alice",
+        "agent:main:signal:direct:+15550100",
+        "agent:main:direct:\u{430}l",
+        "agent:second:direct:al",
+        "",
+    ] {
+        let answer = create_with(&world, &token, json!({"session": session})).await;
+        let problem = answer.assert_problem(403, "session-not-owned");
+        assert_eq!(problem["errors"][0]["field"], "session");
+    }
+    assert_eq!(create_with(&world, &token, json!({"session": "agent:main:direct:al"})).await.status, 201);
+}
+
+#[actix_web::test]
+async fn a_name_is_taken_once_and_fifty_jobs_are_enough() {
+    let world = World::new().await;
+    let (alice, bob) = (world.login("alice").await, world.login("bob").await);
+    create_with(&world, &alice, json!({})).await;
+    create_with(&world, &alice, json!({})).await.assert_problem(409, "job-name-taken");
+    assert_eq!(create_with(&world, &bob, json!({"session": null})).await.status, 201);
+    for number in 1..50 {
+        assert_eq!(create_with(&world, &alice, json!({"name": format!("job {number}")})).await.status, 201);
+    }
+    let problem = create_with(&world, &alice, json!({"name": "more"})).await.assert_problem(409, "job-limit-reached");
+    assert!(problem["error"].as_str().unwrap().contains("50"), "{problem}");
+}
+
+#[actix_web::test]
+async fn a_disabled_job_stays_in_the_list() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    create_with(&world, &token, json!({})).await;
+    let toggle = format!("{CRONS}/daily-check/toggle");
+    for enabled in [false, false, true] {
+        let answer = post(&world, &toggle, &token, &json!({"enabled": enabled})).await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"ok": true})));
+        let job = jobs(&world, &token).await.remove(0);
+        assert_eq!((&job["enabled"], job["next_run"].is_string()), (&json!(enabled), enabled));
+        assert_eq!(job["state"]["nextRunAtMs"].is_i64(), enabled);
+    }
+    let audit = world.audit_of("alice").await;
+    assert_eq!(audit.iter().filter(|line| *line == "friend:alice job.toggle daily-check").count(), 2, "{audit:?}");
+    for body in [json!({}), json!({"enabled": "yes"}), json!({"enabled": true, "x": 1})] {
+        post(&world, &toggle, &token, &body).await.assert_problem(400, "body-malformed");
+    }
+}
+
+#[actix_web::test]
+async fn a_run_by_hand_is_followed_in_the_list_of_runs() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    create_with(&world, &token, json!({})).await;
+    post(&world, &format!("{CRONS}/daily-check/toggle"), &token, &json!({"enabled": false})).await;
+    let run = format!("{CRONS}/daily-check/run");
+    let answer = world.ask(request(Method::POST, &run, &token)).await;
+    assert_eq!(answer.status, 202);
+    let started = answer.json();
+    assert_eq!(started["ok"], true);
+    let told = world.get(&format!("{CRONS}/daily-check/runs"), &token).await.json();
+    let expected = json!({"runs": [{
+        "run_id": started["run_id"],
+        "trigger": "manual",
+        "due_at": "2026-03-01T10:00:00Z",
+        "started_at": null,
+        "finished_at": null,
+        "status": "queued",
+        "attempts": 0,
+        "error": null
+    }]});
+    assert_eq!(told, expected);
+    post(&world, &run, &token, &json!({})).await.assert_problem(409, "run-open");
+    assert_eq!(world.audit_of("alice").await[0], "friend:alice job.run daily-check");
+}
+
+#[actix_web::test]
+async fn missed_instants_are_told_with_their_number() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    create_with(&world, &token, json!({"cron": "@hourly"})).await;
+    world.clock.advance(Duration::from_mins(150));
+    post(&world, &format!("{CRONS}/daily-check/toggle"), &token, &json!({"enabled": false})).await;
+    let runs = world.get(&format!("{CRONS}/daily-check/runs"), &token).await.json();
+    let error = "2 runs, due from 2026-03-01T11:00:00Z to 2026-03-01T12:00:00Z, were missed";
+    assert_eq!((&runs["runs"][0]["status"], &runs["runs"][0]["error"]), (&json!("missed"), &json!(error)));
+    let job = jobs(&world, &token).await.remove(0);
+    assert_eq!((&job["last_status"], &job["state"]["lastStatus"]), (&json!("missed"), &json!("skipped")));
+}
+
+#[actix_web::test]
+async fn a_job_is_deleted_by_name_or_id() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    create_with(&world, &token, json!({"name": "a b"})).await;
+    let id = create_with(&world, &token, json!({})).await.json()["id"].as_str().unwrap().to_owned();
+    for name in ["a%20b", &id] {
+        let answer = world.delete(&format!("{CRONS}/{name}"), &token).await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"ok": true})));
+        world.delete(&format!("{CRONS}/{name}"), &token).await.assert_problem(404, "job-not-found");
+    }
+    assert_eq!(jobs(&world, &token).await, Vec::<Value>::new());
+    assert_eq!(world.audit_of("alice").await[0], "friend:alice job.delete daily-check");
+}
+
+#[actix_web::test]
+async fn somebody_else_s_job_is_not_there() {
+    let world = World::new().await;
+    let alice = world.login("alice").await;
+    let job = create_with(&world, &alice, json!({})).await.json();
+    for friend in ["bob", "al", "alice-b"] {
+        let token = world.login(friend).await;
+        assert_eq!(jobs(&world, &token).await, Vec::<Value>::new());
+        for name in ["daily-check", job["id"].as_str().unwrap(), "..%2f..%2fdaily-check", "--daily-check"] {
+            let path = format!("{CRONS}/{name}");
+            world.delete(&path, &token).await.assert_problem(404, "job-not-found");
+            post(&world, &format!("{path}/run"), &token, &json!({})).await.assert_problem(404, "job-not-found");
+            let toggled = post(&world, &format!("{path}/toggle"), &token, &json!({"enabled": false})).await;
+            toggled.assert_problem(404, "job-not-found");
+            world.get(&format!("{path}/runs"), &token).await.assert_problem(404, "job-not-found");
+        }
+    }
+    assert_eq!(jobs(&world, &alice).await, [job]);
+}
+
+#[actix_web::test]
+async fn each_agent_has_jobs_of_its_own() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    let second = format!("{CRONS}?agent=second");
+    let mut body = example();
+    post(&world, &second, &token, &body).await.assert_problem(403, "session-not-owned");
+    body["session"] = json!("agent:second:direct:alice");
+    let answer = post(&world, &second, &token, &body).await;
+    assert_eq!(answer.json()["agent_id"], "second");
+    assert_eq!(answer.header("location"), Some("/api/portal/workspace/crons/daily-check?agent=second"));
+    assert_eq!(jobs(&world, &token).await, Vec::<Value>::new());
+    assert_eq!(world.get(&second, &token).await.json()["jobs"].as_array().unwrap().len(), 1);
+    for agent in ["old", "none", "MAIN", "../main"] {
+        world.get(&format!("{CRONS}?agent={agent}"), &token).await.assert_problem(404, "agent-not-found");
+    }
+}
+
+#[actix_web::test]
+async fn without_a_session_nothing_is_told() {
+    let world = World::new().await;
+    world.get(CRONS, "fps_unknown").await.assert_problem(401, "session-invalid");
+    post(&world, CRONS, "fps_unknown", &example()).await.assert_problem(401, "session-invalid");
+}
+
+#[actix_web::test]
+async fn a_database_that_is_gone_is_no_empty_list() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    create_with(&world, &token, json!({})).await;
+    world.people.go_down(crate::world::CAUSE);
+    let answer = world.get(CRONS, &token).await;
+    answer.assert_problem(503, "database-unavailable");
+    assert!(answer.header("retry-after").is_some());
+    create_with(&world, &token, json!({"name": "x"})).await.assert_problem(503, "database-unavailable");
+    world.get(&format!("{CRONS}/daily-check/runs"), &token).await.assert_problem(503, "database-unavailable");
+}

@@ -1,0 +1,51 @@
+//! Exposures in a world of memory: two zones and a cluster.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use portal_adapters::memory::{MemoryCluster, MemoryExposures, MemoryPeople, MemoryRecords};
+use portal_core::{Clock, Ids};
+use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Target, Tls, Ttl, Zone};
+use tokio::runtime::Handle;
+
+/// The portal's mark in these tests.
+const INSTANCE: &str = "00112233445566778899aabbccddeeff";
+
+/// The zones `your-domain.net` and `other.example`, empty.
+pub(crate) fn zones() -> [MemoryRecords; 2] {
+    ["your-domain.net", "other.example"].map(|name| MemoryRecords::new(DomainName::parse(name).unwrap()))
+}
+
+/// Exposures in these zones.
+pub(crate) fn exposures(
+    people: &MemoryPeople,
+    cluster: &MemoryCluster,
+    zones: &[MemoryRecords],
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+) -> Exposures {
+    let store = Arc::new(MemoryExposures::new(people));
+    let ports = ExposurePorts {
+        store: store.clone(),
+        intents: store,
+        routes: Arc::new(cluster.clone()),
+        services: Arc::new(cluster.clone()),
+        clock,
+        ids,
+    };
+    let zones = zones.iter().map(zone).collect();
+    Exposures::new(ports, InstanceId::parse(INSTANCE).unwrap(), zones, Handle::current())
+}
+
+fn zone(records: &MemoryRecords) -> Zone {
+    let domain = Domain {
+        name: records.domain().clone(),
+        target: Target::A(Ipv4Addr::new(192, 0, 2, 1)),
+        ttl: Ttl::parse(300).unwrap(),
+        proxied: false,
+        tls: Tls::Default,
+        entry_points: Vec::new(),
+        retired: false,
+    };
+    Zone { domain, records: Arc::new(records.clone()) }
+}

@@ -1,0 +1,196 @@
+//! `/namespace/expose`.
+
+use portal_adapters::memory::ZoneRecord;
+use serde_json::{Value, json};
+
+use crate::world::{Answer, CAUSE, World};
+
+const PATH: &str = "/api/portal/namespace/expose";
+const SERVICES: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: my-app}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: two}
+spec: {ports: [{port: 8080}, {port: 9090}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: far}
+spec: {type: ExternalName, externalName: far.example}
+";
+
+async fn furnished() -> (World, String) {
+    let world = World::new().await;
+    for home in ["friend-alice", "friend-alice-b", "friend-b"] {
+        world.kubernetes.load_yaml("services.yaml", SERVICES, home).unwrap();
+    }
+    let token = world.login("alice").await;
+    (world, token)
+}
+
+/// The specification's own body.
+fn example() -> Value {
+    json!({"name": "my-app", "service": "my-app", "port": 80, "domain": "your-domain.net"})
+}
+
+fn told(status: &str) -> Value {
+    json!({
+        "ok": true, "name": "my-app", "hostname": "my-app-alice.your-domain.net",
+        "url": "https://my-app-alice.your-domain.net", "service": "my-app", "port": 80, "domain": "your-domain.net",
+        "status": status, "reason": null, "error": null, "created_at": "2026-03-01T10:00:00Z",
+    })
+}
+
+#[track_caller]
+fn check(answer: &Answer, status: u16, said: &Value) {
+    assert_eq!((answer.status.as_u16(), &answer.json()), (status, said));
+}
+
+#[actix_web::test]
+async fn the_specification_s_example_is_exposed_once_and_removed_once() {
+    let (world, token) = furnished().await;
+    check(&world.post(PATH, &token, example()).await, 201, &told("active"));
+    check(&world.post(PATH, &token, example()).await, 200, &told("active"));
+    let records = world.zones[0].records();
+    assert_eq!(records.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["my-app-alice.your-domain.net"]);
+    assert!(world.kubernetes.route("friend-alice", "expose-my-app").is_some());
+    check(&world.delete(&format!("{PATH}/my-app"), &token).await, 200, &told("removed"));
+    assert!(world.zones[0].records().is_empty() && world.kubernetes.route("friend-alice", "expose-my-app").is_none());
+    world.delete(&format!("{PATH}/my-app"), &token).await.assert_problem(404, "exposure-not-found");
+    let lines = world.audit_of("alice").await;
+    let newest: Vec<_> = lines.iter().take(2).map(String::as_str).collect();
+    assert_eq!(newest, ["friend:alice exposure.close my-app", "friend:alice exposure.open my-app"]);
+}
+
+#[actix_web::test]
+async fn port_and_domain_may_be_left_out() {
+    let (world, token) = furnished().await;
+    check(&world.post(PATH, &token, json!({"name": "my-app", "service": "my-app"})).await, 201, &told("active"));
+    let problem = world.post(PATH, &token, json!({"name": "two", "service": "two"})).await;
+    let problem = problem.assert_problem(422, "value-invalid");
+    assert_eq!(problem["error"], "port must be one of the TCP ports of service two: 8080, 9090");
+    assert_eq!(problem["errors"][0]["field"], "port");
+}
+
+#[actix_web::test]
+async fn an_exposure_is_changed_in_place() {
+    let (world, token) = furnished().await;
+    world.post(PATH, &token, example()).await;
+    let answer = world
+        .post(PATH, &token, json!({"name": "my-app", "service": "two", "port": 9090, "domain": "other.example"}))
+        .await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["hostname"], "my-app-alice.other.example");
+    assert!(world.zones[0].records().is_empty());
+}
+
+#[actix_web::test]
+async fn bad_values_are_named() {
+    let (world, token) = furnished().await;
+    for (body, field) in [
+        (json!({"name": "My-App", "service": "my-app"}), "name"),
+        (json!({"name": "a".repeat(21), "service": "my-app"}), "name"),
+        (json!({"name": "-a", "service": "my-app"}), "name"),
+        (json!({"name": "a", "service": "../x"}), "service"),
+        (json!({"name": "a", "service": "far"}), "service"),
+        (json!({"name": "a", "service": "my-app", "port": 0}), "port"),
+        (json!({"name": "a", "service": "my-app", "port": 65536}), "port"),
+        (json!({"name": "a", "service": "my-app", "port": 81}), "port"),
+        (json!({"name": "a", "service": "my-app", "domain": "nowhere.example"}), "domain"),
+    ] {
+        let problem = world.post(PATH, &token, body.clone()).await.assert_problem(422, "value-invalid");
+        assert_eq!(problem["errors"][0]["field"], field, "{body}");
+    }
+    for body in [
+        json!({"service": "my-app"}),
+        json!({"name": "a", "service": "my-app", "port": "80"}),
+        json!({"name": "a", "service": "my-app", "port": 80.5}),
+        json!({"name": "a", "service": "my-app", "friend": "bob"}),
+        json!([]),
+    ] {
+        world.post(PATH, &token, body).await.assert_problem(400, "body-malformed");
+    }
+    assert_eq!(world.audit_of("alice").await.len(), 1, "only the login");
+}
+
+#[actix_web::test]
+async fn a_service_or_a_namespace_that_is_not_there_is_not_found() {
+    let (world, token) = furnished().await;
+    let problem = world.post(PATH, &token, json!({"name": "a", "service": "none"})).await;
+    assert_eq!(problem.assert_problem(404, "service-not-found")["errors"][0]["field"], "service");
+    let al = world.login("al").await;
+    world.post(PATH, &al, example()).await.assert_problem(404, "namespace-not-found");
+}
+
+#[actix_web::test]
+async fn one_hostname_has_one_owner_and_the_answer_names_nobody() {
+    let (world, _) = furnished().await;
+    let (alice_b, b) = (world.login("alice-b").await, world.login("b").await);
+    let first = world.post(PATH, &alice_b, json!({"name": "x", "service": "my-app"})).await;
+    assert_eq!((first.status.as_u16(), &first.json()["hostname"]), (201, &json!("x-alice-b.your-domain.net")));
+    let second = world.post(PATH, &b, json!({"name": "x-alice", "service": "my-app"})).await;
+    let problem = second.assert_problem(409, "hostname-taken");
+    assert_eq!(problem["error"], "x-alice-b.your-domain.net is taken; choose another name or domain.");
+    assert_eq!(world.zones[0].records().len(), 1);
+    assert!(world.kubernetes.route("friend-b", "expose-x-alice").is_none());
+}
+
+#[actix_web::test]
+async fn a_record_that_somebody_else_made_is_left_alone() {
+    let (world, token) = furnished().await;
+    let foreign = ZoneRecord::Plain { kind: "TXT".to_owned(), data: "theirs".to_owned() };
+    world.zones[0].plant("my-app-alice.your-domain.net", foreign.clone());
+    world.post(PATH, &token, example()).await.assert_problem(409, "hostname-taken");
+    assert_eq!(world.zones[0].records(), [("my-app-alice.your-domain.net".to_owned(), foreign)]);
+    assert_eq!(world.get("/api/portal/namespace", &token).await.json()["ingressRoutes"], json!([]));
+}
+
+#[actix_web::test]
+async fn a_friend_has_at_most_ten_exposures() {
+    let (world, token) = furnished().await;
+    for number in 0..10 {
+        let answer = world.post(PATH, &token, json!({"name": format!("app{number}"), "service": "my-app"})).await;
+        assert_eq!(answer.status, 201);
+    }
+    let problem = world.post(PATH, &token, example()).await.assert_problem(409, "exposure-limit-reached");
+    assert!(problem["error"].as_str().unwrap().contains("10"), "{problem}");
+}
+
+#[actix_web::test]
+async fn what_a_provider_keeps_from_being_finished_is_stored_and_said() {
+    let (world, token) = furnished().await;
+    world.zones[0].go_down(CAUSE);
+    let answer = world.post(PATH, &token, example()).await;
+    assert_eq!(answer.status, 202, "{:?}", answer.bytes);
+    let said = answer.json();
+    assert_eq!((&said["ok"], &said["status"]), (&json!(false), &json!("pending")));
+    assert!(said["reason"].as_str().unwrap().starts_with("dns-unavailable: "), "{said}");
+    assert_eq!(said["error"], said["reason"]);
+    assert!(!said.to_string().contains(CAUSE), "{said}");
+}
+
+#[actix_web::test]
+async fn a_removal_that_waits_says_so_each_time() {
+    let (world, token) = furnished().await;
+    world.post(PATH, &token, example()).await;
+    world.zones[0].go_down(CAUSE);
+    for _ in 0..2 {
+        let answer = world.delete(&format!("{PATH}/my-app"), &token).await;
+        assert_eq!((answer.status.as_u16(), answer.json()["status"].clone()), (202, json!("removing")));
+        assert_eq!(answer.json()["ok"], false);
+    }
+}
+
+#[actix_web::test]
+async fn a_service_that_cannot_be_looked_at_is_503_and_nothing_is_stored() {
+    let (world, token) = furnished().await;
+    world.kubernetes.go_down(CAUSE);
+    world.post(PATH, &token, example()).await.assert_problem(503, "cluster-unavailable");
+    world.kubernetes.come_back();
+    let namespace = world.get("/api/portal/namespace", &token).await.json();
+    assert_eq!(namespace["ingressRoutes"], json!([]));
+}

@@ -1,0 +1,88 @@
+//! What the log says of requests, and what it never says.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::sync::Once;
+
+use actix_web::http::Method;
+
+use crate::world::{CAUSE, World, request};
+
+thread_local! {
+    /// What was logged on this thread, while somebody keeps it.
+    static KEPT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Everything that is logged on this thread while it lives, at every level.
+///
+/// There is one subscriber for the process: with one per thread, a line that another thread reaches first may be
+/// taken for one that nobody wants.
+pub(crate) struct Log;
+
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        KEPT.with_borrow_mut(|kept| kept.as_mut().map(|kept| kept.extend_from_slice(bytes)));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    pub(crate) fn keep() -> Self {
+        static START: Once = Once::new();
+        START.call_once(|| {
+            tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+                .with_ansi(false)
+                .with_writer(|| Lines)
+                .init();
+        });
+        KEPT.set(Some(Vec::new()));
+        Self
+    }
+
+    #[expect(clippy::unused_self, reason = "there is a text only while it is kept")]
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(KEPT.with_borrow(|kept| kept.clone().unwrap_or_default())).unwrap()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        KEPT.set(None);
+    }
+}
+
+#[actix_web::test]
+async fn a_request_is_logged_with_who_asked_what_and_without_its_token_or_query() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    let log = Log::keep();
+    let asked = request(Method::GET, "/api/portal/me?q=private", &token).insert_header(("x-request-id", "trace-1"));
+    assert_eq!(world.ask(asked).await.status, 200);
+    let text = log.text();
+    for part in ["request_id=\"trace-1\"", "friend.id=\"alice\"", "http.route=\"/api/portal/me\"", "status=200"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    assert!(!text.contains(&token) && !text.contains("private"), "{text}");
+}
+
+#[actix_web::test]
+async fn the_cause_of_trouble_is_logged_once_under_the_request_id() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    world.people.go_down(CAUSE);
+    let log = Log::keep();
+    let asked = request(Method::GET, "/api/portal/agents", &token).insert_header(("x-request-id", "trace-2"));
+    world.ask(asked).await.assert_problem(503, "database-unavailable");
+    let text = log.text();
+    let told: Vec<_> = text.lines().filter(|line| line.contains(CAUSE)).collect();
+    assert_eq!(told.len(), 1, "{text}");
+    assert!(told[0].contains("trace-2") && told[0].contains("ERROR"), "{told:?}");
+}

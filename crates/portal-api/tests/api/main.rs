@@ -1,0 +1,26 @@
+//! The API over HTTP on adapters in memory: a module per resource.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod cron;
+mod edge;
+mod exposing;
+mod exposure;
+mod friend;
+mod health;
+mod isolation;
+mod logs;
+mod measures;
+mod namespace;
+mod openapi;
+mod operations;
+mod session;
+mod walk;
+mod workspace;
+mod world;

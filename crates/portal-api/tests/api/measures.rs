@@ -1,0 +1,61 @@
+//! What is measured of requests.
+
+use std::sync::Mutex;
+
+use actix_web::http::Method;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+
+use crate::world::{World, request};
+
+/// Remembers what was measured, by name and labels.
+#[derive(Default)]
+struct Measured(Mutex<Vec<String>>);
+
+impl Recorder for Measured {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        self.0.lock().unwrap().push(format!("{} {}", key.name(), labels.join(" ")));
+        Histogram::noop()
+    }
+}
+
+#[actix_web::test]
+async fn requests_are_measured_by_method_route_and_status_and_by_nothing_that_callers_choose() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    let measured = Measured::default();
+    let guard = metrics::set_default_local_recorder(&measured);
+    for (method, path) in [
+        (Method::GET, "/api/portal/me"),
+        (Method::HEAD, "/api/portal/me?q=1"),
+        (Method::DELETE, "/api/portal/sessions/00ff"),
+        (Method::GET, "/nothing/alice"),
+        (Method::from_bytes(b"BREW").unwrap(), "/api/portal/me"),
+    ] {
+        world.ask(request(method, path, &token)).await;
+    }
+    drop(guard);
+    let name = "http_server_request_duration_seconds";
+    assert_eq!(
+        *measured.0.lock().unwrap(),
+        [
+            format!("{name} method=GET route=/api/portal/me status=200"),
+            format!("{name} method=HEAD route=/api/portal/me status=200"),
+            format!("{name} method=DELETE route=/api/portal/sessions/{{id}} status=404"),
+            format!("{name} method=GET route=unmatched status=404"),
+            format!("{name} method=OTHER route=/api/portal/me status=405"),
+        ]
+    );
+}

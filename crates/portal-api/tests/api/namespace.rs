@@ -1,0 +1,217 @@
+//! `/namespace`.
+
+use std::time::Duration;
+
+use actix_web::http::Method;
+use portal_adapters::memory::MemoryCluster;
+use portal_api::{Count, QuotaSecrets};
+use portal_core::{Actor, Backend, FixedClock};
+use portal_dns::OpenExposure;
+use portal_k8s::{Kind, Phase};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+use crate::world::{Answer, CAUSE, World, agent_id, friend_id, now, request};
+
+const PATH: &str = "/api/portal/namespace";
+const HOME: &str = "friend-alice";
+
+async fn furnished() -> World {
+    let world = World::new().await;
+    world.kubernetes.load_yaml("namespace.yaml", include_str!("namespace.yaml"), HOME).unwrap();
+    world
+}
+
+async fn expose(world: &World) {
+    let wanted = OpenExposure::parse("my-app", "my-app", None, None).unwrap();
+    let alice = friend_id("alice");
+    world.state.exposures.open(&alice, wanted, Actor::Friend(alice.clone())).await.unwrap();
+}
+
+async fn show(world: &World) -> Answer {
+    world.get(PATH, &world.login("alice").await).await
+}
+
+async fn show_unless(world: &World, tag: &str) -> Answer {
+    let token = world.login("alice").await;
+    world.ask(request(Method::GET, PATH, &token).insert_header(("if-none-match", tag))).await
+}
+
+fn exposure() -> Value {
+    json!({
+        "ok": true,
+        "name": "my-app",
+        "hostname": "my-app-alice.your-domain.net",
+        "url": "https://my-app-alice.your-domain.net",
+        "service": "my-app",
+        "port": 80,
+        "domain": "your-domain.net",
+        "status": "active",
+        "reason": null,
+        "error": null,
+        "created_at": "2026-03-01T10:00:00Z",
+    })
+}
+
+#[actix_web::test]
+async fn a_namespace_is_the_specification_s_example_with_what_was_added() {
+    let world = furnished().await;
+    expose(&world).await;
+    let answer = show(&world).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
+    assert_eq!(
+        answer.json(),
+        json!({
+            "pods": [{
+                "name": "my-app-1", "status": "Running", "ready": false, "restarts": 7, "image": "nginx:alpine",
+                "age": "2026-03-01T10:00:00Z", "reason": "CrashLoopBackOff", "message": "back-off",
+            }],
+            "services": [{
+                "name": "my-app", "type": "ClusterIP", "clusterIP": "10.0.0.1",
+                "ports": [
+                    {"name": "http", "port": 80, "targetPort": "web", "protocol": "TCP"},
+                    {"name": null, "port": 81, "targetPort": 81, "protocol": "TCP"},
+                ],
+            }],
+            "deployments": [{
+                "name": "my-app", "replicas": "1/1", "image": "nginx:alpine", "age": "2026-03-01T10:00:00Z",
+                "secretRefs": ["my-api-key"],
+            }],
+            "quota": {"hard": {"pods": "3", "secrets": "20"}, "used": {"pods": "1", "secrets": "3"}},
+            "ingressRoutes": [{
+                "name": "expose-my-app", "hostname": "my-app-alice.your-domain.net", "service": "my-app",
+                "exposure": exposure(),
+            }],
+            "phase": "Active",
+            "observedAt": "2026-03-01T10:00:00Z",
+        })
+    );
+}
+
+#[actix_web::test]
+async fn an_exposure_without_a_route_is_shown_under_the_name_of_its_route() {
+    let world = furnished().await;
+    expose(&world).await;
+    assert!(world.kubernetes.delete(Kind::Route, HOME, "expose-my-app"));
+    let routes = &show(&world).await.json()["ingressRoutes"];
+    assert_eq!(routes[0]["name"], "expose-my-app");
+    assert_eq!(routes[0]["hostname"], "my-app-alice.your-domain.net");
+    assert_eq!(routes[0]["exposure"], exposure());
+}
+
+#[actix_web::test]
+async fn a_route_that_the_portal_did_not_make_has_no_exposure() {
+    let world = furnished().await;
+    let route = "{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {name: a},
+        spec: {routes: [{match: Host(`a.net`), services: [{name: b}]}]}}";
+    world.kubernetes.load_yaml("route.yaml", route, HOME).unwrap();
+    expose(&world).await;
+    let shown = show(&world).await.json();
+    assert_eq!(shown["ingressRoutes"][0], json!({"name": "a", "hostname": "a.net", "service": "b", "exposure": null}));
+    assert_eq!(shown["ingressRoutes"][1]["exposure"]["name"], "my-app");
+}
+
+#[actix_web::test]
+async fn a_namespace_that_does_not_exist_is_known_to_be_empty() {
+    let world = World::new().await;
+    let expected = json!({
+        "pods": [], "services": [], "deployments": [], "quota": null, "ingressRoutes": [],
+        "phase": null, "observedAt": "2026-03-01T10:00:00Z",
+    });
+    assert_eq!(show(&world).await.json(), expected);
+}
+
+#[actix_web::test]
+async fn a_friend_sees_their_own_namespace_only() {
+    let world = furnished().await;
+    for other in ["al", "alice-b", "bob"] {
+        let answer = world.get(PATH, &world.login(other).await).await;
+        assert_eq!(answer.json()["phase"], Value::Null, "{other}");
+        assert_eq!(answer.json()["pods"], json!([]), "{other}");
+    }
+}
+
+#[actix_web::test]
+async fn a_caller_who_has_the_answer_already_is_told_so() {
+    let world = furnished().await;
+    let tag = show(&world).await.header("etag").unwrap().to_owned();
+    assert!(tag.starts_with("W/\""), "{tag}");
+    let again = show_unless(&world, &tag).await;
+    assert_eq!((again.status.as_u16(), again.bytes.len()), (304, 0));
+    assert_eq!(again.header("etag"), Some(&*tag));
+    assert_eq!(again.header("cache-control"), Some("private, no-cache"));
+    assert_eq!(show_unless(&world, "\"other\"").await.status, 200);
+    show_unless(&world, "no tag").await.assert_problem(400, "header-malformed");
+
+    world.kubernetes.set_phase(HOME, Some(Phase::Terminating));
+    let changed = show_unless(&world, &tag).await;
+    assert_eq!(changed.status, 200);
+    assert_ne!(changed.header("etag"), Some(&*tag));
+}
+
+#[actix_web::test]
+async fn the_time_of_observation_moves_with_the_content_and_only_then() {
+    let world = furnished().await;
+    let first = show(&world).await;
+    world.clock.advance(Duration::from_mins(1));
+    assert_eq!(show(&world).await.bytes, first.bytes);
+
+    // The same objects again: the cluster changed nothing that is shown.
+    world.kubernetes.load_yaml("namespace.yaml", include_str!("namespace.yaml"), HOME).unwrap();
+    assert_eq!(show(&world).await.bytes, first.bytes);
+
+    assert!(world.kubernetes.delete(Kind::Pod, HOME, "my-app-1"));
+    world.clock.advance(Duration::from_mins(1));
+    assert_eq!(show(&world).await.json()["observedAt"], "2026-03-01T10:01:00Z");
+
+    // Another change and back, unobserved.
+    world.kubernetes.set_phase(HOME, Some(Phase::Terminating));
+    world.kubernetes.set_phase(HOME, Some(Phase::Active));
+    assert_eq!(show(&world).await.json()["observedAt"], "2026-03-01T10:01:00Z");
+}
+
+#[actix_web::test]
+async fn an_exposure_is_shown_at_once_to_the_friend_who_made_it() {
+    let world = furnished().await;
+    let before = show(&world).await;
+    assert_eq!(before.json()["ingressRoutes"], json!([]));
+    world.clock.advance(Duration::from_mins(1));
+    expose(&world).await;
+    let after = show(&world).await;
+    assert_eq!(after.json()["ingressRoutes"][0]["exposure"]["status"], "active");
+    assert_eq!(after.json()["observedAt"], "2026-03-01T10:01:00Z");
+}
+
+#[actix_web::test]
+async fn a_cluster_that_cannot_be_asked_is_503_and_never_an_empty_list() {
+    let world = furnished().await;
+    let tag = show(&world).await.header("etag").unwrap().to_owned();
+    world.kubernetes.go_down(CAUSE);
+    show(&world).await.assert_problem(503, "cluster-unavailable");
+    let conditional = show_unless(&world, &tag).await;
+    conditional.assert_problem(503, "cluster-unavailable");
+    assert_eq!(conditional.header("retry-after"), Some("5"));
+    world.kubernetes.come_back();
+    assert_eq!(show_unless(&world, &tag).await.status, 304);
+}
+
+#[actix_web::test]
+async fn a_namespace_is_shown_to_a_friend_with_a_session_only() {
+    let world = furnished().await;
+    world.get(PATH, "fps_unknown").await.assert_problem(401, "session-invalid");
+}
+
+#[actix_web::test]
+async fn secrets_are_counted_by_the_quota() {
+    let cluster = MemoryCluster::new(Arc::new(FixedClock::at(now())));
+    let secrets = QuotaSecrets(Arc::new(cluster.clone()));
+    let (alice, main) = (friend_id("alice"), agent_id("main"));
+    assert_eq!(secrets.count(&alice, &main).await.unwrap(), Some(0));
+    cluster.load_yaml("service.yaml", "{apiVersion: v1, kind: Service, metadata: {name: a}}", HOME).unwrap();
+    assert_eq!(secrets.count(&alice, &main).await.unwrap(), None);
+    cluster.load_yaml("namespace.yaml", include_str!("namespace.yaml"), HOME).unwrap();
+    assert_eq!(secrets.count(&alice, &main).await.unwrap(), Some(3));
+    cluster.go_down(CAUSE);
+    assert_eq!(secrets.count(&alice, &main).await.unwrap_err().at(), Backend::Cluster);
+}

@@ -1,0 +1,119 @@
+//! Who is let in, and the friend's logins.
+
+use std::time::Duration;
+
+use actix_web::http::Method;
+use actix_web::test::TestRequest;
+use portal_core::{FriendStore, FriendshipStatus};
+use serde_json::json;
+
+use crate::world::{World, request};
+
+#[actix_web::test]
+async fn without_a_token_nobody_is_let_in() {
+    let world = World::new().await;
+    for authorization in ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer two words", "fps_token"] {
+        let asked = TestRequest::get().uri("/api/portal/me").insert_header(("authorization", authorization));
+        let answer = world.ask(asked).await;
+        answer.assert_problem(401, "session-missing");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"friend-portal\""), "{authorization:?}");
+    }
+    world.ask(TestRequest::get().uri("/api/portal/me")).await.assert_problem(401, "session-missing");
+}
+
+#[actix_web::test]
+async fn two_tokens_are_none() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    let twice =
+        request(Method::GET, "/api/portal/me", &token).append_header(("authorization", format!("Bearer {token}")));
+    world.ask(twice).await.assert_problem(401, "session-missing");
+}
+
+#[actix_web::test]
+async fn a_token_that_opens_nothing_is_said_to_be_invalid() {
+    let world = World::new().await;
+    let answer = world.get("/api/portal/me", "fps_unknown").await;
+    answer.assert_problem(401, "session-invalid");
+    let challenge = answer.header("www-authenticate").unwrap();
+    assert!(challenge.starts_with("Bearer ") && challenge.contains("error=\"invalid_token\""), "{challenge}");
+}
+
+#[actix_web::test]
+async fn an_agent_s_token_and_a_token_in_the_query_open_nothing() {
+    let world = World::new().await;
+    world.get("/api/portal/me", "fpa_main").await.assert_problem(401, "session-invalid");
+    let token = world.login("alice").await;
+    let asked = TestRequest::get().uri(&format!("/api/portal/me?token={token}"));
+    world.ask(asked).await.assert_problem(401, "session-missing");
+}
+
+#[actix_web::test]
+async fn a_session_ends_with_its_friendship_and_with_its_time() {
+    let world = World::new().await;
+    let (alice, bob) = (world.login("alice").await, world.login("bob").await);
+    world.befriend("main", "alice", FriendshipStatus::Blocked).await;
+    world.get("/api/portal/me", &alice).await.assert_problem(401, "session-invalid");
+    assert_eq!(world.get("/api/portal/me", &bob).await.status, 200);
+    world.clock.advance(Duration::from_hours(30 * 24));
+    world.get("/api/portal/me", &bob).await.assert_problem(401, "session-invalid");
+}
+
+#[actix_web::test]
+async fn the_scheme_is_compared_without_case() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    let asked = TestRequest::get().uri("/api/portal/me").insert_header(("authorization", format!("bearer {token}")));
+    assert_eq!(world.ask(asked).await.status, 200);
+}
+
+#[actix_web::test]
+async fn sessions_are_listed_newest_first_and_hold_no_token() {
+    let world = World::new().await;
+    let first = world.login("alice").await;
+    world.clock.advance(Duration::from_mins(1));
+    let second = world.login("alice").await;
+    world.login("bob").await;
+    let answer = world.get("/api/portal/sessions", &first).await;
+    let sessions = answer.json()["sessions"].as_array().unwrap().clone();
+    let shown: Vec<_> = sessions.iter().map(|item| (item["created_at"].as_str(), item["current"].as_bool())).collect();
+    assert_eq!(shown, [(Some("2026-03-01T10:01:00Z"), Some(false)), (Some("2026-03-01T10:00:00Z"), Some(true))]);
+    assert_eq!(sessions[1]["expires_at"], "2026-03-31T10:00:00Z");
+    assert_eq!(sessions[0]["agent_id"], "main");
+    let text = answer.json().to_string();
+    assert!(!text.contains(&first) && !text.contains(&second) && !text.contains("fps_"), "{text}");
+}
+
+#[actix_web::test]
+async fn a_logout_ends_the_session_that_asks_and_no_other() {
+    let world = World::new().await;
+    let (first, second) = (world.login("alice").await, world.login("alice").await);
+    let answer = world.delete("/api/portal/sessions/current", &first).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"ok": true})));
+    world.get("/api/portal/me", &first).await.assert_problem(401, "session-invalid");
+    assert_eq!(world.get("/api/portal/me", &second).await.status, 200);
+    let newest = world.audit_of("alice").await.first().cloned().unwrap();
+    assert!(newest.starts_with("friend:alice session.revoke "), "{newest}");
+}
+
+#[actix_web::test]
+async fn a_session_of_somebody_else_is_not_found() {
+    let world = World::new().await;
+    let (alice, bob) = (world.login("alice").await, world.login("bob").await);
+    let sessions = world.get("/api/portal/sessions", &alice).await.json();
+    let path = format!("/api/portal/sessions/{}", sessions["sessions"][0]["id"].as_str().unwrap());
+    world.delete(&path, &bob).await.assert_problem(404, "session-not-found");
+    assert_eq!(world.delete(&path, &alice).await.json(), json!({"ok": true}));
+    world.get("/api/portal/me", &alice).await.assert_problem(401, "session-invalid");
+}
+
+#[actix_web::test]
+async fn a_friend_who_was_removed_has_no_session() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    assert_eq!(world.get("/api/portal/me", &token).await.status, 200);
+    let id = crate::world::friend_id("alice");
+    let audit = crate::world::audit(portal_core::Action::FriendRemove);
+    portal_adapters::memory::MemoryFriends::new(&world.people).remove(&id, audit).await.unwrap();
+    world.get("/api/portal/me", &token).await.assert_problem(401, "session-invalid");
+}

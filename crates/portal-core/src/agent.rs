@@ -1,0 +1,30 @@
+//! The agents that work for friends.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::{AgentId, AuditEntry, PortError, TokenHash};
+
+/// An agent known to the portal. Its token is kept only as a hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Which agent.
+    pub id: AgentId,
+    /// When it was registered.
+    pub created_at: DateTime<Utc>,
+}
+
+/// The register of agents.
+#[async_trait]
+pub trait AgentStore: Send + Sync {
+    /// Every agent, sorted by id.
+    async fn list(&self) -> Result<Vec<Agent>, PortError>;
+    /// The agent whose token has this hash.
+    async fn find_by_token(&self, token: &TokenHash) -> Result<Option<Agent>, PortError>;
+    /// Registers an agent with its token's hash; `false` if there is one of that id, which stays as it was.
+    async fn create(&self, agent: Agent, token: TokenHash, audit: AuditEntry) -> Result<bool, PortError>;
+    /// Gives an agent another token, which voids the one before; `false` if there is no such agent.
+    async fn rotate(&self, id: &AgentId, token: TokenHash, audit: AuditEntry) -> Result<bool, PortError>;
+    /// Removes an agent with its friendships, sessions and jobs; `false` if there is no such agent.
+    async fn remove(&self, id: &AgentId, audit: AuditEntry) -> Result<bool, PortError>;
+}

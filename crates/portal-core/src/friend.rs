@@ -1,0 +1,93 @@
+//! The people the portal serves.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::{AuditEntry, ChannelId, FriendId, PortError};
+
+/// A person who has agents work for them, and a namespace of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Friend {
+    /// Who it is.
+    pub id: FriendId,
+    /// The name they chose, if any.
+    pub display_name: Option<String>,
+    /// The channel on which they would rather be written to.
+    pub preferred_channel: Option<ChannelId>,
+    /// Their IANA time zone, in which a schedule without one is read.
+    pub time_zone: Option<String>,
+    /// When they were registered.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Friend {
+    /// The name to show: the chosen one, else the id with a capital first letter.
+    #[must_use]
+    pub fn shown_name(&self) -> String {
+        if let Some(name) = &self.display_name {
+            return name.clone();
+        }
+        let mut letters = self.id.as_str().chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    }
+}
+
+/// What became of registering a friend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FriendCreated {
+    /// They are registered now.
+    New,
+    /// There was a friend of that id before; nothing changed.
+    Exists,
+    /// The id is somebody's contact; a session key could mean either, so nothing changed.
+    IsContact,
+}
+
+/// What became of removing a friend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FriendRemoved {
+    /// They are gone, with their contacts, friendships, sessions, documents' versions and jobs.
+    Done,
+    /// There was no such friend.
+    Absent,
+    /// They still have exposures, and so records in somebody's zone; nothing changed.
+    HasExposures,
+}
+
+/// The register of friends.
+#[async_trait]
+pub trait FriendStore: Send + Sync {
+    /// The friend of that id.
+    async fn find(&self, id: &FriendId) -> Result<Option<Friend>, PortError>;
+    /// Every friend, sorted by id.
+    async fn list(&self) -> Result<Vec<Friend>, PortError>;
+    /// Registers a friend.
+    async fn create(&self, friend: Friend, audit: AuditEntry) -> Result<FriendCreated, PortError>;
+    /// Replaces name, channel and time zone of a friend; `false` if there is no such friend.
+    async fn update(&self, friend: Friend, audit: AuditEntry) -> Result<bool, PortError>;
+    /// Removes a friend and all that the portal keeps of them, unless they have exposures.
+    async fn remove(&self, id: &FriendId, audit: AuditEntry) -> Result<FriendRemoved, PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::Friend;
+    use crate::FriendId;
+
+    #[test]
+    fn a_friend_without_a_name_is_shown_by_their_id() {
+        let id = FriendId::parse("lord-helmchen").unwrap();
+        let mut friend = Friend {
+            id,
+            display_name: None,
+            preferred_channel: None,
+            time_zone: None,
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        assert_eq!(friend.shown_name(), "Lord-helmchen");
+        friend.display_name = Some("Dark".to_owned());
+        assert_eq!(friend.shown_name(), "Dark");
+    }
+}

@@ -1,0 +1,37 @@
+//! What every part of the portal agrees on: who a friend is, which agent a session speaks to, what time it is,
+//! how trouble behind a port is reported and what every change leaves behind in the audit log.
+//!
+//! This crate decides who may act (a session, [`Sessions`]) and nothing about namespaces, hostnames, documents or
+//! jobs: those are decided in `portal-k8s`, `portal-dns`, `portal-workspace` and `portal-cron`, which depend on this
+//! crate and not on each other. It knows no HTTP, no database and no cluster; what it needs from those it asks
+//! through the ports declared here.
+//!
+//! Start reading at [`Sessions`] (the only way in) and [`PortError`] (the only kind of trouble).
+
+mod agent;
+mod audit;
+mod clock;
+mod contact;
+mod friend;
+mod friendship;
+mod id;
+mod invalid;
+mod port;
+mod probe;
+mod session;
+mod token;
+
+pub use agent::{Agent, AgentStore};
+pub use audit::{Action, Actor, AuditEntry, AuditFilter, AuditLog, AuditRecord};
+pub use clock::{Clock, FixedClock, Ids, SeededIds};
+pub use contact::{ChannelId, Contact, ContactAdded, ContactStore};
+pub use friend::{Friend, FriendCreated, FriendRemoved, FriendStore};
+pub use friendship::{Friendship, FriendshipStatus, FriendshipStore};
+pub use id::{AgentId, FriendId};
+pub use invalid::Invalid;
+pub use port::{Backend, BoxError, PortError};
+pub use probe::Probe;
+pub use session::{
+    IssuedSession, SESSION_LIFETIME, Session, SessionError, SessionStore, Sessions, Standing, StoredSession,
+};
+pub use token::{Token, TokenHash, TokenKind};

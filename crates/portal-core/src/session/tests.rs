@@ -1,0 +1,129 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{SESSION_LIFETIME, Session, SessionError, SessionStore, Sessions, Standing, StoredSession};
+use crate::{
+    AgentId, AuditEntry, Backend, FixedClock, FriendId, FriendshipStatus, PortError, SeededIds, Token, TokenHash,
+};
+
+/// A store with one session in it, that counts how often it is asked and can be out of reach.
+struct OneSession {
+    stored: StoredSession,
+    asked: AtomicUsize,
+    down: AtomicBool,
+}
+
+#[async_trait]
+impl SessionStore for OneSession {
+    async fn issue(&self, _: Session, _: TokenHash, _: AuditEntry) -> Result<bool, PortError> {
+        Ok(false)
+    }
+
+    async fn find(&self, _: &TokenHash) -> Result<Option<StoredSession>, PortError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.down.load(Ordering::SeqCst) {
+            return Err(PortError::unavailable(Backend::Database, "gone"));
+        }
+        Ok(Some(self.stored.clone()))
+    }
+
+    async fn list(&self, _: &FriendId, _: DateTime<Utc>) -> Result<Vec<Session>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn revoke(&self, _: &FriendId, _: &str, _: AuditEntry) -> Result<bool, PortError> {
+        Ok(true)
+    }
+
+    async fn revoke_all(&self, _: &FriendId, _: AuditEntry) -> Result<u64, PortError> {
+        Ok(1)
+    }
+
+    async fn sweep(&self, _: DateTime<Utc>) -> Result<u64, PortError> {
+        Ok(0)
+    }
+}
+
+struct Door {
+    store: Arc<OneSession>,
+    clock: Arc<FixedClock>,
+    sessions: Sessions,
+}
+
+fn door(standing: Standing, friendship: Option<FriendshipStatus>) -> Door {
+    let created_at = DateTime::UNIX_EPOCH;
+    let session = Session {
+        id: "one".to_owned(),
+        friend: FriendId::parse("alice").unwrap(),
+        agent: AgentId::parse("main").unwrap(),
+        created_at,
+        expires_at: created_at + SESSION_LIFETIME,
+    };
+    let stored = StoredSession { session, standing, friendship };
+    let store = Arc::new(OneSession { stored, asked: AtomicUsize::new(0), down: AtomicBool::new(false) });
+    let clock = Arc::new(FixedClock::at(created_at));
+    let sessions = Sessions::new(store.clone(), clock.clone(), Arc::new(SeededIds::from_seed(1)));
+    Door { store, clock, sessions }
+}
+
+async fn is_refused(door: &Door) -> bool {
+    matches!(door.sessions.check(&Token::presented("t")).await, Err(SessionError::Invalid))
+}
+
+#[tokio::test]
+async fn only_a_valid_session_of_an_active_friendship_is_let_in() {
+    use FriendshipStatus::{Active, Blocked, Inactive};
+    assert!(!is_refused(&door(Standing::Valid, Some(Active))).await);
+    for (standing, friendship) in [
+        (Standing::Revoked, Some(Active)),
+        (Standing::Valid, Some(Inactive)),
+        (Standing::Valid, Some(Blocked)),
+        (Standing::Valid, None),
+    ] {
+        assert!(is_refused(&door(standing, friendship)).await, "{standing:?} {friendship:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_thirtieth_day_even_while_its_answer_is_remembered() {
+    let door = door(Standing::Valid, Some(FriendshipStatus::Active));
+    assert!(!is_refused(&door).await);
+    door.clock.set(DateTime::UNIX_EPOCH + SESSION_LIFETIME - TimeDelta::milliseconds(1));
+    assert!(!is_refused(&door).await);
+    door.clock.advance(Duration::from_millis(1));
+    assert!(is_refused(&door).await);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_asked_refuses_nobody() {
+    let door = door(Standing::Valid, Some(FriendshipStatus::Active));
+    door.store.down.store(true, Ordering::SeqCst);
+    let answer = door.sessions.check(&Token::presented("t")).await;
+    assert!(matches!(answer, Err(SessionError::Unchecked(_))), "{answer:?}");
+    door.store.down.store(false, Ordering::SeqCst);
+    assert!(door.sessions.check(&Token::presented("t")).await.is_ok(), "trouble is not remembered");
+}
+
+#[tokio::test]
+async fn many_requests_at_once_ask_the_store_once() {
+    let door = door(Standing::Valid, Some(FriendshipStatus::Active));
+    let token = Token::presented("t");
+    let answers = futures::future::join_all((0..8).map(|_| Box::pin(door.sessions.check(&token)))).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(door.store.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_this_replica_revoked_is_asked_for_again_at_once() {
+    let door = door(Standing::Valid, Some(FriendshipStatus::Active));
+    let token = Token::presented("t");
+    door.sessions.check(&token).await.unwrap();
+    let alice = FriendId::parse("alice").unwrap();
+    door.sessions.revoke(&alice, "one", crate::Actor::Friend(alice.clone())).await.unwrap();
+    door.sessions.check(&token).await.unwrap();
+    assert_eq!(door.store.asked.load(Ordering::SeqCst), 2);
+}

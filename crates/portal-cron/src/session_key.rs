@@ -1,0 +1,150 @@
+//! Whose conversation a session key names.
+
+use std::fmt;
+use std::sync::Arc;
+
+use portal_core::{AgentId, ChannelId, Contact, ContactStore, FriendId, PortError};
+
+/// The word for the default session, in which a friend and an agent talk across channels.
+pub(crate) const DEFAULT_SESSION: &str = "isolated";
+/// The literal that stands for any channel in the example of the portal's specification.
+const ANY_CHANNEL: &str = "channel";
+/// Longest account of a channel, in bytes.
+const ACCOUNT_MAX: usize = 64;
+/// Words that make a key with this second segment name a room or a thread, never one person.
+const NO_ACCOUNTS: [&str; 7] = ["group", "channel", "room", "dm", "direct", "topic", "thread"];
+
+/// The canonical address of a conversation between one agent and one friend.
+///
+/// There is one only for somebody whom it was found to belong to, and its text is built here from their own names: what
+/// a client sent is never handed on. It is lower-cased and in one of the forms `agent:<agent>:direct:<friend>`,
+/// `agent:<agent>:<channel>:direct:<peer>` and `agent:<agent>:<channel>:<account>:direct:<peer>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionKey(String);
+
+impl SessionKey {
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Somebody who may be meant by a session key, with all that identifies them.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimant<'a> {
+    /// The agent they chose.
+    pub agent: &'a AgentId,
+    /// Who they are.
+    pub friend: &'a FriendId,
+    /// Their contacts.
+    pub contacts: &'a [Contact],
+    /// The channels that the operator configured.
+    pub channels: &'a [ChannelId],
+}
+
+impl Claimant<'_> {
+    /// The claimant's own conversation that `session` names; `None` if it names anybody else's, a shared one or nothing.
+    ///
+    /// Letters are compared in lower case, and what remains for the peer is compared whole, never in part.
+    #[must_use]
+    pub fn own(&self, session: &str) -> Option<SessionKey> {
+        let session = session.to_ascii_lowercase();
+        if session == DEFAULT_SESSION {
+            return Some(self.default_key());
+        }
+        let rest = session.strip_prefix("agent:")?.strip_prefix(self.agent.as_str())?.strip_prefix(':')?;
+        if rest.split(':').any(|segment| segment.is_empty() || segment == "thread") {
+            return None;
+        }
+        let (first, rest) = rest.split_once(':')?;
+        if first == "direct" { self.own_direct(rest) } else { self.own_on_channel(first, rest) }
+    }
+
+    /// `direct:<peer>` and `direct:<channel>:<peer>`.
+    fn own_direct(&self, rest: &str) -> Option<SessionKey> {
+        if rest == self.friend.as_str() {
+            return Some(self.default_key());
+        }
+        let (channel, peer) = rest.split_once(':')?;
+        if channel == ANY_CHANNEL && peer == self.friend.as_str() {
+            return Some(self.default_key());
+        }
+        let (channel, peer) = (self.configured(channel)?, self.own_peer(channel, peer)?);
+        Some(SessionKey(format!("agent:{}:{channel}:direct:{peer}", self.agent)))
+    }
+
+    /// `<channel>:direct:<peer>` and `<channel>:<account>:direct:<peer>`.
+    fn own_on_channel(&self, channel: &str, rest: &str) -> Option<SessionKey> {
+        let channel = self.configured(channel)?;
+        if let Some(peer) = rest.strip_prefix("direct:") {
+            let peer = self.own_peer(channel, peer)?;
+            return Some(SessionKey(format!("agent:{}:{channel}:direct:{peer}", self.agent)));
+        }
+        let (account, rest) = rest.split_once(':')?;
+        let peer = self.own_peer(channel, rest.strip_prefix("direct:")?)?;
+        is_account(account).then(|| SessionKey(format!("agent:{}:{channel}:{account}:direct:{peer}", self.agent)))
+    }
+
+    fn configured(&self, channel: &str) -> Option<&str> {
+        self.channels.iter().map(ChannelId::as_str).find(|configured| *configured == channel)
+    }
+
+    fn own_peer(&self, channel: &str, peer: &str) -> Option<&str> {
+        if peer == self.friend.as_str() {
+            return Some(self.friend.as_str());
+        }
+        // Addresses are stored in lower case, letters beyond ASCII included.
+        let peer = peer.to_lowercase();
+        let is_peer = |contact: &&Contact| {
+            contact.friend == *self.friend && contact.channel.as_str() == channel && contact.address == peer
+        };
+        self.contacts.iter().find(is_peer).map(|contact| contact.address.as_str())
+    }
+
+    fn default_key(&self) -> SessionKey {
+        SessionKey(format!("agent:{}:direct:{}", self.agent, self.friend))
+    }
+}
+
+fn is_account(text: &str) -> bool {
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.' | b'@');
+    text.len() <= ACCOUNT_MAX && text.bytes().all(plain) && !NO_ACCOUNTS.contains(&text)
+}
+
+/// The session keys, as the contacts of this very moment say whose they are.
+pub struct SessionKeys {
+    contacts: Arc<dyn ContactStore>,
+    channels: Vec<ChannelId>,
+}
+
+impl SessionKeys {
+    /// Keys over these channels.
+    pub fn new(contacts: Arc<dyn ContactStore>, channels: Vec<ChannelId>) -> Self {
+        Self { contacts, channels }
+    }
+
+    /// The friend's own conversation with `agent` that `session` names; `None` if it is not theirs.
+    ///
+    /// # Errors
+    /// Trouble with the store of contacts; nothing is known of the key then.
+    pub async fn own(
+        &self,
+        agent: &AgentId,
+        friend: &FriendId,
+        session: &str,
+    ) -> Result<Option<SessionKey>, PortError> {
+        let contacts = self.contacts.list(friend).await?;
+        Ok(Claimant { agent, friend, contacts: &contacts, channels: &self.channels }.own(session))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! Why something about exposures was not done.
+
+use portal_core::{FriendId, Invalid, PortError};
+
+use crate::{ExposureName, Hostname, ServiceName};
+
+/// Why something about exposures was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum DnsError {
+    /// A value was refused.
+    #[error("{0}")]
+    Invalid(#[from] Invalid),
+    /// The friend's namespace has no such Service.
+    #[error("namespace {} has no service {service}", friend.namespace())]
+    ServiceNotFound {
+        /// Whose namespace.
+        friend: FriendId,
+        /// Which Service.
+        service: ServiceName,
+    },
+    /// The friend's namespace does not exist, or is being deleted.
+    #[error("namespace {} does not exist or is being deleted", friend.namespace())]
+    NamespaceNotFound {
+        /// Whose namespace.
+        friend: FriendId,
+    },
+    /// The friend has no exposure of that name.
+    #[error("there is no exposure {name}")]
+    ExposureNotFound {
+        /// The name, as it was given.
+        name: String,
+    },
+    /// The hostname belongs to another exposure, or something that is not the portal's stands there.
+    #[error("hostname {hostname} is taken")]
+    HostnameTaken {
+        /// The hostname.
+        hostname: Hostname,
+    },
+    /// The friend has as many exposures as they may have.
+    #[error("the limit of {} exposures is reached", crate::EXPOSURES_PER_FRIEND)]
+    LimitReached,
+    /// The portal does not know the friend.
+    #[error("there is no friend {friend}")]
+    FriendNotFound {
+        /// Who was meant.
+        friend: FriendId,
+    },
+    /// Something that was needed is in trouble; nothing was stored, or it is not known whether it was.
+    #[error("what exposing needs is not available")]
+    Unavailable(#[from] PortError),
+}
+
+impl DnsError {
+    /// The stable word for this failure.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "value-invalid",
+            Self::ServiceNotFound { .. } => "service-not-found",
+            Self::NamespaceNotFound { .. } => "namespace-not-found",
+            Self::ExposureNotFound { .. } => "exposure-not-found",
+            Self::HostnameTaken { .. } => "hostname-taken",
+            Self::LimitReached => "exposure-limit-reached",
+            Self::FriendNotFound { .. } => "friend-not-found",
+            Self::Unavailable(trouble) => trouble.code(),
+        }
+    }
+
+    pub(crate) fn not_found(name: &ExposureName) -> Self {
+        Self::ExposureNotFound { name: name.to_string() }
+    }
+}

@@ -1,0 +1,241 @@
+//! Wanted against seen: what is to be done, as a pure function.
+
+use crate::{
+    Desired, Domain, Hostname, InstanceId, Intent, Mark, Reason, RecordState, RoutePlace, RouteSpec, RoutesSeen, Seen,
+    SeenRoute, ServiceState, Tombstone,
+};
+
+/// All that was seen around one exposure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Situation {
+    /// What stands at the wanted hostname.
+    pub(crate) record: Seen,
+    /// What stands at each hostname that is to be given up.
+    pub(crate) leaving: Vec<(Hostname, Seen)>,
+    /// The routes.
+    pub(crate) routes: RoutesSeen,
+    /// The Service.
+    pub(crate) service: ServiceState,
+}
+
+/// One effect. Each is idempotent, and does nothing to what is not ours any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    CreateRoute(RouteSpec),
+    ChangeRoute(RouteSpec, SeenRoute),
+    DeleteRoute(SeenRoute, Mark),
+    EnsureRecord(Hostname, RecordState, Seen),
+    RemoveRecord(Hostname, Mark),
+}
+
+impl Step {
+    /// What kind of step it is, for the log: it names nothing of the friend's.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::CreateRoute(_) => "create-route",
+            Self::ChangeRoute(..) => "change-route",
+            Self::DeleteRoute(..) => "delete-route",
+            Self::EnsureRecord(..) => "ensure-record",
+            Self::RemoveRecord(..) => "remove-record",
+        }
+    }
+}
+
+/// What is true once the steps are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// All is as wanted, and the leaving hostnames are free.
+    Active,
+    /// It cannot be had.
+    Failed(Reason),
+    /// Every trace is gone.
+    Gone,
+    /// Look again: the last steps depend on what these leave behind.
+    Again,
+}
+
+/// What to do, and what is true then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) verdict: Verdict,
+}
+
+/// What an exposure is held against: its domain, our instance, and what our database ties to its places.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) instance: &'a InstanceId,
+    pub(crate) domain: &'a Domain,
+    pub(crate) tombstones: &'a [Tombstone],
+}
+
+/// Decides what to do about an exposure.
+pub(crate) fn plan(intent: &Intent, seen: &Situation, context: Context<'_>) -> Plan {
+    let planner = Planner { intent, seen, context };
+    match intent.desired {
+        Desired::Absent => planner.removal(Verdict::Gone),
+        Desired::Present => planner.presence(),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Planner<'a> {
+    intent: &'a Intent,
+    seen: &'a Situation,
+    context: Context<'a>,
+}
+
+impl<'a> Planner<'a> {
+    fn presence(self) -> Plan {
+        let refused = |reason| Plan { steps: Vec::new(), verdict: Verdict::Failed(reason) };
+        if self.seen.service == ServiceState::NamespaceGone {
+            return Plan { steps: self.record_removals(), verdict: Verdict::Failed(Reason::NamespaceGone) };
+        }
+        if self.is_contested() {
+            return refused(if self.intent.established { Reason::MarkLost } else { Reason::HostnameTaken });
+        }
+        match &self.seen.service {
+            ServiceState::NamespaceGone | ServiceState::Absent => refused(Reason::ServiceMissing),
+            // A route that stays could lead wherever its Service points one day.
+            ServiceState::ExternalName => {
+                Plan { steps: self.route_removals(), verdict: Verdict::Failed(Reason::ServiceExternal) }
+            }
+            ServiceState::Tcp(ports) if !ports.contains(&self.intent.exposure.port) => refused(Reason::PortMissing),
+            ServiceState::Tcp(_) => self.standing(),
+        }
+    }
+
+    /// The route before the record, so that a name that resolves has a route; while the exposure moves, the route
+    /// answers for the old names until their records are gone.
+    fn standing(self) -> Plan {
+        let host = &self.intent.exposure.hostname;
+        let old: Vec<_> = self.old_records().collect();
+        let mut hosts = vec![host.clone()];
+        hosts.extend(old.iter().map(|(old_host, _)| (*old_host).clone()));
+        let mut steps = self.strange_route_removals();
+        steps.extend(self.route_steps(self.route(hosts)));
+        steps.extend(self.record_steps(host));
+        steps.extend(old.iter().map(|(old_host, mark)| Step::RemoveRecord((*old_host).clone(), (*mark).clone())));
+        Plan { steps, verdict: if old.is_empty() { Verdict::Active } else { Verdict::Again } }
+    }
+
+    fn route_steps(self, wanted: RouteSpec) -> Vec<Step> {
+        match &self.seen.routes.own {
+            None => vec![Step::CreateRoute(wanted)],
+            Some(own) if own.mark.as_ref() == Some(&self.mark()) => {
+                let is_right = own.spec.as_ref() == Some(&wanted);
+                if is_right { Vec::new() } else { vec![Step::ChangeRoute(wanted, own.clone())] }
+            }
+            // A former exposure of the same name left it, else the hostname would be contested.
+            Some(own) => {
+                let delete = own.mark.clone().map(|mark| Step::DeleteRoute(own.clone(), mark));
+                delete.into_iter().chain([Step::CreateRoute(wanted)]).collect()
+            }
+        }
+    }
+
+    fn record_steps(self, host: &Hostname) -> Vec<Step> {
+        let wanted = self.context.domain.record(self.mark());
+        let ensure = |seen| Step::EnsureRecord(host.clone(), wanted.clone(), seen);
+        match &self.seen.record {
+            Seen::Marked(state) if *state == wanted => Vec::new(),
+            Seen::Marked(state) if state.mark != wanted.mark => {
+                vec![Step::RemoveRecord(host.clone(), state.mark.clone()), ensure(Seen::Absent)]
+            }
+            seen => vec![ensure(seen.clone())],
+        }
+    }
+
+    /// The record before the route, so that no name resolves that has no route.
+    fn removal(self, verdict: Verdict) -> Plan {
+        let mut steps = self.record_removals();
+        steps.extend(self.route_removals());
+        Plan { steps, verdict }
+    }
+
+    fn record_removals(self) -> Vec<Step> {
+        let host = &self.intent.exposure.hostname;
+        let here = self.our_mark(host, &self.seen.record).map(|mark| (host, mark));
+        let remove = |(host, mark): (&Hostname, &Mark)| Step::RemoveRecord(host.clone(), mark.clone());
+        here.into_iter().chain(self.old_records()).map(remove).collect()
+    }
+
+    fn route_removals(self) -> Vec<Step> {
+        let own = self.seen.routes.own.as_ref().filter(|own| self.is_our_own(own)).and_then(delete);
+        self.strange_route_removals().into_iter().chain(own).collect()
+    }
+
+    /// Routes of former exposures, at other places, that answer for our hostnames.
+    fn strange_route_removals(self) -> Vec<Step> {
+        self.seen.routes.others.iter().filter(|route| self.is_former(route)).filter_map(delete).collect()
+    }
+
+    /// Whether something that is not ours stands at the hostname, answers for it, or has the route's name.
+    fn is_contested(self) -> bool {
+        let host = &self.intent.exposure.hostname;
+        let record_is_foreign = self.seen.record != Seen::Absent && self.our_mark(host, &self.seen.record).is_none();
+        let RoutesSeen { own, others } = &self.seen.routes;
+        record_is_foreign
+            || own.as_ref().is_some_and(|own| !self.is_our_own(own))
+            || others.iter().any(|other| !self.is_former(other))
+    }
+
+    /// Leaving hostnames whose record is still there and ours.
+    fn old_records(self) -> impl Iterator<Item = (&'a Hostname, &'a Mark)> {
+        self.seen.leaving.iter().filter_map(move |(host, seen)| Some((host, self.our_mark(host, seen)?)))
+    }
+
+    /// The mark of a record, if our database ties it to `host`: it is this exposure's, which owns the hostname, or a
+    /// former owner's.
+    fn our_mark(self, host: &Hostname, seen: &'a Seen) -> Option<&'a Mark> {
+        let Seen::Marked(RecordState { mark, .. }) = seen else { return None };
+        let is_tied = *mark == self.mark() || self.was_of(mark, |tombstone| tombstone.hostname == *host);
+        is_tied.then_some(mark)
+    }
+
+    /// Whether the route at our place is this exposure's, or a former one's of the same name.
+    fn is_our_own(self, own: &SeenRoute) -> bool {
+        let ties = |mark: &Mark| {
+            *mark == self.mark() || self.was_of(mark, |tombstone| tombstone.route().as_ref() == Some(&own.place))
+        };
+        own.mark.as_ref().is_some_and(ties)
+    }
+
+    /// Whether a route at another place is where a former exposure had its own.
+    fn is_former(self, route: &SeenRoute) -> bool {
+        let ties = |mark: &Mark| self.was_of(mark, |tombstone| tombstone.route().as_ref() == Some(&route.place));
+        route.mark.as_ref().is_some_and(ties)
+    }
+
+    fn was_of(self, mark: &Mark, place: impl Fn(&Tombstone) -> bool) -> bool {
+        let former = |tombstone: &Tombstone| tombstone.exposure == mark.exposure && place(tombstone);
+        mark.instance == *self.context.instance && self.context.tombstones.iter().any(former)
+    }
+
+    fn mark(self) -> Mark {
+        Mark { instance: self.context.instance.clone(), exposure: self.intent.exposure.id.clone() }
+    }
+
+    fn route(self, hosts: Vec<Hostname>) -> RouteSpec {
+        let Domain { entry_points, tls, .. } = self.context.domain;
+        RouteSpec {
+            hosts,
+            service: self.intent.exposure.service.clone(),
+            port: self.intent.exposure.port,
+            entry_points: entry_points.clone(),
+            tls: tls.clone(),
+        }
+    }
+}
+
+fn delete(route: &SeenRoute) -> Option<Step> {
+    Some(Step::DeleteRoute(route.clone(), route.mark.clone()?))
+}
+
+/// The place of an exposure's route.
+pub(crate) fn place(intent: &Intent) -> RoutePlace {
+    RoutePlace::of(&intent.exposure.friend, &intent.exposure.name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,306 @@
+use std::net::Ipv4Addr;
+
+use chrono::DateTime;
+use portal_core::FriendId;
+
+use super::{Context, Plan, Situation, Step, Verdict, plan};
+use crate::{
+    Domain, DomainName, ExposureId, ExposureName, Hostname, InstanceId, Intent, Mark, Parted, Reason, RecordState,
+    Reservation, RoutePlace, RouteSpec, RouteVersion, RoutesSeen, Seen, SeenRoute, ServiceName, ServicePort,
+    ServiceState, Target, Tls, Tombstone, Ttl,
+};
+
+fn domain(name: &str) -> Domain {
+    Domain {
+        name: DomainName::parse(name).unwrap(),
+        target: Target::A(Ipv4Addr::new(192, 0, 2, 1)),
+        ttl: Ttl::parse(300).unwrap(),
+        proxied: false,
+        tls: Tls::Default,
+        entry_points: vec!["websecure".to_owned()],
+        retired: false,
+    }
+}
+
+fn instance(digit: char) -> InstanceId {
+    InstanceId::parse(&digit.to_string().repeat(32)).unwrap()
+}
+
+fn id(digit: char) -> ExposureId {
+    ExposureId::parse(&digit.to_string().repeat(32)).unwrap()
+}
+
+fn mark(exposure: char) -> Mark {
+    Mark { instance: instance('0'), exposure: id(exposure) }
+}
+
+fn host(domain: &str) -> Hostname {
+    Hostname::parse(&format!("my-app-alice.{domain}")).unwrap()
+}
+
+fn wanted(domain: &str) -> Reservation {
+    Reservation {
+        id: id('1'),
+        friend: FriendId::parse("alice").unwrap(),
+        name: ExposureName::parse("my-app").unwrap(),
+        service: ServiceName::parse("web").unwrap(),
+        port: ServicePort::parse(80).unwrap(),
+        domain: DomainName::parse(domain).unwrap(),
+        hostname: host(domain),
+    }
+}
+
+fn intent() -> Intent {
+    Intent::new(wanted("a.net"), DateTime::UNIX_EPOCH)
+}
+
+fn moving() -> Intent {
+    intent().changed(&wanted("b.net"), DateTime::UNIX_EPOCH)
+}
+
+fn closed() -> Intent {
+    intent().closed(DateTime::UNIX_EPOCH)
+}
+
+fn record(mark: Mark) -> Seen {
+    Seen::Marked(domain("a.net").record(mark))
+}
+
+fn spec(domains: &[&str]) -> RouteSpec {
+    RouteSpec {
+        hosts: domains.iter().map(|domain| host(domain)).collect(),
+        service: ServiceName::parse("web").unwrap(),
+        port: ServicePort::parse(80).unwrap(),
+        entry_points: vec!["websecure".to_owned()],
+        tls: Tls::Default,
+    }
+}
+
+fn route(mark: Option<Mark>, domains: &[&str]) -> SeenRoute {
+    let intent = intent();
+    SeenRoute {
+        place: RoutePlace::of(&intent.exposure.friend, &intent.exposure.name),
+        version: RouteVersion { uid: "uid".to_owned(), resource_version: "7".to_owned() },
+        mark,
+        spec: Some(spec(domains)),
+    }
+}
+
+fn elsewhere(mark: Option<Mark>) -> SeenRoute {
+    let place = RoutePlace { namespace: "friend-bob".to_owned(), name: "expose-x".to_owned() };
+    SeenRoute { place, ..route(mark, &["a.net"]) }
+}
+
+fn own(route: SeenRoute) -> RoutesSeen {
+    RoutesSeen { own: Some(route), others: Vec::new() }
+}
+
+fn serving() -> ServiceState {
+    ServiceState::Tcp(vec![ServicePort::parse(80).unwrap()])
+}
+
+fn nothing() -> Situation {
+    Situation { record: Seen::Absent, leaving: Vec::new(), routes: RoutesSeen::default(), service: serving() }
+}
+
+fn standing() -> Situation {
+    Situation { record: record(mark('1')), routes: own(route(Some(mark('1')), &["a.net"])), ..nothing() }
+}
+
+fn tombstone(exposure: char, friend: &str, name: &str, parted: Parted) -> Tombstone {
+    Tombstone {
+        exposure: id(exposure),
+        friend: FriendId::parse(friend).unwrap(),
+        name: ExposureName::parse(name).unwrap(),
+        hostname: host("a.net"),
+        parted,
+        at: DateTime::UNIX_EPOCH,
+    }
+}
+
+fn planned(intent: &Intent, seen: &Situation, tombstones: &[Tombstone]) -> Plan {
+    let domain = domain(intent.exposure.domain.as_str());
+    plan(intent, seen, Context { instance: &instance('0'), domain: &domain, tombstones })
+}
+
+#[track_caller]
+fn check(intent: &Intent, seen: &Situation, steps: &[Step], verdict: Verdict) {
+    assert_eq!(planned(intent, seen, &[]), Plan { steps: steps.to_vec(), verdict });
+}
+
+#[track_caller]
+fn check_refused(intent: &Intent, seen: &Situation, reason: Reason) {
+    check(intent, seen, &[], Verdict::Failed(reason));
+}
+
+#[test]
+fn what_is_missing_is_made_the_route_before_the_record() {
+    let ensure = Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Seen::Absent);
+    check(&intent(), &nothing(), &[Step::CreateRoute(spec(&["a.net"])), ensure], Verdict::Active);
+}
+
+#[test]
+fn what_stands_is_left_as_it_is() {
+    check(&intent(), &standing(), &[], Verdict::Active);
+}
+
+#[test]
+fn what_drifted_is_put_back_in_place() {
+    let edited = SeenRoute { spec: None, ..route(Some(mark('1')), &["a.net"]) };
+    let pointing_elsewhere =
+        RecordState { target: Target::A(Ipv4Addr::LOCALHOST), ..domain("a.net").record(mark('1')) };
+    let seen = Situation { record: Seen::Marked(pointing_elsewhere.clone()), routes: own(edited.clone()), ..nothing() };
+    let steps = [
+        Step::ChangeRoute(spec(&["a.net"]), edited),
+        Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Seen::Marked(pointing_elsewhere)),
+    ];
+    check(&intent(), &seen, &steps, Verdict::Active);
+}
+
+#[test]
+fn whatever_is_not_ours_refuses_and_nothing_is_done() {
+    let theirs = Mark { instance: instance('9'), exposure: id('1') };
+    for record in [Seen::Foreign, record(theirs.clone()), record(mark('2'))] {
+        check_refused(&intent(), &Situation { record, ..nothing() }, Reason::HostnameTaken);
+    }
+    for mark in [None, Some(theirs), Some(mark('2'))] {
+        let at_our_place = own(route(mark.clone(), &["a.net"]));
+        check_refused(&intent(), &Situation { routes: at_our_place, ..nothing() }, Reason::HostnameTaken);
+        let at_our_host = RoutesSeen { own: None, others: vec![elsewhere(mark)] };
+        check_refused(&intent(), &Situation { routes: at_our_host, ..nothing() }, Reason::HostnameTaken);
+    }
+}
+
+#[test]
+fn our_own_id_at_a_place_that_is_not_ours_is_a_copy() {
+    let copied = RoutesSeen { own: None, others: vec![elsewhere(Some(mark('1')))] };
+    check_refused(&intent(), &Situation { routes: copied, ..nothing() }, Reason::HostnameTaken);
+}
+
+#[test]
+fn what_was_ours_and_lost_its_mark_is_left_alone() {
+    let established = Intent { established: true, ..intent() };
+    check_refused(&established, &Situation { record: Seen::Foreign, ..standing() }, Reason::MarkLost);
+    let unlabelled = Situation { routes: own(route(None, &["a.net"])), ..standing() };
+    check_refused(&established, &unlabelled, Reason::MarkLost);
+}
+
+#[test]
+fn what_a_former_exposure_left_is_cleared_away() {
+    let left = route(Some(mark('2')), &["a.net"]);
+    let strange = elsewhere(Some(mark('3')));
+    let seen = Situation {
+        record: record(mark('2')),
+        routes: RoutesSeen { own: Some(left.clone()), others: vec![strange.clone()] },
+        ..nothing()
+    };
+    let tombstones = [tombstone('2', "alice", "my-app", Parted::Ended), tombstone('3', "bob", "x", Parted::Ended)];
+    let steps = vec![
+        Step::DeleteRoute(strange, mark('3')),
+        Step::DeleteRoute(left, mark('2')),
+        Step::CreateRoute(spec(&["a.net"])),
+        Step::RemoveRecord(host("a.net"), mark('2')),
+        Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Seen::Absent),
+    ];
+    assert_eq!(planned(&intent(), &seen, &tombstones), Plan { steps, verdict: Verdict::Active });
+}
+
+#[test]
+fn the_route_of_an_exposure_that_only_moved_away_is_its_own() {
+    let seen = Situation { routes: RoutesSeen { own: None, others: vec![elsewhere(Some(mark('3')))] }, ..nothing() };
+    let moved = [tombstone('3', "bob", "x", Parted::Moved)];
+    let plan = planned(&intent(), &seen, &moved);
+    assert_eq!(plan, Plan { steps: vec![], verdict: Verdict::Failed(Reason::HostnameTaken) });
+}
+
+#[test]
+fn a_tombstone_of_another_hostname_proves_nothing() {
+    let elsewhere = Tombstone { hostname: host("b.net"), ..tombstone('2', "bob", "x", Parted::Ended) };
+    let plan = planned(&intent(), &Situation { record: record(mark('2')), ..nothing() }, &[elsewhere]);
+    assert_eq!(plan.verdict, Verdict::Failed(Reason::HostnameTaken));
+}
+
+#[test]
+fn a_move_keeps_the_old_name_until_its_record_is_gone() {
+    let old = route(Some(mark('1')), &["a.net"]);
+    let there = Situation { leaving: vec![(host("a.net"), record(mark('1')))], routes: own(old.clone()), ..nothing() };
+    let steps = [
+        Step::ChangeRoute(spec(&["b.net", "a.net"]), old),
+        Step::EnsureRecord(host("b.net"), domain("b.net").record(mark('1')), Seen::Absent),
+        Step::RemoveRecord(host("a.net"), mark('1')),
+    ];
+    check(&moving(), &there, &steps, Verdict::Again);
+    let both = route(Some(mark('1')), &["b.net", "a.net"]);
+    let halfway = Situation {
+        record: record(mark('1')),
+        leaving: vec![(host("a.net"), Seen::Absent)],
+        routes: own(both.clone()),
+        ..nothing()
+    };
+    check(&moving(), &halfway, &[Step::ChangeRoute(spec(&["b.net"]), both)], Verdict::Active);
+}
+
+#[test]
+fn a_move_to_a_taken_name_leaves_the_old_one_standing() {
+    let seen = Situation {
+        record: Seen::Foreign,
+        leaving: vec![(host("a.net"), record(mark('1')))],
+        routes: own(route(Some(mark('1')), &["a.net"])),
+        ..nothing()
+    };
+    check_refused(&moving(), &seen, Reason::HostnameTaken);
+}
+
+#[test]
+fn removal_takes_the_record_before_the_route() {
+    let own = route(Some(mark('1')), &["a.net"]);
+    let steps = [Step::RemoveRecord(host("a.net"), mark('1')), Step::DeleteRoute(own, mark('1'))];
+    check(&closed(), &standing(), &steps, Verdict::Gone);
+}
+
+#[test]
+fn removal_touches_nothing_that_is_not_ours() {
+    check(&closed(), &nothing(), &[], Verdict::Gone);
+    let foreign = Situation { record: Seen::Foreign, routes: own(route(None, &["a.net"])), ..nothing() };
+    check(&closed(), &foreign, &[], Verdict::Gone);
+    let theirs = Situation { record: record(mark('2')), routes: own(route(Some(mark('2')), &["a.net"])), ..nothing() };
+    check(&closed(), &theirs, &[], Verdict::Gone);
+}
+
+#[test]
+fn removal_in_the_middle_of_a_move_takes_both_names() {
+    let own_route = route(Some(mark('1')), &["b.net", "a.net"]);
+    let seen = Situation {
+        record: record(mark('1')),
+        leaving: vec![(host("a.net"), record(mark('1')))],
+        routes: own(own_route.clone()),
+        ..nothing()
+    };
+    let steps = [
+        Step::RemoveRecord(host("b.net"), mark('1')),
+        Step::RemoveRecord(host("a.net"), mark('1')),
+        Step::DeleteRoute(own_route, mark('1')),
+    ];
+    check(&moving().closed(DateTime::UNIX_EPOCH), &seen, &steps, Verdict::Gone);
+}
+
+#[test]
+fn a_service_that_is_gone_keeps_the_name() {
+    check_refused(&intent(), &Situation { service: ServiceState::Absent, ..standing() }, Reason::ServiceMissing);
+    let other_port = ServiceState::Tcp(vec![ServicePort::parse(81).unwrap()]);
+    check_refused(&intent(), &Situation { service: other_port, ..standing() }, Reason::PortMissing);
+}
+
+#[test]
+fn nothing_leads_to_a_service_that_names_another_host() {
+    let seen = Situation { service: ServiceState::ExternalName, ..standing() };
+    let delete = Step::DeleteRoute(route(Some(mark('1')), &["a.net"]), mark('1'));
+    check(&intent(), &seen, &[delete], Verdict::Failed(Reason::ServiceExternal));
+}
+
+#[test]
+fn a_namespace_that_goes_takes_its_record_with_it() {
+    let seen = Situation { service: ServiceState::NamespaceGone, ..standing() };
+    let remove = Step::RemoveRecord(host("a.net"), mark('1'));
+    check(&intent(), &seen, &[remove], Verdict::Failed(Reason::NamespaceGone));
+}

@@ -1,0 +1,99 @@
+//! Undoing what processes that slept through their lease have left behind.
+
+use std::collections::{HashMap, HashSet};
+
+use portal_core::PortError;
+
+use super::{Listed, PassReport, warn};
+use crate::reconcile::Reconciler;
+use crate::reconcile::act::Acted;
+use crate::{Caller, ExposureId, Hostname, Intent, Mark, Seen, SeenRoute, Tombstone};
+
+/// Who owns what, by the rows that were read.
+struct Owners<'a> {
+    hosts: HashMap<&'a Hostname, &'a ExposureId>,
+    alive: HashSet<&'a ExposureId>,
+}
+
+impl<'a> Owners<'a> {
+    fn of(intents: &'a [Intent]) -> Self {
+        let own = |intent: &'a Intent| {
+            std::iter::once(&intent.exposure.hostname).chain(&intent.leaving).map(|host| (host, &intent.exposure.id))
+        };
+        Self {
+            hosts: intents.iter().flat_map(own).collect(),
+            alive: intents.iter().map(|intent| &intent.exposure.id).collect(),
+        }
+    }
+}
+
+impl Reconciler {
+    /// Removes records with a mark of ours at hostnames that their exposure has given up.
+    pub(super) async fn sweep_records(
+        &self,
+        listed: &Listed,
+        intents: &[Intent],
+        tombstones: &[Tombstone],
+        report: &mut PassReport,
+    ) {
+        let owners = Owners::of(intents);
+        let given_up: HashSet<_> = tombstones.iter().map(|stone| (&stone.exposure, &stone.hostname)).collect();
+        for (host, seen) in &listed.records {
+            let Seen::Marked(record) = seen else { continue };
+            let owner = owners.hosts.get(host).copied();
+            if record.mark.instance != self.instance || owner == Some(&record.mark.exposure) {
+                continue;
+            }
+            if !given_up.contains(&(&record.mark.exposure, host)) {
+                report.orphans.push((host.clone(), record.mark.clone()));
+                continue;
+            }
+            let swept = self.sweep_record(host, &record.mark, &owners).await;
+            count(swept, report);
+        }
+    }
+
+    /// Nothing ever makes a record for an exposure that is gone, so its mark alone is condition enough. One that
+    /// lives on elsewhere could be on its way back to this hostname: whoever works on it has to do it.
+    async fn sweep_record(&self, host: &Hostname, mark: &Mark, owners: &Owners<'_>) -> Result<bool, PortError> {
+        if owners.alive.contains(&mark.exposure) {
+            return self.give_up_again(&mark.exposure, host).await;
+        }
+        let acted = self.remove_record(host, mark, &Caller::Background).await?;
+        tracing::warn!(%host, exposure.id = %mark.exposure, "removed a record that had come back");
+        Ok(acted == Acted::AsPlanned)
+    }
+
+    /// Removes routes of exposures that are gone, where these had them.
+    pub(super) async fn sweep_routes(
+        &self,
+        routes: Vec<SeenRoute>,
+        intents: &[Intent],
+        tombstones: &[Tombstone],
+        report: &mut PassReport,
+    ) {
+        let owners = Owners::of(intents);
+        let given_up: HashSet<_> =
+            tombstones.iter().filter_map(|stone| Some((&stone.exposure, stone.route()?))).collect();
+        for route in routes {
+            let Some(mark) = &route.mark else { continue };
+            let is_former = given_up.contains(&(&mark.exposure, route.place.clone()));
+            if mark.instance == self.instance && is_former && !owners.alive.contains(&mark.exposure) {
+                let swept = self.delete_route(&route, mark).await.map(|acted| acted == Acted::AsPlanned);
+                tracing::warn!(route = ?route.place, exposure.id = %mark.exposure, "removed a route that had come back");
+                count(swept, report);
+            }
+        }
+    }
+}
+
+fn count(swept: Result<bool, PortError>, report: &mut PassReport) {
+    match swept {
+        Ok(true) => report.swept += 1,
+        Ok(false) => {}
+        Err(trouble) => {
+            warn(&trouble);
+            report.troubled += 1;
+        }
+    }
+}

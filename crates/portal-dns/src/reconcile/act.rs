@@ -1,0 +1,92 @@
+//! Carrying out one step of a plan.
+
+use portal_core::{Backend, PortError};
+
+use super::Reconciler;
+use super::observe::timely;
+use crate::exposure::plan::{Step, place};
+use crate::{
+    Caller, Ensured, Hostname, Intent, Mark, RecordState, Removed, RouteChanged, RouteCreated, RouteSpec, Seen,
+    SeenRoute,
+};
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acted {
+    /// What it was for is so.
+    AsPlanned,
+    /// Things were not as they were seen.
+    Surprised,
+}
+
+impl Reconciler {
+    /// Carries out a step; an error means that nothing is known of its effect.
+    pub(crate) async fn act(&self, intent: &Intent, step: Step, caller: &Caller) -> Result<Acted, PortError> {
+        tracing::debug!(exposure.id = %intent.exposure.id, step = step.word(), "a step towards an exposure");
+        match step {
+            Step::CreateRoute(spec) => self.create_route(intent, &spec).await,
+            Step::ChangeRoute(spec, seen) => self.change_route(intent, &spec, &seen).await,
+            Step::DeleteRoute(seen, mark) => self.delete_route(&seen, &mark).await,
+            Step::EnsureRecord(host, wanted, seen) => self.ensure_record(&host, &wanted, &seen, caller).await,
+            Step::RemoveRecord(host, mark) => self.remove_record(&host, &mark, caller).await,
+        }
+    }
+
+    async fn create_route(&self, intent: &Intent, spec: &RouteSpec) -> Result<Acted, PortError> {
+        let place = place(intent);
+        let mark = self.mark(intent);
+        Ok(match timely(Backend::Cluster, self.routes.create(&place, spec, &mark)).await? {
+            RouteCreated::Done => Acted::AsPlanned,
+            RouteCreated::Exists | RouteCreated::NamespaceGone => Acted::Surprised,
+        })
+    }
+
+    async fn change_route(&self, intent: &Intent, spec: &RouteSpec, seen: &SeenRoute) -> Result<Acted, PortError> {
+        let mark = self.mark(intent);
+        let change = self.routes.change(&seen.place, spec, &mark, &seen.version);
+        Ok(match timely(Backend::Cluster, change).await? {
+            RouteChanged::Done => Acted::AsPlanned,
+            RouteChanged::Stale | RouteChanged::Absent => Acted::Surprised,
+        })
+    }
+
+    pub(crate) async fn delete_route(&self, seen: &SeenRoute, mark: &Mark) -> Result<Acted, PortError> {
+        let delete = self.routes.delete(&seen.place, mark, &seen.version);
+        Ok(match timely(Backend::Cluster, delete).await? {
+            RouteChanged::Done | RouteChanged::Absent => Acted::AsPlanned,
+            RouteChanged::Stale => Acted::Surprised,
+        })
+    }
+
+    async fn ensure_record(
+        &self,
+        host: &Hostname,
+        wanted: &RecordState,
+        seen: &Seen,
+        caller: &Caller,
+    ) -> Result<Acted, PortError> {
+        let Some(zone) = self.zone_of(host) else { return Ok(Acted::Surprised) };
+        Ok(match timely(Backend::Dns, zone.records.ensure(host, wanted, seen, caller)).await? {
+            Ensured::Created | Ensured::Changed | Ensured::Same => Acted::AsPlanned,
+            Ensured::Foreign => Acted::Surprised,
+        })
+    }
+
+    pub(crate) async fn remove_record(
+        &self,
+        host: &Hostname,
+        mark: &Mark,
+        caller: &Caller,
+    ) -> Result<Acted, PortError> {
+        let Some(zone) = self.zone_of(host) else { return Ok(Acted::Surprised) };
+        Ok(match timely(Backend::Dns, zone.records.remove(host, mark, caller)).await? {
+            Removed::Done | Removed::Absent => Acted::AsPlanned,
+            Removed::Foreign => Acted::Surprised,
+        })
+    }
+
+    /// What an exposure's records and routes are marked with.
+    pub(crate) fn mark(&self, intent: &Intent) -> Mark {
+        Mark { instance: self.instance.clone(), exposure: intent.exposure.id.clone() }
+    }
+}

@@ -1,0 +1,52 @@
+//! Looking at everything around an exposure, before anything is done.
+
+use std::future::Future;
+
+use portal_core::{Backend, PortError};
+
+use super::{Reconciler, STEP_TIMEOUT};
+use crate::exposure::plan::{Situation, place};
+use crate::{Caller, Freshness, Hostname, Intent, Seen, Zone};
+
+impl Reconciler {
+    /// What stands there now; an error if anything of it could not be seen.
+    pub(super) async fn observe(&self, intent: &Intent, zone: &Zone, caller: &Caller) -> Result<Situation, PortError> {
+        let exposure = &intent.exposure;
+        let place = place(intent);
+        let hosts = [exposure.hostname.clone()];
+        let record = timely(Backend::Dns, zone.records.look(&exposure.hostname, caller));
+        let leaving = self.look_at_leaving(intent, caller);
+        let routes = timely(Backend::Cluster, self.routes.look(&place, &hosts, Freshness::Live));
+        let service =
+            timely(Backend::Cluster, self.services.look(&exposure.friend, &exposure.service, Freshness::Live));
+        let (record, leaving, routes, service) = tokio::try_join!(record, leaving, routes, service)?;
+        Ok(Situation { record, leaving, routes, service })
+    }
+
+    async fn look_at_leaving(&self, intent: &Intent, caller: &Caller) -> Result<Vec<(Hostname, Seen)>, PortError> {
+        let mut leaving = Vec::new();
+        for host in &intent.leaving {
+            let zone = self.zone_of(host).ok_or_else(|| {
+                PortError::unavailable(Backend::Dns, format!("the domain of {host} is not configured"))
+            })?;
+            leaving.push((host.clone(), timely(Backend::Dns, zone.records.look(host, caller)).await?));
+        }
+        Ok(leaving)
+    }
+
+    /// The zone that a hostname stands in.
+    pub(super) fn zone_of(&self, host: &Hostname) -> Option<&Zone> {
+        self.zones.values().find(|zone| host.is_in(&zone.domain.name))
+    }
+}
+
+/// An answer within [`STEP_TIMEOUT`], or trouble.
+pub(crate) async fn timely<T>(
+    backend: Backend,
+    call: impl Future<Output = Result<T, PortError>>,
+) -> Result<T, PortError> {
+    match tokio::time::timeout(STEP_TIMEOUT, call).await {
+        Ok(answer) => answer,
+        Err(elapsed) => Err(PortError::unavailable(backend, elapsed)),
+    }
+}

@@ -1,0 +1,95 @@
+//! Records in a zone, as exposing a service needs them.
+
+use async_trait::async_trait;
+use portal_core::{FriendId, PortError};
+
+use crate::{Hostname, Mark, Target, Ttl};
+
+/// A record that carries a mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordState {
+    /// The mark: whose record it is and for which exposure.
+    pub mark: Mark,
+    /// Where it points.
+    pub target: Target,
+    /// How long resolvers may remember it. An adapter says what was asked for where its provider stores something
+    /// that means the same, so that a record which needs no change never looks as if it did.
+    pub ttl: Ttl,
+    /// Whether the provider passes requests on itself; always as asked for where the provider has no such thing.
+    pub proxied: bool,
+}
+
+/// What stands at a hostname.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing, of any record type: the zone itself said so.
+    Absent,
+    /// A record with a well-formed mark, this portal's or another's. Whatever else stands beside it is not told of
+    /// and never touched.
+    Marked(RecordState),
+    /// Something of any record type, and nothing there carries a mark.
+    Foreign,
+}
+
+/// What became of [`Records::ensure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ensured {
+    /// There was nothing; the record stands now.
+    Created,
+    /// A record with this mark was different; it is as wanted now.
+    Changed,
+    /// The record was as wanted.
+    Same,
+    /// Something without this mark stands there; nothing changed.
+    Foreign,
+}
+
+/// What became of [`Records::remove`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// The record is gone.
+    Done,
+    /// There was nothing.
+    Absent,
+    /// Something without this mark stands there; nothing changed.
+    Foreign,
+}
+
+/// For whom a call is made: a provider's budget is shared out by it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// A friend waits for the answer; friends take turns.
+    Friend(FriendId),
+    /// Nobody waits: repair, which yields to people.
+    Background,
+}
+
+/// The records of one zone.
+///
+/// Every method settles what it was asked before it returns: an error means that nothing is known of the effect.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// What stands at `host`, read from the zone now.
+    async fn look(&self, host: &Hostname, caller: &Caller) -> Result<Seen, PortError>;
+
+    /// Makes the record at `host` as `wanted`: creates it where there is nothing of any type, changes it where it
+    /// carries the same mark, and else leaves everything as it is. Repeating it changes nothing.
+    ///
+    /// `seen` is what [`Records::look`] said a moment ago: a hint that saves reading again, never a permission. What
+    /// stands there now decides.
+    async fn ensure(
+        &self,
+        host: &Hostname,
+        wanted: &RecordState,
+        seen: &Seen,
+        caller: &Caller,
+    ) -> Result<Ensured, PortError>;
+
+    /// Removes the record at `host` that carries `mark`, and nothing else.
+    async fn remove(&self, host: &Hostname, mark: &Mark, caller: &Caller) -> Result<Removed, PortError>;
+
+    /// Every name of the zone that could be a hostname, with what [`Records::look`] would say of it, read in pages
+    /// and for [`Caller::Background`]. A name that is not in the list was absent when its page was read; since pages
+    /// are not one moment, nothing may be changed on the strength of this list alone.
+    async fn list(&self) -> Result<Vec<(Hostname, Seen)>, PortError>;
+}

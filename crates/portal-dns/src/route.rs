@@ -1,0 +1,140 @@
+//! Routes of the ingress controller (Traefik's IngressRoute), as exposing a service needs them.
+
+use async_trait::async_trait;
+use portal_core::{FriendId, PortError};
+
+use crate::{ExposureName, Freshness, Hostname, Mark, ServiceName, ServicePort, Tls};
+
+/// The label of a route that holds its exposure's id.
+pub const EXPOSURE_LABEL: &str = "friend-portal/exposure-id";
+/// The label of a route that holds the instance of the portal that made it.
+pub const INSTANCE_LABEL: &str = "friend-portal/instance";
+
+/// Where an exposure's route stands: in its friend's namespace, as `expose-<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RoutePlace {
+    /// The namespace.
+    pub namespace: String,
+    /// The name there.
+    pub name: String,
+}
+
+impl RoutePlace {
+    /// The place of a friend's exposure.
+    #[must_use]
+    pub fn of(friend: &FriendId, name: &ExposureName) -> Self {
+        Self { namespace: friend.namespace(), name: format!("expose-{name}") }
+    }
+}
+
+/// What a route of ours says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSpec {
+    /// The hostnames it answers for, in one rule ``Host(`a`) || Host(`b`)``: one, or two and more while an exposure
+    /// moves to another domain. Never empty.
+    pub hosts: Vec<Hostname>,
+    /// The Service in the same namespace that requests go to.
+    pub service: ServiceName,
+    /// The port of that Service.
+    pub port: ServicePort,
+    /// The ingress controller's entry points; empty means its default ones.
+    pub entry_points: Vec<String>,
+    /// How it ends TLS.
+    pub tls: Tls,
+}
+
+/// A version of one route, as a precondition: the object itself and what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteVersion {
+    /// Kubernetes' `metadata.uid`.
+    pub uid: String,
+    /// Kubernetes' `metadata.resourceVersion`.
+    pub resource_version: String,
+}
+
+/// A route as it stands in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenRoute {
+    /// Where it stands.
+    pub place: RoutePlace,
+    /// Which version of it was seen.
+    pub version: RouteVersion,
+    /// The mark in its labels; `None` if they hold no well-formed one.
+    pub mark: Option<Mark>,
+    /// What it says, if that is something [`RouteSpec`] can say and nothing more; `None` for anything else, such as
+    /// a rule or a middleware written by hand.
+    pub spec: Option<RouteSpec>,
+}
+
+/// What was seen of the routes around an exposure. In a namespace that does not exist there are none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoutesSeen {
+    /// The route at the exposure's place, whatever it says.
+    pub own: Option<SeenRoute>,
+    /// Every other route, in any namespace, that could match one of the hostnames.
+    pub others: Vec<SeenRoute>,
+}
+
+/// What became of [`Routes::create`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteCreated {
+    /// It stands now.
+    Done,
+    /// Something stood there already; nothing changed.
+    Exists,
+    /// The namespace does not exist or is being deleted; nothing changed.
+    NamespaceGone,
+}
+
+/// What became of [`Routes::change`] and [`Routes::delete`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteChanged {
+    /// It was done.
+    Done,
+    /// The route is not the version that was seen, or does not carry the mark; nothing changed.
+    Stale,
+    /// There is no such route.
+    Absent,
+}
+
+/// The routes of the cluster.
+#[async_trait]
+pub trait Routes: Send + Sync {
+    /// What stands at `place`, and which other routes of any namespace have a rule that could match one of `hosts`.
+    /// A rule that cannot be understood counts as matching the hosts whose text it contains; one that names no host
+    /// in particular, such as `PathPrefix` alone or a pattern that accepts every host, matches none.
+    async fn look(&self, place: &RoutePlace, hosts: &[Hostname], freshness: Freshness)
+    -> Result<RoutesSeen, PortError>;
+
+    /// Every route of any namespace that carries a well-formed mark, as last watched.
+    async fn list(&self) -> Result<Vec<SeenRoute>, PortError>;
+
+    /// Creates a route with `mark` in its labels. What exists is never overwritten.
+    async fn create(&self, place: &RoutePlace, spec: &RouteSpec, mark: &Mark) -> Result<RouteCreated, PortError>;
+
+    /// Makes the route say `spec`, if it still is `version` and carries `mark`.
+    async fn change(
+        &self,
+        place: &RoutePlace,
+        spec: &RouteSpec,
+        mark: &Mark,
+        version: &RouteVersion,
+    ) -> Result<RouteChanged, PortError>;
+
+    /// Deletes the route, if it still is the object of `version` (its uid) and carries `mark`.
+    async fn delete(&self, place: &RoutePlace, mark: &Mark, version: &RouteVersion) -> Result<RouteChanged, PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use portal_core::FriendId;
+
+    use super::RoutePlace;
+    use crate::ExposureName;
+
+    #[test]
+    fn a_route_is_named_after_its_exposure() {
+        let place = RoutePlace::of(&FriendId::parse("alice").unwrap(), &ExposureName::parse("my-app").unwrap());
+        assert_eq!((place.namespace.as_str(), place.name.as_str()), ("friend-alice", "expose-my-app"));
+    }
+}

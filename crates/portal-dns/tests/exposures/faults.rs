@@ -1,0 +1,260 @@
+//! Ports that fail, once, at a chosen call, in a chosen way.
+
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use portal_adapters::memory::{MemoryCluster, MemoryExposures, MemoryRecords};
+use portal_core::{AuditEntry, Backend, FriendId, PortError};
+use portal_dns::{
+    Before, Caller, Change, Claimed, Ensured, Exposure, ExposureId, ExposureName, ExposurePorts, ExposureStore,
+    Exposures, Fence, Freshness, Hostname, Intent, IntentStore, Lease, Mark, RecordState, Records, Removed,
+    Reservation, Reserved, RouteChanged, RouteCreated, RoutePlace, RouteSpec, RouteVersion, Routes, RoutesSeen, Seen,
+    SeenRoute, ServiceName, ServiceState, Services, Settled, Settlement, Tombstone,
+};
+
+use super::world::World;
+
+/// A way in which a call can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing happens, and the caller is told so.
+    Error,
+    /// Nothing happens, and the caller is never told.
+    Timeout,
+    /// It happens, but the caller is told that it failed.
+    LostAnswer,
+    /// The process ends before it happens.
+    StopBefore,
+    /// The process ends after it happened.
+    StopAfter,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 5] = [Self::Error, Self::Timeout, Self::LostAnswer, Self::StopBefore, Self::StopAfter];
+
+    pub(crate) fn ends_the_process(self) -> bool {
+        matches!(self, Self::StopBefore | Self::StopAfter)
+    }
+}
+
+/// What happens to the calls of one process.
+pub(crate) struct Faults {
+    calls: AtomicUsize,
+    at: Option<(usize, Fault)>,
+    is_dead: AtomicBool,
+    is_over: AtomicBool,
+    watch: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Faults {
+    /// `fault` strikes at call number `at`, counted from 0.
+    pub(crate) fn at(at: usize, fault: Fault) -> Arc<Self> {
+        Self::new(Some((at, fault)), Box::new(|| ()))
+    }
+
+    /// Nothing fails; `watch` is called after every call.
+    pub(crate) fn watched(watch: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Self::new(None, Box::new(watch))
+    }
+
+    fn new(at: Option<(usize, Fault)>, watch: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+        Arc::new(Self {
+            calls: AtomicUsize::new(0),
+            at,
+            is_dead: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            watch,
+        })
+    }
+
+    /// From now on nothing fails any more.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    /// How many calls there were.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    async fn through<T>(
+        &self,
+        backend: Backend,
+        call: impl Future<Output = Result<T, PortError>> + Send,
+    ) -> Result<T, PortError> {
+        if self.is_dead.load(Ordering::SeqCst) {
+            return pending().await;
+        }
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        let strikes =
+            self.at.filter(|(at, _)| *at == number && !self.is_over.load(Ordering::SeqCst)).map(|(_, fault)| fault);
+        if matches!(strikes, None | Some(Fault::LostAnswer | Fault::StopAfter)) {
+            let answer = call.await;
+            (self.watch)();
+            if strikes.is_none() {
+                return answer;
+            }
+        }
+        if strikes.is_some_and(Fault::ends_the_process) {
+            self.is_dead.store(true, Ordering::SeqCst);
+            return pending().await;
+        }
+        // A database adapter ends its calls by itself.
+        if strikes == Some(Fault::Timeout) && backend != Backend::Database {
+            return pending().await;
+        }
+        Err(PortError::unavailable(backend, "struck"))
+    }
+}
+
+/// A portal in this world whose calls go through `faults`.
+pub(crate) fn serve(world: &World, faults: &Arc<Faults>) -> Exposures {
+    let store = Arc::new(Struck { inner: world.store.clone(), faults: faults.clone() });
+    let cluster = Arc::new(Struck { inner: world.cluster.clone(), faults: faults.clone() });
+    let ports = ExposurePorts {
+        store: store.clone(),
+        intents: store,
+        routes: cluster.clone(),
+        services: cluster,
+        ..world.ports()
+    };
+    world.portal_with(ports, |records| Arc::new(Struck { inner: records, faults: faults.clone() }))
+}
+
+struct Struck<P> {
+    inner: P,
+    faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl Records for Struck<MemoryRecords> {
+    async fn look(&self, host: &Hostname, caller: &Caller) -> Result<Seen, PortError> {
+        self.faults.through(Backend::Dns, self.inner.look(host, caller)).await
+    }
+
+    async fn ensure(
+        &self,
+        host: &Hostname,
+        wanted: &RecordState,
+        seen: &Seen,
+        caller: &Caller,
+    ) -> Result<Ensured, PortError> {
+        self.faults.through(Backend::Dns, self.inner.ensure(host, wanted, seen, caller)).await
+    }
+
+    async fn remove(&self, host: &Hostname, mark: &Mark, caller: &Caller) -> Result<Removed, PortError> {
+        self.faults.through(Backend::Dns, self.inner.remove(host, mark, caller)).await
+    }
+
+    async fn list(&self) -> Result<Vec<(Hostname, Seen)>, PortError> {
+        self.faults.through(Backend::Dns, self.inner.list()).await
+    }
+}
+
+#[async_trait]
+impl Routes for Struck<MemoryCluster> {
+    async fn look(&self, place: &RoutePlace, hosts: &[Hostname], how: Freshness) -> Result<RoutesSeen, PortError> {
+        self.faults.through(Backend::Cluster, Routes::look(&self.inner, place, hosts, how)).await
+    }
+
+    async fn list(&self) -> Result<Vec<SeenRoute>, PortError> {
+        self.faults.through(Backend::Cluster, self.inner.list()).await
+    }
+
+    async fn create(&self, place: &RoutePlace, spec: &RouteSpec, mark: &Mark) -> Result<RouteCreated, PortError> {
+        self.faults.through(Backend::Cluster, self.inner.create(place, spec, mark)).await
+    }
+
+    async fn change(
+        &self,
+        place: &RoutePlace,
+        spec: &RouteSpec,
+        mark: &Mark,
+        version: &RouteVersion,
+    ) -> Result<RouteChanged, PortError> {
+        self.faults.through(Backend::Cluster, self.inner.change(place, spec, mark, version)).await
+    }
+
+    async fn delete(&self, place: &RoutePlace, mark: &Mark, version: &RouteVersion) -> Result<RouteChanged, PortError> {
+        self.faults.through(Backend::Cluster, Routes::delete(&self.inner, place, mark, version)).await
+    }
+}
+
+#[async_trait]
+impl Services for Struck<MemoryCluster> {
+    async fn look(&self, friend: &FriendId, service: &ServiceName, how: Freshness) -> Result<ServiceState, PortError> {
+        self.faults.through(Backend::Cluster, Services::look(&self.inner, friend, service, how)).await
+    }
+}
+
+#[async_trait]
+impl ExposureStore for Struck<MemoryExposures> {
+    async fn reserve(&self, wanted: Reservation, audit: AuditEntry) -> Result<Reserved, PortError> {
+        self.faults.through(Backend::Database, self.inner.reserve(wanted, audit)).await
+    }
+
+    async fn close(
+        &self,
+        friend: &FriendId,
+        name: &ExposureName,
+        audit: AuditEntry,
+    ) -> Result<Option<Intent>, PortError> {
+        self.faults.through(Backend::Database, self.inner.close(friend, name, audit)).await
+    }
+
+    async fn withdraw(
+        &self,
+        id: &ExposureId,
+        generation: i64,
+        before: Option<Before>,
+        audit: AuditEntry,
+    ) -> Result<bool, PortError> {
+        self.faults.through(Backend::Database, self.inner.withdraw(id, generation, before, audit)).await
+    }
+
+    async fn find(&self, friend: &FriendId, name: &ExposureName) -> Result<Option<Exposure>, PortError> {
+        self.faults.through(Backend::Database, self.inner.find(friend, name)).await
+    }
+
+    async fn list(&self, friend: &FriendId) -> Result<Vec<Exposure>, PortError> {
+        self.faults.through(Backend::Database, self.inner.list(friend)).await
+    }
+
+    async fn changes(&self, since: Option<DateTime<Utc>>) -> Result<Vec<Change>, PortError> {
+        self.faults.through(Backend::Database, self.inner.changes(since)).await
+    }
+}
+
+#[async_trait]
+impl IntentStore for Struck<MemoryExposures> {
+    async fn claim(&self, id: &ExposureId, lease: Lease) -> Result<Claimed, PortError> {
+        self.faults.through(Backend::Database, self.inner.claim(id, lease)).await
+    }
+
+    async fn settle(&self, fence: Fence, settlement: Settlement, now: DateTime<Utc>) -> Result<Settled, PortError> {
+        self.faults.through(Backend::Database, self.inner.settle(fence, settlement, now)).await
+    }
+
+    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<ExposureId>, PortError> {
+        self.faults.through(Backend::Database, self.inner.due(now, limit)).await
+    }
+
+    async fn page(&self, after: Option<&ExposureId>, limit: u32) -> Result<Vec<Intent>, PortError> {
+        self.faults.through(Backend::Database, self.inner.page(after, limit)).await
+    }
+
+    async fn tombstones(&self) -> Result<Vec<Tombstone>, PortError> {
+        self.faults.through(Backend::Database, self.inner.tombstones()).await
+    }
+
+    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, PortError> {
+        self.faults.through(Backend::Database, self.inner.sweep(before)).await
+    }
+
+    async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, PortError> {
+        self.faults.through(Backend::Database, self.inner.hurry(id, audit)).await
+    }
+}

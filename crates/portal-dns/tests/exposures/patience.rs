@@ -1,0 +1,106 @@
+//! Requests whose work lasts longer than anybody waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use portal_adapters::memory::MemoryRecords;
+use portal_core::PortError;
+use portal_dns::{Caller, Ensured, Exposures, Hostname, Mark, Reason, RecordState, Records, Removed, Seen, Status};
+use tokio::time::Instant;
+
+use super::world::{World, friend, name, open, plain, wish};
+
+/// A zone that takes its time over every look.
+struct SlowRecords(MemoryRecords, Duration);
+
+#[async_trait]
+impl Records for SlowRecords {
+    async fn look(&self, host: &Hostname, caller: &Caller) -> Result<Seen, PortError> {
+        tokio::time::sleep(self.1).await;
+        self.0.look(host, caller).await
+    }
+
+    async fn ensure(
+        &self,
+        host: &Hostname,
+        wanted: &RecordState,
+        seen: &Seen,
+        caller: &Caller,
+    ) -> Result<Ensured, PortError> {
+        self.0.ensure(host, wanted, seen, caller).await
+    }
+
+    async fn remove(&self, host: &Hostname, mark: &Mark, caller: &Caller) -> Result<Removed, PortError> {
+        self.0.remove(host, mark, caller).await
+    }
+
+    async fn list(&self) -> Result<Vec<(Hostname, Seen)>, PortError> {
+        self.0.list().await
+    }
+}
+
+fn slow(world: &World, looks_take: Duration) -> Exposures {
+    world.portal_with(world.ports(), |records| Arc::new(SlowRecords(records, looks_take)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_five_seconds_the_request_is_answered_and_the_work_goes_on() {
+    let world = World::new().await;
+    let portal = slow(&world, Duration::from_secs(7));
+    let began = Instant::now();
+    let opened = open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
+    assert_eq!(began.elapsed().as_secs(), 5);
+    assert_eq!((opened.exposure.status, opened.exposure.reason), (Status::Pending, Some(Reason::InProgress)));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.assert_converged("finished").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_friend_who_was_told_that_it_is_stored_is_not_refused_behind_their_back() {
+    let world = World::new().await;
+    world.a.plant("my-app-alice.a.net", plain("A", "192.0.2.1"));
+    let portal = slow(&world, Duration::from_secs(7));
+    let opened = open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
+    assert_eq!(opened.exposure.status, Status::Pending);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let shown = portal.find(&friend("alice"), &name("my-app")).await.unwrap().unwrap();
+    assert_eq!((shown.status, shown.reason), (Status::Failed, Some(Reason::HostnameTaken)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_friend_who_hangs_up_does_not_stop_the_work() {
+    let world = World::new().await;
+    let portal = slow(&world, Duration::from_secs(2));
+    let hung_up =
+        tokio::time::timeout(Duration::from_secs(1), open(&portal, "alice", wish("my-app", "web", None, None))).await;
+    assert!(hung_up.is_err());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.assert_converged("finished").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_never_answers_is_given_up_on() {
+    let world = World::new().await;
+    let portal = slow(&world, Duration::from_hours(1));
+    open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let shown = portal.find(&friend("alice"), &name("my-app")).await.unwrap().unwrap();
+    assert_eq!((shown.status, shown.reason), (Status::Pending, Some(Reason::DnsUnavailable)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_of_two_wishes_at_once_wins() {
+    let world = World::new().await;
+    let portal = slow(&world, Duration::from_secs(2));
+    let (first, second) = tokio::join!(open(&portal, "alice", wish("my-app", "web", None, None)), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        open(&portal, "alice", wish("my-app", "api", None, None)).await
+    });
+    assert_eq!(second.unwrap().exposure.service.as_str(), "api");
+    assert!(first.is_ok());
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    world.assert_converged("the last wish").await;
+    let shown = portal.find(&friend("alice"), &name("my-app")).await.unwrap().unwrap();
+    assert_eq!(shown.service.as_str(), "api");
+}

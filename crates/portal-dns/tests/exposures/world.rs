@@ -1,0 +1,220 @@
+//! A small world: two domains, two friends with Services, and as many portals as a test wants.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::DateTime;
+use portal_adapters::memory::{
+    MemoryAuditLog, MemoryCluster, MemoryExposures, MemoryFriends, MemoryPeople, MemoryRecords, ZoneRecord,
+};
+use portal_core::{
+    Action, Actor, AuditEntry, AuditFilter, AuditLog, Clock, FixedClock, Friend, FriendId, FriendStore, SeededIds,
+};
+use portal_dns::{
+    DnsError, Domain, DomainName, Exposure, ExposureName, ExposurePorts, Exposures, Hostname, InstanceId, IntentStore,
+    Mark, OpenExposure, Opened, RecordState, Records, RouteSpec, Routes, Status, Target, Tls, Ttl, Zone,
+};
+use tokio::runtime::Handle;
+
+/// What alice and bob run.
+const WORKLOADS: &str = r"
+apiVersion: v1
+kind: Service
+metadata: { name: web }
+spec: { ports: [{ port: 80 }, { port: 9090 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: api }
+spec: { ports: [{ port: 8080 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: outside }
+spec: { type: ExternalName, externalName: example.org }
+";
+
+/// Everything that outlives a portal's process.
+pub(crate) struct World {
+    pub(crate) clock: Arc<FixedClock>,
+    ids: Arc<SeededIds>,
+    pub(crate) people: MemoryPeople,
+    pub(crate) store: MemoryExposures,
+    pub(crate) cluster: MemoryCluster,
+    /// The zone of the default domain.
+    pub(crate) a: MemoryRecords,
+    /// The zone of the other domain.
+    pub(crate) b: MemoryRecords,
+}
+
+impl World {
+    /// Friends `alice`, `bob`, `a-b` and `b-c`, each with the same Services; nothing exposed.
+    pub(crate) async fn new() -> Self {
+        let clock = Arc::new(FixedClock::at(DateTime::UNIX_EPOCH + Duration::from_hours(480_000)));
+        let people = MemoryPeople::new();
+        let store = MemoryExposures::new(&people);
+        let cluster = MemoryCluster::new(clock.clone());
+        let ids = Arc::new(SeededIds::from_seed(1));
+        let (a, b) = (MemoryRecords::new(domain_name("a.net")), MemoryRecords::new(domain_name("b.net")));
+        let world = Self { clock, ids, people, store, cluster, a, b };
+        for friend in ["alice", "bob", "a-b", "b-c", "a", "c"] {
+            world.add_friend(friend).await;
+        }
+        world
+    }
+
+    pub(crate) async fn add_friend(&self, id: &str) {
+        let at = self.clock.now();
+        let id = friend(id);
+        let audit = AuditEntry {
+            at,
+            actor: Actor::Operator("root".to_owned()),
+            action: Action::FriendCreate,
+            friend: Some(id.clone()),
+            subject: id.to_string(),
+            detail: String::new(),
+        };
+        self.cluster.load_yaml("workloads", WORKLOADS, &id.namespace()).unwrap();
+        let friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at: at };
+        MemoryFriends::new(&self.people).create(friend, audit).await.unwrap();
+    }
+
+    /// What a portal asks others for.
+    pub(crate) fn ports(&self) -> ExposurePorts {
+        ExposurePorts {
+            store: Arc::new(self.store.clone()),
+            intents: Arc::new(self.store.clone()),
+            routes: Arc::new(self.cluster.clone()),
+            services: Arc::new(self.cluster.clone()),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+        }
+    }
+
+    /// A portal that was just started.
+    pub(crate) fn portal(&self) -> Exposures {
+        self.portal_with(self.ports(), |records| Arc::new(records))
+    }
+
+    /// A portal that was just started, with these ports, and zones as `wrap` makes them.
+    pub(crate) fn portal_with(
+        &self,
+        ports: ExposurePorts,
+        wrap: impl Fn(MemoryRecords) -> Arc<dyn Records>,
+    ) -> Exposures {
+        let zone = |records: &MemoryRecords| {
+            let domain = domain(records.domain().as_str());
+            Zone { domain, records: wrap(records.clone()) }
+        };
+        Exposures::new(ports, instance(), vec![zone(&self.a), zone(&self.b)], Handle::current())
+    }
+
+    /// Lets so much time pass that every lease has ended and every pause is over.
+    pub(crate) fn wait_long(&self) {
+        self.clock.advance(Duration::from_mins(10));
+    }
+
+    /// The records with a mark, in both zones, sorted by hostname.
+    pub(crate) fn marked(&self) -> Vec<(Hostname, RecordState)> {
+        let all = self.a.records().into_iter().chain(self.b.records());
+        let marked = all.filter_map(|(name, record)| match record {
+            ZoneRecord::Marked(state) => Some((Hostname::parse(&name).unwrap(), state)),
+            ZoneRecord::Plain { .. } => None,
+        });
+        let mut marked: Vec<_> = marked.collect();
+        marked.sort_by(|one, other| one.0.cmp(&other.0));
+        marked
+    }
+
+    /// The routes with a mark, as namespace, name and what they say.
+    pub(crate) async fn routes(&self) -> Vec<(String, String, Option<RouteSpec>, Mark)> {
+        let routes = Routes::list(&self.cluster).await.unwrap();
+        let shown =
+            |route: portal_dns::SeenRoute| (route.place.namespace, route.place.name, route.spec, route.mark.unwrap());
+        routes.into_iter().map(shown).collect()
+    }
+
+    /// How many lines the audit log has about this action.
+    pub(crate) async fn audited(&self, action: Action) -> usize {
+        let filter = AuditFilter { action: Some(action.as_str().to_owned()), limit: 1000, ..AuditFilter::default() };
+        MemoryAuditLog::new(&self.people).list(filter).await.unwrap().len()
+    }
+
+    /// Fails unless every exposure is active and stands exactly as wanted, and nothing else carries our mark.
+    pub(crate) async fn assert_converged(&self, context: &str) {
+        let intents = self.store.page(None, 1000).await.unwrap();
+        let mut records: Vec<_> = Vec::new();
+        let mut routes: Vec<_> = Vec::new();
+        for intent in &intents {
+            let exposure = &intent.exposure;
+            assert_eq!((exposure.status, exposure.reason), (Status::Active, None), "{context}: {exposure:?}");
+            assert!(intent.leaving.is_empty(), "{context}: {intent:?}");
+            let mark = Mark { instance: instance(), exposure: exposure.id.clone() };
+            let domain = domain(exposure.domain.as_str());
+            records.push((exposure.hostname.clone(), domain.record(mark.clone())));
+            let spec = RouteSpec {
+                hosts: vec![exposure.hostname.clone()],
+                service: exposure.service.clone(),
+                port: exposure.port,
+                entry_points: domain.entry_points,
+                tls: domain.tls,
+            };
+            routes.push((exposure.friend.namespace(), format!("expose-{}", exposure.name), Some(spec), mark));
+        }
+        records.sort_by(|one, other| one.0.cmp(&other.0));
+        routes.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));
+        assert_eq!(self.marked(), records, "{context}: records");
+        assert_eq!(self.routes().await, routes, "{context}: routes");
+    }
+}
+
+pub(crate) fn friend(id: &str) -> FriendId {
+    FriendId::parse(id).unwrap()
+}
+
+pub(crate) fn name(text: &str) -> ExposureName {
+    ExposureName::parse(text).unwrap()
+}
+
+pub(crate) fn domain_name(text: &str) -> DomainName {
+    DomainName::parse(text).unwrap()
+}
+
+pub(crate) fn instance() -> InstanceId {
+    InstanceId::parse(&"0".repeat(32)).unwrap()
+}
+
+pub(crate) fn domain(name: &str) -> Domain {
+    Domain {
+        name: domain_name(name),
+        target: Target::A(Ipv4Addr::new(192, 0, 2, 1)),
+        ttl: Ttl::parse(300).unwrap(),
+        proxied: false,
+        tls: Tls::Default,
+        entry_points: vec!["websecure".to_owned()],
+        retired: false,
+    }
+}
+
+/// A record that somebody else made.
+pub(crate) fn plain(kind: &str, data: &str) -> ZoneRecord {
+    ZoneRecord::Plain { kind: kind.to_owned(), data: data.to_owned() }
+}
+
+/// What a friend asks for.
+pub(crate) fn wish(name: &str, service: &str, port: Option<i64>, domain: Option<&str>) -> OpenExposure {
+    OpenExposure::parse(name, service, port, domain).unwrap()
+}
+
+/// Opens an exposure as its friend does.
+pub(crate) async fn open(portal: &Exposures, who: &str, wish: OpenExposure) -> Result<Opened, DnsError> {
+    let who = friend(who);
+    portal.open(&who, wish, Actor::Friend(who.clone())).await
+}
+
+/// Closes an exposure as its friend does.
+pub(crate) async fn close(portal: &Exposures, who: &str, which: &str) -> Result<Exposure, DnsError> {
+    let who = friend(who);
+    portal.close(&who, &name(which), Actor::Friend(who.clone())).await
+}

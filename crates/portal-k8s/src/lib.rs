@@ -1,0 +1,36 @@
+//! What a friend's namespace looks like, and what a new one is made of.
+//!
+//! Pure functions turn Kubernetes objects, as `k8s-openapi` types them, into the few facts that are shown:
+//! [`PodSummary`], [`ServiceSummary`], [`DeploymentSummary`], [`QuotaSummary`] and [`RouteSummary`], gathered per
+//! namespace in [`Contents`] and read as an [`Overview`]. The in-memory cluster and the real one use this same code.
+//! The crate also reads Traefik's rules ([`rule`]) and builds what a friend's namespace is provisioned with
+//! ([`Provisioning`]).
+//!
+//! It knows no API server: objects come to it as data, and who wants an overview asks the port [`Cluster`]. It knows
+//! nothing of exposures either; routes and exposures are put together where they are shown.
+//!
+//! Start reading at [`Overview`].
+
+mod contents;
+mod deployments;
+mod metadata;
+mod overview;
+mod pods;
+mod provisioning;
+pub mod quantity;
+mod quota;
+mod routes;
+pub mod rule;
+mod secret_refs;
+mod services;
+mod wire;
+
+pub use contents::{Contents, Kind, Summary};
+pub use deployments::DeploymentSummary;
+pub use overview::{Cluster, Overview, Phase};
+pub use pods::PodSummary;
+pub use provisioning::{NamespaceManifests, Namespaces, Provisioned, Provisioning};
+pub use quota::QuotaSummary;
+pub use routes::RouteSummary;
+pub use services::{ServicePortSummary, ServiceSummary, TargetPort};
+pub use wire::{IngressRoute, IngressRouteSpec, OtherMembers, RouteRule, RouteService, RouteTls};

@@ -1,0 +1,146 @@
+//! Kubernetes quantities (`500m`, `1.5Gi`, `3`, `1e3`), compared and counted without floating point.
+
+use std::cmp::Ordering;
+
+/// Decimal places that are kept: `n`, a thousand-millionth, is the smallest suffix there is.
+const PLACES: u32 = 9;
+/// The largest magnitude that Kubernetes keeps, 2^63-1, in units of the smallest suffix.
+const LARGEST: i128 = 9_223_372_036_854_775_807 * 10_i128.pow(PLACES);
+
+/// Compares two quantities by value: `1Gi` is less than `2000Mi`. One that cannot be read is larger than any other,
+/// so that it never counts as the tighter limit; two of those are equal.
+#[must_use]
+pub fn compare(left: &str, right: &str) -> Ordering {
+    match (nano(left), nano(right)) {
+        (Some(left), Some(right)) => left.cmp(&right),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => Ordering::Equal,
+    }
+}
+
+/// The quantity as a count of things; `None` for a fraction, for less than nothing and for what cannot be read.
+#[must_use]
+pub fn count(quantity: &str) -> Option<u64> {
+    let unit = 10_i128.pow(PLACES);
+    let nano = nano(quantity)?;
+    (nano % unit == 0).then_some(nano / unit).and_then(|count| u64::try_from(count).ok())
+}
+
+/// The value in thousand-millionths, rounded up in magnitude and capped as Kubernetes does.
+fn nano(quantity: &str) -> Option<i128> {
+    let (negative, unsigned) = match quantity.as_bytes().first()? {
+        b'-' => (true, quantity.get(1..)?),
+        b'+' => (false, quantity.get(1..)?),
+        _ => (false, quantity),
+    };
+    let number_end = unsigned.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(unsigned.len());
+    let (number, suffix) = unsigned.split_at(number_end);
+    let (mantissa, places) = mantissa(number)?;
+    let (binary, exponent) = scale(suffix)?;
+    let magnitude = scaled(mantissa.checked_mul(binary), exponent - places);
+    Some(if negative { -magnitude } else { magnitude })
+}
+
+/// The digits of a decimal number as one integer, and how many of them stand behind the point. More digits than an
+/// integer holds are too many for a quantity as well.
+fn mantissa(number: &str) -> Option<(i128, i32)> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = format!("{whole}{fraction}");
+    let places = i32::try_from(fraction.len()).ok()?;
+    Some((digits.parse().ok().filter(|_| !fraction.contains('.'))?, places))
+}
+
+/// What a suffix multiplies by: a power of two and a power of ten.
+fn scale(suffix: &str) -> Option<(i128, i32)> {
+    let binary = |power: u32| Some((1024_i128.pow(power), 0));
+    let decimal = |power: i32| Some((1, power));
+    match suffix {
+        "" => decimal(0),
+        "n" => decimal(-9),
+        "u" => decimal(-6),
+        "m" => decimal(-3),
+        "k" => decimal(3),
+        "M" => decimal(6),
+        "G" => decimal(9),
+        "T" => decimal(12),
+        "P" => decimal(15),
+        "E" => decimal(18),
+        "Ki" => binary(1),
+        "Mi" => binary(2),
+        "Gi" => binary(3),
+        "Ti" => binary(4),
+        "Pi" => binary(5),
+        "Ei" => binary(6),
+        _ => decimal(suffix.strip_prefix(['e', 'E'])?.parse().ok().filter(|power| (-99..=99).contains(power))?),
+    }
+}
+
+/// `mantissa * 10^exponent` in thousand-millionths; too large is the largest.
+fn scaled(mantissa: Option<i128>, exponent: i32) -> i128 {
+    let Some(mantissa) = mantissa else { return LARGEST };
+    let exponent = exponent.saturating_add_unsigned(PLACES);
+    let power = 10_i128.checked_pow(exponent.unsigned_abs());
+    match (mantissa, exponent >= 0, power) {
+        (0, ..) => 0,
+        (_, true, Some(power)) => mantissa.checked_mul(power).map_or(LARGEST, |value| value.min(LARGEST)),
+        (_, true, None) => LARGEST,
+        (_, false, Some(power)) => mantissa.div_euclid(power) + i128::from(mantissa % power != 0),
+        (_, false, None) => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use super::{compare, count};
+
+    #[track_caller]
+    fn check(left: &str, expected: Ordering, right: &str) {
+        assert_eq!(compare(left, right), expected, "{left} against {right}");
+        assert_eq!(compare(right, left), expected.reverse(), "{right} against {left}");
+    }
+
+    #[test]
+    fn quantities_are_compared_by_value_and_not_by_spelling() {
+        check("500m", Ordering::Equal, "0.5");
+        check("1Gi", Ordering::Less, "2000Mi");
+        check("1Gi", Ordering::Greater, "1G");
+        check("1024Ki", Ordering::Equal, "1Mi");
+        check("1e3", Ordering::Equal, "1k");
+        check("1E", Ordering::Equal, "1E18");
+        check("1.5Gi", Ordering::Equal, "1536Mi");
+        check("10", Ordering::Greater, "9");
+        check("-1", Ordering::Less, "0");
+        check("+1", Ordering::Equal, "1");
+        check(".5", Ordering::Equal, "5e-1");
+        check("1.", Ordering::Equal, "1000000u");
+        check("100n", Ordering::Less, "1u");
+        check("0", Ordering::Equal, "0Ei");
+        check("9e99", Ordering::Equal, "9223372036854775807");
+        check("1e-99", Ordering::Greater, "0");
+    }
+
+    #[test]
+    fn what_is_no_quantity_is_never_the_tighter_limit() {
+        for text in ["", "-", "abc", "1.2.3", "1 Gi", "1gi", "1e", "0x10", ".", "1Kii", "٣"] {
+            check("9e99", Ordering::Less, text);
+        }
+    }
+
+    #[test]
+    fn a_count_is_a_whole_number_of_things() {
+        for (quantity, expected) in [
+            ("3", Some(3)),
+            ("3k", Some(3000)),
+            ("3000m", Some(3)),
+            ("0", Some(0)),
+            ("500m", None),
+            ("-1", None),
+            ("x", None),
+        ] {
+            assert_eq!(count(quantity), expected, "{quantity}");
+        }
+    }
+}

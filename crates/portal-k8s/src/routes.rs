@@ -1,0 +1,38 @@
+//! Routes as shown.
+
+use std::sync::Arc;
+
+use crate::metadata::{name, text};
+use crate::rule;
+use crate::wire::{IngressRoute, RouteRule};
+
+/// What is shown of an `IngressRoute`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSummary {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The first hostname that one of its rules names; none where the rules name no host, or only patterns of hosts.
+    pub hostname: Option<Arc<str>>,
+    /// The first service behind the rule that names the hostname.
+    pub service: Option<Arc<str>>,
+}
+
+impl From<&IngressRoute> for RouteSummary {
+    fn from(route: &IngressRoute) -> Self {
+        let rules = &route.spec.routes;
+        let named = rules.iter().find_map(|rule| Some((rule::hosts(&rule.rule).into_iter().next()?, rule)));
+        let service = match &named {
+            Some((_, rule)) => service(rule),
+            None => rules.iter().find_map(service),
+        };
+        Self {
+            name: name(&route.metadata),
+            hostname: named.as_ref().map(|(hostname, _)| text(hostname)),
+            service: service.map(text),
+        }
+    }
+}
+
+fn service(rule: &RouteRule) -> Option<&str> {
+    rule.services.first().map(|service| service.name.as_str())
+}

@@ -1,0 +1,70 @@
+//! What the operator's commands work with: the portal's stores, whether or not a portal is running.
+
+use std::sync::Arc;
+
+use portal_adapters::db::{Db, DbAgents, DbAuditLog, DbContacts, DbExposures, DbFriends, DbFriendships, DbSessions};
+use portal_adapters::{RandomIds, SystemClock};
+use portal_core::{
+    AgentStore, AuditLog, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, PortError, Sessions,
+};
+use portal_dns::{ExposureStore, IntentStore};
+
+use crate::compose;
+use crate::config::DatabaseSettings;
+
+/// The stores of one portal.
+pub struct Admin {
+    /// The register of friends.
+    pub friends: Arc<dyn FriendStore>,
+    /// Where they can be reached.
+    pub contacts: Arc<dyn ContactStore>,
+    /// The register of agents.
+    pub agents: Arc<dyn AgentStore>,
+    /// Which agent works for which friend.
+    pub friendships: Arc<dyn FriendshipStore>,
+    /// Logins.
+    pub sessions: Sessions,
+    /// Exposures, as friends asked for them.
+    pub exposures: Arc<dyn ExposureStore>,
+    /// Exposures, as portals work on them.
+    pub intents: Arc<dyn IntentStore>,
+    /// What was done.
+    pub audit_log: Arc<dyn AuditLog>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub ids: Arc<dyn Ids>,
+    db: Db,
+}
+
+impl Admin {
+    /// The stores in this database; connects to nothing yet. To be called on a multi-thread runtime.
+    ///
+    /// # Errors
+    /// Refuses a url that names no database.
+    pub fn of_database(settings: &DatabaseSettings) -> Result<Self, Invalid> {
+        let db = compose::database(settings)?;
+        let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(RandomIds));
+        Ok(Self {
+            friends: Arc::new(DbFriends::new(db.clone())),
+            contacts: Arc::new(DbContacts::new(db.clone())),
+            agents: Arc::new(DbAgents::new(db.clone())),
+            friendships: Arc::new(DbFriendships::new(db.clone())),
+            sessions: Sessions::new(Arc::new(DbSessions::new(db.clone())), clock.clone(), ids.clone()),
+            exposures: Arc::new(DbExposures::new(db.clone())),
+            intents: Arc::new(DbExposures::new(db.clone())),
+            audit_log: Arc::new(DbAuditLog::new(db.clone())),
+            clock,
+            ids,
+            db,
+        })
+    }
+
+    /// The migrations that the database still lacks; nothing may be done before they ran.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, PortError> {
+        self.db.pending_migrations().await
+    }
+}

@@ -1,0 +1,176 @@
+//! What depends on what: from chosen adapters to use cases, background passes and the state of the API.
+
+mod zones;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portal_adapters::db::{
+    Db, DbContacts, DbDocuments, DbFriends, DbFriendships, DbJobs, DbProbe, DbSessions, DbSettings, MigrationsProbe,
+};
+use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
+use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
+use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerSettings, SessionKeys};
+use portal_dns::{DomainName, Exposures};
+use portal_k8s::Cluster;
+use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
+use secrecy::ExposeSecret;
+use tokio::runtime::Handle;
+
+use crate::config::DatabaseSettings;
+use crate::loops::Loops;
+
+pub(crate) use self::zones::zone_probes;
+
+/// How often sessions that ended long ago are forgotten.
+const SESSION_SWEEP: Duration = Duration::from_hours(1);
+/// How often every exposure is compared with zones and cluster.
+const EXPOSURE_PASS: Duration = Duration::from_mins(1);
+/// How often unfinished exposures are taken up, and what other replicas did is looked for.
+const EXPOSURE_TICK: Duration = Duration::from_secs(1);
+/// How often the runner looks for what is due.
+const RUNNER_TICK: Duration = Duration::from_secs(1);
+/// How often runs that ended long ago are forgotten.
+const RUN_SWEEP: Duration = Duration::from_hours(1);
+/// How often writes of documents that somebody abandoned are settled: about as often as their leases run out.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// What a portal is put together from. The configuration chose each part, or the demo did.
+pub struct Parts {
+    /// What the portal must not forget.
+    pub db: Db,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub ids: Arc<dyn Ids>,
+    /// The domains on offer.
+    pub domains: Vec<DomainName>,
+    /// The cluster, as far as it is shown.
+    pub cluster: Arc<dyn Cluster>,
+    /// What is, or should be, on the internet.
+    pub exposures: Exposures,
+    /// The channels whose conversations a job may name.
+    pub channels: Vec<ChannelId>,
+    /// The way of due messages.
+    pub delivery: Arc<dyn Delivery>,
+    /// The agents' folders.
+    pub files: Arc<dyn DocumentFiles>,
+    /// What else the portal stands on, beside the database.
+    pub probes: Vec<Arc<dyn Probe>>,
+}
+
+/// A portal, ready to be served.
+pub struct Portal {
+    /// What the handlers work with.
+    pub state: ApiState,
+    /// Its background passes, under way.
+    pub loops: Loops,
+}
+
+/// Prepares access to the configured database.
+pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
+    let mut wanted = DbSettings::new(settings.url.expose_secret());
+    if let Some(connections) = settings.max_connections {
+        wanted.connections = connections;
+    }
+    Db::open(&wanted, Handle::current())
+}
+
+/// Puts a portal together and starts its background passes.
+#[must_use]
+pub fn assemble(parts: Parts) -> Portal {
+    let Parts { db, clock, ids, domains, cluster, exposures, channels, delivery, files, probes } = parts;
+    let sessions: Arc<dyn SessionStore> = Arc::new(DbSessions::new(db.clone()));
+    let mut loops = Loops::default();
+    sweep_sessions(&mut loops, sessions.clone(), clock.clone());
+    keep_exposures(&mut loops, &exposures);
+    let jobs = Arc::new(DbJobs::new(db.clone(), clock.clone()));
+    let keys = Arc::new(SessionKeys::new(Arc::new(DbContacts::new(db.clone())), channels));
+    let settings = RunnerSettings::default();
+    run_jobs(&mut loops, Runner::new(jobs.clone(), keys.clone(), delivery, ids.clone(), settings));
+    let engine = Arc::new(EmbeddedEngine::new(jobs, clock.clone(), ids.clone()));
+    let documents = documents(&db, files, &clock, &ids);
+    settle_documents(&mut loops, documents.clone());
+    let probes = all_probes(&db, probes);
+    let state = ApiState {
+        sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
+        friends: Arc::new(DbFriends::new(db.clone())),
+        friendships: Arc::new(DbFriendships::new(db.clone())),
+        domains: domains.into(),
+        exposures,
+        cluster: cluster.clone(),
+        namespaces: NamespaceViews::new(clock.clone()),
+        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, Arc::new(DbFriends::new(db.clone())), clock.clone())),
+        documents: documents.clone(),
+        logs: Arc::new(documents),
+        secrets: Arc::new(QuotaSecrets(cluster)),
+        readiness: Readiness::new(probes),
+        clock,
+        ids,
+    };
+    Portal { state, loops }
+}
+
+fn sweep_sessions(loops: &mut Loops, store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) {
+    loops.repeat("sessions", SESSION_SWEEP, None, move || {
+        let (store, now) = (store.clone(), clock.now());
+        async move { store.sweep(now).await.map(drop) }
+    });
+}
+
+/// Delivers due messages. What is under way when the portal stops is taken over by the next runner.
+fn run_jobs(loops: &mut Loops, runner: Runner) {
+    let runner = Arc::new(runner);
+    let sweeper = runner.clone();
+    loops.repeat("jobs", RUNNER_TICK, None, move || {
+        let runner = runner.clone();
+        async move { runner.tick().await.map(drop) }
+    });
+    loops.repeat("runs", RUN_SWEEP, None, move || {
+        let sweeper = sweeper.clone();
+        async move { sweeper.sweep().await.map(drop) }
+    });
+}
+
+/// Makes exposures true and keeps them so.
+fn keep_exposures(loops: &mut Loops, exposures: &Exposures) {
+    let (passing, ticking, polling) = (exposures.clone(), exposures.clone(), exposures.clone());
+    loops.repeat("exposures", EXPOSURE_PASS, None, move || {
+        let exposures = passing.clone();
+        async move { exposures.pass().await.map(drop) }
+    });
+    loops.repeat("unfinished exposures", EXPOSURE_TICK, None, move || {
+        let exposures = ticking.clone();
+        async move { exposures.tick().await }
+    });
+    loops.repeat("changed exposures", EXPOSURE_TICK, None, move || {
+        let exposures = polling.clone();
+        async move { exposures.poll_changes().await }
+    });
+}
+
+fn documents(db: &Db, files: Arc<dyn DocumentFiles>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Documents {
+    let rows = Arc::new(DbDocuments::new(db.clone(), clock.clone()));
+    Documents::new(DocumentPorts {
+        files,
+        store: rows.clone(),
+        versions: rows,
+        friendships: Arc::new(DbFriendships::new(db.clone())),
+        clock: clock.clone(),
+        ids: ids.clone(),
+    })
+}
+
+fn settle_documents(loops: &mut Loops, documents: Documents) {
+    loops.repeat("documents", SETTLING, None, move || {
+        let documents = documents.clone();
+        async move { documents.settle().await.map(drop) }
+    });
+}
+
+/// What a portal with this database stands on, what it needs most first.
+pub(crate) fn all_probes(db: &Db, others: Vec<Arc<dyn Probe>>) -> Vec<Arc<dyn Probe>> {
+    let database: [Arc<dyn Probe>; 2] =
+        [Arc::new(DbProbe::new(db.clone())), Arc::new(MigrationsProbe::new(db.clone()))];
+    database.into_iter().chain(others).collect()
+}

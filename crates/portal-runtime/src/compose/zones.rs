@@ -1,0 +1,154 @@
+//! Zones: from what the operator wrote to what exposures stand on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use portal_adapters::SystemClock;
+use portal_adapters::cloudflare::{CloudflareApi, CloudflareRecords, CloudflareSettings, CloudflareZone, ZoneName};
+use portal_adapters::rfc2136::{Rfc2136Records, Rfc2136Settings, TsigKeyAlgorithm};
+use portal_core::{BoxError, Clock, Invalid, PortError, Probe};
+use portal_dns::{Caller, Domain, DomainName, Hostname, Records, Zone};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::config::{Problem, Problems, Provider, Settings};
+
+/// How long one call may take. A request waits 5 seconds for its exposure, so no call need be waited for any longer.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The zones of all domains, in their order; nothing is asked of anybody yet.
+///
+/// # Errors
+/// Every setting that a provider refuses, at once.
+pub(crate) fn zones(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<Zone>, Problems> {
+    let mut tokens = Tokens { replicas: settings.server.replicas.get(), apis: Vec::new() };
+    let (mut zones, mut problems) = (Vec::new(), Vec::new());
+    for (index, it) in settings.domains.iter().enumerate() {
+        match records(&it.domain, &it.provider, &mut tokens, clock) {
+            Ok(records) => zones.push(Zone { domain: it.domain.clone(), records }),
+            Err(refused) => {
+                let key = format!("domains[{index}].{}.{}", table(&it.provider), refused.field);
+                problems.push(Problem { key, message: refused.message });
+            }
+        }
+    }
+    if problems.is_empty() { Ok(zones) } else { Err(Problems(problems)) }
+}
+
+/// The table of the configuration in which a provider is described.
+fn table(provider: &Provider) -> &'static str {
+    match provider {
+        Provider::Cloudflare { .. } => "cloudflare",
+        Provider::Rfc2136 { .. } => "rfc2136",
+    }
+}
+
+fn records(
+    domain: &Domain,
+    provider: &Provider,
+    tokens: &mut Tokens,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Records>, Invalid> {
+    match provider {
+        Provider::Cloudflare { token, zone_id, api_url, .. } => {
+            let name = domain.name.clone();
+            let zone = zone_id.clone().map_or_else(|| ZoneName::Name(name.clone()), ZoneName::Id);
+            let zone = CloudflareZone { domain: name, zone, ttl: domain.ttl };
+            Ok(Arc::new(CloudflareRecords::new(tokens.api(token, api_url.as_ref())?, zone)?))
+        }
+        Provider::Rfc2136 { server, zone, key_name, key_algorithm, key_secret } => {
+            let settings = Rfc2136Settings {
+                server: server.to_string(),
+                zone: zone.clone(),
+                domain: domain.name.clone(),
+                key_name: key_name.clone(),
+                key_algorithm: TsigKeyAlgorithm::parse(key_algorithm)?,
+                key_secret: key_secret.clone(),
+                timeout: CALL_TIMEOUT,
+            };
+            Ok(Arc::new(Rfc2136Records::new(&settings, clock.clone())?))
+        }
+    }
+}
+
+/// The Cloudflare tokens met so far. Zones with one token share its connections and its budget.
+struct Tokens {
+    replicas: u32,
+    apis: Vec<(SecretString, Option<Url>, Arc<CloudflareApi>)>,
+}
+
+impl Tokens {
+    fn api(&mut self, token: &SecretString, url: Option<&Url>) -> Result<Arc<CloudflareApi>, Invalid> {
+        let is_same = |known: &SecretString| known.expose_secret() == token.expose_secret();
+        if let Some((.., api)) = self.apis.iter().find(|(known, at, _)| is_same(known) && at.as_ref() == url) {
+            return Ok(api.clone());
+        }
+        let api = Arc::new(CloudflareApi::new(&CloudflareSettings {
+            token: token.clone(),
+            api_url: url.map(Url::to_string),
+            timeout: CALL_TIMEOUT,
+            replicas: u16::try_from(self.replicas).unwrap_or(u16::MAX),
+        })?);
+        self.apis.push((token.clone(), url.cloned(), api.clone()));
+        Ok(api)
+    }
+}
+
+/// What shows whether the zones of all domains can be read.
+///
+/// # Errors
+/// Every setting that a provider refuses, at once.
+pub(crate) fn zone_probes(settings: &Settings) -> Result<Vec<Arc<dyn Probe>>, Problems> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let probe = |zone| -> Arc<dyn Probe> { Arc::new(ZoneProbe(zone)) };
+    Ok(zones(settings, &clock)?.into_iter().map(probe).collect())
+}
+
+/// Asks whether a zone can be read, name by name and as a whole.
+struct ZoneProbe(Zone);
+
+/// Trouble with one of several zones.
+#[derive(Debug, thiserror::Error)]
+#[error("zone {zone}")]
+struct ZoneTrouble {
+    zone: DomainName,
+    source: BoxError,
+}
+
+#[async_trait]
+impl Probe for ZoneProbe {
+    fn name(&self) -> &'static str {
+        "zone"
+    }
+
+    fn required(&self) -> bool {
+        false
+    }
+
+    async fn probe(&self) -> Result<(), PortError> {
+        let Zone { domain, records } = &self.0;
+        let read = async {
+            if let Ok(host) = Hostname::parse(&format!("friend-portal-check.{}", domain.name)) {
+                records.look(&host, &Caller::Background).await?;
+            }
+            records.list().await
+        };
+        read.await.map(drop).map_err(|error| in_zone(domain, error))
+    }
+}
+
+/// The same trouble, with the name of the zone that it is in.
+fn in_zone(domain: &Domain, error: PortError) -> PortError {
+    let named = |source| -> BoxError { ZoneTrouble { zone: domain.name.clone(), source }.into() };
+    match error {
+        PortError::Denied { backend, source } => PortError::Denied { backend, source: named(source) },
+        PortError::Unavailable { backend, retry_after, source } => {
+            PortError::Unavailable { backend, retry_after, source: named(source) }
+        }
+        PortError::Backend { backend, source } => PortError::Backend { backend, source: named(source) },
+    }
+}
+
+#[cfg(test)]
+mod tests;

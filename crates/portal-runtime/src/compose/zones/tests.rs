@@ -1,0 +1,84 @@
+use std::error::Error;
+use std::iter::successors;
+use std::sync::Arc;
+
+use portal_adapters::SystemClock;
+use portal_adapters::cloudflare::{SCRIPTED_TOKEN, ScriptedCloudflare};
+use portal_core::{Clock, PortError};
+
+use super::{Tokens, zone_probes, zones};
+use crate::config::{Settings, parse};
+
+const TWO_DOMAINS: &str = r#"
+[database]
+url = "sqlite:portal.db"
+
+[[domains]]
+name = "example.org"
+target = { cname = "tunnel.example.net" }
+[domains.cloudflare]
+token = "TOKEN"
+zone_id = "0a1b"
+
+[[domains]]
+name = "apps.example.net"
+target = { a = "192.0.2.7" }
+[domains.rfc2136]
+server = "192.0.2.53:53"
+zone = "example.net"
+key_name = "portal"
+key_secret = "c2VjcmV0"
+"#;
+
+fn settings(text: &str) -> Settings {
+    parse(text).unwrap()
+}
+
+#[test]
+fn every_domain_gets_the_records_of_its_provider() {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let zones = zones(&settings(TWO_DOMAINS), &clock).unwrap();
+    let names: Vec<_> = zones.iter().map(|zone| (zone.domain.name.as_str(), zone.domain.proxied)).collect();
+    assert_eq!(names, [("example.org", true), ("apps.example.net", false)]);
+}
+
+#[test]
+fn everything_that_a_provider_refuses_is_told_with_its_key() {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let text = TWO_DOMAINS.replace("0a1b", "../0a1b").replace("c2VjcmV0", "no base64!");
+    let problems = zones(&settings(&text), &clock).err().unwrap();
+    let keys: Vec<_> = problems.0.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["domains[0].cloudflare.zone_id", "domains[1].rfc2136.key_secret"]);
+}
+
+#[test]
+fn zones_of_one_token_share_its_budget() {
+    let mut tokens = Tokens { replicas: 2, apis: Vec::new() };
+    let [one, same, other] = ["one", "one", "other"].map(|token| tokens.api(&token.to_owned().into(), None).unwrap());
+    assert!(Arc::ptr_eq(&one, &same) && !Arc::ptr_eq(&one, &other));
+    assert_eq!(one.calls_left(), 550);
+}
+
+/// What a check of the only domain finds, with a Cloudflare that serves `example.org`.
+async fn check(token: &str) -> Result<(), PortError> {
+    let cloudflare = ScriptedCloudflare::start(&["example.org"]).await.unwrap();
+    let (text, _) = TWO_DOMAINS.split_at(TWO_DOMAINS.rfind("[[domains]]").unwrap());
+    let address = format!("api_url = \"{}\"", cloudflare.url());
+    let text = text.replace("TOKEN", token).replace("zone_id = \"0a1b\"", &address);
+    let probes = zone_probes(&settings(&text)).unwrap();
+    probes.first().unwrap().probe().await
+}
+
+#[tokio::test]
+async fn a_check_reads_the_zone() {
+    assert!(check(SCRIPTED_TOKEN).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_check_says_which_zone_is_in_trouble_and_why() {
+    let error = check("stolen").await.unwrap_err();
+    let told: Vec<_> =
+        successors(Some(&error as &dyn Error), |&error| error.source()).map(ToString::to_string).collect();
+    assert_eq!(told[..2], ["the dns provider refused the portal", "zone example.org"]);
+    assert!(told[2].contains("10000") && !told[2].contains("stolen"), "{told:?}");
+}

@@ -1,0 +1,199 @@
+//! What the operator decides: `portal.toml`, overlaid by `PORTAL_*` variables, believed only as a whole.
+//!
+//! Loading reads the sections as they are written; checking turns them into [`Settings`] and reports every problem at
+//! once, each with the key it is about. Nothing is started before that.
+
+mod check;
+mod sections;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config::{Config, Environment, File, FileFormat};
+use portal_core::{AgentId, ChannelId};
+use portal_dns::{Domain, DomainName};
+use secrecy::SecretString;
+
+use crate::telemetry::LogFormat;
+
+/// A configuration that can be run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the portal listens.
+    pub server: ServerSettings,
+    /// How log lines are written.
+    pub log: LogSettings,
+    /// Where the portal keeps what it must not forget.
+    pub database: DatabaseSettings,
+    /// The cluster whose namespaces are shown.
+    pub cluster: ClusterSettings,
+    /// The agents, each with its folder.
+    pub agents: Vec<AgentSettings>,
+    /// Channels that session keys may name.
+    pub channels: Vec<ChannelId>,
+    /// Where due messages go; `None` only where there are no agents.
+    pub delivery: Option<WebhookTarget>,
+    /// The domains, the default one first.
+    pub domains: Vec<DomainSettings>,
+}
+
+/// Where the portal listens, and for whom.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Address of the API.
+    pub listen: SocketAddr,
+    /// Address of the operations port.
+    pub operations_listen: SocketAddr,
+    /// Origins whose pages may call the API from a browser.
+    pub allowed_origins: Vec<String>,
+    /// How many replicas share the DNS provider's budget.
+    pub replicas: NonZeroU32,
+    /// How long open requests may take to end when the server stops.
+    pub shutdown: Duration,
+}
+
+/// How log lines are written, and which.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// Which lines.
+    pub filter: String,
+}
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// Its URL, which may hold a password.
+    pub url: SecretString,
+    /// Connections at most.
+    pub max_connections: Option<u32>,
+}
+
+/// Where the cluster is.
+#[derive(Debug, Clone)]
+pub struct ClusterSettings {
+    /// A kubeconfig, where it is not the usual one.
+    pub kubeconfig: Option<PathBuf>,
+    /// How old the overview may be.
+    pub max_staleness: Duration,
+}
+
+/// An agent and its folder.
+#[derive(Debug, Clone)]
+pub struct AgentSettings {
+    /// The agent.
+    pub id: AgentId,
+    /// The root of its documents.
+    pub workspace: PathBuf,
+}
+
+/// A webhook that takes due messages.
+#[derive(Debug, Clone)]
+pub struct WebhookTarget {
+    /// Its address.
+    pub url: url::Url,
+    /// The key with which deliveries are signed.
+    pub secret: SecretString,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// A domain on offer and who serves its zone.
+#[derive(Debug, Clone)]
+pub struct DomainSettings {
+    /// The domain.
+    pub domain: Domain,
+    /// Who serves its zone.
+    pub provider: Provider,
+}
+
+/// Who serves a zone.
+#[derive(Debug, Clone)]
+pub enum Provider {
+    /// Cloudflare.
+    Cloudflare {
+        /// An API token that may edit the zone's records.
+        token: SecretString,
+        /// The zone's id, where it is not to be looked up by name.
+        zone_id: Option<String>,
+        /// Whether Cloudflare's proxy stands before the target.
+        proxied: bool,
+        /// Another address of the API.
+        api_url: Option<url::Url>,
+    },
+    /// A server that takes signed dynamic updates.
+    Rfc2136 {
+        /// The primary server.
+        server: SocketAddr,
+        /// The zone the domain is in.
+        zone: DomainName,
+        /// The TSIG key's name.
+        key_name: String,
+        /// The TSIG key's algorithm.
+        key_algorithm: String,
+        /// The TSIG key in base 64.
+        key_secret: SecretString,
+    },
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, dotted, as it is written in the file.
+    pub key: String,
+    /// What is wrong, as a sentence.
+    pub message: String,
+}
+
+/// All that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the configuration has {} problem(s)", self.0.len())?;
+        self.0.iter().try_for_each(|problem| write!(formatter, "\n  {}: {}", problem.key, problem.message))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Reads `file`, overlaid by the process's `PORTAL_*` variables: `PORTAL_DATABASE__URL` is `database.url`.
+///
+/// # Errors
+/// Every problem of file and variables at once.
+pub fn load(file: &Path) -> Result<Settings, Problems> {
+    let source = File::from(file).format(FileFormat::Toml).required(true);
+    let raw = Config::builder().add_source(source).add_source(variables()).build();
+    check::settings(&raw.map_err(|error| unreadable(&error))?)
+}
+
+fn variables() -> Environment {
+    Environment::with_prefix("PORTAL")
+        .prefix_separator("_")
+        .separator("__")
+        .try_parsing(true)
+        .list_separator(",")
+        .with_list_parse_key("server.allowed_origins")
+        .with_list_parse_key("jobs.channels")
+}
+
+/// Reads a configuration from its text alone.
+///
+/// # Errors
+/// Every problem at once.
+pub fn parse(text: &str) -> Result<Settings, Problems> {
+    let raw = Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build();
+    check::settings(&raw.map_err(|error| unreadable(&error))?)
+}
+
+fn unreadable(error: &config::ConfigError) -> Problems {
+    Problems(vec![Problem { key: "portal.toml".to_owned(), message: error.to_string() }])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+//! From what is written to what can be run: every rule of the configuration, and every problem at once.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use config::{Config, ConfigError, Source, Value};
+use portal_core::{AgentId, ChannelId, Invalid};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+
+use super::sections::{
+    AgentSection, ClusterSection, DatabaseSection, DeliverySection, JobsSection, LogSection, ServerSection,
+};
+use super::{
+    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, ServerSettings, Settings,
+    WebhookTarget,
+};
+use crate::telemetry::LogFormat;
+
+mod domains;
+
+/// The top-level keys there are. `config` is the variable that names the file itself.
+const KNOWN: [&str; 9] = ["server", "log", "database", "cluster", "agents", "jobs", "delivery", "domains", "config"];
+/// How long a webhook may take unless the operator says otherwise.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time a webhook may be given: a delivery must end well within a run's lease.
+const WEBHOOK_TIMEOUT_MAX: u64 = 30;
+
+/// Checks all sections.
+pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
+    let mut check = Check::default();
+    check.top_level(raw);
+    let server = check.server(raw);
+    let log = check.log(raw);
+    let database = check.database(raw);
+    let cluster = check.cluster(raw);
+    let agents = check.agents(raw);
+    let channels = check.channels(raw);
+    let delivery = check.delivery(raw, agents.as_deref().unwrap_or_default());
+    let domains = check.domains(raw);
+    let parts = (server, log, database, cluster, agents, channels, domains);
+    match parts {
+        (Some(server), Some(log), Some(database), Some(cluster), Some(agents), Some(channels), Some(domains))
+            if check.problems.is_empty() =>
+        {
+            Ok(Settings { server, log, database, cluster, agents, channels, delivery, domains })
+        }
+        _ => Err(Problems(check.problems)),
+    }
+}
+
+/// The problems found so far. A part that has one is `None`, and the others are checked all the same.
+#[derive(Default)]
+struct Check {
+    problems: Vec<Problem>,
+}
+
+impl Check {
+    fn problem(&mut self, key: impl Into<String>, message: impl Display) {
+        self.problems.push(Problem { key: key.into(), message: message.to_string() });
+    }
+
+    fn top_level(&mut self, raw: &Config) {
+        let written = raw.collect().unwrap_or_default();
+        for key in written.keys().filter(|key| !KNOWN.contains(&key.as_str())) {
+            self.problem(key, format!("unknown key; the sections are {}", KNOWN.join(", ")));
+        }
+    }
+
+    /// A section as written; its defaults where it is not there.
+    fn section<T: DeserializeOwned + Default>(&mut self, raw: &Config, key: &str) -> Option<T> {
+        match raw.get::<T>(key) {
+            Ok(section) => Some(section),
+            Err(ConfigError::NotFound(_)) => Some(T::default()),
+            Err(error) => {
+                self.problem(key, error);
+                None
+            }
+        }
+    }
+
+    /// The items of a list of tables, each with its own problems.
+    fn items<T: DeserializeOwned>(&mut self, raw: &Config, key: &str) -> Option<Vec<T>> {
+        let written = match raw.get::<Vec<Value>>(key) {
+            Ok(written) => written,
+            Err(ConfigError::NotFound(_)) => Vec::new(),
+            Err(error) => {
+                self.problem(key, error);
+                return None;
+            }
+        };
+        let count = written.len();
+        let mut items = Vec::with_capacity(count);
+        for (index, value) in written.into_iter().enumerate() {
+            match value.try_deserialize() {
+                Ok(item) => items.push(item),
+                Err(error) => self.problem(format!("{key}[{index}]"), error),
+            }
+        }
+        (items.len() == count).then_some(items)
+    }
+
+    fn parsed<T: FromStr>(&mut self, key: &str, text: &str, what: &str) -> Option<T> {
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.problem(key, format!("`{text}` is not {what}"));
+        }
+        parsed
+    }
+
+    fn accepted<T>(&mut self, key: impl Into<String>, parsed: Result<T, Invalid>) -> Option<T> {
+        parsed.map_err(|refusal| self.problem(key, refusal.message)).ok()
+    }
+
+    /// A secret given in place or in a file of its own, but not both.
+    fn secret(&mut self, key: &str, inline: Option<&SecretString>, file: Option<&Path>) -> Option<SecretString> {
+        let secret = match (inline, file) {
+            (Some(_), Some(_)) => {
+                self.problem(key, format!("give {key} or {key}_file, not both"));
+                return None;
+            }
+            (Some(secret), None) => secret.expose_secret().to_owned(),
+            (None, Some(file)) => match std::fs::read_to_string(file) {
+                Ok(text) => text.trim().to_owned(),
+                Err(error) => {
+                    self.problem(format!("{key}_file"), format!("{} cannot be read: {error}", file.display()));
+                    return None;
+                }
+            },
+            (None, None) => {
+                self.problem(key, format!("{key} or {key}_file is missing"));
+                return None;
+            }
+        };
+        if secret.is_empty() {
+            self.problem(key, "must not be empty");
+            return None;
+        }
+        Some(secret.into())
+    }
+
+    fn server(&mut self, raw: &Config) -> Option<ServerSettings> {
+        let section: ServerSection = self.section(raw, "server")?;
+        let address = "an address and port such as 127.0.0.1:8080";
+        let listen = self.parsed("server.listen", &section.listen, address);
+        let operations = self.parsed("server.operations_listen", &section.operations_listen, address);
+        let replicas = NonZeroU32::new(section.replicas);
+        if replicas.is_none() {
+            self.problem("server.replicas", "must be at least 1");
+        }
+        if !(1..=300).contains(&section.shutdown_seconds) {
+            self.problem("server.shutdown_seconds", "must be 1 to 300");
+        }
+        for origin in &section.allowed_origins {
+            let named = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+            if !named {
+                self.problem(
+                    "server.allowed_origins",
+                    format!("`{origin}` is not an origin such as https://example.org"),
+                );
+            }
+        }
+        Some(ServerSettings {
+            listen: listen?,
+            operations_listen: operations?,
+            allowed_origins: section.allowed_origins,
+            replicas: replicas?,
+            shutdown: Duration::from_secs(section.shutdown_seconds),
+        })
+    }
+
+    fn log(&mut self, raw: &Config) -> Option<LogSettings> {
+        let section: LogSection = self.section(raw, "log")?;
+        let format = match section.format.as_str() {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            other => {
+                self.problem("log.format", format!("`{other}` is not text or json"));
+                None
+            }
+        };
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&section.filter) {
+            self.problem("log.filter", error);
+        }
+        Some(LogSettings { format: format?, filter: section.filter })
+    }
+
+    fn database(&mut self, raw: &Config) -> Option<DatabaseSettings> {
+        let section: DatabaseSection = self.section(raw, "database")?;
+        let url = self.secret("database.url", section.url.as_ref(), section.url_file.as_deref())?;
+        let known = ["sqlite:", "postgres://", "postgresql://"];
+        if !known.iter().any(|scheme| url.expose_secret().starts_with(scheme)) {
+            self.problem("database.url", "must begin with sqlite: or postgres://");
+        }
+        if section.max_connections == Some(0) {
+            self.problem("database.max_connections", "must be at least 1");
+        }
+        Some(DatabaseSettings { url, max_connections: section.max_connections })
+    }
+
+    fn readable(&mut self, key: &str, file: Option<&PathBuf>) {
+        if let Some(file) = file
+            && let Err(error) = std::fs::File::open(file)
+        {
+            self.problem(key, format!("{} cannot be read: {error}", file.display()));
+        }
+    }
+
+    fn cluster(&mut self, raw: &Config) -> Option<ClusterSettings> {
+        let section: ClusterSection = self.section(raw, "cluster")?;
+        self.readable("cluster.kubeconfig", section.kubeconfig.as_ref());
+        if !(20..=600).contains(&section.max_staleness_seconds) {
+            // A watch is renewed after 15 s at the earliest; a shorter patience would take a quiet cluster for a dead one.
+            self.problem("cluster.max_staleness_seconds", "must be 20 to 600");
+        }
+        let max_staleness = Duration::from_secs(section.max_staleness_seconds);
+        Some(ClusterSettings { kubeconfig: section.kubeconfig, max_staleness })
+    }
+
+    fn agents(&mut self, raw: &Config) -> Option<Vec<AgentSettings>> {
+        let sections: Vec<AgentSection> = self.items(raw, "agents")?;
+        let mut seen = HashSet::new();
+        let mut agents = Vec::new();
+        for (index, section) in sections.into_iter().enumerate() {
+            let key = |member: &str| format!("agents[{index}].{member}");
+            if section.engine != "embedded" {
+                self.problem(key("engine"), format!("`{}` is not an engine; there is embedded", section.engine));
+            }
+            if !section.workspace.is_absolute() {
+                self.problem(key("workspace"), "must be an absolute path");
+            }
+            let Some(id) = self.accepted(key("id"), AgentId::parse(&section.id)) else { continue };
+            if !seen.insert(id.clone()) {
+                self.problem(key("id"), format!("there are two agents `{id}`"));
+            }
+            agents.push(AgentSettings { id, workspace: section.workspace });
+        }
+        Some(agents)
+    }
+
+    fn channels(&mut self, raw: &Config) -> Option<Vec<ChannelId>> {
+        let section: JobsSection = self.section(raw, "jobs")?;
+        let parsed = section.channels.iter().map(|text| self.accepted("jobs.channels", ChannelId::parse(text)));
+        Some(parsed.collect::<Vec<_>>().into_iter().flatten().collect())
+    }
+
+    fn delivery(&mut self, raw: &Config, agents: &[AgentSettings]) -> Option<WebhookTarget> {
+        let section: DeliverySection = self.section(raw, "delivery")?;
+        let Some(text) = &section.webhook_url else {
+            if !agents.is_empty() {
+                self.problem(
+                    "delivery.webhook_url",
+                    "is missing: without it nobody gets the agents' scheduled messages",
+                );
+            }
+            return None;
+        };
+        let url: Option<url::Url> = self.parsed("delivery.webhook_url", text, "a URL");
+        if url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
+            self.problem("delivery.webhook_url", "must be http or https");
+        }
+        let file = section.webhook_secret_file.as_deref();
+        let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
+        let timeout = section.timeout_seconds.unwrap_or(WEBHOOK_TIMEOUT.as_secs());
+        if !(1..=WEBHOOK_TIMEOUT_MAX).contains(&timeout) {
+            self.problem("delivery.timeout_seconds", format!("must be 1 to {WEBHOOK_TIMEOUT_MAX}"));
+        }
+        Some(WebhookTarget { url: url?, secret: secret?, timeout: Duration::from_secs(timeout) })
+    }
+}

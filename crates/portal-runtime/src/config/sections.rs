@@ -1,0 +1,206 @@
+//! The sections of `portal.toml` as they are written, before anything in them is believed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// `[server]`: where the portal listens, and for whom.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ServerSection {
+    /// Address and port of the API.
+    pub(super) listen: String,
+    /// Address and port of `/metrics` and the probes, for operators only.
+    pub(super) operations_listen: String,
+    /// Origins whose pages may call the API from a browser; none by default.
+    pub(super) allowed_origins: Vec<String>,
+    /// How many replicas share the DNS provider's budget.
+    pub(super) replicas: u32,
+    /// How long open requests may take to end when the server stops, in seconds.
+    pub(super) shutdown_seconds: u64,
+}
+
+impl Default for ServerSection {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            operations_listen: "127.0.0.1:9090".to_owned(),
+            allowed_origins: Vec::new(),
+            replicas: 1,
+            shutdown_seconds: 20,
+        }
+    }
+}
+
+/// `[log]`: how log lines are written, and which.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LogSection {
+    /// `text` or `json`.
+    pub(super) format: String,
+    /// Directives such as `info,portal_dns=debug`.
+    pub(super) filter: String,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { format: "text".to_owned(), filter: "info".to_owned() }
+    }
+}
+
+/// `[database]`: where the portal keeps what it must not forget.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DatabaseSection {
+    /// `sqlite:PATH` or `postgres://USER@HOST/NAME`; with a password better in `url_file`.
+    pub(super) url: Option<SecretString>,
+    /// A file that holds the URL.
+    pub(super) url_file: Option<PathBuf>,
+    /// Connections at most (PostgreSQL), readers at most (SQLite).
+    pub(super) max_connections: Option<u32>,
+}
+
+/// `[cluster]`: the Kubernetes cluster whose namespaces are shown.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ClusterSection {
+    /// A kubeconfig; without it the pod's own service account, else the user's default kubeconfig.
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// How old the overview may be before the portal says that it does not know, in seconds.
+    pub(super) max_staleness_seconds: u64,
+}
+
+impl Default for ClusterSection {
+    fn default() -> Self {
+        Self { kubeconfig: None, max_staleness_seconds: 30 }
+    }
+}
+
+/// `[[agents]]`: an agent, its folder and the engine that keeps its jobs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentSection {
+    /// The agent's id.
+    pub(super) id: String,
+    /// The root of its documents.
+    pub(super) workspace: PathBuf,
+    /// `embedded`: the portal keeps and runs the jobs.
+    #[serde(default = "embedded")]
+    pub(super) engine: String,
+}
+
+fn embedded() -> String {
+    "embedded".to_owned()
+}
+
+/// `[jobs]`: scheduled messages.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct JobsSection {
+    /// Channels that session keys may name.
+    pub(super) channels: Vec<String>,
+}
+
+/// `[delivery]`: where due messages go.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DeliverySection {
+    /// The webhook that takes messages.
+    pub(super) webhook_url: Option<String>,
+    /// The key with which deliveries are signed.
+    pub(super) webhook_secret: Option<SecretString>,
+    /// A file that holds the key.
+    pub(super) webhook_secret_file: Option<PathBuf>,
+    /// How long the receiver may take, in seconds.
+    pub(super) timeout_seconds: Option<u64>,
+}
+
+/// `[[domains]]`: a DNS zone on offer. The first one is the default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DomainSection {
+    /// The domain under which hostnames are made.
+    pub(super) name: String,
+    /// What the records point at: exactly one of `cname`, `a`, `aaaa`.
+    pub(super) target: BTreeMap<String, String>,
+    /// Seconds that a resolver may remember a record.
+    #[serde(default = "five_minutes")]
+    pub(super) ttl: u32,
+    /// Whether the domain is no longer offered; what stands on it is still looked after.
+    #[serde(default)]
+    pub(super) retired: bool,
+    /// Traefik entry points of the routes.
+    #[serde(default = "websecure")]
+    pub(super) entry_points: Vec<String>,
+    /// TLS of the routes; none when absent.
+    #[serde(default)]
+    pub(super) tls: Option<TlsSection>,
+    /// The zone is at Cloudflare.
+    #[serde(default)]
+    pub(super) cloudflare: Option<CloudflareSection>,
+    /// The zone is at a server that takes signed dynamic updates.
+    #[serde(default)]
+    pub(super) rfc2136: Option<Rfc2136Section>,
+}
+
+fn five_minutes() -> u32 {
+    300
+}
+
+fn websecure() -> Vec<String> {
+    vec!["websecure".to_owned()]
+}
+
+/// `[domains.tls]`: where Traefik finds the certificate; empty for its default one.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TlsSection {
+    /// A resolver of Traefik's configuration.
+    pub(super) cert_resolver: Option<String>,
+    /// A Secret in each friend's namespace.
+    pub(super) secret_name: Option<String>,
+}
+
+/// `[domains.cloudflare]`: access to a zone at Cloudflare.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CloudflareSection {
+    /// An API token that may edit the zone's records.
+    pub(super) token: Option<SecretString>,
+    /// A file that holds the token.
+    pub(super) token_file: Option<PathBuf>,
+    /// The zone's id; looked up by name when absent.
+    pub(super) zone_id: Option<String>,
+    /// Whether Cloudflare's proxy stands before the target.
+    pub(super) proxied: Option<bool>,
+    /// Another address of the API, for tests.
+    pub(super) api_url: Option<String>,
+}
+
+/// `[domains.rfc2136]`: access to a zone by signed dynamic updates (BIND, Knot, PowerDNS).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rfc2136Section {
+    /// Address and port of the primary server.
+    pub(super) server: String,
+    /// The zone, where the domain is a name below it.
+    #[serde(default)]
+    pub(super) zone: Option<String>,
+    /// The TSIG key's name.
+    pub(super) key_name: String,
+    /// The TSIG key's algorithm: `hmac-sha256` or `hmac-sha512`.
+    #[serde(default = "hmac_sha256")]
+    pub(super) key_algorithm: String,
+    /// The TSIG key in base 64.
+    #[serde(default)]
+    pub(super) key_secret: Option<SecretString>,
+    /// A file that holds the TSIG key in base 64.
+    #[serde(default)]
+    pub(super) key_secret_file: Option<PathBuf>,
+}
+
+fn hmac_sha256() -> String {
+    "hmac-sha256".to_owned()
+}

@@ -1,0 +1,150 @@
+use std::collections::BTreeSet;
+
+use super::{Problems, Provider, parse};
+
+const SMALL: &str = r#"
+[database]
+url = "sqlite:portal.db"
+"#;
+
+/// The example with its files replaced by values, since they are not on this machine.
+fn example() -> String {
+    include_str!("../../../../portal.example.toml")
+        .replace("webhook_secret_file = \"/run/secrets/webhook-secret\"", "webhook_secret = \"w\"")
+        .replace("token_file = \"/run/secrets/cloudflare-token\"", "token = \"t\"")
+        .replace("key_secret_file = \"/run/secrets/tsig-key\"", "key_secret = \"a2V5\"")
+}
+
+#[track_caller]
+fn problems(text: &str) -> Vec<(String, String)> {
+    let Err(Problems(problems)) = parse(text) else { panic!("accepted: {text}") };
+    problems.into_iter().map(|problem| (problem.key, problem.message)).collect()
+}
+
+#[track_caller]
+fn check(text: &str, key: &str, part_of_message: &str) {
+    let found = problems(&format!("{SMALL}{text}"));
+    let named = found.iter().any(|(at, message)| at == key && message.contains(part_of_message));
+    assert!(named, "{key}: {part_of_message} is not in {found:?}");
+}
+
+#[test]
+fn the_example_is_a_configuration() {
+    let settings = parse(&example()).unwrap();
+    assert_eq!(settings.domains.len(), 2);
+    assert!(matches!(settings.domains[0].provider, Provider::Cloudflare { proxied: true, .. }));
+    assert!(matches!(settings.domains[1].provider, Provider::Rfc2136 { .. }));
+}
+
+#[test]
+fn a_database_is_all_that_is_needed() {
+    assert!(parse(SMALL).is_ok());
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let found = problems("[server]\nlisten = \"here\"\nreplicas = 0\n[log]\nformat = \"loud\"\n[colour]\nx = 1\n");
+    let keys: BTreeSet<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+    let expected = ["server.listen", "server.replicas", "log.format", "colour", "database.url"];
+    assert_eq!(keys, BTreeSet::from(expected));
+}
+
+#[test]
+fn a_problem_names_its_key_and_its_rule() {
+    check("[server]\nlisten = \"nowhere\"", "server.listen", "`nowhere` is not an address");
+    check("[server]\nlisen = \"127.0.0.1:1\"", "server", "unknown field `lisen`");
+    check("[server]\nallowed_origins = [\"example.org\"]", "server.allowed_origins", "not an origin");
+    check("[log]\nfilter = \"=loud=\"", "log.filter", "");
+    check("[cluster]\nmax_staleness_seconds = 5", "cluster.max_staleness_seconds", "20 to 600");
+    check("[jobs]\nchannels = [\"Signal\"]", "jobs.channels", "lower-case");
+    check("[[agents]]\nid = \"Main\"\nworkspace = \"/a\"", "agents[0].id", "agent must be");
+    check("[[agents]]\nid = \"main\"\nworkspace = \"a\"", "agents[0].workspace", "absolute");
+    check("[[agents]]\nid = \"main\"\nworkspace = \"/a\"", "delivery.webhook_url", "missing");
+    check("[delivery]\nwebhook_url = \"ftp://example.org\"", "delivery.webhook_url", "http or https");
+    check("[delivery]\nwebhook_url = \"http://localhost/\"", "delivery.webhook_secret", "missing");
+}
+
+#[test]
+fn a_domain_has_one_provider_and_one_target() {
+    let domain = |rest: &str| format!("[[domains]]\nname = \"example.org\"\n{rest}");
+    check(&domain("target = { a = \"192.0.2.1\" }"), "domains[0]", "exactly one of cloudflare and rfc2136");
+    check(&domain("target = {}\ncloudflare = { token = \"t\" }"), "domains[0].target", "exactly one");
+    check(&domain("target = { a = \"::1\" }\ncloudflare = { token = \"t\" }"), "domains[0].target", "IPv4");
+    check(&domain("target = { mx = \"x\" }\ncloudflare = { token = \"t\" }"), "domains[0].target", "not cname");
+    check(&domain("ttl = 1\ntarget = { a = \"192.0.2.1\" }"), "domains[0].ttl", "30 to 86400");
+    check(&domain("target = { a = \"192.0.2.1\" }\ncloudflare = {}"), "domains[0].cloudflare.token", "missing");
+    check(
+        &domain("target = { a = \"192.0.2.1\" }\nrfc2136 = { server = \"x\", key_name = \"k\", key_secret = \"s\" }"),
+        "domains[0].rfc2136.server",
+        "not an address",
+    );
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let settings = parse(&example()).unwrap();
+    let printed = format!("{settings:?}");
+    assert!(!printed.contains("a2V5") && !printed.contains("\"w\""), "{printed}");
+}
+
+#[test]
+fn a_secret_file_that_cannot_be_read_is_a_problem_of_its_own() {
+    let found = problems("[database]\nurl_file = \"/nowhere/at/all\"\n");
+    assert!(found.iter().any(|(key, message)| key == "database.url_file" && message.contains("cannot be read")));
+}
+
+/// The key paths of a document, list indexes left out.
+fn keys(value: &toml::Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                found.insert(path.clone());
+                keys(value, &path, found);
+            }
+        }
+        toml::Value::Array(items) => items.iter().for_each(|item| keys(item, path, found)),
+        _ => {}
+    }
+}
+
+/// The fields of the struct that serde names when it meets an unknown one.
+fn fields_of(text: &str) -> BTreeSet<String> {
+    let found = problems(text);
+    let message = found.iter().map(|(_, message)| message).find(|message| message.contains("expected")).unwrap();
+    let (_, expected) = message.split_once("expected").unwrap();
+    let (fields, _) = expected.split_once(" for key").unwrap_or((expected, ""));
+    fields.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_example_has_every_key() {
+    let uncommented: String = include_str!("../../../../portal.example.toml")
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let unknown = problems(&uncommented).into_iter().find(|(_, message)| message.contains("unknown"));
+    assert_eq!(unknown, None, "portal.example.toml has a key that does not exist");
+    let mut shown = BTreeSet::new();
+    keys(&toml::from_str(&uncommented).unwrap(), "", &mut shown);
+    let required = "name = \"example.org\"\ntarget = {}\n";
+    let rfc2136 = "server = \"x\"\nkey_name = \"x\"\n";
+    for (section, document) in [
+        ("server", "[server]\nzzz = 1".to_owned()),
+        ("log", "[log]\nzzz = 1".to_owned()),
+        ("database", "[database]\nzzz = 1".to_owned()),
+        ("cluster", "[cluster]\nzzz = 1".to_owned()),
+        ("jobs", "[jobs]\nzzz = 1".to_owned()),
+        ("delivery", "[delivery]\nzzz = 1".to_owned()),
+        ("agents", "[[agents]]\nzzz = 1".to_owned()),
+        ("domains", "[[domains]]\nzzz = 1".to_owned()),
+        ("domains.tls", format!("[[domains]]\n{required}[domains.tls]\nzzz = 1")),
+        ("domains.cloudflare", format!("[[domains]]\n{required}[domains.cloudflare]\nzzz = 1")),
+        ("domains.rfc2136", format!("[[domains]]\n{required}[domains.rfc2136]\n{rfc2136}zzz = 1")),
+    ] {
+        for field in fields_of(&document) {
+            assert!(shown.contains(&format!("{section}.{field}")), "portal.example.toml lacks {section}.{field}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The portal with everything embedded: a folder is all it needs, and what it did there it goes on with.
+//!
+//! Two friends, alice and bob, have fixed tokens, so that examples can be pasted; therefore it listens on loopback
+//! only. Cluster and zones are in memory and obey the same contracts as the real ones.
+
+mod backends;
+mod seed;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portal_adapters::db::{Db, DbSettings};
+use portal_adapters::files::{AgentRoots, DiskFiles};
+use portal_adapters::log::LogDelivery;
+use portal_adapters::{RandomIds, SystemClock};
+use portal_core::{ChannelId, Clock, Ids, Invalid};
+use portal_dns::DomainName;
+use tokio::runtime::Handle;
+
+use crate::commands::{CommandError, say};
+use crate::compose::{self, Parts};
+use crate::server::{self, Serving};
+use crate::telemetry::{self, LogFormat};
+
+/// The domains that the demo offers, the default one first.
+const DOMAINS: [&str; 2] = ["your-domain.net", "example.org"];
+/// The file that gets the friends' due messages, one line of JSON each.
+const DELIVERIES: &str = "deliveries.jsonl";
+/// What the demo logs: its own trouble, not each request.
+const LOG_FILTER: &str = "warn";
+
+/// How to run the demo.
+#[derive(Debug, Clone)]
+pub struct DemoOptions {
+    /// Where to listen; loopback only.
+    pub listen: SocketAddr,
+    /// The folder for the database and the documents.
+    pub data: PathBuf,
+    /// A folder of Kubernetes YAML to show instead of the built-in workloads.
+    pub manifests: Option<PathBuf>,
+}
+
+/// Runs the demo until it is told to stop.
+///
+/// # Errors
+/// An address that is not loopback or is taken, a folder that cannot be written, YAML that cannot be read.
+pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
+    if !options.listen.ip().is_loopback() {
+        let rule =
+            "listen must be a loopback address such as 127.0.0.1:8080, because everybody knows the demo's tokens";
+        return Err(Invalid::new("listen", rule).into());
+    }
+    telemetry::start(LogFormat::Text, LOG_FILTER)?;
+    let serving = Serving {
+        listen: options.listen,
+        operations_listen: None,
+        allowed_origins: Vec::new(),
+        shutdown: Duration::from_secs(5),
+        drain: Duration::ZERO,
+    };
+    // Before anything is written: two demos on one folder would both go on with the same work.
+    let listening = server::listen(&serving)?;
+    let portal = compose::assemble(parts(&options).await?);
+    say(&greeting(listening.address))?;
+    server::run(listening, portal.state, portal.loops, serving).await?;
+    Ok(())
+}
+
+async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
+    let folder = |error| CommandError::other(format!("{} cannot be made", options.data.display()), error);
+    std::fs::create_dir_all(&options.data).map_err(folder)?;
+    let db =
+        Db::open(&DbSettings::new(format!("sqlite:{}", options.data.join("portal.db").display())), Handle::current())?;
+    db.migrate().await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    seed::people(&db, &*clock).await?;
+    seed::documents(&options.data, &*clock)?;
+    let domains = DOMAINS.iter().map(|name| DomainName::parse(name)).collect::<Result<Vec<_>, _>>()?;
+    let ids: Arc<dyn Ids> = Arc::new(RandomIds);
+    let cluster = backends::cluster(options.manifests.as_deref(), clock.clone())?;
+    let files = Arc::new(DiskFiles::new(AgentRoots::under(seed::roots(&options.data))));
+    let exposures = backends::exposures(&db, &cluster, &domains, &ids).await?;
+    let delivery = Arc::new(LogDelivery::new(options.data.join(DELIVERIES)));
+    let channels = vec![ChannelId::parse("signal")?];
+    let (cluster, probes) = (Arc::new(cluster), Vec::new());
+    Ok(Parts { db, clock, ids, domains, cluster, exposures, channels, delivery, files, probes })
+}
+
+/// What the demo says when it is up.
+fn greeting(address: SocketAddr) -> Vec<String> {
+    let api = format!("http://{address}/api/portal");
+    let alice = "-H 'Authorization: Bearer demo-alice'";
+    let expose = r#"{"name": "my-app", "service": "my-app", "port": 80, "domain": "your-domain.net"}"#;
+    vec![
+        format!("The Friend Portal's demo listens on http://{address}"),
+        format!("  documentation  http://{address}/docs/"),
+        "  tokens         demo-alice, demo-bob".to_owned(),
+        String::new(),
+        "Try:".to_owned(),
+        format!("  curl {alice} {api}/me"),
+        format!("  curl {alice} {api}/namespace"),
+        format!("  curl {alice} --json '{expose}' {api}/namespace/expose"),
+    ]
+}

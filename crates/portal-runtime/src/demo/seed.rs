@@ -1,0 +1,124 @@
+//! Who and what is there when the demo starts for the first time. What has been changed since stays as it is.
+
+use std::path::{Path, PathBuf};
+
+use chrono::TimeDelta;
+use portal_adapters::db::{Db, DbAgents, DbFriends, DbFriendships, DbSessions};
+use portal_core::{
+    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, ChannelId, Clock, Friend, FriendId, FriendStore, Friendship,
+    FriendshipStatus, FriendshipStore, PortError, SESSION_LIFETIME, Session, SessionStore, Token,
+};
+
+use crate::commands::CommandError;
+
+/// The demo's agent.
+pub(super) const AGENT: &str = "main";
+/// The demo's friends: id and channel.
+const FRIENDS: [(&str, &str); 2] = [("alice", "signal"), ("bob", "discord")];
+/// Days of the agent's log that alice starts with.
+const LOG_DAYS: i64 = 3;
+
+/// Makes agent, friends, friendships and sessions that are not there yet.
+pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandError> {
+    let agent = AgentId::parse(AGENT)?;
+    let now = clock.now();
+    let entry = |action: Action, friend: Option<&FriendId>, subject: &str| AuditEntry {
+        at: now,
+        actor: Actor::Operator("demo".to_owned()),
+        action,
+        friend: friend.cloned(),
+        subject: subject.to_owned(),
+        detail: String::new(),
+    };
+    let token = Token::presented("demo-agent").hash();
+    let registered = Agent { id: agent.clone(), created_at: now };
+    DbAgents::new(db.clone()).create(registered, token, entry(Action::AgentCreate, None, AGENT)).await?;
+    for (id, channel) in FRIENDS {
+        let friend = FriendId::parse(id)?;
+        let registered = Friend {
+            id: friend.clone(),
+            display_name: None,
+            preferred_channel: Some(ChannelId::parse(channel)?),
+            time_zone: None,
+            created_at: now,
+        };
+        DbFriends::new(db.clone()).create(registered, entry(Action::FriendCreate, Some(&friend), id)).await?;
+        let friendships = DbFriendships::new(db.clone());
+        if friendships.find(&agent, &friend).await?.is_none() {
+            let friendship = Friendship {
+                agent: agent.clone(),
+                friend: friend.clone(),
+                status: FriendshipStatus::Active,
+                heartbeat_writable: true,
+                created_at: now,
+            };
+            friendships.set(friendship, entry(Action::FriendshipSet, Some(&friend), AGENT)).await?;
+        }
+        let audit = entry(Action::SessionIssue, Some(&friend), &session_id(id));
+        session(
+            db,
+            clock,
+            Session {
+                id: session_id(id),
+                friend,
+                agent: agent.clone(),
+                created_at: now,
+                expires_at: now + SESSION_LIFETIME,
+            },
+            audit,
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+fn session_id(friend: &str) -> String {
+    format!("demo-{friend}")
+}
+
+/// Opens the friend's session under its well-known token, unless there is one, revoked or not: what was done in the
+/// demo stays done. One that has expired is opened again.
+async fn session(db: &Db, clock: &dyn Clock, session: Session, audit: AuditEntry) -> Result<(), PortError> {
+    let store = DbSessions::new(db.clone());
+    let token = Token::presented(session_id(session.friend.as_str())).hash();
+    store.sweep(clock.now()).await?;
+    if store.find(&token).await?.is_none() {
+        store.issue(session, token, audit).await?;
+    }
+    Ok(())
+}
+
+/// Writes the agent's folder, unless there is one.
+pub(super) fn documents(data: &Path, clock: &dyn Clock) -> Result<(), CommandError> {
+    let root = roots(data).join(AGENT);
+    if root.exists() {
+        return Ok(());
+    }
+    let mut files = vec![
+        ("HEARTBEAT.md".to_owned(), "# Every morning\n\n- Look at the weather.\n".to_owned()),
+        ("friends/alice/MEMORY.md".to_owned(), "# My Notes\n\nRemember to ask the agent about...".to_owned()),
+        ("friends/alice/notes.md".to_owned(), "Alice likes short answers.\n".to_owned()),
+    ];
+    let days = (0..LOG_DAYS).filter_map(|back| clock.now().checked_sub_signed(TimeDelta::days(back)));
+    files.extend(
+        days.map(|day| (format!("friends/alice/memory/{}.md", day.format("%Y-%m-%d")), "A quiet day.\n".to_owned())),
+    );
+    files.push(("friends/bob/memory/.keep".to_owned(), String::new()));
+    for (path, text) in files {
+        write(&root.join(&path), &text)
+            .map_err(|error| CommandError::other(format!("{path} cannot be written"), error))?;
+    }
+    Ok(())
+}
+
+/// The folder that holds the agents' folders.
+pub(super) fn roots(data: &Path) -> PathBuf {
+    data.join("agents")
+}
+
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, text)
+}

@@ -1,0 +1,14 @@
+//! Puts the portal together: reads the configuration, chooses the adapters, serves the API, runs the background passes.
+//!
+//! This is the only crate that names adapters. It decides nothing about friends, hostnames, documents or jobs. Start
+//! reading at [`compose`] for what depends on what, and at [`demo`] for the portal that needs nothing but a folder.
+
+pub mod admin;
+pub mod check;
+pub mod commands;
+pub mod compose;
+pub mod config;
+pub mod demo;
+pub mod loops;
+pub mod server;
+pub mod telemetry;

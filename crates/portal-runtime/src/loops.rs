@@ -1,0 +1,106 @@
+//! Work that nobody asked for: bounded passes, repeated until the portal stops.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portal_core::PortError;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+/// The background passes of one portal.
+pub struct Loops {
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Default for Loops {
+    fn default() -> Self {
+        Self { tasks: JoinSet::new(), stop: watch::Sender::new(false) }
+    }
+}
+
+impl Loops {
+    /// Repeats `pass` at once, then `period` after each end, and earlier when `nudge` is notified.
+    ///
+    /// Trouble and panics of a pass are logged, once each, and do not end the repetition: what could not be done now
+    /// is still to be done.
+    pub fn repeat<P, F>(&mut self, name: &'static str, period: Duration, nudge: Option<Arc<Notify>>, pass: P)
+    where
+        P: Fn() -> F + Send + 'static,
+        F: Future<Output = Result<(), PortError>> + Send + 'static,
+    {
+        let mut stopping = self.stop.subscribe();
+        self.tasks.spawn(async move {
+            loop {
+                // A task of its own: a panicking pass ends that task, not the repetition.
+                match tokio::spawn(pass()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        let cause = std::error::Error::source(&error).map(ToString::to_string);
+                        tracing::warn!(pass = name, %error, cause, "a background pass could not finish");
+                    }
+                    Err(panic) => tracing::error!(pass = name, %panic, "a background pass panicked"),
+                }
+                let nudged = async {
+                    match &nudge {
+                        Some(nudge) => nudge.notified().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = tokio::time::sleep(period) => {}
+                    () = nudged => {}
+                    _ = stopping.wait_for(|stop| *stop) => return,
+                }
+            }
+        });
+    }
+
+    /// Lets the passes that are under way end, at most for `grace`, and starts no more.
+    pub async fn stop(mut self, grace: Duration) {
+        self.stop.send_replace(true);
+        let ended = tokio::time::timeout(grace, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!("background passes did not end in time; what they left open is taken up at the next start");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use portal_core::{Backend, PortError};
+
+    use super::Loops;
+
+    /// Runs a pass that fails in every possible way, and waits until it ran `times` times.
+    async fn runs(times: u32) -> u32 {
+        let count = Arc::new(AtomicU32::new(0));
+        let seen = count.clone();
+        let mut loops = Loops::default();
+        loops.repeat("test", Duration::from_secs(1), None, move || {
+            let turn = seen.fetch_add(1, Ordering::SeqCst);
+            async move {
+                match turn {
+                    0 => Err(PortError::unavailable(Backend::Database, "down")),
+                    1 => panic!("on purpose"),
+                    _ => Ok(()),
+                }
+            }
+        });
+        while count.load(Ordering::SeqCst) < times {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        loops.stop(Duration::from_secs(1)).await;
+        count.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn neither_trouble_nor_a_panic_ends_the_repetition() {
+        assert_eq!(runs(4).await, 4);
+    }
+}

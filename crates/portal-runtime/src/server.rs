@@ -1,0 +1,156 @@
+//! The listening side: the API on one port, what operators ask on another, and a stop that loses nothing.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
+use actix_web::{App, HttpResponse, HttpServer, get};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use portal_api::{ApiState, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::loops::Loops;
+
+/// How often metrics are tidied up, so that they do not grow while nobody reads them.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Where and how to serve.
+#[derive(Debug, Clone)]
+pub struct Serving {
+    /// Address of the API.
+    pub listen: SocketAddr,
+    /// Address of `/metrics` and the probes; `None` for no such port.
+    pub operations_listen: Option<SocketAddr>,
+    /// Origins whose pages may call the API.
+    pub allowed_origins: Vec<String>,
+    /// How long open requests and passes may take to end.
+    pub shutdown: Duration,
+    /// How long to say that the portal is not ready before it stops listening, so that load balancers look elsewhere.
+    pub drain: Duration,
+}
+
+/// The portal cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is taken, not on this machine, or not allowed.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The server failed while it ran.
+    #[error("the server failed")]
+    Failed(#[source] std::io::Error),
+    /// Metrics cannot be recorded.
+    #[error("metrics cannot be recorded")]
+    Metrics(#[source] metrics_exporter_prometheus::BuildError),
+}
+
+/// Ports that are open and not yet served: whoever connects now is answered soon.
+pub struct Listening {
+    api: TcpListener,
+    operations: Option<TcpListener>,
+    /// The address of the API, with the port that was found where port 0 was asked for.
+    pub address: SocketAddr,
+}
+
+/// Opens the ports.
+///
+/// # Errors
+/// An address that is taken or not to be had.
+pub fn listen(serving: &Serving) -> Result<Listening, ServeError> {
+    let api = open(serving.listen)?;
+    let operations = serving.operations_listen.map(open).transpose()?;
+    let address = api.local_addr().map_err(ServeError::Failed)?;
+    Ok(Listening { api, operations, address })
+}
+
+fn open(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).map_err(|source| ServeError::Listen { address, source })
+}
+
+/// Serves until the process is asked to stop (SIGTERM, SIGINT), then lets what is under way end.
+///
+/// # Errors
+/// The server could not start or failed while it ran.
+pub async fn run(listening: Listening, state: ApiState, mut loops: Loops, serving: Serving) -> Result<(), ServeError> {
+    let readiness = state.readiness.clone();
+    let state = Data::new(state);
+    let operations = listening.operations.map(|listener| serve_operations(listener, &mut loops)).transpose()?;
+    let settings = Settings { origins: serving.allowed_origins };
+    let api = HttpServer::new(move || App::new().configure(|config| portal_api::configure(config, &state, &settings)))
+        .listen(listening.api)
+        .map_err(ServeError::Failed)?
+        .disable_signals()
+        .shutdown_timeout(serving.shutdown.as_secs())
+        .run();
+    let handle = api.handle();
+    tokio::pin!(api);
+    let served = tokio::select! {
+        served = &mut api => served,
+        () = asked_to_stop() => {
+            readiness.drain();
+            tracing::info!("stopping");
+            let ((), served) = tokio::join!(stop_after(serving.drain, &handle), api);
+            served
+        }
+    };
+    loops.stop(serving.shutdown).await;
+    if let Some(operations) = operations {
+        operations.stop(false).await;
+    }
+    served.map_err(ServeError::Failed)
+}
+
+/// Stops the server once load balancers had the time to notice that the portal is draining.
+async fn stop_after(drain: Duration, server: &ServerHandle) {
+    tokio::time::sleep(drain).await;
+    server.stop(true).await;
+}
+
+/// Waits for the first signal to stop. A process that cannot be told to stop by signals runs until it is killed.
+async fn asked_to_stop() {
+    let wait_for = |kind: SignalKind| async move {
+        match signal(kind) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(error) => {
+                tracing::warn!(%error, "signals are not heard");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = wait_for(SignalKind::terminate()) => {}
+        () = wait_for(SignalKind::interrupt()) => {}
+    }
+}
+
+/// Serves `/metrics` to operators.
+fn serve_operations(listener: TcpListener, loops: &mut Loops) -> Result<ServerHandle, ServeError> {
+    let metrics = PrometheusBuilder::new().install_recorder().map_err(ServeError::Metrics)?;
+    let upkeep = metrics.clone();
+    loops.repeat("metrics", UPKEEP, None, move || {
+        let upkeep = upkeep.clone();
+        async move {
+            upkeep.run_upkeep();
+            Ok(())
+        }
+    });
+    let server = HttpServer::new(move || App::new().app_data(Data::new(metrics.clone())).service(show_metrics))
+        .workers(1)
+        .listen(listener)
+        .map_err(ServeError::Failed)?
+        .disable_signals()
+        .run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok(handle)
+}
+
+#[get("/metrics")]
+async fn show_metrics(metrics: Data<PrometheusHandle>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics.render())
+}

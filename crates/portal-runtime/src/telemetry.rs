@@ -1,0 +1,38 @@
+//! What the process tells its operators: log lines on standard error.
+
+use tracing_subscriber::EnvFilter;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// One readable line an event.
+    #[default]
+    Text,
+    /// One JSON object an event, for collectors.
+    Json,
+}
+
+/// The log cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is not one.
+    #[error("log.filter is not a list of directives such as info,portal_dns=debug")]
+    Filter(#[source] tracing_subscriber::filter::ParseError),
+    /// The process has a log already.
+    #[error("a log was set up before")]
+    Twice(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Starts the process's log on standard error; standard output is for what commands answer.
+///
+/// # Errors
+/// A filter that does not parse, or a second call in one process.
+pub fn start(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(filter).map_err(TelemetryError::Filter)?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    }
+    .map_err(TelemetryError::Twice)
+}

@@ -1,0 +1,3 @@
+drop table tombstones;
+drop table hostnames;
+drop table exposures;

@@ -1,0 +1,2 @@
+drop table document_versions;
+drop table documents;

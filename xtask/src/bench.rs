@@ -1,0 +1,144 @@
+//! `cargo xtask bench api`: what a request costs the server, beside a bare handler that returns the same bytes.
+//!
+//! Machines differ and are rarely quiet, so nothing here is compared with a number from another day: a bare server, a
+//! portal, and a portal whose database knows very many friends run at the same time and are driven in turn, a slice
+//! at a time. What counts is the CPU time that the operating system charges each server with; requests per second
+//! also depend on the load generator, which shares the machine.
+
+mod build;
+mod load;
+mod report;
+mod server;
+mod world;
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::ensure;
+use load::{Load, Sample};
+use server::Server;
+use world::World;
+
+/// How long and how hard to measure.
+pub struct Options {
+    /// Friends in the database of the portal that knows many.
+    pub friends: u32,
+    /// Times that every operation is measured on every server; the median of them is reported.
+    pub rounds: usize,
+    /// Length of one measurement, in milliseconds.
+    pub slice: u64,
+    /// Connections that are kept busy.
+    pub connections: usize,
+}
+
+/// What is asked of the servers.
+struct Operation {
+    /// How the report calls it.
+    name: &'static str,
+    /// Where it is served, also by the bare server.
+    path: &'static str,
+    /// Whether the portal is asked with the tag of what it answered before, and says `304`.
+    conditional: bool,
+    /// The most CPU it may cost, as a multiple.
+    goal: f64,
+    /// What the multiple is of: the bare server's cost, or the portal's own for the same path without a tag.
+    against: Against,
+}
+
+/// What the cost of an operation is compared with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Against {
+    Bare,
+    Unconditional,
+}
+
+/// The goals are those of operations that read the database or a file (3), and that read memory (1.5).
+const OPERATIONS: [Operation; 5] = [
+    Operation { name: "/me", path: "/api/portal/me", conditional: false, goal: 3.0, against: Against::Bare },
+    Operation {
+        name: "/namespace",
+        path: "/api/portal/namespace",
+        conditional: false,
+        goal: 1.5,
+        against: Against::Bare,
+    },
+    Operation {
+        name: "/namespace, If-None-Match",
+        path: "/api/portal/namespace",
+        conditional: true,
+        goal: 1.0,
+        against: Against::Unconditional,
+    },
+    Operation {
+        name: "/crons",
+        path: "/api/portal/workspace/crons",
+        conditional: false,
+        goal: 3.0,
+        against: Against::Bare,
+    },
+    Operation {
+        name: "/memory",
+        path: "/api/portal/workspace/memory",
+        conditional: false,
+        goal: 3.0,
+        against: Against::Bare,
+    },
+];
+
+/// One thing for each of the three servers.
+#[derive(Default)]
+struct Sides<T> {
+    /// Answers bytes that it holds.
+    bare: T,
+    /// The portal with its demo world.
+    portal: T,
+    /// The same, and very many friends in its database.
+    crowded: T,
+}
+
+/// What was measured for one operation, a sample per round.
+type Measured = Sides<Vec<Sample>>;
+
+/// Builds everything in release mode, measures and prints the table.
+///
+/// # Errors
+/// When something does not build or start, or a server answers anything but what is expected: then no number is shown.
+pub fn api(options: &Options) -> anyhow::Result<()> {
+    let programs = build::all()?;
+    if cfg!(debug_assertions) {
+        // An unoptimised load generator takes the machine from the servers: let the one just built do it.
+        let status = Command::new(programs.get("xtask")?).args(std::env::args_os().skip(1)).status()?;
+        ensure!(status.success(), "the measurement failed");
+        return Ok(());
+    }
+    let world = World::start(&programs, options.friends)?;
+    let mut measured: Vec<Measured> = OPERATIONS.iter().map(|_| Measured::default()).collect();
+    let load = |slice| Load { connections: options.connections, slice: Duration::from_millis(slice) };
+    // The first round warms caches, connections' buffers and the branch predictor; it is not counted.
+    round(&world, &load(options.slice.min(500)), &mut measured)?;
+    measured.fill_with(Measured::default);
+    for _ in 0..options.rounds {
+        round(&world, &load(options.slice), &mut measured)?;
+    }
+    report::write(options, &OPERATIONS, &measured)
+}
+
+/// Measures every operation on every server once.
+fn round(world: &World, load: &Load, measured: &mut [Measured]) -> anyhow::Result<()> {
+    let servers = &world.servers;
+    for ((operation, requests), measured) in OPERATIONS.iter().zip(&world.requests).zip(measured) {
+        if operation.against == Against::Bare {
+            measured.bare.push(sample(&servers.bare, load, &requests.bare)?);
+        }
+        measured.portal.push(sample(&servers.portal, load, &requests.portal)?);
+        measured.crowded.push(sample(&servers.crowded, load, &requests.crowded)?);
+    }
+    Ok(())
+}
+
+/// Drives one server with one request for one slice.
+fn sample(server: &Server, load: &Load, request: &load::Request) -> anyhow::Result<Sample> {
+    let before = server.cpu_time()?;
+    let (requests, elapsed) = load.drive(server.address, request)?;
+    Ok(Sample { requests, elapsed, cpu: server.cpu_time()?.saturating_sub(before) })
+}

@@ -1,0 +1,108 @@
+//! The table at the end.
+
+use std::io::{self, Write as _};
+
+use super::load::Sample;
+use super::{Against, Measured, Operation, Options};
+use crate::table;
+
+/// The portal that knows many friends may cost this much more than the other.
+const CROWD_GOAL: f64 = 1.10;
+
+/// Prints what was measured, the median of the rounds.
+pub(super) fn write(options: &Options, operations: &[Operation], measured: &[Measured]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    let Options { friends, rounds, slice, connections } = options;
+    writeln!(out, "{rounds} rounds of {slice} ms, {connections} connections; crowded: {friends} more friends")?;
+    writeln!(out)?;
+    let head = ["requests/s", "bare", "portal", "crowded"];
+    let rows: Vec<_> =
+        operations.iter().zip(measured).map(|(operation, measured)| rates(operation, measured)).collect();
+    table::write(&mut out, head, &rows)?;
+    writeln!(out)?;
+    let mut rows = Vec::new();
+    for (operation, own) in operations.iter().zip(measured) {
+        let unconditional = operations.iter().zip(measured).find(|(other, _)| other.path == operation.path);
+        let reference = match operation.against {
+            Against::Bare => median(&own.bare, Sample::cost),
+            Against::Unconditional => unconditional.and_then(|(_, measured)| median(&measured.portal, Sample::cost)),
+        };
+        rows.push(costs(operation, own, reference));
+    }
+    let head = ["CPU us/request", "bare", "portal", "crowded", "ratio", "goal", "crowded/portal", "goal"];
+    table::write(&mut out, head, &rows)?;
+    writeln!(out)?;
+    writeln!(out, "ratio: portal/bare; with If-None-Match: to the portal's own cost without it")?;
+    Ok(())
+}
+
+fn rates(operation: &Operation, measured: &Measured) -> [String; 4] {
+    let rate = |samples: &[Sample]| number(median(samples, Sample::requests_per_second), 0);
+    [operation.name.to_owned(), rate(&measured.bare), rate(&measured.portal), rate(&measured.crowded)]
+}
+
+fn costs(operation: &Operation, measured: &Measured, reference: Option<f64>) -> [String; 8] {
+    let [bare, portal, crowded] =
+        [&measured.bare, &measured.portal, &measured.crowded].map(|samples| median(samples, Sample::cost));
+    let ratio = divide(portal, reference);
+    let crowding = divide(crowded, portal);
+    [
+        operation.name.to_owned(),
+        number(bare, 1),
+        number(portal, 1),
+        number(crowded, 1),
+        number(ratio, 2),
+        verdict(ratio, operation.goal),
+        number(crowding, 2),
+        verdict(crowding, CROWD_GOAL),
+    ]
+}
+
+fn divide(dividend: Option<f64>, divisor: Option<f64>) -> Option<f64> {
+    divisor.filter(|divisor| *divisor > 0.0).and_then(|divisor| dividend.map(|dividend| dividend / divisor))
+}
+
+fn verdict(ratio: Option<f64>, goal: f64) -> String {
+    let word = match ratio {
+        Some(ratio) if ratio <= goal => "met",
+        Some(_) => "missed",
+        None => "not measured",
+    };
+    format!("{goal:.2} {word}")
+}
+
+fn number(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+/// The value in the middle; of an even number of them the lower of the two.
+fn median(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> Option<f64> {
+    let mut values: Vec<f64> = samples.iter().map(value).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len().saturating_sub(1) / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Sample, median, verdict};
+
+    #[test]
+    fn one_disturbed_round_does_not_move_the_median() {
+        let sample = |milliseconds| Sample {
+            requests: 1000,
+            elapsed: Duration::from_secs(1),
+            cpu: Duration::from_millis(milliseconds),
+        };
+        assert_eq!(median(&[sample(20), sample(500), sample(21)], Sample::cost), Some(21.0));
+        assert_eq!(median(&[], Sample::cost), None);
+    }
+
+    #[test]
+    fn a_goal_is_met_up_to_and_including_its_value() {
+        assert_eq!(verdict(Some(3.0), 3.0), "3.00 met");
+        assert_eq!(verdict(Some(3.01), 3.0), "3.00 missed");
+        assert_eq!(verdict(None, 3.0), "3.00 not measured");
+    }
+}

@@ -1,0 +1,78 @@
+//! A server under measurement.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+/// How long a server may take until it accepts connections.
+const START: Duration = Duration::from_secs(30);
+
+/// A running server; dropping it ends it.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    child: Child,
+    /// Length of the clock tick in which the operating system counts.
+    tick: Duration,
+}
+
+impl Server {
+    /// Runs what `command` makes of a free address, and waits until it accepts connections there.
+    pub(super) fn start(command: impl FnOnce(SocketAddr) -> Command) -> anyhow::Result<Self> {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let mut command = command(address);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
+        let mut server = Self { address, child, tick: tick()? };
+        let end = Instant::now() + START;
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = server.child.try_wait()? {
+                bail!("{command:?} ended at once: {status}");
+            }
+            if Instant::now() > end {
+                bail!("{command:?} does not listen on {address}");
+            }
+            thread::park_timeout(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+
+    /// CPU time used so far, in user and kernel mode, by all of its threads.
+    pub(super) fn cpu_time(&self) -> anyhow::Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).context("is this Linux?")?;
+        let ticks = ticks(&stat).context("the process statistics have another form")?;
+        Ok(self.tick * ticks)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// User and system time from the statistics: fields 14 and 15, counted behind the name, which may hold blanks.
+fn ticks(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11).map(str::parse::<u32>);
+    Some(times.next()?.ok()? + times.next()?.ok()?)
+}
+
+fn tick() -> anyhow::Result<Duration> {
+    let output = Command::new("getconf").arg("CLK_TCK").output().context("running getconf")?;
+    let per_second: u32 = String::from_utf8_lossy(&output.stdout).trim().parse().context("reading CLK_TCK")?;
+    Duration::from_secs(1).checked_div(per_second).context("CLK_TCK is zero")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn cpu_time_is_read_behind_a_name_with_blanks() {
+        let stat = "7 (a b) c) S 1 7 7 0 -1 4194560 100 0 0 0 25 17 0 0 20 0 3 0 100";
+        assert_eq!(super::ticks(stat), Some(42));
+    }
+}

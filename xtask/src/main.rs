@@ -1,0 +1,88 @@
+//! `cargo xtask`: what a contributor and the pipeline run. Cargo and a Rust toolchain are all that it needs.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
+use xtask::tiers::{self, Machine};
+use xtask::{bench, check, openapi, testing};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Checks, tests and generates what is in this repository")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the tests, tier by tier, and end with what ran and what was left out
+    Test(Test),
+    /// Run everything that reads code without running it: format, clippy, documentation, house rules, cargo-deny
+    Check,
+    /// Write openapi/portal.json
+    Openapi,
+    /// Measure
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// What a request costs the server, beside a bare handler that returns the same bytes (builds in release mode)
+    Api(Api),
+}
+
+#[derive(Args)]
+struct Api {
+    /// Friends in the database of the portal that knows many
+    #[arg(long, default_value_t = 100_000)]
+    friends: u32,
+    /// Times that everything is measured; the median counts
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Length of one measurement, in milliseconds
+    #[arg(long, default_value_t = 2_000)]
+    slice: u64,
+    /// Connections that are kept busy
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+}
+
+#[derive(Args)]
+struct Test {
+    /// Tiers that must run: one that cannot is a failure
+    #[arg(long, value_delimiter = ',', value_name = "TIER,..", value_parser = PossibleValuesParser::new(tiers::names()))]
+    require: Vec<String>,
+    /// Run these tiers and no others
+    #[arg(long, value_delimiter = ',', value_name = "TIER,..", value_parser = PossibleValuesParser::new(tiers::names()))]
+    only: Vec<String>,
+    /// A PostgreSQL server that the tier `postgres` may create databases in, instead of starting one of its own
+    #[arg(long, env = "TEST_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// A folder with etcd, kube-apiserver, kube-controller-manager and kubectl for the tier `cluster`, instead of
+    /// those that a Go module of ours builds
+    #[arg(long, env = "KUBEBUILDER_ASSETS", value_name = "FOLDER")]
+    kubernetes_programs: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let passed = match Cli::parse().command {
+        Command::Test(test) => {
+            let machine = Machine { database_url: test.database_url, kubernetes_programs: test.kubernetes_programs };
+            testing::run(&testing::Selection { require: test.require, only: test.only }, &machine)?
+        }
+        Command::Check => check::run()?,
+        Command::Openapi => {
+            openapi::write()?;
+            true
+        }
+        Command::Bench(Bench::Api(api)) => {
+            let Api { friends, rounds, slice, connections } = api;
+            bench::api(&bench::Options { friends, rounds, slice, connections })?;
+            true
+        }
+    };
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
