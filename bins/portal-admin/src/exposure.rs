@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use portal_core::{Action, FriendId};
-use portal_dns::{Exposure, ExposureName, Reason};
+use portal_dns::{Exposure, ExposureName, Reason, all_intents};
 
 use crate::answer::{Answer, Fields, plain, time};
 use crate::desk::Desk;
@@ -45,19 +45,9 @@ async fn list(friend: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
     Ok(table(&desk.exposures.list(friend).await?))
 }
 
-/// How many exposures are read at once.
-const PAGE: u32 = 500;
-
 async fn list_all(desk: &Desk) -> Result<Answer, Failure> {
-    let mut exposures: Vec<Exposure> = Vec::new();
-    loop {
-        let last = exposures.last().map(|exposure| &exposure.id);
-        let page = desk.intents.page(last, PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        exposures.extend(page.into_iter().map(|intent| intent.exposure));
-    }
+    let intents = all_intents(&*desk.intents).await?;
+    let mut exposures: Vec<_> = intents.into_iter().map(|intent| intent.exposure).collect();
     exposures.sort_by(|one, other| (&one.friend, &one.name).cmp(&(&other.friend, &other.name)));
     Ok(table(&exposures))
 }

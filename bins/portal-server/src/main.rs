@@ -19,6 +19,8 @@ struct Arguments {
 enum Command {
     /// Run with everything embedded, on loopback, with two friends to try it as
     Demo(Demo),
+    /// Serve the configured portal until it is told to stop
+    Serve(Configured),
     /// Probe each backend of the configuration and say what is missing; exit code 1 if something is
     Check(Configured),
     /// Bring the configured database up to this version
@@ -53,6 +55,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Demo(Demo { listen, data, manifests }) => {
             demo::run(DemoOptions { listen, data, manifests }).await?;
         }
+        Command::Serve(configured) => commands::serve(&configured.config).await?,
         Command::Check(configured) => return Ok(commands::check(&configured.config).await?),
         Command::Migrate(configured) => commands::migrate(&configured.config).await?,
         Command::Openapi => commands::print_openapi()?,

@@ -1,7 +1,7 @@
 //! The portal's database: SQLite for one machine, PostgreSQL beyond it.
 //!
 //! Every query is written once, in `db/queries/`, and compiled twice: `db/sqlite.rs` and `db/postgres.rs` each include
-//! that folder after defining what differs ([`Conn`](sqlite::Conn), `write_tx!`, `for_update!`, `now`).
+//! that folder after defining what differs (`Conn`, `write_tx!`, `for_update!`, `now`).
 //!
 //! To add a store:
 //! 1. `migrations/{sqlite,postgres}/<time>_create_<noun>/{up,down}.sql`: the same tables twice; rules that must hold are

@@ -80,6 +80,14 @@ impl DiskFiles {
         self
     }
 
+    /// Whether the agent's folder is there.
+    ///
+    /// # Errors
+    /// The folder cannot be reached, or is not mounted.
+    pub async fn reach(&self, agent: &AgentId) -> Result<(), PortError> {
+        self.run(agent, "reach the folder of", |root| root.expect_mounted()).await
+    }
+
     /// Whether the agent's folder can be written, and exchange two files in one step; `false` where only the latter
     /// is missing. Two files of a moment's life are made and removed.
     ///

@@ -4,7 +4,7 @@ mod answer;
 mod carry_out;
 mod prepare;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use portal_core::{Action, Actor, AuditEntry, Clock, FriendId, Ids, PortError};
 use tokio::runtime::Handle;
@@ -14,7 +14,7 @@ use crate::reconcile::{Reconciled, Reconciler};
 use crate::snapshot::Snapshots;
 use crate::{
     Caller, DnsError, DomainName, Exposure, ExposureId, ExposureName, ExposureStore, InstanceId, IntentStore,
-    OpenExposure, PassReport, Routes, Services, Zone,
+    OpenExposure, PassReport, Routes, Services, Work, WorkQueue, Zone, all_intents,
 };
 
 /// Everything that [`Exposures`] asks others for.
@@ -57,6 +57,7 @@ struct Inner {
     snapshots: Arc<Snapshots>,
     offered: Vec<DomainName>,
     handle: Handle,
+    last_pass: Mutex<Option<Arc<PassReport>>>,
 }
 
 impl Exposures {
@@ -71,7 +72,7 @@ impl Exposures {
         let zones = zones.into_iter().map(|zone| (zone.domain.name.clone(), zone)).collect();
         let reconciler =
             Reconciler { intents, routes, services, clock, ids, instance, zones, snapshots: snapshots.clone() };
-        Self(Arc::new(Inner { store, reconciler, snapshots, offered, handle }))
+        Self(Arc::new(Inner { store, reconciler, snapshots, offered, handle, last_pass: Mutex::default() }))
     }
 
     /// The domains on offer, the default first.
@@ -162,8 +163,16 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store. Trouble with a zone or the cluster is told in the report, and leaves the rest checked.
-    pub async fn pass(&self) -> Result<PassReport, PortError> {
-        self.0.reconciler.pass().await
+    pub async fn pass(&self) -> Result<Arc<PassReport>, PortError> {
+        let report = Arc::new(self.0.reconciler.pass().await?);
+        *self.0.last_pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
+        Ok(report)
+    }
+
+    /// What the last pass of this portal found; `None` before the first one ended.
+    #[must_use]
+    pub fn last_pass(&self) -> Option<Arc<PassReport>> {
+        self.0.last_pass.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Looks at one exposure now, because something about it may have changed.
@@ -172,6 +181,23 @@ impl Exposures {
     /// Trouble with the store.
     pub async fn poke(&self, id: &ExposureId) -> Result<(), PortError> {
         self.0.reconciler.reconcile(id, &Caller::Background).await.map(drop)
+    }
+
+    /// Looks at the exposures around which something was seen to change; to be called when the queue says so.
+    ///
+    /// # Errors
+    /// The first trouble with the store or the cluster. The next pass looks at what was left.
+    pub async fn work_off(&self, queue: &WorkQueue) -> Result<(), PortError> {
+        let friends = match queue.take() {
+            Work::Everything => return self.pass().await.map(drop),
+            Work::Friends(friends) => friends,
+        };
+        let mut worked = Ok(());
+        for friend in &friends {
+            let poked = self.poke_friend(friend).await;
+            worked = worked.and(poked);
+        }
+        worked
     }
 
     /// Looks at a friend's exposures, because a watch saw a Service, a route or the namespace change. Costs no call
@@ -204,7 +230,7 @@ impl Exposures {
     /// # Errors
     /// Trouble with the store.
     pub async fn all(&self) -> Result<Vec<Exposure>, PortError> {
-        let intents = self.0.reconciler.all_intents().await?;
+        let intents = all_intents(&*self.0.reconciler.intents).await?;
         Ok(intents.into_iter().map(|intent| intent.exposure).collect())
     }
 

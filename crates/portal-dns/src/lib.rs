@@ -19,6 +19,7 @@ mod hostname;
 mod intent;
 mod mark;
 mod pass;
+mod queue;
 mod reconcile;
 mod record;
 mod route;
@@ -34,6 +35,7 @@ pub use hostname::{DomainName, ExposureName, Hostname};
 pub use intent::{Before, Desired, Intent, Reservation, Settlement};
 pub use mark::{ExposureId, InstanceId, Mark};
 pub use pass::PassReport;
+pub use queue::{Work, WorkQueue};
 pub use record::{Caller, Ensured, RecordState, Records, Removed, Seen};
 pub use route::{
     EXPOSURE_LABEL, INSTANCE_LABEL, RouteChanged, RouteCreated, RoutePlace, RouteSpec, RouteVersion, Routes,
@@ -42,6 +44,6 @@ pub use route::{
 pub use service::{Freshness, ServiceName, ServicePort, ServiceState, Services};
 pub use store::{
     Change, Claimed, EXPOSURES_PER_FRIEND, ExposureStore, Fence, IntentStore, Lease, Parted, Reserved, Settled,
-    TOMBSTONE_LIFETIME, Tombstone,
+    TOMBSTONE_LIFETIME, Tombstone, all_intents, unserved_hostnames,
 };
 pub use zone::{Domain, Target, Tls, Ttl, Zone};

@@ -11,15 +11,13 @@ use crate::reconcile::Reconciler;
 use crate::reconcile::observe::timely;
 use crate::{
     Caller, Desired, DomainName, Exposure, ExposureId, Freshness, Hostname, Intent, Mark, Reason, Seen, Status,
-    TOMBSTONE_LIFETIME, Tombstone,
+    TOMBSTONE_LIFETIME, Tombstone, all_intents,
 };
 
 mod sweep;
 
 /// How many exposures are read or worked on at once in the background.
 const AT_ONCE: usize = 8;
-/// How many exposures are read from the store at once.
-const PAGE: u32 = 500;
 /// How long listing a zone, page by page, may take.
 const LIST_TIMEOUT: Duration = Duration::from_mins(2);
 /// How many unfinished exposures one tick takes up.
@@ -34,6 +32,8 @@ pub struct PassReport {
     pub repaired: usize,
     /// How many could not be compared or worked on.
     pub troubled: usize,
+    /// Domains whose zone could not be listed.
+    pub unlisted: Vec<DomainName>,
     /// How many records and routes of exposures that are gone were removed.
     pub swept: usize,
     /// Records with our mark that no exposure, not even a former one, is known for. They are left alone.
@@ -73,18 +73,22 @@ impl Reconciler {
         // that went in between has left a tombstone.
         let listed = self.list_zones().await;
         let routes = timely(Backend::Cluster, self.routes.list()).await;
-        let intents = self.all_intents().await?;
+        let intents = all_intents(&*self.intents).await?;
         let tombstones = self.intents.tombstones().await?;
         let mut report = PassReport::default();
-        self.check_all(&intents, &listed, &tombstones, &mut report).await;
-        self.sweep_records(&listed, &intents, &tombstones, &mut report).await;
         match routes {
-            Ok(routes) => self.sweep_routes(routes, &intents, &tombstones, &mut report).await,
+            Ok(routes) => {
+                self.check_all(&intents, &listed, &tombstones, &mut report).await;
+                self.sweep_routes(routes, &intents, &tombstones, &mut report).await;
+            }
+            // Without the cluster no exposure can be compared; one line says so for all of them.
             Err(trouble) => {
                 warn(&trouble);
                 report.troubled += 1;
             }
         }
+        self.sweep_records(&listed, &intents, &tombstones, &mut report).await;
+        report.unlisted = listed.unknown;
         let lifetime = TimeDelta::from_std(TOMBSTONE_LIFETIME).unwrap_or(TimeDelta::MAX);
         self.intents.sweep(self.clock.now() - lifetime).await?;
         Ok(report)
@@ -109,19 +113,6 @@ impl Reconciler {
             self.reconcile(&exposure.id, &Caller::Background).await?;
         }
         Ok(())
-    }
-
-    /// Every exposure that is kept.
-    pub(crate) async fn all_intents(&self) -> Result<Vec<Intent>, PortError> {
-        let mut all: Vec<Intent> = Vec::new();
-        loop {
-            let after = all.last().map(|intent| intent.exposure.id.clone());
-            let page = self.intents.page(after.as_ref(), PAGE).await?;
-            if page.is_empty() {
-                return Ok(all);
-            }
-            all.extend(page);
-        }
     }
 
     async fn check_all(&self, intents: &[Intent], listed: &Listed, tombstones: &[Tombstone], report: &mut PassReport) {

@@ -6,12 +6,17 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_core::{AuditEntry, FriendId, PortError};
 
-use crate::{Before, Exposure, ExposureId, ExposureName, Hostname, Intent, Reservation, RoutePlace, Settlement};
+use crate::{
+    Before, DomainName, Exposure, ExposureId, ExposureName, Hostname, Intent, Reservation, RoutePlace, Settlement,
+};
 
 /// How many exposures a friend may have, those that are being removed included: they still own their hostname.
 pub const EXPOSURES_PER_FRIEND: usize = 10;
 /// How long a removed exposure is remembered, so that what a sleeping process still does for it is found and undone.
 pub const TOMBSTONE_LIFETIME: Duration = Duration::from_hours(24);
+
+/// How many exposures are read from the store at once.
+const PAGE: u32 = 500;
 
 /// A hostname that an exposure gave up, by its end or by moving to another domain.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -183,4 +188,33 @@ pub trait IntentStore: Send + Sync {
 
     /// Makes an exposure due now, whatever it waited for; `false` if there is no such one.
     async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, PortError>;
+}
+
+/// Every exposure that is kept, by id, read page by page.
+///
+/// # Errors
+/// Trouble with the store.
+pub async fn all_intents(store: &dyn IntentStore) -> Result<Vec<Intent>, PortError> {
+    let mut all: Vec<Intent> = Vec::new();
+    loop {
+        let after = all.last().map(|intent| intent.exposure.id.clone());
+        let page = store.page(after.as_ref(), PAGE).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+/// Hostnames that exposures own in none of the domains that are `served`, sorted: their domain was taken out of the
+/// configuration too early, and nobody looks after them.
+///
+/// # Errors
+/// Trouble with the store.
+pub async fn unserved_hostnames(store: &dyn IntentStore, served: &[DomainName]) -> Result<Vec<Hostname>, PortError> {
+    let owned = all_intents(store).await?.into_iter();
+    let owned = owned.flat_map(|intent| std::iter::once(intent.exposure.hostname).chain(intent.leaving));
+    let mut unserved: Vec<_> = owned.filter(|host| !served.iter().any(|domain| host.is_in(domain))).collect();
+    unserved.sort();
+    Ok(unserved)
 }

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use portal_core::{BoxError, Invalid, PortError};
 
+use crate::check::Finding;
 use crate::compose;
 use crate::config::{self, Problems, Settings};
-use crate::server::ServeError;
+use crate::server::{self, ServeError, Serving};
 use crate::telemetry::{self, TelemetryError};
 
 /// A command that could not be done.
@@ -32,6 +33,9 @@ pub enum CommandError {
     /// The database is of an older version.
     #[error("the database lacks {0} migration(s); run `portal-server migrate` first")]
     Behind(usize),
+    /// A domain was taken out of the configuration too early.
+    #[error("{0}")]
+    Domains(String),
     /// Something else, such as a file that cannot be written.
     #[error("{what}")]
     Other {
@@ -63,18 +67,30 @@ pub async fn migrate(config: &Path) -> Result<(), CommandError> {
     say(&lines)
 }
 
-/// Probes each backend of the configuration and says what it found; the exit code is 1 if something is missing.
+/// Serves the configured portal until it is told to stop.
+///
+/// # Errors
+/// A configuration that cannot be run, a database that is behind or cannot be asked, an address that is taken.
+pub async fn serve(config: &Path) -> Result<(), CommandError> {
+    let settings = configured(config)?;
+    let serving = Serving::of(&settings.server);
+    let listening = server::listen(&serving)?;
+    let portal = compose::assemble(compose::configured_parts(&settings).await?);
+    tracing::info!(address = %listening.address, "listening");
+    server::run(listening, portal.state, portal.loops, serving).await?;
+    Ok(())
+}
+
+/// Asks everything that the configuration names and says what it found; the exit code is 1 if something is missing.
 ///
 /// # Errors
 /// A configuration that cannot be run.
 pub async fn check(config: &Path) -> Result<ExitCode, CommandError> {
     let settings = configured(config)?;
-    let db = compose::database(&settings.database)?;
-    let probes = compose::all_probes(&db, compose::zone_probes(&settings)?);
-    let findings = crate::check::probe(&probes).await;
+    let findings = compose::check_configured(&settings).await?;
     say(&crate::check::table(&findings))?;
-    let all_found = findings.iter().all(|finding| finding.trouble.is_none());
-    Ok(if all_found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_acceptable = findings.iter().all(Finding::is_acceptable);
+    Ok(if is_acceptable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints the OpenAPI document.

@@ -1,5 +1,8 @@
 //! What depends on what: from chosen adapters to use cases, background passes and the state of the API.
 
+mod cluster;
+mod configured;
+mod workspaces;
 mod zones;
 
 use std::sync::Arc;
@@ -11,7 +14,7 @@ use portal_adapters::db::{
 use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
 use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerSettings, SessionKeys};
-use portal_dns::{DomainName, Exposures};
+use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
 use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
 use secrecy::ExposeSecret;
@@ -20,7 +23,7 @@ use tokio::runtime::Handle;
 use crate::config::DatabaseSettings;
 use crate::loops::Loops;
 
-pub(crate) use self::zones::zone_probes;
+pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
 
 /// How often sessions that ended long ago are forgotten.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
@@ -47,6 +50,8 @@ pub struct Parts {
     pub domains: Vec<DomainName>,
     /// The cluster, as far as it is shown.
     pub cluster: Arc<dyn Cluster>,
+    /// Whose exposures may be concerned by what was seen to change in the cluster; `None` where nobody watches it.
+    pub work: Option<Arc<WorkQueue>>,
     /// What is, or should be, on the internet.
     pub exposures: Exposures,
     /// The channels whose conversations a job may name.
@@ -79,11 +84,14 @@ pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
 /// Puts a portal together and starts its background passes.
 #[must_use]
 pub fn assemble(parts: Parts) -> Portal {
-    let Parts { db, clock, ids, domains, cluster, exposures, channels, delivery, files, probes } = parts;
+    let Parts { db, clock, ids, domains, cluster, work, exposures, channels, delivery, files, probes } = parts;
     let sessions: Arc<dyn SessionStore> = Arc::new(DbSessions::new(db.clone()));
     let mut loops = Loops::default();
     sweep_sessions(&mut loops, sessions.clone(), clock.clone());
     keep_exposures(&mut loops, &exposures);
+    if let Some(queue) = work {
+        follow_the_cluster(&mut loops, exposures.clone(), queue);
+    }
     let jobs = Arc::new(DbJobs::new(db.clone(), clock.clone()));
     let keys = Arc::new(SessionKeys::new(Arc::new(DbContacts::new(db.clone())), channels));
     let settings = RunnerSettings::default();
@@ -146,6 +154,15 @@ fn keep_exposures(loops: &mut Loops, exposures: &Exposures) {
     loops.repeat("changed exposures", EXPOSURE_TICK, None, move || {
         let exposures = polling.clone();
         async move { exposures.poll_changes().await }
+    });
+}
+
+/// Looks at exposures as soon as something around them is seen to change.
+fn follow_the_cluster(loops: &mut Loops, exposures: Exposures, queue: Arc<WorkQueue>) {
+    let added = queue.added();
+    loops.repeat("changes in the cluster", EXPOSURE_PASS, Some(added), move || {
+        let (exposures, queue) = (exposures.clone(), queue.clone());
+        async move { exposures.work_off(&queue).await }
     });
 }
 

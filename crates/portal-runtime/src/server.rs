@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use portal_api::{ApiState, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::config::ServerSettings;
 use crate::loops::Loops;
 
 /// How often metrics are tidied up, so that they do not grow while nobody reads them.
@@ -28,6 +29,22 @@ pub struct Serving {
     pub shutdown: Duration,
     /// How long to say that the portal is not ready before it stops listening, so that load balancers look elsewhere.
     pub drain: Duration,
+}
+
+/// How long load balancers get to notice that a portal is about to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+
+impl Serving {
+    /// As the configuration says.
+    pub(crate) fn of(settings: &ServerSettings) -> Self {
+        Self {
+            listen: settings.listen,
+            operations_listen: Some(settings.operations_listen),
+            allowed_origins: settings.allowed_origins.clone(),
+            shutdown: settings.shutdown,
+            drain: DRAIN,
+        }
+    }
 }
 
 /// The portal cannot be served.

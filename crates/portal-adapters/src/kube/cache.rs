@@ -1,13 +1,13 @@
 //! What the watches have told so far.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use portal_core::{Backend, Clock, PortError};
-use portal_dns::RoutePlace;
+use portal_core::{Backend, Clock, FriendId, PortError};
+use portal_dns::{RoutePlace, WorkQueue};
 use portal_k8s::{Contents, Kind, Overview, Summary};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -28,6 +28,10 @@ pub(super) struct Cache {
     world: RwLock<World>,
     /// Counts changes of routes.
     changes: watch::Sender<u64>,
+    /// Whether every topic was listed once.
+    complete: AtomicBool,
+    /// Whose exposures may be concerned by what changed.
+    pub(super) queue: Arc<WorkQueue>,
 }
 
 #[derive(Default)]
@@ -54,6 +58,8 @@ impl Cache {
             heard: Default::default(),
             world: RwLock::default(),
             changes: watch::Sender::new(0),
+            complete: AtomicBool::new(false),
+            queue: Arc::default(),
         }
     }
 
@@ -114,20 +120,22 @@ impl Cache {
         while !self.with_routes(&is_there) && changes.changed().await.is_ok() {}
     }
 
-    /// Tells of each change of a route.
-    pub(super) fn route_changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
     /// Takes in an object that was added or changed.
     pub(super) fn put(&self, observed: Observed) {
         let Observed { namespace, name, what } = observed;
         let now = self.clock.now();
         match what {
             What::Phase(phase) => {
-                self.change(&namespace, now, |contents, _| contents.set_phase(Some(phase)));
+                if self.change(&namespace, now, |contents, _| contents.set_phase(Some(phase))) {
+                    self.enqueue(&namespace);
+                }
             }
-            What::Shown(summary) => self.show(&namespace, now, summary),
+            What::Shown(summary) => {
+                let is_service = matches!(summary, Summary::Service(_));
+                if self.show(&namespace, now, summary) && is_service {
+                    self.enqueue(&namespace);
+                }
+            }
             What::Route(summary, standing) => {
                 let place = RoutePlace { namespace: namespace.clone(), name };
                 if let Some(standing) = standing {
@@ -135,7 +143,19 @@ impl Cache {
                 }
                 self.show(&namespace, now, Summary::Route(summary));
                 self.changes.send_modify(|count| *count = count.wrapping_add(1));
+                self.enqueue(&namespace);
             }
+        }
+    }
+
+    /// Has the exposures of a namespace's friend looked at. Before everything was listed there is nothing to compare
+    /// them with; then all of them are looked at.
+    fn enqueue(&self, namespace: &str) {
+        let friend = namespace.strip_prefix(FRIENDS).and_then(|friend| FriendId::parse(friend).ok());
+        if let Some(friend) = friend
+            && self.complete.load(Ordering::Acquire)
+        {
+            self.queue.add(friend);
         }
     }
 
@@ -145,10 +165,13 @@ impl Cache {
         match topic {
             Topic::Namespaces => self.change(namespace, now, |contents, _| contents.set_phase(None)),
             Topic::Objects(kind) => self.change(namespace, now, |contents, _| contents.remove(kind, name)),
-        }
+        };
         if topic == Topic::Objects(Kind::Route) {
             self.write().routes.remove(&RoutePlace { namespace: namespace.to_owned(), name: name.to_owned() });
             self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        }
+        if matches!(topic, Topic::Namespaces | Topic::Objects(Kind::Service | Kind::Route)) {
+            self.enqueue(namespace);
         }
     }
 
@@ -161,6 +184,10 @@ impl Cache {
             }
         }
         self.heard(topic);
+        let is_complete = self.heard.iter().all(|heard| heard.load(Ordering::Acquire) != 0);
+        if is_complete && !self.complete.swap(true, Ordering::AcqRel) {
+            self.queue.add_everything();
+        }
     }
 
     fn known(&self, topic: Topic) -> Vec<(String, String)> {
@@ -183,17 +210,23 @@ impl Cache {
         }
     }
 
-    fn show(&self, namespace: &str, now: DateTime<Utc>, mut summary: Summary) {
+    fn show(&self, namespace: &str, now: DateTime<Utc>, mut summary: Summary) -> bool {
         self.change(namespace, now, |contents, strings| {
             summary.share_texts(|text| strings.share(text));
             contents.put(summary)
-        });
+        })
     }
 
-    /// Changes what is known of a friend's namespace; `work` tells whether anything shown has changed.
-    fn change(&self, namespace: &str, now: DateTime<Utc>, work: impl FnOnce(&mut Contents, &mut Strings) -> bool) {
+    /// Changes what is known of a friend's namespace; `work` tells whether anything shown has changed, and so does
+    /// this.
+    fn change(
+        &self,
+        namespace: &str,
+        now: DateTime<Utc>,
+        work: impl FnOnce(&mut Contents, &mut Strings) -> bool,
+    ) -> bool {
         if !namespace.starts_with(FRIENDS) {
-            return;
+            return false;
         }
         let mut world = self.write();
         let World { spaces, strings, .. } = &mut *world;
@@ -201,13 +234,15 @@ impl Cache {
             Some(space) => space,
             None => spaces.entry(namespace.to_owned()).or_default(),
         };
-        if work(&mut space.contents, strings) {
+        let has_changed = work(&mut space.contents, strings);
+        if has_changed {
             space.overview = None;
             space.changed_at = now;
         }
         if space.contents.is_empty() {
             spaces.remove(namespace);
         }
+        has_changed
     }
 
     fn read(&self) -> RwLockReadGuard<'_, World> {

@@ -8,9 +8,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota, Service};
 use kube::{Api, Client};
 use portal_core::{Clock, FriendId, PortError, Probe};
+use portal_dns::WorkQueue;
 use portal_k8s::{Cluster, IngressRoute, Overview};
 use tokio::runtime::Handle;
-use tokio::sync::watch::Receiver;
 use tokio::task::AbortHandle;
 
 use super::cache::Cache;
@@ -55,10 +55,10 @@ impl KubeCluster {
         Self { cache, nothing, watches }
     }
 
-    /// Tells of each change of a route in any namespace, whoever made it.
+    /// Where friends wait in whose namespaces a Service, a route or the namespace itself was seen to change.
     #[must_use]
-    pub fn route_changes(&self) -> Receiver<u64> {
-        self.cache.route_changes()
+    pub fn work_queue(&self) -> Arc<WorkQueue> {
+        self.cache.queue.clone()
     }
 }
 

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use portal_adapters::SystemClock;
 use portal_adapters::cloudflare::{CloudflareApi, CloudflareRecords, CloudflareSettings, CloudflareZone, ZoneName};
 use portal_adapters::rfc2136::{Rfc2136Records, Rfc2136Settings, TsigKeyAlgorithm};
-use portal_core::{BoxError, Clock, Invalid, PortError, Probe};
-use portal_dns::{Caller, Domain, DomainName, Hostname, Records, Zone};
+use portal_core::{Backend, Clock, Invalid, PortError, Probe};
+use portal_dns::{Caller, Domain, DomainName, Exposures, Hostname, Records, Zone};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -95,31 +94,26 @@ impl Tokens {
     }
 }
 
-/// What shows whether the zones of all domains can be read.
+/// Reads a zone by name and as a whole, as exposing a service does.
 ///
 /// # Errors
-/// Every setting that a provider refuses, at once.
-pub(crate) fn zone_probes(settings: &Settings) -> Result<Vec<Arc<dyn Probe>>, Problems> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let probe = |zone| -> Arc<dyn Probe> { Arc::new(ZoneProbe(zone)) };
-    Ok(zones(settings, &clock)?.into_iter().map(probe).collect())
+/// The zone cannot be read.
+pub(crate) async fn read(zone: &Zone) -> Result<(), PortError> {
+    let Zone { domain, records } = zone;
+    if let Ok(host) = Hostname::parse(&format!("friend-portal-check.{}", domain.name)) {
+        records.look(&host, &Caller::Background).await?;
+    }
+    records.list().await.map(drop)
 }
 
-/// Asks whether a zone can be read, name by name and as a whole.
-struct ZoneProbe(Zone);
-
-/// Trouble with one of several zones.
-#[derive(Debug, thiserror::Error)]
-#[error("zone {zone}")]
-struct ZoneTrouble {
-    zone: DomainName,
-    source: BoxError,
-}
+/// Whether every zone could be listed when exposures were last compared with them: asking anew whenever somebody asks
+/// would spend the provider's budget.
+pub(crate) struct ZonesProbe(pub(crate) Exposures);
 
 #[async_trait]
-impl Probe for ZoneProbe {
+impl Probe for ZonesProbe {
     fn name(&self) -> &'static str {
-        "zone"
+        "zones"
     }
 
     fn required(&self) -> bool {
@@ -127,26 +121,12 @@ impl Probe for ZoneProbe {
     }
 
     async fn probe(&self) -> Result<(), PortError> {
-        let Zone { domain, records } = &self.0;
-        let read = async {
-            if let Ok(host) = Hostname::parse(&format!("friend-portal-check.{}", domain.name)) {
-                records.look(&host, &Caller::Background).await?;
-            }
-            records.list().await
+        let unlisted = match self.0.last_pass() {
+            None => return Err(PortError::unavailable(Backend::Dns, "the zones were not listed yet")),
+            Some(report) if report.unlisted.is_empty() => return Ok(()),
+            Some(report) => report.unlisted.iter().map(DomainName::as_str).collect::<Vec<_>>().join(", "),
         };
-        read.await.map(drop).map_err(|error| in_zone(domain, error))
-    }
-}
-
-/// The same trouble, with the name of the zone that it is in.
-fn in_zone(domain: &Domain, error: PortError) -> PortError {
-    let named = |source| -> BoxError { ZoneTrouble { zone: domain.name.clone(), source }.into() };
-    match error {
-        PortError::Denied { backend, source } => PortError::Denied { backend, source: named(source) },
-        PortError::Unavailable { backend, retry_after, source } => {
-            PortError::Unavailable { backend, retry_after, source: named(source) }
-        }
-        PortError::Backend { backend, source } => PortError::Backend { backend, source: named(source) },
+        Err(PortError::unavailable(Backend::Dns, format!("these zones could not be listed: {unlisted}")))
     }
 }
 

@@ -1,0 +1,118 @@
+//! What the portal may do in the cluster, asked of the cluster itself.
+
+use std::fmt;
+
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use portal_core::PortError;
+
+use super::call::{call, trouble};
+
+/// Everything that the server needs: the ClusterRole of `deploy/base` grants just this.
+const NEEDED: [Needed; 6] = [
+    Needed { group: "", resource: "namespaces", verbs: &["get", "list", "watch"] },
+    Needed { group: "", resource: "services", verbs: &["get", "list", "watch"] },
+    Needed { group: "", resource: "pods", verbs: &["list", "watch"] },
+    Needed { group: "", resource: "resourcequotas", verbs: &["list", "watch"] },
+    Needed { group: "apps", resource: "deployments", verbs: &["list", "watch"] },
+    Needed {
+        group: "traefik.io",
+        resource: "ingressroutes",
+        verbs: &["get", "list", "watch", "create", "patch", "delete"],
+    },
+];
+
+struct Needed {
+    group: &'static str,
+    resource: &'static str,
+    verbs: &'static [&'static str],
+}
+
+/// One thing that can be allowed in all namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Right {
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The resource, in the plural.
+    pub resource: &'static str,
+    /// What may be done with it.
+    pub verb: &'static str,
+}
+
+impl Right {
+    /// Every right that the server needs.
+    pub fn needed() -> impl Iterator<Item = Self> {
+        NEEDED
+            .iter()
+            .flat_map(|Needed { group, resource, verbs }| verbs.iter().map(move |verb| Self { group, resource, verb }))
+    }
+
+    /// Whether whom `client` signs in as has this right (`SelfSubjectAccessReview`), and why not, in the cluster's
+    /// words.
+    ///
+    /// # Errors
+    /// The API server cannot be asked.
+    pub async fn ask(self, client: &Client) -> Result<Result<(), String>, PortError> {
+        let attributes = ResourceAttributes {
+            group: Some(self.group.to_owned()),
+            resource: Some(self.resource.to_owned()),
+            verb: Some(self.verb.to_owned()),
+            ..ResourceAttributes::default()
+        };
+        let question = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(attributes),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+        let answer = call(reviews.create(&PostParams::default(), &question)).await.map_err(trouble)?;
+        let Some(status) = answer.status else { return Ok(Err("the cluster did not say".to_owned())) };
+        let why = || status.reason.filter(|reason| !reason.is_empty()).unwrap_or_else(|| "not allowed".to_owned());
+        Ok(if status.allowed { Ok(()) } else { Err(why()) })
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { group, resource, verb } = self;
+        match *group {
+            "" => write!(formatter, "{verb} {resource}"),
+            group => write!(formatter, "{verb} {resource}.{group}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use k8s_openapi::api::rbac::v1::ClusterRole;
+    use serde::Deserialize;
+
+    use super::Right;
+
+    /// What a role grants, as (group, resource, verb).
+    fn granted(role: &ClusterRole) -> BTreeSet<(String, String, String)> {
+        let mut granted = BTreeSet::new();
+        for rule in role.rules.iter().flatten() {
+            for group in rule.api_groups.iter().flatten() {
+                for resource in rule.resources.iter().flatten() {
+                    granted.extend(rule.verbs.iter().map(|verb| (group.clone(), resource.clone(), verb.clone())));
+                }
+            }
+        }
+        granted
+    }
+
+    #[test]
+    fn the_role_that_is_shipped_grants_what_is_needed_and_nothing_else() {
+        let text = include_str!("../../../../deploy/base/cluster-role.yaml");
+        let document = serde_yaml_ng::Deserializer::from_str(text).next().unwrap();
+        let role = ClusterRole::deserialize(document).unwrap();
+        let needed = Right::needed().map(|right| (right.group.into(), right.resource.into(), right.verb.into()));
+        assert_eq!(granted(&role), needed.collect());
+    }
+}

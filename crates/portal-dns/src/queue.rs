@@ -1,0 +1,87 @@
+//! Whose exposures are to be looked at, because something around them was seen to change.
+
+use std::collections::BTreeSet;
+use std::mem::take;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use portal_core::FriendId;
+use tokio::sync::Notify;
+
+/// Friends whose exposures are to be looked at; each waits once, however often something of theirs changed. A watch of
+/// the cluster fills it, [`crate::Exposures::work_off`] empties it.
+#[derive(Default)]
+pub struct WorkQueue {
+    waiting: Mutex<Work>,
+    added: Arc<Notify>,
+}
+
+/// What a [`WorkQueue`] holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// The exposures of these friends.
+    Friends(BTreeSet<FriendId>),
+    /// Every exposure: what stands around them was not known before.
+    Everything,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self::Friends(BTreeSet::new())
+    }
+}
+
+impl WorkQueue {
+    /// Something of this friend's changed.
+    pub fn add(&self, friend: FriendId) {
+        self.fill(|work| match work {
+            Work::Friends(friends) => drop(friends.insert(friend)),
+            Work::Everything => {}
+        });
+    }
+
+    /// Anything may have changed.
+    pub fn add_everything(&self) {
+        self.fill(|work| *work = Work::Everything);
+    }
+
+    /// Takes out all that waits; nothing is the empty set of friends.
+    #[must_use]
+    pub fn take(&self) -> Work {
+        take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notified once there is something to take out.
+    #[must_use]
+    pub fn added(&self) -> Arc<Notify> {
+        self.added.clone()
+    }
+
+    fn fill(&self, change: impl FnOnce(&mut Work)) {
+        change(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.added.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use portal_core::FriendId;
+
+    use super::{Work, WorkQueue};
+
+    #[tokio::test]
+    async fn a_friend_waits_once_and_everything_holds_all_of_them() {
+        let queue = WorkQueue::default();
+        assert_eq!(queue.take(), Work::default());
+        let alice = FriendId::parse("alice").unwrap();
+        queue.add(alice.clone());
+        queue.add(alice.clone());
+        queue.added().notified().await;
+        assert_eq!(queue.take(), Work::Friends(BTreeSet::from([alice.clone()])));
+        assert_eq!(queue.take(), Work::default());
+        queue.add_everything();
+        queue.add(alice);
+        assert_eq!(queue.take(), Work::Everything);
+    }
+}

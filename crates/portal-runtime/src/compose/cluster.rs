@@ -1,0 +1,45 @@
+//! The cluster, from the configuration.
+
+use std::sync::Arc;
+
+use portal_adapters::kube::{KubeCluster, KubeRoutes, KubeServices, KubeSettings, Right, connect};
+use portal_core::{Clock, PortError};
+use tokio::runtime::Handle;
+
+use crate::check::{Finding, Verdict};
+use crate::config::ClusterSettings;
+
+/// The cluster as it is watched, and as exposing a service needs it.
+pub(crate) struct Watched {
+    pub(crate) cluster: Arc<KubeCluster>,
+    pub(crate) routes: Arc<KubeRoutes>,
+    pub(crate) services: Arc<KubeServices>,
+}
+
+/// Begins to watch the configured cluster.
+///
+/// # Errors
+/// A kubeconfig that cannot be used. A cluster that does not answer is none: it is asked until it does.
+pub(crate) async fn watch(settings: &ClusterSettings, clock: Arc<dyn Clock>) -> Result<Watched, PortError> {
+    let client = connect(settings.kubeconfig.as_deref()).await?;
+    let how = KubeSettings { max_staleness: settings.max_staleness };
+    let cluster = Arc::new(KubeCluster::watching(&client, how, clock, &Handle::current()));
+    let routes = Arc::new(KubeRoutes::new(client.clone(), cluster.clone()));
+    let services = Arc::new(KubeServices::new(client, cluster.clone()));
+    Ok(Watched { cluster, routes, services })
+}
+
+/// Asks the cluster for every right that the server needs, one by one; one finding where it cannot be asked.
+pub(crate) async fn check_rights(settings: &ClusterSettings) -> Vec<Finding> {
+    rights(settings).await.unwrap_or_else(|error| vec![Finding::of("cluster", Err(error))])
+}
+
+async fn rights(settings: &ClusterSettings) -> Result<Vec<Finding>, PortError> {
+    let client = connect(settings.kubeconfig.as_deref()).await?;
+    let mut findings = Vec::new();
+    for right in Right::needed() {
+        let verdict = right.ask(&client).await?.map_or_else(Verdict::Failed, |()| Verdict::Fine);
+        findings.push(Finding { name: format!("cluster: {right}"), verdict });
+    }
+    Ok(findings)
+}

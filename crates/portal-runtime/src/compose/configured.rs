@@ -1,0 +1,120 @@
+//! The parts of a portal as its configuration names them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portal_adapters::db::{DbExposures, DbFriendships};
+use portal_adapters::webhook::{WebhookDelivery, WebhookSettings};
+use portal_adapters::{RandomIds, SystemClock};
+use portal_core::{Backend, Clock, Ids, Invalid, PortError};
+use portal_cron::{Delivery, Receipt, ScheduledMessage};
+use portal_dns::{ExposurePorts, Exposures, InstanceId, IntentStore, Zone, unserved_hostnames};
+use tokio::runtime::Handle;
+
+use super::cluster::{self, Watched};
+use super::workspaces::{self, WorkspacesProbe};
+use super::zones::{self, ZonesProbe};
+use super::{Parts, database};
+use crate::check::{self, Finding, Verdict, patiently};
+use crate::commands::CommandError;
+use crate::config::{Settings, WebhookTarget};
+
+/// The parts of the configured portal; the cluster is watched from now on.
+///
+/// # Errors
+/// Settings that an adapter refuses, a database that is behind or cannot be asked, and a domain that was taken out of
+/// the configuration while exposures stand in it.
+pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn Ids> = Arc::new(RandomIds);
+    let zones = zones::zones(settings, &clock)?;
+    let delivery = delivery(settings.delivery.as_ref(), &clock)?;
+    let db = database(&settings.database)?;
+    let pending = db.pending_migrations().await?;
+    if !pending.is_empty() {
+        return Err(CommandError::Behind(pending.len()));
+    }
+    let store = Arc::new(DbExposures::new(db.clone()));
+    if let Verdict::Failed(why) = domains_in_use(&*store, &zones).await? {
+        return Err(CommandError::Domains(why));
+    }
+    let Watched { cluster, routes, services } = cluster::watch(&settings.cluster, clock.clone()).await?;
+    let (intents, clock_of_exposures) = (store.clone(), clock.clone());
+    let ports = ExposurePorts { store, intents, routes, services, clock: clock_of_exposures, ids: ids.clone() };
+    let instance = InstanceId::parse(&db.instance(&*ids).await?)?;
+    let exposures = Exposures::new(ports, instance, zones, Handle::current());
+    let files = workspaces::files(&settings.agents);
+    let agents = settings.agents.iter().map(|agent| agent.id.clone()).collect();
+    Ok(Parts {
+        db,
+        clock,
+        ids,
+        domains: exposures.domains().to_vec(),
+        work: Some(cluster.work_queue()),
+        probes: vec![
+            cluster.clone(),
+            Arc::new(ZonesProbe(exposures.clone())),
+            Arc::new(WorkspacesProbe { files: files.clone(), agents }),
+        ],
+        cluster,
+        exposures,
+        channels: settings.channels.clone(),
+        delivery,
+        files: Arc::new(files),
+    })
+}
+
+fn delivery(target: Option<&WebhookTarget>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Delivery>, Invalid> {
+    let Some(WebhookTarget { url, secret, timeout }) = target.cloned() else { return Ok(Arc::new(NoReceiver)) };
+    Ok(Arc::new(WebhookDelivery::new(WebhookSettings { url, secret, timeout }, clock.clone())?))
+}
+
+/// In place of a receiver where none is configured: messages of agents that the configuration does not know wait, and
+/// are recorded as missed in the end.
+struct NoReceiver;
+
+#[async_trait]
+impl Delivery for NoReceiver {
+    async fn deliver(&self, _: &ScheduledMessage) -> Result<Receipt, PortError> {
+        Err(PortError::unavailable(Backend::Delivery, "no receiver is configured"))
+    }
+}
+
+/// Whether every exposure stands in a domain of the configuration.
+async fn domains_in_use(store: &dyn IntentStore, zones: &[Zone]) -> Result<Verdict, PortError> {
+    let served: Vec<_> = zones.iter().map(|zone| zone.domain.name.clone()).collect();
+    let unserved = unserved_hostnames(store, &served).await?;
+    let Some(first) = unserved.first() else { return Ok(Verdict::Fine) };
+    let count = unserved.len();
+    Ok(Verdict::Failed(format!(
+        "{count} hostname(s) of exposures are in no configured domain, {first} among them; configure it again, with \
+         retired = true if it is not to be offered"
+    )))
+}
+
+/// Asks everything that the configuration names.
+///
+/// # Errors
+/// Settings that an adapter refuses.
+pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let zones = zones::zones(settings, &clock)?;
+    delivery(settings.delivery.as_ref(), &clock)?;
+    let db = database(&settings.database)?;
+    let mut findings = Vec::new();
+    for probe in super::all_probes(&db, Vec::new()) {
+        findings.push(check::probe(&*probe).await);
+    }
+    if findings.iter().all(Finding::is_acceptable) {
+        let store = DbExposures::new(db.clone());
+        findings.push(patiently("domains", domains_in_use(&store, &zones)).await);
+    }
+    findings.extend(cluster::check_rights(&settings.cluster).await);
+    for zone in &zones {
+        let read = async { zones::read(zone).await.map(|()| Verdict::Fine) };
+        findings.push(patiently(format!("zone {}", zone.domain.name), read).await);
+    }
+    let friendships = Arc::new(DbFriendships::new(db));
+    findings.extend(workspaces::check(&settings.agents, friendships).await);
+    Ok(findings)
+}

@@ -1,0 +1,73 @@
+//! The agents' folders, from the configuration.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portal_adapters::files::{AgentRoots, DiskFiles};
+use portal_core::{AgentId, FriendshipStatus, FriendshipStore, PortError, Probe};
+
+use crate::check::{Finding, Verdict, patiently};
+use crate::config::AgentSettings;
+
+/// The folders of these agents.
+pub(crate) fn files(agents: &[AgentSettings]) -> DiskFiles {
+    let roots =
+        agents.iter().fold(AgentRoots::default(), |roots, agent| roots.with(agent.id.clone(), &agent.workspace));
+    DiskFiles::new(roots)
+}
+
+/// Whether every agent's folder is there.
+pub(crate) struct WorkspacesProbe {
+    pub(crate) files: DiskFiles,
+    pub(crate) agents: Vec<AgentId>,
+}
+
+#[async_trait]
+impl Probe for WorkspacesProbe {
+    fn name(&self) -> &'static str {
+        "workspaces"
+    }
+
+    fn required(&self) -> bool {
+        false
+    }
+
+    async fn probe(&self) -> Result<(), PortError> {
+        for agent in &self.agents {
+            self.files.reach(agent).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether each agent's folder can be written without losing what the agent writes, and whose friends share a
+/// HEARTBEAT.md.
+pub(crate) async fn check(agents: &[AgentSettings], friendships: Arc<dyn FriendshipStore>) -> Vec<Finding> {
+    let files = files(agents);
+    let mut findings = Vec::new();
+    for AgentSettings { id, .. } in agents {
+        findings.push(patiently(format!("workspace of {id}"), exchanges(&files, id)).await);
+        findings.push(patiently(format!("friends of {id}"), shares(&*friendships, id)).await);
+    }
+    findings
+}
+
+async fn exchanges(files: &DiskFiles, agent: &AgentId) -> Result<Verdict, PortError> {
+    files.reach(agent).await?;
+    if files.exchanges(agent).await? {
+        return Ok(Verdict::Fine);
+    }
+    let why = "this file system cannot exchange two files in one step: what the agent writes in the instant in which a \
+               friend's text is put in place is lost";
+    Ok(Verdict::Warning(why.to_owned()))
+}
+
+async fn shares(friendships: &dyn FriendshipStore, agent: &AgentId) -> Result<Verdict, PortError> {
+    let friendships = friendships.of_agent(agent).await?;
+    let active = friendships.iter().filter(|friendship| friendship.status == FriendshipStatus::Active);
+    let sharing: Vec<_> = active.map(|friendship| friendship.friend.as_str()).collect();
+    if sharing.len() < 2 {
+        return Ok(Verdict::Fine);
+    }
+    Ok(Verdict::Warning(format!("{} share one HEARTBEAT.md", sharing.join(", "))))
+}
