@@ -9,7 +9,7 @@ use portal_core::PortError;
 
 use super::call::{call, trouble};
 
-/// Everything that the server needs: the ClusterRole of `deploy/base` grants just this.
+/// Everything that the server needs: the `ClusterRole` of `deploy/base` grants just this.
 const NEEDED: [Needed; 6] = [
     Needed { group: "", resource: "namespaces", verbs: &["get", "list", "watch"] },
     Needed { group: "", resource: "services", verbs: &["get", "list", "watch"] },
