@@ -51,6 +51,8 @@ pub struct ServerSettings {
     pub allowed_origins: Vec<String>,
     /// How many replicas share the DNS provider's budget.
     pub replicas: NonZeroU32,
+    /// How long load balancers get to notice that the server is about to stop.
+    pub drain: Duration,
     /// How long open requests may take to end when the server stops.
     pub shutdown: Duration,
 }

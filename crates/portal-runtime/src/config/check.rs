@@ -152,6 +152,9 @@ impl Check {
         if replicas.is_none() {
             self.problem("server.replicas", "must be at least 1");
         }
+        if section.drain_seconds > 60 {
+            self.problem("server.drain_seconds", "must be 0 to 60");
+        }
         if !(1..=300).contains(&section.shutdown_seconds) {
             self.problem("server.shutdown_seconds", "must be 1 to 300");
         }
@@ -169,6 +172,7 @@ impl Check {
             operations_listen: operations?,
             allowed_origins: section.allowed_origins,
             replicas: replicas?,
+            drain: Duration::from_secs(section.drain_seconds),
             shutdown: Duration::from_secs(section.shutdown_seconds),
         })
     }

@@ -18,6 +18,8 @@ pub(super) struct ServerSection {
     pub(super) allowed_origins: Vec<String>,
     /// How many replicas share the DNS provider's budget.
     pub(super) replicas: u32,
+    /// How long load balancers get to notice that the server is about to stop, in seconds.
+    pub(super) drain_seconds: u64,
     /// How long open requests may take to end when the server stops, in seconds.
     pub(super) shutdown_seconds: u64,
 }
@@ -29,6 +31,7 @@ impl Default for ServerSection {
             operations_listen: "127.0.0.1:9090".to_owned(),
             allowed_origins: Vec::new(),
             replicas: 1,
+            drain_seconds: 5,
             shutdown_seconds: 20,
         }
     }

@@ -54,6 +54,7 @@ fn a_problem_names_its_key_and_its_rule() {
     check("[server]\nlisten = \"nowhere\"", "server.listen", "`nowhere` is not an address");
     check("[server]\nlisen = \"127.0.0.1:1\"", "server", "unknown field `lisen`");
     check("[server]\nallowed_origins = [\"example.org\"]", "server.allowed_origins", "not an origin");
+    check("[server]\ndrain_seconds = 61", "server.drain_seconds", "0 to 60");
     check("[log]\nfilter = \"=loud=\"", "log.filter", "");
     check("[cluster]\nmax_staleness_seconds = 5", "cluster.max_staleness_seconds", "20 to 600");
     check("[jobs]\nchannels = [\"Signal\"]", "jobs.channels", "lower-case");
