@@ -1,0 +1,6 @@
+//! What the tier `cluster` runs.
+
+mod disorder;
+mod exposing;
+mod outage;
+mod provisioning;
