@@ -77,8 +77,7 @@ impl Ground {
     fn route(&self, intent: &Intent) -> Value {
         let exposure = &intent.exposure;
         let service = json!({"name": exposure.service.as_str(), "port": exposure.port.number()});
-        let rule =
-            json!({"kind": "Rule", "match": format!("Host(`{}`)", exposure.hostname), "services": [service]});
+        let rule = json!({"kind": "Rule", "match": format!("Host(`{}`)", exposure.hostname), "services": [service]});
         json!({"namespace": exposure.friend.namespace(), "name": format!("expose-{}", exposure.name),
             "id": exposure.id.as_str(), "spec": {"entryPoints": ["websecure"], "routes": [rule], "tls": {}}})
     }

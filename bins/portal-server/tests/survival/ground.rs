@@ -136,10 +136,12 @@ impl Ground {
             (zone, format!("old-app.{zone}"), "A", "198.51.100.2", json!(somebody)),
             (other, format!("_dmarc.{other}"), "TXT", "v=DMARC1", Value::Null),
         ] {
-            let record = json!({"name": name, "type": kind, "content": content, "ttl": 1, "proxied": false, "comment": comment});
+            let record =
+                json!({"name": name, "type": kind, "content": content, "ttl": 1, "proxied": false, "comment": comment});
             ensure!(self.cloudflare.put(zone, record).is_some(), "no zone {zone}");
         }
-        let rule = json!({"kind": "Rule", "match": format!("Host(`www.{zone}`)"), "services": [{"name": "web", "port": 80}]});
+        let rule =
+            json!({"kind": "Rule", "match": format!("Host(`www.{zone}`)"), "services": [{"name": "web", "port": 80}]});
         let theirs = json!({"apiVersion": "traefik.io/v1alpha1", "kind": "IngressRoute", "metadata": {"name": "theirs"}, "spec": {"routes": [rule]}});
         self.routes_of(&self.people[0]).create(&PostParams::default(), &serde_json::from_value(theirs)?).await?;
         Ok(())
@@ -165,7 +167,8 @@ async fn accounts() -> anyhow::Result<(Client, Kubeconfig)> {
 
 fn configuration(folder: &TempDir, [first, second]: &[String; 2], cloudflare: &str) -> String {
     let folder = folder.path().display();
-    let provider = format!("cloudflare = {{ token = \"{SCRIPTED_TOKEN}\", proxied = false, api_url = \"{cloudflare}\" }}");
+    let provider =
+        format!("cloudflare = {{ token = \"{SCRIPTED_TOKEN}\", proxied = false, api_url = \"{cloudflare}\" }}");
     format!(
         r#"
         server = {{ listen = "127.0.0.1:0", operations_listen = "127.0.0.1:0" }}

@@ -138,7 +138,8 @@ async fn whenever_it_is_killed_a_restart_finds_and_finishes_everything() -> anyh
     ground.cloudflare.delay_every_call(Duration::from_millis(20));
     let (mut told, mut done, mut cut_off) = (Told::default(), 0, 0);
     while done < usize::try_from(deeds)? {
-        cut_off += strike(&ground, &mut random, &mut told).await.with_context(|| format!("seed {seed}, deed {done}"))?;
+        cut_off +=
+            strike(&ground, &mut random, &mut told).await.with_context(|| format!("seed {seed}, deed {done}"))?;
         done += AT_ONCE;
         if done % STRETCH == 0 {
             recover(&ground, &mut told).await.with_context(|| format!("seed {seed}, after deed {done}"))?;

@@ -38,7 +38,8 @@ async fn observe(ground: &Ground) -> anyhow::Result<()> {
     let tombstones = ground.store.tombstones().await?;
     let mut seen = BTreeMap::new();
     for record in &records {
-        let (host, mark) = (record["name"].as_str().unwrap_or_default(), record["comment"].as_str().unwrap_or_default());
+        let (host, mark) =
+            (record["name"].as_str().unwrap_or_default(), record["comment"].as_str().unwrap_or_default());
         let id = mark.rsplit('/').next().unwrap_or_default();
         let twice = seen.insert(host, id);
         ensure!(twice.is_none(), "two records at {host}: {id} and {twice:?}");
