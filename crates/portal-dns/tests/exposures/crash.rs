@@ -3,76 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_dns::{Exposures, Status};
+use portal_dns::Status;
 
+use super::deed::Deed;
 use super::faults::{Fault, Faults, serve};
-use super::world::{World, close, friend, name, open, plain, wish};
+use super::world::{World, close, open, plain, wish};
 
-/// What a friend does, to a world in which `my-app` may stand already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Deed {
-    Expose,
-    ChangeService,
-    ChangePort,
-    ChangeDomain,
-    Remove,
-    Revive,
-}
-
-impl Deed {
-    const ALL: [Self; 6] =
-        [Self::Expose, Self::ChangeService, Self::ChangePort, Self::ChangeDomain, Self::Remove, Self::Revive];
-
-    /// The world before the deed, with things in it that are not ours.
-    async fn world(self) -> World {
-        let world = World::new().await;
-        world.a.plant("theirs-alice.a.net", plain("A", "192.0.2.7"));
-        world.a.plant("*.a.net", plain("A", "192.0.2.8"));
-        world.b.plant("_dmarc.b.net", plain("TXT", "v=DMARC1"));
-        let theirs = "{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {name: theirs}, spec: {routes: [{kind: Rule, match: 'Host(`theirs-alice.a.net`)', services: [{name: web, port: 80}]}]}}";
-        world.cluster.load_yaml("theirs", theirs, "friend-alice").unwrap();
-        let portal = world.portal();
-        open(&portal, "bob", wish("other", "web", None, None)).await.unwrap();
-        if self != Self::Expose {
-            open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
-        }
-        if self == Self::Revive {
-            world.a.go_down("gone");
-            close(&portal, "alice", "my-app").await.unwrap();
-            world.a.come_back();
-        }
-        world
-    }
-
-    /// Does it; tells whether it was acknowledged.
-    async fn act(self, portal: &Exposures) -> bool {
-        let (service, port, domain) = match self {
-            Self::Remove => return close(portal, "alice", "my-app").await.is_ok(),
-            Self::Expose | Self::Revive => ("web", None, None),
-            Self::ChangeService => ("api", None, None),
-            Self::ChangePort => ("web", Some(9090), None),
-            Self::ChangeDomain => ("web", None, Some("b.net")),
-        };
-        open(portal, "alice", wish("my-app", service, port, domain)).await.is_ok()
-    }
-
-    /// Fails unless what was acknowledged is so.
-    async fn assert_kept(self, world: &World, context: &str) {
-        let found = world.portal().find(&friend("alice"), &name("my-app")).await.unwrap();
-        if self == Self::Remove {
-            assert_eq!(found, None, "{context}: an acknowledged removal came back");
-            return;
-        }
-        let Some(kept) = found else { panic!("{context}: an acknowledged exposure is missing") };
-        let shown = (kept.status, kept.service.as_str(), kept.port.number(), kept.domain.as_str());
-        let expected = match self {
-            Self::ChangeService => (Status::Active, "api", 8080, "a.net"),
-            Self::ChangePort => (Status::Active, "web", 9090, "a.net"),
-            Self::ChangeDomain => (Status::Active, "web", 80, "b.net"),
-            _ => (Status::Active, "web", 80, "a.net"),
-        };
-        assert_eq!(shown, expected, "{context}");
-    }
+/// The world before a deed, with things in it that are not ours.
+async fn before(deed: Deed) -> World {
+    let world = World::new().await;
+    world.a.plant("theirs-alice.a.net", plain("A", "192.0.2.7"));
+    world.a.plant("*.a.net", plain("A", "192.0.2.8"));
+    world.b.plant("_dmarc.b.net", plain("TXT", "v=DMARC1"));
+    deed.prepare(&world, &world.portal(), || world.a.go_down("gone")).await;
+    world.a.come_back();
+    world
 }
 
 /// Everything that is not ours.
@@ -86,7 +31,7 @@ fn foreign(world: &World) -> String {
 /// Lets `fault` strike at call number `at` of `deed`; tells whether there was such a call.
 async fn strike(deed: Deed, at: usize, fault: Fault) -> bool {
     let context = format!("{deed:?}, {fault:?} at call {at}");
-    let world = deed.world().await;
+    let world = before(deed).await;
     let theirs = foreign(&world);
     let faults = Faults::at(at, fault);
     let portal = serve(&world, &faults);

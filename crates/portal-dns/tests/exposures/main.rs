@@ -1,13 +1,15 @@
-//! Exposures over a zone, a cluster and stores in memory.
+//! Exposures over a cluster and stores in memory, and zones in memory or, in `over_http`, at a scripted Cloudflare.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its premise fails")]
 
 mod change;
 mod close;
 mod crash;
+mod deed;
 mod drift;
 mod faults;
 mod open;
+mod over_http;
 mod owner;
 mod patience;
 mod snapshot;

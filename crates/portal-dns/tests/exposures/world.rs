@@ -103,11 +103,13 @@ impl World {
         ports: ExposurePorts,
         wrap: impl Fn(MemoryRecords) -> Arc<dyn Records>,
     ) -> Exposures {
-        let zone = |records: &MemoryRecords| {
-            let domain = domain(records.domain().as_str());
-            Zone { domain, records: wrap(records.clone()) }
-        };
-        Exposures::new(ports, instance(), vec![zone(&self.a), zone(&self.b)], Handle::current())
+        self.portal_over(ports, [wrap(self.a.clone()), wrap(self.b.clone())])
+    }
+
+    /// A portal that was just started, with these ports, and these zones of `a.net` and `b.net`.
+    pub(crate) fn portal_over(&self, ports: ExposurePorts, [a, b]: [Arc<dyn Records>; 2]) -> Exposures {
+        let zones = vec![Zone { domain: domain("a.net"), records: a }, Zone { domain: domain("b.net"), records: b }];
+        Exposures::new(ports, instance(), zones, Handle::current())
     }
 
     /// Lets so much time pass that every lease has ended and every pause is over.
@@ -143,6 +145,11 @@ impl World {
 
     /// Fails unless every exposure is active and stands exactly as wanted, and nothing else carries our mark.
     pub(crate) async fn assert_converged(&self, context: &str) {
+        self.assert_converged_with(self.marked(), context).await;
+    }
+
+    /// The same, where the zones hold these records with a mark, sorted by hostname.
+    pub(crate) async fn assert_converged_with(&self, marked: Vec<(Hostname, RecordState)>, context: &str) {
         let intents = self.store.page(None, 1000).await.unwrap();
         let mut records: Vec<_> = Vec::new();
         let mut routes: Vec<_> = Vec::new();
@@ -164,7 +171,7 @@ impl World {
         }
         records.sort_by(|one, other| one.0.cmp(&other.0));
         routes.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));
-        assert_eq!(self.marked(), records, "{context}: records");
+        assert_eq!(marked, records, "{context}: records");
         assert_eq!(self.routes().await, routes, "{context}: routes");
     }
 }
@@ -185,10 +192,15 @@ pub(crate) fn instance() -> InstanceId {
     InstanceId::parse(&"0".repeat(32)).unwrap()
 }
 
+/// A domain on offer: `b.net` points to a name, every other one to an address.
 pub(crate) fn domain(name: &str) -> Domain {
+    let target = match name {
+        "b.net" => Target::Cname(domain_name("ingress.b.net")),
+        _ => Target::A(Ipv4Addr::new(192, 0, 2, 1)),
+    };
     Domain {
         name: domain_name(name),
-        target: Target::A(Ipv4Addr::new(192, 0, 2, 1)),
+        target,
         ttl: Ttl::parse(300).unwrap(),
         proxied: false,
         tls: Tls::Default,

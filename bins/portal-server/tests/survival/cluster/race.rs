@@ -1,0 +1,136 @@
+//! Two servers on one database that want the same hostname at the same moment, watched by a third reader.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::ensure;
+use portal_dns::{IntentStore as _, all_intents};
+use serde_json::{Value, json};
+
+use crate::ground::Ground;
+use crate::process::{Answer, Portal, Server};
+
+/// How often each race is run.
+const ROUNDS: usize = 8;
+
+/// A friend, and what they call their exposure.
+type Cut<'a> = (&'a str, &'static str);
+
+/// Which exposure owns each hostname, as the database says now.
+async fn owners(ground: &Ground) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut owners = BTreeMap::new();
+    for intent in all_intents(&ground.store).await? {
+        let id = intent.exposure.id.to_string();
+        for host in intent.leaving.iter().chain([&intent.exposure.hostname]) {
+            let twice = owners.insert(host.to_string(), id.clone());
+            ensure!(twice.is_none(), "{host} is owned by {id} and by {twice:?}");
+        }
+    }
+    Ok(owners)
+}
+
+/// One look: the zone between two looks at the database. Ids are random and never come back, so an owner before that
+/// is the owner after was the owner all the while, and whoever came and went in between has left a tombstone.
+async fn observe(ground: &Ground) -> anyhow::Result<()> {
+    let before = owners(ground).await?;
+    let records = ground.marked();
+    let after = owners(ground).await?;
+    let tombstones = ground.store.tombstones().await?;
+    let mut seen = BTreeMap::new();
+    for record in &records {
+        let (host, mark) =
+            (record["name"].as_str().unwrap_or_default(), record["comment"].as_str().unwrap_or_default());
+        let id = mark.rsplit('/').next().unwrap_or_default();
+        let twice = seen.insert(host, id);
+        ensure!(twice.is_none(), "two records at {host}: {id} and {twice:?}");
+        let (was, is) = (before.get(host).map(String::as_str), after.get(host).map(String::as_str));
+        let came_and_went =
+            || tombstones.iter().any(|stone| stone.hostname.as_str() == host && stone.exposure.as_str() == id);
+        let is_owner = if was.is_some() && was == is { was == Some(id) } else { is == Some(id) || came_and_went() };
+        ensure!(is_owner, "{host} is {id}'s in the zone, and in the database {was:?}'s before and {is:?}'s after");
+    }
+    Ok(())
+}
+
+/// Observes until it is over; tells how often.
+async fn watch(ground: &Ground, over: &AtomicBool) -> anyhow::Result<usize> {
+    let mut looks = 0;
+    while !over.load(Ordering::SeqCst) {
+        observe(ground).await?;
+        looks += 1;
+    }
+    Ok(looks)
+}
+
+/// Runs a race with an observer at its side.
+async fn observed(ground: &Ground, race: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let over = AtomicBool::new(false);
+    let racing = async {
+        let run = race.await;
+        over.store(true, Ordering::SeqCst);
+        run
+    };
+    let (run, looks) = tokio::join!(racing, watch(ground, &over));
+    run?;
+    ensure!(looks? > ROUNDS, "hardly anybody looked");
+    Ok(())
+}
+
+fn wish(name: &str) -> Value {
+    json!({"name": name, "service": "web", "port": 80})
+}
+
+fn statuses(answers: &[&Answer]) -> Vec<u16> {
+    answers.iter().map(|answer| answer.status.as_u16()).collect()
+}
+
+/// Both ask at once; one is told that it has the name, the other that it is taken. Then the winner's goes, by way of
+/// the other server, while both are at it again.
+async fn race_of_two(ground: &Ground, portals: [&Portal; 2], cuts: [Cut<'_>; 2]) -> anyhow::Result<()> {
+    let [here, there] = portals;
+    let [(first, first_name), (second, second_name)] = cuts;
+    for round in 0..ROUNDS {
+        let (first_wish, second_wish) = (wish(first_name), wish(second_name));
+        let (one, other) = tokio::join!(here.expose(first, &first_wish), there.expose(second, &second_wish));
+        let (one, other) = (one?, other?);
+        let told = statuses(&[&one, &other]);
+        ensure!(told == [201, 409] || told == [409, 201], "round {round}: {one:?} and {other:?}");
+        let winners = ground.converged().await?;
+        ensure!(winners.len() == 1, "round {round}: {winners:?}");
+        let removed = if told[0] == 201 {
+            there.remove(first, first_name).await?
+        } else {
+            here.remove(second, second_name).await?
+        };
+        ensure!(removed.status == 200, "round {round}: {removed:?}");
+    }
+    ensure!(ground.converged().await?.is_empty());
+    Ok(())
+}
+
+/// One server removes while the other adds, from both sides in turn.
+async fn race_of_ends(ground: &Ground, portals: [&Portal; 2], (token, name): Cut<'_>) -> anyhow::Result<()> {
+    let wanted = wish(name);
+    for round in 0..ROUNDS {
+        let (here, there) = (portals[round % 2], portals[(round + 1) % 2]);
+        let begun = here.expose(token, &wanted).await?;
+        ensure!([200, 201].contains(&begun.status.as_u16()), "round {round}: {begun:?}");
+        let (removed, added) = tokio::join!(here.remove(token, name), there.expose(token, &wanted));
+        let told = statuses(&[&removed?, &added?]);
+        ensure!([200, 202].contains(&told[0]) && [200, 201, 202].contains(&told[1]), "round {round}: {told:?}");
+        ensure!(ground.converged().await?.len() <= 1, "round {round}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn a_hostname_has_one_owner_at_every_moment_whoever_races_for_it() -> anyhow::Result<()> {
+    // Names and friends that make one hostname: `a-b` of `c-..` and `a` of `b-c-..`.
+    let ground = Ground::new(&["c", "b-c"]).await?;
+    let (short, long) = (&*ground.people[0].token, &*ground.people[1].token);
+    let (_one, here) = Server::start(&ground.config).await?;
+    let (_other, there) = Server::start(&ground.config).await?;
+    observed(&ground, race_of_two(&ground, [&here, &there], [(short, "a-b"), (long, "a")])).await?;
+    observed(&ground, race_of_ends(&ground, [&here, &there], (short, "a-b"))).await
+}
