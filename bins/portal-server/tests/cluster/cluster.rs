@@ -1,5 +1,6 @@
 //! What the tier `cluster` runs.
 
+mod checking;
 mod disorder;
 mod exposing;
 mod outage;

@@ -34,12 +34,12 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// Makes the configured database.
-pub(crate) fn migrate(config: &Path) -> anyhow::Result<()> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portal-server"));
-    let output = command.args(["migrate", "--config"]).arg(config).output()?;
-    ensure!(output.status.success(), "migrate: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
+/// What the program answers to a command about a configuration, and whether it is content.
+pub(crate) fn told(command: &str, config: &Path) -> anyhow::Result<(bool, String)> {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_portal-server"));
+    let output = program.args([command, "--config"]).arg(config).output()?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
 }
 
 impl Portal {
@@ -65,12 +65,18 @@ impl Portal {
         std::thread::spawn(move || log.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
         Ok(portal)
     }
+
+    /// Ends the process at once, as a power failure would.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
 }
 
 impl Drop for Portal {
     fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.kill().ok();
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) namespace: String,
     pub(crate) cloudflare: ScriptedCloudflare,
     pub(crate) portal: Portal,
+    pub(crate) config: PathBuf,
+    token: String,
     ingress: Client,
     entry_point: String,
     _folder: TempDir,
@@ -49,17 +51,25 @@ impl World {
         let cloudflare = ScriptedCloudflare::start(&[DOMAIN]).await?;
         let config = configuration(folder.path(), kubeconfig, cloudflare.url())?;
         let token = register(&config, &friend).await?;
-        let portal = Portal::start(&config, token)?;
+        let portal = Portal::start(&config, token.clone())?;
         let namespace = friend.namespace();
         let ingress = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
         let entry_point = told("TEST_INGRESS")?;
-        let world = Self { friend, namespace, cloudflare, portal, ingress, entry_point, _folder: folder };
+        let _folder = folder;
+        let world = Self { friend, namespace, cloudflare, portal, config, token, ingress, entry_point, _folder };
         until("the portal shows the namespace", async || {
             let Answer { status, body, .. } = world.portal.door.get("/namespace").await?;
             Ok(status == StatusCode::OK && body["phase"] == "Active")
         })
         .await?;
         Ok(world)
+    }
+
+    /// Kills the portal and starts it again, whatever the cluster does.
+    pub(crate) fn restart_portal(&mut self) -> anyhow::Result<()> {
+        self.portal.kill()?;
+        self.portal = Portal::start(&self.config, self.token.clone())?;
+        Ok(())
     }
 
     /// A Service `web` with a port for each backend, 80 and up.
@@ -157,7 +167,7 @@ pub(crate) async fn until_within(
 }
 
 /// Writes a configuration into a folder.
-fn configuration(folder: &Path, kubeconfig: &Path, cloudflare: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn configuration(folder: &Path, kubeconfig: &Path, cloudflare: &str) -> anyhow::Result<PathBuf> {
     let (folder_shown, kubeconfig) = (folder.display(), kubeconfig.display());
     let text = format!(
         r#"
@@ -201,7 +211,8 @@ api_url = "{cloudflare}"
 /// Makes the database with a friend and their agent; the token of their session.
 async fn register(config: &Path, friend: &FriendId) -> anyhow::Result<String> {
     let settings = config::load(config)?;
-    portal::migrate(config)?;
+    let (is_done, said) = portal::told("migrate", config)?;
+    ensure!(is_done, "{said}");
     let admin = Admin::of_database(&settings.database)?;
     let (now, operator) = (admin.clock.now(), Actor::Operator("olga".to_owned()));
     let audit = |action, subject: &str| AuditEntry {

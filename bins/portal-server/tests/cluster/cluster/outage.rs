@@ -154,6 +154,33 @@ async fn a_cluster_that_is_gone_is_never_taken_for_an_empty_one() -> anyhow::Res
     until("the portal follows again", async || Ok(world.exposure().await?["status"] == "failed")).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn a_portal_that_starts_without_its_cluster_shows_nothing_until_it_knows() -> anyhow::Result<()> {
+    let mut server = ApiServer::start()?;
+    let friend = somebody()?;
+    apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
+    let mut world = World::of(friend, &server.kubeconfig().await?).await?;
+    let one = Backend::start("one").await?;
+    world.serve(&[&one]).await?;
+    world.exposed().await?;
+
+    server.kill()?;
+    world.restart_portal()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = tokio::spawn(read_on(world.portal.door.clone(), stop.clone()));
+    assert_eq!(status(&world).await?, StatusCode::SERVICE_UNAVAILABLE);
+    server.restart()?;
+    until_within(Duration::from_mins(1), "the cluster is shown", async || Ok(status(&world).await? == StatusCode::OK))
+        .await?;
+    stop.store(true, Ordering::Relaxed);
+    let (_, refused) = reader.await??;
+    assert!(refused > 0);
+    assert_eq!(world.exposure().await?["status"], "active");
+    assert_eq!(world.visit().await?, (StatusCode::OK, "one".to_owned()));
+    Ok(())
+}
+
 /// A token of the portal's account that ends with a Secret of this name.
 async fn token(secret: &str) -> anyhow::Result<String> {
     apply(&format!("{{apiVersion: v1, kind: Secret, metadata: {{name: {secret}, namespace: friend-portal}}}}")).await?;
