@@ -38,9 +38,9 @@ impl Told {
     }
 
     /// Takes down what came of a deed.
-    fn note(&mut self, key: Key, wish: Option<Value>, answer: Option<Answer>) -> anyhow::Result<()> {
+    fn note(&mut self, key: Key, wish: Option<Value>, answer: Option<&Answer>) -> anyhow::Result<()> {
         let mut states = self.of(key);
-        match answer.as_ref().map(|answer| answer.status.as_u16()) {
+        match answer.map(|answer| answer.status.as_u16()) {
             Some(200..=202) => states = vec![wish],
             Some(404) => {
                 ensure!(wish.is_none() && states.contains(&None), "{key:?} is missing, it may be {states:?}");
@@ -112,7 +112,7 @@ async fn strike(ground: &Ground, random: &mut StdRng, told: &mut Told) -> anyhow
     let (answers, killed) = tokio::join!(asking, killing);
     killed?;
     let cut_off = answers.iter().filter(|answer| answer.is_none()).count();
-    deeds.into_iter().zip(answers).try_for_each(|((key, wish), answer)| told.note(key, wish, answer))?;
+    deeds.into_iter().zip(&answers).try_for_each(|((key, wish), answer)| told.note(key, wish, answer.as_ref()))?;
     Ok(cut_off)
 }
 

@@ -95,6 +95,8 @@ async fn race_of_two(ground: &Ground, portals: [&Portal; 2], cuts: [Cut<'_>; 2])
         let (one, other) = (one?, other?);
         let told = statuses(&[&one, &other]);
         ensure!(told == [201, 409] || told == [409, 201], "round {round}: {one:?} and {other:?}");
+        let loser = if told[0] == 409 { &one } else { &other };
+        ensure!(loser.body["code"] == "hostname-taken", "round {round}: {loser:?}");
         let winners = ground.converged().await?;
         ensure!(winners.len() == 1, "round {round}: {winners:?}");
         let removed = if told[0] == 201 {
