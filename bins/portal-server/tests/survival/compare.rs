@@ -37,7 +37,7 @@ impl Ground {
             ensure!(stands && intent.leaving.is_empty(), "not done: {intent:?}");
         }
         same("records", self.marked(), intents.iter().map(|intent| self.record(intent)).collect())?;
-        same("routes", self.routes().await?, intents.iter().map(|intent| self.route(intent)).collect())?;
+        same("routes", self.routes().await?, intents.iter().map(route).collect())?;
         Ok(intents)
     }
 
@@ -73,14 +73,14 @@ impl Ground {
         }
         Ok(found)
     }
+}
 
-    fn route(&self, intent: &Intent) -> Value {
-        let exposure = &intent.exposure;
-        let service = json!({"name": exposure.service.as_str(), "port": exposure.port.number()});
-        let rule = json!({"kind": "Rule", "match": format!("Host(`{}`)", exposure.hostname), "services": [service]});
-        json!({"namespace": exposure.friend.namespace(), "name": format!("expose-{}", exposure.name),
-            "id": exposure.id.as_str(), "spec": {"entryPoints": ["websecure"], "routes": [rule], "tls": {}}})
-    }
+fn route(intent: &Intent) -> Value {
+    let exposure = &intent.exposure;
+    let service = json!({"name": exposure.service.as_str(), "port": exposure.port.number()});
+    let rule = json!({"kind": "Rule", "match": format!("Host(`{}`)", exposure.hostname), "services": [service]});
+    json!({"namespace": exposure.friend.namespace(), "name": format!("expose-{}", exposure.name),
+        "id": exposure.id.as_str(), "spec": {"entryPoints": ["websecure"], "routes": [rule], "tls": {}}})
 }
 
 fn same(what: &str, found: Vec<Value>, wanted: Vec<Value>) -> anyhow::Result<()> {

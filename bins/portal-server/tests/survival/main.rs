@@ -4,7 +4,7 @@
 //! The cluster is the API server of the tier `cluster`; the zone is the scripted Cloudflare in this process. How many
 //! deeds are interrupted by kills, and which ones, is `TEST_SURVIVAL_DEEDS` (40) and `TEST_SURVIVAL_SEED` (1).
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends where its premise fails")]
+#![expect(clippy::indexing_slicing, reason = "a test ends where its premise fails")]
 
 mod cluster;
 mod compare;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 /// No answer takes as long.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_mins(2);
 const EXPOSE: &str = "/api/portal/namespace/expose";
 
 /// The server's program, told to do `command` with a configuration.

@@ -103,13 +103,7 @@ impl World {
         ports: ExposurePorts,
         wrap: impl Fn(MemoryRecords) -> Arc<dyn Records>,
     ) -> Exposures {
-        self.portal_over(ports, [wrap(self.a.clone()), wrap(self.b.clone())])
-    }
-
-    /// A portal that was just started, with these ports, and these zones of `a.net` and `b.net`.
-    pub(crate) fn portal_over(&self, ports: ExposurePorts, [a, b]: [Arc<dyn Records>; 2]) -> Exposures {
-        let zones = vec![Zone { domain: domain("a.net"), records: a }, Zone { domain: domain("b.net"), records: b }];
-        Exposures::new(ports, instance(), zones, Handle::current())
+        portal_over(ports, [wrap(self.a.clone()), wrap(self.b.clone())])
     }
 
     /// Lets so much time pass that every lease has ended and every pause is over.
@@ -174,6 +168,12 @@ impl World {
         assert_eq!(marked, records, "{context}: records");
         assert_eq!(self.routes().await, routes, "{context}: routes");
     }
+}
+
+/// A portal that was just started, with these ports, and these zones of `a.net` and `b.net`.
+pub(crate) fn portal_over(ports: ExposurePorts, [a, b]: [Arc<dyn Records>; 2]) -> Exposures {
+    let zones = vec![Zone { domain: domain("a.net"), records: a }, Zone { domain: domain("b.net"), records: b }];
+    Exposures::new(ports, instance(), zones, Handle::current())
 }
 
 pub(crate) fn friend(id: &str) -> FriendId {

@@ -1,14 +1,15 @@
-//! A server that sleeps through its lease while a call of its own is still on the way.
+//! A server that is put to sleep for longer than its lease, while it looks and while a call of its own is on the way.
 
 use std::time::Duration;
 
 use anyhow::ensure;
 use portal_dns::all_intents;
 use serde_json::json;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::ground::Ground;
-use crate::process::Server;
+use crate::process::{Answer, Portal, Server};
 
 /// Longer than a lease (30 s), so that another server has taken over and finished by then.
 const ON_THE_WAY: Duration = Duration::from_secs(40);
@@ -27,48 +28,86 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> anyhow::Result<bool>)
     Ok(())
 }
 
-/// The sleeper's route stands and its record is on the way when it falls asleep. The friend has the exposure removed
-/// elsewhere; then the record arrives, and then the sleeper wakes up.
+/// Two servers, and the request of a friend at one of them.
+struct Scene {
+    ground: Ground,
+    _awake: Server,
+    /// Where the server listens that stays awake.
+    other: Portal,
+    sleeper: Server,
+    /// What the sleeper answers in the end.
+    asking: JoinHandle<anyhow::Result<Answer>>,
+}
+
+impl Scene {
+    /// The sleeper is looking at what stands in the zone, and this takes a while.
+    async fn new() -> anyhow::Result<Self> {
+        let ground = Ground::new(&["f"]).await?;
+        let (awake, other) = Server::start(&ground.config).await?;
+        let (sleeper, portal) = Server::start(&ground.config).await?;
+        // Both find and list both zones, by two calls each.
+        until("both looked around", async || Ok(calls(&ground, "GET", "") >= 8)).await?;
+        ground.cloudflare.delay_every_call(LOOK);
+        let (token, wish) = (ground.people[0].token.clone(), json!({"name": "app", "service": "web", "port": 80}));
+        let asking = tokio::spawn(async move { portal.expose(&token, &wish).await });
+        until("it looks", async || Ok(calls(&ground, "GET", "name=app-") > 0)).await?;
+        Ok(Self { ground, _awake: awake, other, sleeper, asking })
+    }
+
+    /// Puts the sleeper to sleep, and has the exposure removed by the other server, which has to wait for the lease.
+    async fn remove_meanwhile(&self) -> anyhow::Result<()> {
+        let Self { ground, other, sleeper, .. } = self;
+        ground.cloudflare.delay_every_call(Duration::ZERO);
+        sleeper.freeze()?;
+        let removed = other.remove(&ground.people[0].token, "app").await?;
+        ensure!(removed.status == 202, "somebody else holds the lease: {removed:?}");
+        until("it is gone", async || Ok(all_intents(&ground.store).await?.is_empty())).await?;
+        ensure!(ground.marked().is_empty(), "nothing was to be made yet");
+        Ok(())
+    }
+
+    /// Fails unless the exposure stays away and its name is free.
+    async fn end(self) -> anyhow::Result<()> {
+        // All of it is kept: a server that is dropped is killed.
+        let Self { ground, _awake, other, sleeper: _sleeper, asking } = self;
+        let answer = asking.await??;
+        ensure!([202, 503].contains(&answer.status.as_u16()), "it was said to stand: {answer:?}");
+        ensure!(ground.converged().await?.is_empty(), "the exposure came back");
+        let wish = json!({"name": "app", "service": "api", "port": 8080});
+        let again = other.expose(&ground.people[0].token, &wish).await?;
+        ensure!(again.status == 201, "{again:?}");
+        ensure!(ground.converged().await?.len() == 1);
+        Ok(())
+    }
+}
+
+/// How many calls of this method arrived whose target has `about` in it.
+fn calls(ground: &Ground, method: &str, about: &str) -> usize {
+    let calls = ground.cloudflare.calls();
+    calls.iter().filter(|call| call.method == method && call.target.contains(about)).count()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
-async fn what_a_sleeper_leaves_behind_after_its_lease_is_swept_away() -> anyhow::Result<()> {
-    let ground = Ground::new(&["f"]).await?;
-    let token = &ground.people[0].token;
-    let calls = |method: &str, about: &str| {
-        let calls = ground.cloudflare.calls();
-        calls.iter().filter(|call| call.method == method && call.target.contains(about)).count()
-    };
-    let (awake, other) = Server::start(&ground.config).await?;
-    let (sleeper, portal) = Server::start(&ground.config).await?;
-    // Both have found and listed both zones, by two calls each.
-    until("both looked around", async || Ok(calls("GET", "") >= 8)).await?;
+async fn a_sleeper_that_wakes_up_after_its_lease_does_nothing() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    scene.remove_meanwhile().await?;
+    scene.sleeper.thaw()?;
+    until("it answered", async || Ok(scene.asking.is_finished())).await?;
+    ensure!(calls(&scene.ground, "POST", "") == 0, "it went on with what it had begun");
+    scene.end().await
+}
 
-    ground.cloudflare.delay_every_call(LOOK);
-    let wish = json!({"name": "app", "service": "web", "port": 80});
-    let asking = {
-        let (portal, token) = (portal.clone(), token.clone());
-        tokio::spawn(async move { portal.expose(&token, &wish).await })
-    };
-    until("it looks", async || Ok(calls("GET", "name=app-") > 0)).await?;
-    ground.cloudflare.delay_every_call(ON_THE_WAY);
-    until("it makes a record", async || Ok(calls("POST", "") > 0)).await?;
-    ground.cloudflare.delay_every_call(Duration::ZERO);
-    sleeper.freeze()?;
-    let asleep_since = Instant::now();
-
-    let removed = other.remove(token, "app").await?;
-    ensure!(removed.status == 202, "somebody else holds the lease: {removed:?}");
-    until("it is gone", async || Ok(all_intents(&ground.store).await?.is_empty())).await?;
-    ensure!(ground.marked().is_empty(), "the record was not to arrive yet");
-    until("the record arrives", async || Ok(!ground.marked().is_empty())).await?;
-    sleeper.thaw()?;
-    ensure!(asleep_since.elapsed() > Duration::from_secs(30), "it did not sleep long enough");
-    ensure!(ground.converged().await?.is_empty(), "the exposure came back");
-    // The sleeper is as good as any other now, and the name is free.
-    drop(asking.await?);
-    let again = portal.expose(token, &json!({"name": "app", "service": "api", "port": 8080})).await?;
-    ensure!(again.status == 201, "{again:?}");
-    ensure!(ground.converged().await?.len() == 1);
-    drop(awake);
-    Ok(())
+/// The sleeper's route stands and its record is on the way when it falls asleep. The exposure is removed; then the
+/// record arrives, and then the sleeper wakes up.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn what_arrives_after_the_lease_of_a_sleeper_is_swept_away() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    scene.ground.cloudflare.delay_every_call(ON_THE_WAY);
+    until("it makes a record", async || Ok(calls(&scene.ground, "POST", "") > 0)).await?;
+    scene.remove_meanwhile().await?;
+    until("the record arrives", async || Ok(!scene.ground.marked().is_empty())).await?;
+    scene.sleeper.thaw()?;
+    scene.end().await
 }

@@ -22,7 +22,7 @@ const STRETCH: usize = 100;
 /// What friends call their exposures.
 const NAMES: [&str; 4] = ["app", "my-app", "x", "a-b-c"];
 /// The longest that a server is left alone before it is killed, in milliseconds: more than a deed takes.
-const LONGEST: u64 = 400;
+const LONGEST: u64 = 800;
 
 /// An exposure: which friend's, under which name.
 type Key = (usize, &'static str);
@@ -38,9 +38,9 @@ impl Told {
     }
 
     /// Takes down what came of a deed.
-    fn note(&mut self, key: Key, wish: Option<Value>, answer: Option<Answer>) -> anyhow::Result<()> {
+    fn note(&mut self, key: Key, wish: Option<Value>, answer: Option<&Answer>) -> anyhow::Result<()> {
         let mut states = self.of(key);
-        match answer.as_ref().map(|answer| answer.status.as_u16()) {
+        match answer.map(|answer| answer.status.as_u16()) {
             Some(200..=202) => states = vec![wish],
             Some(404) => {
                 ensure!(wish.is_none() && states.contains(&None), "{key:?} is missing, it may be {states:?}");
@@ -94,7 +94,7 @@ async fn strike(ground: &Ground, random: &mut StdRng, told: &mut Told) -> anyhow
     // Now and then a server does not even get through its start, nor through the repairs that it begins with.
     if random.random_bool(0.2) {
         let server = Server::spawn(&ground.config)?;
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..3 * LONGEST))).await;
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..2 * LONGEST))).await;
         server.kill()?;
     }
     let mut deeds = BTreeMap::new();
@@ -112,7 +112,7 @@ async fn strike(ground: &Ground, random: &mut StdRng, told: &mut Told) -> anyhow
     let (answers, killed) = tokio::join!(asking, killing);
     killed?;
     let cut_off = answers.iter().filter(|answer| answer.is_none()).count();
-    deeds.into_iter().zip(answers).try_for_each(|((key, wish), answer)| told.note(key, wish, answer))?;
+    deeds.into_iter().zip(&answers).try_for_each(|((key, wish), answer)| told.note(key, wish, answer.as_ref()))?;
     Ok(cut_off)
 }
 

@@ -11,10 +11,7 @@ use crate::ground::Ground;
 use crate::process::{Answer, Portal, Server};
 
 /// How often each race is run.
-const ROUNDS: usize = 8;
-
-/// A friend, and what they call their exposure.
-type Cut<'a> = (&'a str, &'static str);
+const ROUNDS: usize = 20;
 
 /// Which exposure owns each hostname, as the database says now.
 async fn owners(ground: &Ground) -> anyhow::Result<BTreeMap<String, String>> {
@@ -32,6 +29,7 @@ async fn owners(ground: &Ground) -> anyhow::Result<BTreeMap<String, String>> {
 /// One look: the zone between two looks at the database. Ids are random and never come back, so an owner before that
 /// is the owner after was the owner all the while, and whoever came and went in between has left a tombstone.
 async fn observe(ground: &Ground) -> anyhow::Result<()> {
+    let long_gone = ground.store.tombstones().await?;
     let before = owners(ground).await?;
     let records = ground.marked();
     let after = owners(ground).await?;
@@ -44,8 +42,8 @@ async fn observe(ground: &Ground) -> anyhow::Result<()> {
         let twice = seen.insert(host, id);
         ensure!(twice.is_none(), "two records at {host}: {id} and {twice:?}");
         let (was, is) = (before.get(host).map(String::as_str), after.get(host).map(String::as_str));
-        let came_and_went =
-            || tombstones.iter().any(|stone| stone.hostname.as_str() == host && stone.exposure.as_str() == id);
+        let mut new = tombstones.iter().filter(|stone| !long_gone.contains(stone));
+        let mut came_and_went = || new.any(|stone| stone.hostname.as_str() == host && stone.exposure.as_str() == id);
         let is_owner = if was.is_some() && was == is { was == Some(id) } else { is == Some(id) || came_and_went() };
         ensure!(is_owner, "{host} is {id}'s in the zone, and in the database {was:?}'s before and {is:?}'s after");
     }
@@ -72,7 +70,9 @@ async fn observed(ground: &Ground, race: impl Future<Output = anyhow::Result<()>
     };
     let (run, looks) = tokio::join!(racing, watch(ground, &over));
     run?;
-    ensure!(looks? > ROUNDS, "hardly anybody looked");
+    let looks = looks?;
+    eprintln!("{looks} looks at {ROUNDS} rounds");
+    ensure!(looks > ROUNDS, "hardly anybody looked");
     Ok(())
 }
 
@@ -80,44 +80,69 @@ fn wish(name: &str) -> Value {
     json!({"name": name, "service": "web", "port": 80})
 }
 
-fn statuses(answers: &[&Answer]) -> Vec<u16> {
-    answers.iter().map(|answer| answer.status.as_u16()).collect()
+fn statuses(answers: &[Answer; 2]) -> [u16; 2] {
+    answers.each_ref().map(|answer| answer.status.as_u16())
 }
 
-/// Both ask at once; one is told that it has the name, the other that it is taken. Then the winner's goes, by way of
-/// the other server, while both are at it again.
-async fn race_of_two(ground: &Ground, portals: [&Portal; 2], cuts: [Cut<'_>; 2]) -> anyhow::Result<()> {
-    let [here, there] = portals;
-    let [(first, first_name), (second, second_name)] = cuts;
+/// One side of a race: a friend at a server, who wants an exposure of this name.
+#[derive(Clone, Copy)]
+struct Side<'a> {
+    portal: &'a Portal,
+    token: &'a str,
+    name: &'static str,
+}
+
+impl Side<'_> {
+    async fn expose(self) -> anyhow::Result<Answer> {
+        self.portal.expose(self.token, &wish(self.name)).await
+    }
+
+    /// Removes the exposure by way of this server.
+    async fn remove_by(self, portal: &Portal) -> anyhow::Result<Answer> {
+        portal.remove(self.token, self.name).await
+    }
+}
+
+/// Both ask at once: one is told that it has the name, the other that it is taken. Then the winner's is removed, by way
+/// of the other server, while the loser asks again.
+async fn race_of_two(ground: &Ground, sides: [Side<'_>; 2]) -> anyhow::Result<()> {
     for round in 0..ROUNDS {
-        let (first_wish, second_wish) = (wish(first_name), wish(second_name));
-        let (one, other) = tokio::join!(here.expose(first, &first_wish), there.expose(second, &second_wish));
-        let (one, other) = (one?, other?);
-        let told = statuses(&[&one, &other]);
-        ensure!(told == [201, 409] || told == [409, 201], "round {round}: {one:?} and {other:?}");
-        let winners = ground.converged().await?;
-        ensure!(winners.len() == 1, "round {round}: {winners:?}");
-        let removed = if told[0] == 201 {
-            there.remove(first, first_name).await?
-        } else {
-            here.remove(second, second_name).await?
-        };
-        ensure!(removed.status == 200, "round {round}: {removed:?}");
+        let (one, other) = tokio::join!(sides[0].expose(), sides[1].expose());
+        let answers = [one?, other?];
+        let told = statuses(&answers);
+        ensure!(told == [201, 409] || told == [409, 201], "round {round}: {answers:?}");
+        let [winner, loser] = if told[0] == 201 { sides } else { [sides[1], sides[0]] };
+        let refusal = &answers[usize::from(told[0] == 201)];
+        ensure!(refusal.body["code"] == "hostname-taken", "round {round}: {refusal:?}");
+        let owners = ground.converged().await?;
+        ensure!(owners.len() == 1, "round {round}: {owners:?}");
+
+        let (removed, again) = tokio::join!(winner.remove_by(loser.portal), loser.expose());
+        let answers = [removed?, again?];
+        let told = statuses(&answers);
+        ensure!([200, 202].contains(&told[0]) && [201, 202, 409].contains(&told[1]), "round {round}: {answers:?}");
+        let is_taken_over = told[1] != 409;
+        let owners = ground.converged().await?;
+        ensure!(owners.len() == usize::from(is_taken_over), "round {round}: {answers:?} and {owners:?}");
+        if is_taken_over {
+            let removed = loser.remove_by(winner.portal).await?;
+            ensure!(removed.status == 200, "round {round}: {removed:?}");
+        }
     }
     ensure!(ground.converged().await?.is_empty());
     Ok(())
 }
 
 /// One server removes while the other adds, from both sides in turn.
-async fn race_of_ends(ground: &Ground, portals: [&Portal; 2], (token, name): Cut<'_>) -> anyhow::Result<()> {
-    let wanted = wish(name);
+async fn race_of_ends(ground: &Ground, sides: [Side<'_>; 2]) -> anyhow::Result<()> {
     for round in 0..ROUNDS {
-        let (here, there) = (portals[round % 2], portals[(round + 1) % 2]);
-        let begun = here.expose(token, &wanted).await?;
+        let (here, there) = (sides[round % 2], sides[(round + 1) % 2]);
+        let begun = here.expose().await?;
         ensure!([200, 201].contains(&begun.status.as_u16()), "round {round}: {begun:?}");
-        let (removed, added) = tokio::join!(here.remove(token, name), there.expose(token, &wanted));
-        let told = statuses(&[&removed?, &added?]);
-        ensure!([200, 202].contains(&told[0]) && [200, 201, 202].contains(&told[1]), "round {round}: {told:?}");
+        let (removed, added) = tokio::join!(here.remove_by(here.portal), there.expose());
+        let answers = [removed?, added?];
+        let told = statuses(&answers);
+        ensure!([200, 202].contains(&told[0]) && (200..=202).contains(&told[1]), "round {round}: {answers:?}");
         ensure!(ground.converged().await?.len() <= 1, "round {round}");
     }
     Ok(())
@@ -128,9 +153,10 @@ async fn race_of_ends(ground: &Ground, portals: [&Portal; 2], (token, name): Cut
 async fn a_hostname_has_one_owner_at_every_moment_whoever_races_for_it() -> anyhow::Result<()> {
     // Names and friends that make one hostname: `a-b` of `c-..` and `a` of `b-c-..`.
     let ground = Ground::new(&["c", "b-c"]).await?;
-    let (short, long) = (&*ground.people[0].token, &*ground.people[1].token);
     let (_one, here) = Server::start(&ground.config).await?;
     let (_other, there) = Server::start(&ground.config).await?;
-    observed(&ground, race_of_two(&ground, [&here, &there], [(short, "a-b"), (long, "a")])).await?;
-    observed(&ground, race_of_ends(&ground, [&here, &there], (short, "a-b"))).await
+    let one = Side { portal: &here, token: &ground.people[0].token, name: "a-b" };
+    let other = Side { portal: &there, token: &ground.people[1].token, name: "a" };
+    observed(&ground, race_of_two(&ground, [one, other])).await?;
+    observed(&ground, race_of_ends(&ground, [one, Side { portal: &there, ..one }])).await
 }
