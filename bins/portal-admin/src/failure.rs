@@ -23,6 +23,14 @@ pub(crate) enum Failure {
     /// The database or the cluster could not be asked, or did not do what it was asked.
     #[error("{0}")]
     Port(#[from] PortError),
+    /// A zone could not be looked through, or a record not be deleted.
+    #[error("{what}")]
+    Zone {
+        /// What was not done, with the domain's name.
+        what: String,
+        /// Why.
+        source: PortError,
+    },
     /// The answer could not be written.
     #[error("the answer could not be written")]
     Output(#[source] std::io::Error),
@@ -53,7 +61,7 @@ impl Failure {
     pub(crate) fn report(&self, json: bool) -> ExitCode {
         let argument = match self {
             Self::Refused { argument, .. } => Some(*argument),
-            Self::Setup(_) | Self::Port(_) | Self::Output(_) => None,
+            Self::Setup(_) | Self::Port(_) | Self::Zone { .. } | Self::Output(_) => None,
         };
         let causes = self.causes();
         let line = match (json, argument) {
@@ -66,7 +74,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Refused { .. } => 1,
             Self::Setup(_) => 2,
-            Self::Port(_) | Self::Output(_) => 3,
+            Self::Port(_) | Self::Zone { .. } | Self::Output(_) => 3,
         })
     }
 
@@ -76,7 +84,7 @@ impl Failure {
         let mut next = match self {
             Self::Setup(source) => source.source(),
             Self::Port(source) => std::error::Error::source(source),
-            Self::Refused { .. } | Self::Output(_) => std::error::Error::source(self),
+            Self::Refused { .. } | Self::Zone { .. } | Self::Output(_) => std::error::Error::source(self),
         };
         while let Some(cause) = next {
             text = format!("{text}: {cause}");

@@ -1,16 +1,17 @@
-//! The operator's commands: friends and what belongs to them, agents, exposures, the audit log.
+//! The operator's commands: friends and what belongs to them, agents, exposures, orphaned records, the audit log.
 //!
 //! They work on the portal's database, whether or not a portal is running; what they change takes effect within a
 //! second. Every change leaves a line in the audit log under the operator's login name.
 //!
-//! Exit codes: 0 done, 1 refused (nothing was changed), 2 not understood, 3 the database or the cluster could not be
-//! asked, or did not do what it was asked.
+//! Exit codes: 0 done, 1 refused (nothing was changed), 2 not understood, 3 the database, the cluster or a zone could not
+//! be asked, or did not do what it was asked.
 
 mod agent;
 mod answer;
 mod audit;
 mod contact;
 mod desk;
+mod dns;
 mod domain;
 mod exposure;
 mod failure;
@@ -75,6 +76,9 @@ enum Noun {
     /// The domains on offer
     #[command(subcommand)]
     Domain(domain::Verb),
+    /// The records that the portal made
+    #[command(subcommand)]
+    Dns(dns::Verb),
     /// Who did what, newest first
     Audit(audit::Search),
 }
@@ -102,6 +106,7 @@ async fn run(command: Command) -> Result<Answer, Failure> {
         Noun::Session(verb) => session::run(verb, &Desk::open(place).await?).await,
         Noun::Exposure(verb) => exposure::run(verb, &Desk::open(place).await?).await,
         Noun::Domain(verb) => domain::run(&verb, &place.config),
+        Noun::Dns(verb) => dns::run(verb, place).await,
         Noun::Audit(search) => audit::run(search, &Desk::open(place).await?).await,
     }
 }

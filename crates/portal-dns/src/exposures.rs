@@ -183,13 +183,14 @@ impl Exposures {
         self.0.reconciler.reconcile(id, &Caller::Background).await.map(drop)
     }
 
-    /// Looks at the exposures around which something was seen to change; to be called when the queue says so.
+    /// Looks at the exposures around which something was seen to change; to be called when the queue says so. Returns
+    /// the report of a pass, where that took one.
     ///
     /// # Errors
     /// The first trouble with the store or the cluster. The next pass looks at what was left.
-    pub async fn work_off(&self, queue: &WorkQueue) -> Result<(), PortError> {
+    pub async fn work_off(&self, queue: &WorkQueue) -> Result<Option<Arc<PassReport>>, PortError> {
         let friends = match queue.take() {
-            Work::Everything => return self.pass().await.map(drop),
+            Work::Everything => return self.pass().await.map(Some),
             Work::Friends(friends) => friends,
         };
         let mut worked = Ok(());
@@ -197,7 +198,7 @@ impl Exposures {
             let poked = self.poke_friend(friend).await;
             worked = worked.and(poked);
         }
-        worked
+        worked.map(|()| None)
     }
 
     /// Looks at a friend's exposures, because a watch saw a Service, a route or the namespace change. Costs no call

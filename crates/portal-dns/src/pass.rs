@@ -26,6 +26,8 @@ const DUE: u32 = 50;
 /// What a pass found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PassReport {
+    /// How many exposures there were when the pass began, by status.
+    pub statuses: HashMap<Status, usize>,
     /// How many exposures were compared with what stands.
     pub checked: usize,
     /// How many were not as wanted and were worked on.
@@ -76,6 +78,9 @@ impl Reconciler {
         let intents = all_intents(&*self.intents).await?;
         let tombstones = self.intents.tombstones().await?;
         let mut report = PassReport::default();
+        for intent in &intents {
+            *report.statuses.entry(intent.exposure.status).or_default() += 1;
+        }
         match routes {
             Ok(routes) => {
                 self.check_all(&intents, &listed, &tombstones, &mut report).await;

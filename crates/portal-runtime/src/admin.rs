@@ -9,11 +9,12 @@ use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
     AgentStore, AuditLog, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, PortError, Sessions,
 };
-use portal_dns::{ExposureStore, IntentStore};
+use portal_dns::{ExposureStore, InstanceId, IntentStore, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;
 
+use crate::commands::CommandError;
 use crate::compose;
-use crate::config::DatabaseSettings;
+use crate::config::{DatabaseSettings, Settings};
 
 /// The stores of one portal.
 pub struct Admin {
@@ -69,6 +70,23 @@ impl Admin {
     /// The database cannot be reached.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, PortError> {
         self.db.pending_migrations().await
+    }
+
+    /// The records in the configured zones that carry this portal's mark and that the database does not know. The
+    /// calls that are made count beside those of a running portal.
+    ///
+    /// # Errors
+    /// Settings that a provider refuses, or trouble with the database.
+    pub async fn orphans(&self, settings: &Settings) -> Result<Orphans, CommandError> {
+        let zones = compose::zones(settings, &self.clock)?;
+        let instance = InstanceId::parse(&self.db.instance(&*self.ids).await?)?;
+        let ports = OrphanPorts {
+            intents: self.intents.clone(),
+            audit_log: self.audit_log.clone(),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+        };
+        Ok(Orphans::new(ports, instance, zones))
     }
 }
 

@@ -22,8 +22,11 @@ use tokio::runtime::Handle;
 
 use crate::config::DatabaseSettings;
 use crate::loops::Loops;
+use crate::measures;
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
+pub use self::zones::CallBudget;
+pub(crate) use self::zones::zones;
 
 /// How often sessions that ended long ago are forgotten.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
@@ -31,6 +34,8 @@ const SESSION_SWEEP: Duration = Duration::from_hours(1);
 const EXPOSURE_PASS: Duration = Duration::from_mins(1);
 /// How often unfinished exposures are taken up, and what other replicas did is looked for.
 const EXPOSURE_TICK: Duration = Duration::from_secs(1);
+/// How often it is told how many calls are left to the zones.
+const BUDGET_TICK: Duration = Duration::from_secs(5);
 /// How often the runner looks for what is due.
 const RUNNER_TICK: Duration = Duration::from_secs(1);
 /// How often runs that ended long ago are forgotten.
@@ -54,6 +59,8 @@ pub struct Parts {
     pub work: Option<Arc<WorkQueue>>,
     /// What is, or should be, on the internet.
     pub exposures: Exposures,
+    /// What the zones' provider still allows.
+    pub budgets: Vec<CallBudget>,
     /// The channels whose conversations a job may name.
     pub channels: Vec<ChannelId>,
     /// The way of due messages.
@@ -84,11 +91,12 @@ pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
 /// Puts a portal together and starts its background passes.
 #[must_use]
 pub fn assemble(parts: Parts) -> Portal {
-    let Parts { db, clock, ids, domains, cluster, work, exposures, channels, delivery, files, probes } = parts;
+    let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes } = parts;
     let sessions: Arc<dyn SessionStore> = Arc::new(DbSessions::new(db.clone()));
     let mut loops = Loops::default();
     sweep_sessions(&mut loops, sessions.clone(), clock.clone());
     keep_exposures(&mut loops, &exposures);
+    tell_budgets(&mut loops, budgets);
     if let Some(queue) = work {
         follow_the_cluster(&mut loops, exposures.clone(), queue);
     }
@@ -145,7 +153,7 @@ fn keep_exposures(loops: &mut Loops, exposures: &Exposures) {
     let (passing, ticking, polling) = (exposures.clone(), exposures.clone(), exposures.clone());
     loops.repeat("exposures", EXPOSURE_PASS, None, move || {
         let exposures = passing.clone();
-        async move { exposures.pass().await.map(drop) }
+        async move { exposures.pass().await.map(|report| measures::passed(&report)) }
     });
     loops.repeat("unfinished exposures", EXPOSURE_TICK, None, move || {
         let exposures = ticking.clone();
@@ -157,12 +165,30 @@ fn keep_exposures(loops: &mut Loops, exposures: &Exposures) {
     });
 }
 
+/// Tells the metrics how many calls are left.
+fn tell_budgets(loops: &mut Loops, budgets: Vec<CallBudget>) {
+    if budgets.is_empty() {
+        return;
+    }
+    loops.repeat("budgets", BUDGET_TICK, None, move || {
+        for budget in &budgets {
+            measures::calls_left(&budget.domains(), budget.calls_left());
+        }
+        async { Ok(()) }
+    });
+}
+
 /// Looks at exposures as soon as something around them is seen to change.
 fn follow_the_cluster(loops: &mut Loops, exposures: Exposures, queue: Arc<WorkQueue>) {
     let added = queue.added();
     loops.repeat("changes in the cluster", EXPOSURE_PASS, Some(added), move || {
         let (exposures, queue) = (exposures.clone(), queue.clone());
-        async move { exposures.work_off(&queue).await }
+        async move {
+            if let Some(report) = exposures.work_off(&queue).await? {
+                measures::passed(&report);
+            }
+            Ok(())
+        }
     });
 }
 

@@ -84,8 +84,8 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let exposures = backends::exposures(&db, &cluster, &domains, &ids).await?;
     let delivery = Arc::new(LogDelivery::new(options.data.join(DELIVERIES)));
     let channels = vec![ChannelId::parse("signal")?];
-    let (cluster, work, probes) = (Arc::new(cluster), None, Vec::new());
-    Ok(Parts { db, clock, ids, domains, cluster, work, exposures, channels, delivery, files, probes })
+    let (cluster, work, probes, budgets) = (Arc::new(cluster), None, Vec::new(), Vec::new());
+    Ok(Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes })
 }
 
 /// What the demo says when it is up.

@@ -10,5 +10,6 @@ pub mod compose;
 pub mod config;
 pub mod demo;
 pub mod loops;
+mod measures;
 pub mod server;
 pub mod telemetry;

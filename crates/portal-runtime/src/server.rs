@@ -6,12 +6,13 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpResponse, HttpServer, get};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use portal_api::{ApiState, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::ServerSettings;
 use crate::loops::Loops;
+use crate::measures;
 
 /// How often metrics are tidied up, so that they do not grow while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -66,18 +67,21 @@ pub enum ServeError {
 /// Ports that are open and not yet served: whoever connects now is answered soon.
 pub struct Listening {
     api: TcpListener,
-    operations: Option<TcpListener>,
+    operations: Option<(TcpListener, PrometheusHandle)>,
     /// The address of the API, with the port that was found where port 0 was asked for.
     pub address: SocketAddr,
 }
 
-/// Opens the ports.
+/// Opens the ports, and begins to record metrics if there is a port to ask for them.
 ///
 /// # Errors
 /// An address that is taken or not to be had.
 pub fn listen(serving: &Serving) -> Result<Listening, ServeError> {
     let api = open(serving.listen)?;
-    let operations = serving.operations_listen.map(open).transpose()?;
+    let operations = match serving.operations_listen {
+        Some(address) => Some((open(address)?, measures::record().map_err(ServeError::Metrics)?)),
+        None => None,
+    };
     let address = api.local_addr().map_err(ServeError::Failed)?;
     Ok(Listening { api, operations, address })
 }
@@ -93,7 +97,7 @@ fn open(address: SocketAddr) -> Result<TcpListener, ServeError> {
 pub async fn run(listening: Listening, state: ApiState, mut loops: Loops, serving: Serving) -> Result<(), ServeError> {
     let readiness = state.readiness.clone();
     let state = Data::new(state);
-    let operations = listening.operations.map(|listener| serve_operations(listener, &mut loops)).transpose()?;
+    let operations = listening.operations.map(|operations| serve_operations(operations, &mut loops)).transpose()?;
     let settings = Settings { origins: serving.allowed_origins };
     let api = HttpServer::new(move || App::new().configure(|config| portal_api::configure(config, &state, &settings)))
         .listen(listening.api)
@@ -143,8 +147,10 @@ async fn asked_to_stop() {
 }
 
 /// Serves `/metrics` to operators.
-fn serve_operations(listener: TcpListener, loops: &mut Loops) -> Result<ServerHandle, ServeError> {
-    let metrics = PrometheusBuilder::new().install_recorder().map_err(ServeError::Metrics)?;
+fn serve_operations(
+    (listener, metrics): (TcpListener, PrometheusHandle),
+    loops: &mut Loops,
+) -> Result<ServerHandle, ServeError> {
     let upkeep = metrics.clone();
     loops.repeat("metrics", UPKEEP, None, move || {
         let upkeep = upkeep.clone();

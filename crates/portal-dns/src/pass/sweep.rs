@@ -1,31 +1,14 @@
 //! Undoing what processes that slept through their lease have left behind.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use portal_core::PortError;
 
 use super::{Listed, PassReport, warn};
+use crate::owners::{Owners, Standing};
 use crate::reconcile::Reconciler;
 use crate::reconcile::act::Acted;
-use crate::{Caller, ExposureId, Hostname, Intent, Mark, Seen, SeenRoute, Tombstone};
-
-/// Who owns what, by the rows that were read.
-struct Owners<'a> {
-    hosts: HashMap<&'a Hostname, &'a ExposureId>,
-    alive: HashSet<&'a ExposureId>,
-}
-
-impl<'a> Owners<'a> {
-    fn of(intents: &'a [Intent]) -> Self {
-        let own = |intent: &'a Intent| {
-            std::iter::once(&intent.exposure.hostname).chain(&intent.leaving).map(|host| (host, &intent.exposure.id))
-        };
-        Self {
-            hosts: intents.iter().flat_map(own).collect(),
-            alive: intents.iter().map(|intent| &intent.exposure.id).collect(),
-        }
-    }
-}
+use crate::{Caller, Hostname, Intent, Mark, Seen, SeenRoute, Tombstone};
 
 impl Reconciler {
     /// Removes records with a mark of ours at hostnames that their exposure has given up.
@@ -36,17 +19,16 @@ impl Reconciler {
         tombstones: &[Tombstone],
         report: &mut PassReport,
     ) {
-        let owners = Owners::of(intents);
-        let given_up: HashSet<_> = tombstones.iter().map(|stone| (&stone.exposure, &stone.hostname)).collect();
+        let owners = Owners::of(&self.instance, intents, tombstones);
         for (host, seen) in &listed.records {
             let Seen::Marked(record) = seen else { continue };
-            let owner = owners.hosts.get(host).copied();
-            if record.mark.instance != self.instance || owner == Some(&record.mark.exposure) {
-                continue;
-            }
-            if !given_up.contains(&(&record.mark.exposure, host)) {
-                report.orphans.push((host.clone(), record.mark.clone()));
-                continue;
+            match owners.standing(host, &record.mark) {
+                Standing::Theirs | Standing::Owned => continue,
+                Standing::Orphaned => {
+                    report.orphans.push((host.clone(), record.mark.clone()));
+                    continue;
+                }
+                Standing::GivenUp => {}
             }
             let swept = self.sweep_record(host, &record.mark, &owners).await;
             count(swept, report);
@@ -56,7 +38,7 @@ impl Reconciler {
     /// Nothing ever makes a record for an exposure that is gone, so its mark alone is condition enough. One that
     /// lives on elsewhere could be on its way back to this hostname: whoever works on it has to do it.
     async fn sweep_record(&self, host: &Hostname, mark: &Mark, owners: &Owners<'_>) -> Result<bool, PortError> {
-        if owners.alive.contains(&mark.exposure) {
+        if owners.is_alive(&mark.exposure) {
             return self.give_up_again(&mark.exposure, host).await;
         }
         let acted = self.remove_record(host, mark, &Caller::Background).await?;
@@ -72,13 +54,13 @@ impl Reconciler {
         tombstones: &[Tombstone],
         report: &mut PassReport,
     ) {
-        let owners = Owners::of(intents);
+        let owners = Owners::of(&self.instance, intents, tombstones);
         let given_up: HashSet<_> =
             tombstones.iter().filter_map(|stone| Some((&stone.exposure, stone.route()?))).collect();
         for route in routes {
             let Some(mark) = &route.mark else { continue };
             let is_former = given_up.contains(&(&mark.exposure, route.place.clone()));
-            if mark.instance == self.instance && is_former && !owners.alive.contains(&mark.exposure) {
+            if mark.instance == self.instance && is_former && !owners.is_alive(&mark.exposure) {
                 let swept = self.delete_route(&route, mark).await.map(|acted| acted == Acted::AsPlanned);
                 tracing::warn!(route = ?route.place, exposure.id = %mark.exposure, "removed a route that had come back");
                 count(swept, report);

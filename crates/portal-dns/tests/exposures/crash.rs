@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_dns::Status;
+use portal_adapters::memory::ZoneRecord;
+use portal_core::Action;
+use portal_dns::{Hostname, Orphan, OrphanRemoved, Status};
 
 use super::deed::Deed;
 use super::faults::{Fault, Faults, serve};
@@ -120,6 +122,45 @@ async fn what_a_sleeping_process_brings_back_is_swept_away() {
     let report = portal.pass().await.unwrap();
     assert_eq!((report.swept, report.orphans.len()), (0, 1), "after a day an operator has to decide");
     assert_eq!(world.a.records(), records);
+    let orphans = world.orphans();
+    let found = orphans.find(world.a.domain()).await.unwrap();
+    assert_eq!(found.iter().map(|orphan| orphan.hostname.to_string()).collect::<Vec<_>>(), ["my-app-alice.a.net"]);
+    let orphan = found.first().unwrap();
+    assert_eq!(orphans.remove(orphan, world.audit(Action::OrphanDelete)).await.unwrap(), OrphanRemoved::Done);
+    assert_eq!(orphans.remove(orphan, world.audit(Action::OrphanDelete)).await.unwrap(), OrphanRemoved::Absent);
+    assert!(world.a.records().is_empty());
+    assert_eq!(world.audited(Action::OrphanDelete).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_orphan_any_more_or_worked_on_elsewhere_is_left_alone() {
+    let world = World::new().await;
+    let portal = world.portal();
+    open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
+    let orphans = world.orphans();
+    assert_eq!(orphans.find(world.a.domain()).await.unwrap(), []);
+    let (name, record) = world.a.records().into_iter().next().unwrap();
+    let ZoneRecord::Marked(state) = record.clone() else { panic!("{record:?}") };
+    let owned = Orphan {
+        domain: world.a.domain().clone(),
+        hostname: Hostname::parse(&name).unwrap(),
+        mark: state.mark.clone(),
+    };
+    let audit = || world.audit(Action::OrphanDelete);
+    assert_eq!(orphans.remove(&owned, audit()).await.unwrap(), OrphanRemoved::Kept);
+
+    // The mark was copied to another name, while its exposure lives on.
+    world.a.plant("copy-alice.a.net", record);
+    let found = orphans.find(world.a.domain()).await.unwrap();
+    assert_eq!(found.len(), 1);
+    let copy = found.first().unwrap();
+    assert_eq!(orphans.remove(copy, audit()).await.unwrap(), OrphanRemoved::Busy, "the lease of the refused removal");
+    world.wait_long();
+    assert_eq!(orphans.remove(copy, audit()).await.unwrap(), OrphanRemoved::Done);
+    assert_eq!(world.audited(Action::OrphanDelete).await, 1);
+    world.wait_long();
+    portal.pass().await.unwrap();
+    world.assert_converged("the exposure itself").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,8 @@ use portal_core::{
 };
 use portal_dns::{
     DnsError, Domain, DomainName, Exposure, ExposureName, ExposurePorts, Exposures, Hostname, InstanceId, IntentStore,
-    Mark, OpenExposure, Opened, RecordState, Records, RouteSpec, Routes, Status, Target, Tls, Ttl, Zone,
+    Mark, OpenExposure, Opened, OrphanPorts, Orphans, RecordState, Records, RouteSpec, Routes, Status, Target, Tls,
+    Ttl, Zone,
 };
 use tokio::runtime::Handle;
 
@@ -104,6 +105,33 @@ impl World {
         wrap: impl Fn(MemoryRecords) -> Arc<dyn Records>,
     ) -> Exposures {
         portal_over(ports, [wrap(self.a.clone()), wrap(self.b.clone())])
+    }
+
+    /// What an operator sees of the orphans.
+    pub(crate) fn orphans(&self) -> Orphans {
+        let ports = OrphanPorts {
+            intents: Arc::new(self.store.clone()),
+            audit_log: Arc::new(MemoryAuditLog::new(&self.people)),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+        };
+        let zone = |records: &MemoryRecords| Zone {
+            domain: domain(records.domain().as_str()),
+            records: Arc::new(records.clone()),
+        };
+        Orphans::new(ports, instance(), vec![zone(&self.a), zone(&self.b)])
+    }
+
+    /// A line of an operator's.
+    pub(crate) fn audit(&self, action: Action) -> AuditEntry {
+        AuditEntry {
+            at: self.clock.now(),
+            actor: Actor::Operator("root".to_owned()),
+            action,
+            friend: None,
+            subject: String::new(),
+            detail: String::new(),
+        }
     }
 
     /// Lets so much time pass that every lease has ended and every pause is over.

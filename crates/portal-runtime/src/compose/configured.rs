@@ -27,7 +27,7 @@ use crate::config::{Settings, WebhookTarget};
 pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(RandomIds);
-    let zones = zones::zones(settings, &clock)?;
+    let (zones, budgets) = zones::zones_with_budgets(settings, &clock)?;
     let delivery = delivery(settings.delivery.as_ref(), &clock)?;
     let db = database(&settings.database)?;
     let pending = db.pending_migrations().await?;
@@ -58,6 +58,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         ],
         cluster,
         exposures,
+        budgets,
         channels: settings.channels.clone(),
         delivery,
         files: Arc::new(files),

@@ -21,6 +21,17 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Errors
 /// Every setting that a provider refuses, at once.
 pub(crate) fn zones(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<Zone>, Problems> {
+    zones_with_budgets(settings, clock).map(|(zones, _)| zones)
+}
+
+/// The zones of all domains, as [`zones`] has them, and the budgets that they share.
+///
+/// # Errors
+/// Every setting that a provider refuses, at once.
+pub(crate) fn zones_with_budgets(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Vec<Zone>, Vec<CallBudget>), Problems> {
     let mut tokens = Tokens { replicas: settings.server.replicas.get(), apis: Vec::new() };
     let (mut zones, mut problems) = (Vec::new(), Vec::new());
     for (index, it) in settings.domains.iter().enumerate() {
@@ -32,7 +43,7 @@ pub(crate) fn zones(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<Z
             }
         }
     }
-    if problems.is_empty() { Ok(zones) } else { Err(Problems(problems)) }
+    if problems.is_empty() { Ok((zones, tokens.budgets())) } else { Err(Problems(problems)) }
 }
 
 /// The table of the configuration in which a provider is described.
@@ -54,7 +65,7 @@ fn records(
             let name = domain.name.clone();
             let zone = zone_id.clone().map_or_else(|| ZoneName::Name(name.clone()), ZoneName::Id);
             let zone = CloudflareZone { domain: name, zone, ttl: domain.ttl };
-            Ok(Arc::new(CloudflareRecords::new(tokens.api(token, api_url.as_ref())?, zone)?))
+            Ok(Arc::new(CloudflareRecords::new(tokens.api(token, api_url.as_ref(), &domain.name)?, zone)?))
         }
         Provider::Rfc2136 { server, zone, key_name, key_algorithm, key_secret } => {
             let settings = Rfc2136Settings {
@@ -74,14 +85,46 @@ fn records(
 /// The Cloudflare tokens met so far. Zones with one token share its connections and its budget.
 struct Tokens {
     replicas: u32,
-    apis: Vec<(SecretString, Option<Url>, Arc<CloudflareApi>)>,
+    apis: Vec<Known>,
+}
+
+/// A token with the way to Cloudflare that it opens.
+struct Known {
+    token: SecretString,
+    url: Option<Url>,
+    budget: CallBudget,
+}
+
+/// How many calls Cloudflare still allows to the domains of one token.
+#[derive(Clone)]
+pub struct CallBudget {
+    api: Arc<CloudflareApi>,
+    domains: Vec<DomainName>,
+}
+
+impl CallBudget {
+    /// The domains that share the budget, separated by commas.
+    pub(crate) fn domains(&self) -> String {
+        self.domains.iter().map(DomainName::as_str).collect::<Vec<_>>().join(",")
+    }
+
+    /// How many calls this replica could make right now.
+    pub(crate) fn calls_left(&self) -> usize {
+        self.api.calls_left()
+    }
 }
 
 impl Tokens {
-    fn api(&mut self, token: &SecretString, url: Option<&Url>) -> Result<Arc<CloudflareApi>, Invalid> {
-        let is_same = |known: &SecretString| known.expose_secret() == token.expose_secret();
-        if let Some((.., api)) = self.apis.iter().find(|(known, at, _)| is_same(known) && at.as_ref() == url) {
-            return Ok(api.clone());
+    fn api(
+        &mut self,
+        token: &SecretString,
+        url: Option<&Url>,
+        domain: &DomainName,
+    ) -> Result<Arc<CloudflareApi>, Invalid> {
+        let is_same = |known: &Known| known.token.expose_secret() == token.expose_secret() && known.url.as_ref() == url;
+        if let Some(Known { budget, .. }) = self.apis.iter_mut().find(|known| is_same(known)) {
+            budget.domains.push(domain.clone());
+            return Ok(budget.api.clone());
         }
         let api = Arc::new(CloudflareApi::new(&CloudflareSettings {
             token: token.clone(),
@@ -89,8 +132,13 @@ impl Tokens {
             timeout: CALL_TIMEOUT,
             replicas: u16::try_from(self.replicas).unwrap_or(u16::MAX),
         })?);
-        self.apis.push((token.clone(), url.cloned(), api.clone()));
+        let budget = CallBudget { api: api.clone(), domains: vec![domain.clone()] };
+        self.apis.push(Known { token: token.clone(), url: url.cloned(), budget });
         Ok(api)
+    }
+
+    fn budgets(self) -> Vec<CallBudget> {
+        self.apis.into_iter().map(|known| known.budget).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portal_adapters::SystemClock;
 use portal_adapters::cloudflare::{SCRIPTED_TOKEN, ScriptedCloudflare};
 use portal_core::{Clock, PortError};
+use portal_dns::DomainName;
 
 use super::{Tokens, read, zones};
 use crate::config::{Settings, parse};
@@ -54,9 +55,14 @@ fn everything_that_a_provider_refuses_is_told_with_its_key() {
 #[test]
 fn zones_of_one_token_share_its_budget() {
     let mut tokens = Tokens { replicas: 2, apis: Vec::new() };
-    let [one, same, other] = ["one", "one", "other"].map(|token| tokens.api(&token.to_owned().into(), None).unwrap());
+    let [one, same, other] = [("one", "a.net"), ("one", "b.net"), ("other", "c.net")].map(|(token, domain)| {
+        let domain = DomainName::parse(domain).unwrap();
+        tokens.api(&token.to_owned().into(), None, &domain).unwrap()
+    });
     assert!(Arc::ptr_eq(&one, &same) && !Arc::ptr_eq(&one, &other));
     assert_eq!(one.calls_left(), 550);
+    let told: Vec<_> = tokens.budgets().iter().map(|budget| (budget.domains(), budget.calls_left())).collect();
+    assert_eq!(told, [("a.net,b.net".to_owned(), 550), ("c.net".to_owned(), 550)]);
 }
 
 /// What reading the only domain comes to, with a Cloudflare that serves `example.org`.
