@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config::{Config, ConfigError, Source, Value};
+use portal_adapters::webhook::SECRET_MIN;
 use portal_core::{AgentId, ChannelId, Invalid};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -265,6 +266,10 @@ impl Check {
         }
         let file = section.webhook_secret_file.as_deref();
         let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
+        if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < SECRET_MIN) {
+            let rule = format!("must have at least {SECRET_MIN} bytes, from a source of randomness");
+            self.problem("delivery.webhook_secret", rule);
+        }
         let timeout = section.timeout_seconds.unwrap_or(WEBHOOK_TIMEOUT.as_secs());
         if !(1..=WEBHOOK_TIMEOUT_MAX).contains(&timeout) {
             self.problem("delivery.timeout_seconds", format!("must be 1 to {WEBHOOK_TIMEOUT_MAX}"));
