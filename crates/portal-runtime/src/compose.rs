@@ -25,6 +25,9 @@ use crate::loops::Loops;
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
 
+/// The fewest bytes of a webhook's secret, for the configuration, which names no adapters.
+pub(crate) const WEBHOOK_SECRET_MIN: usize = portal_adapters::webhook::SECRET_MIN;
+
 /// How often sessions that ended long ago are forgotten.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
 /// How often every exposure is compared with zones and cluster.

@@ -8,7 +8,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config::{Config, ConfigError, Source, Value};
-use portal_adapters::webhook::SECRET_MIN;
 use portal_core::{AgentId, ChannelId, Invalid};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -20,6 +19,7 @@ use super::{
     AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, ServerSettings, Settings,
     WebhookTarget,
 };
+use crate::compose::WEBHOOK_SECRET_MIN;
 use crate::telemetry::LogFormat;
 
 mod domains;
@@ -266,8 +266,8 @@ impl Check {
         }
         let file = section.webhook_secret_file.as_deref();
         let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
-        if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < SECRET_MIN) {
-            let rule = format!("must have at least {SECRET_MIN} bytes, from a source of randomness");
+        if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < WEBHOOK_SECRET_MIN) {
+            let rule = format!("must have at least {WEBHOOK_SECRET_MIN} bytes, from a source of randomness");
             self.problem("delivery.webhook_secret", rule);
         }
         let timeout = section.timeout_seconds.unwrap_or(WEBHOOK_TIMEOUT.as_secs());
