@@ -18,7 +18,7 @@ use url::Url;
 use crate::message::to_line;
 
 /// The fewest bytes of a secret: a shorter one could be guessed from one signature.
-const SECRET_MIN: usize = 32;
+pub const SECRET_MIN: usize = 32;
 /// Header with the moment of signing, in seconds since 1970.
 const TIMESTAMP: &str = "X-Portal-Timestamp";
 /// Header with the signature, `v1=` and 64 hexadecimal digits.

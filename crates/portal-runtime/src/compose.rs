@@ -28,6 +28,9 @@ pub(crate) use self::configured::{check as check_configured, parts as configured
 pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
 
+/// The fewest bytes of a webhook's secret, for the configuration, which names no adapters.
+pub(crate) const WEBHOOK_SECRET_MIN: usize = portal_adapters::webhook::SECRET_MIN;
+
 /// How often sessions that ended long ago are forgotten.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
 /// How often every exposure is compared with zones and cluster.

@@ -65,7 +65,7 @@ impl CreateJob {
         }
         let Some(cron) = self.cron else {
             return Err(ApiError::body_malformed(
-                "",
+                "cron",
                 "The body is not what this operation takes: missing field `cron`.",
             ));
         };

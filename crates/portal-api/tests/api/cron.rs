@@ -146,14 +146,15 @@ async fn what_other_schedulers_have_is_refused_with_the_way_out() {
 async fn a_body_of_another_shape_is_refused() {
     let world = World::new().await;
     let token = world.login("alice").await;
-    for change in [
-        json!({"nmae": "x"}),
-        json!({"cron": 9}),
-        json!({"timeoutSeconds": 1.5}),
-        json!({"name": null}),
-        json!({"cron": null}),
+    for (field, value) in [
+        ("nmae", json!("x")),
+        ("cron", json!(9)),
+        ("timeoutSeconds", json!(1.5)),
+        ("name", json!(null)),
+        ("cron", json!(null)),
     ] {
-        create_with(&world, &token, change).await.assert_problem(400, "body-malformed");
+        let problem = create_with(&world, &token, json!({field: value})).await.assert_problem(400, "body-malformed");
+        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
     }
     create_with(&world, &token, json!({"message": "a\u{0}b"})).await.assert_problem(422, "value-invalid");
     let form = request(Method::POST, CRONS, &token).set_form([("name", "a")]);

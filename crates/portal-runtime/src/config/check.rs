@@ -19,6 +19,7 @@ use super::{
     AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, ServerSettings, Settings,
     WebhookTarget,
 };
+use crate::compose::WEBHOOK_SECRET_MIN;
 use crate::telemetry::LogFormat;
 
 mod domains;
@@ -280,6 +281,10 @@ impl Check {
         }
         let file = section.webhook_secret_file.as_deref();
         let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
+        if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < WEBHOOK_SECRET_MIN) {
+            let rule = format!("must have at least {WEBHOOK_SECRET_MIN} bytes, from a source of randomness");
+            self.problem("delivery.webhook_secret", rule);
+        }
         let timeout = section.timeout_seconds.unwrap_or(WEBHOOK_TIMEOUT.as_secs());
         if !(1..=WEBHOOK_TIMEOUT_MAX).contains(&timeout) {
             self.problem("delivery.timeout_seconds", format!("must be 1 to {WEBHOOK_TIMEOUT_MAX}"));

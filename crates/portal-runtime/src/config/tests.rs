@@ -12,7 +12,10 @@ url = "sqlite:portal.db"
 /// The example with its files replaced by values, since they are not on this machine.
 fn example() -> String {
     include_str!("../../../../portal.example.toml")
-        .replace("webhook_secret_file = \"/run/secrets/webhook-secret\"", "webhook_secret = \"w\"")
+        .replace(
+            "webhook_secret_file = \"/run/secrets/webhook-secret\"",
+            "webhook_secret = \"0123456789abcdef0123456789abcdef\"",
+        )
         .replace("token_file = \"/run/secrets/cloudflare-token\"", "token = \"t\"")
         .replace("key_secret_file = \"/run/secrets/tsig-key\"", "key_secret = \"a2V5\"")
 }
@@ -82,6 +85,8 @@ fn a_problem_names_its_key_and_its_rule() {
     check("[[agents]]\nid = \"main\"\nworkspace = \"/a\"", "delivery.webhook_url", "missing");
     check("[delivery]\nwebhook_url = \"ftp://example.org\"", "delivery.webhook_url", "http or https");
     check("[delivery]\nwebhook_url = \"http://localhost/\"", "delivery.webhook_secret", "missing");
+    let short = "[delivery]\nwebhook_url = \"http://localhost/\"\nwebhook_secret = \"0123456789abcdef0123456789abcde\"";
+    check(short, "delivery.webhook_secret", "at least 32 bytes");
 }
 
 #[test]
