@@ -21,6 +21,8 @@ use crate::portal::{self, Answer, Portal};
 
 /// The domain of every exposure here.
 pub(crate) const DOMAIN: &str = "portal.test";
+/// The name of a configuration's file.
+const CONFIGURATION: &str = "portal.toml";
 /// How long something may take to come to be.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -30,11 +32,10 @@ pub(crate) struct World {
     pub(crate) namespace: String,
     pub(crate) cloudflare: ScriptedCloudflare,
     pub(crate) portal: Portal,
-    pub(crate) config: PathBuf,
+    folder: TempDir,
     token: String,
     ingress: Client,
     entry_point: String,
-    _folder: TempDir,
 }
 
 impl World {
@@ -55,8 +56,7 @@ impl World {
         let namespace = friend.namespace();
         let ingress = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
         let entry_point = told("TEST_INGRESS")?;
-        let _folder = folder;
-        let world = Self { friend, namespace, cloudflare, portal, config, token, ingress, entry_point, _folder };
+        let world = Self { friend, namespace, cloudflare, portal, folder, token, ingress, entry_point };
         until("the portal shows the namespace", async || {
             let Answer { status, body, .. } = world.portal.door.get("/namespace").await?;
             Ok(status == StatusCode::OK && body["phase"] == "Active")
@@ -68,8 +68,13 @@ impl World {
     /// Kills the portal and starts it again, whatever the cluster does.
     pub(crate) fn restart_portal(&mut self) -> anyhow::Result<()> {
         self.portal.kill()?;
-        self.portal = Portal::start(&self.config, self.token.clone())?;
+        self.portal = Portal::start(&self.config(), self.token.clone())?;
         Ok(())
+    }
+
+    /// The portal's configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join(CONFIGURATION)
     }
 
     /// A Service `web` with a port for each backend, 80 and up.
@@ -203,7 +208,7 @@ token = "{SCRIPTED_TOKEN}"
 api_url = "{cloudflare}"
 "#
     );
-    let path = folder.join("portal.toml");
+    let path = folder.join(CONFIGURATION);
     std::fs::write(&path, text)?;
     Ok(path)
 }

@@ -36,7 +36,7 @@ fn verdict<'a>(table: &'a str, right: &str) -> Option<&'a str> {
 #[ignore = "tier cluster"]
 async fn the_shipped_role_is_all_that_check_asks_for() -> anyhow::Result<()> {
     let world = World::start().await?;
-    let (is_content, table) = told("check", &world.config)?;
+    let (is_content, table) = told("check", &world.config())?;
     assert!(is_content, "{table}");
     for right in RIGHTS {
         assert_eq!(verdict(&table, right), Some("ok"), "{right}: {table}");

@@ -1,7 +1,7 @@
 //! An API server that is killed and comes back, and a token that is replaced.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -28,7 +28,11 @@ struct ApiServer {
 
 impl ApiServer {
     fn start() -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
+        Self::start_in(tempfile::tempdir()?)
+    }
+
+    /// Starts one with the certificate that lies in a folder; without one, with one that it signs itself.
+    fn start_in(folder: TempDir) -> anyhow::Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let process = run(&folder, port)?;
         Ok(Self { folder, port, process })
@@ -47,9 +51,9 @@ impl ApiServer {
         Ok(())
     }
 
-    /// A kubeconfig of the portal's account for this server, once it has a certificate.
-    async fn kubeconfig(&self) -> anyhow::Result<PathBuf> {
-        let certificate = self.folder.path().join("apiserver.crt");
+    /// A kubeconfig of the portal's account for this server, once it has its certificate, which `authority` signed.
+    async fn kubeconfig(&self, authority: &str) -> anyhow::Result<PathBuf> {
+        let certificate = self.folder.path().join(authority);
         until("the API server has a certificate", async || Ok(certificate.exists())).await?;
         let shared = fs::read_to_string(file("portal.kubeconfig")?)?;
         let token = after(&shared, "token: ", "}")?;
@@ -65,6 +69,27 @@ impl Drop for ApiServer {
         self.process.kill().ok();
         self.process.wait().ok();
     }
+}
+
+/// The certificate of a server that signs it itself.
+const ITSELF: &str = "apiserver.crt";
+/// The certificate of the test's own authority.
+const AUTHORITY: &str = "ca.crt";
+
+/// Runs openssl in a folder.
+fn openssl(folder: &TempDir, arguments: &str) -> anyhow::Result<()> {
+    let output = Command::new("openssl").current_dir(folder.path()).args(arguments.split(' ')).output()?;
+    ensure!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// Puts a new key and a new certificate for it into the folder, signed by the authority there.
+fn certify(folder: &TempDir) -> anyhow::Result<()> {
+    fs::write(folder.path().join("names"), "subjectAltName=IP:127.0.0.1\n")?;
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout apiserver.key";
+    openssl(folder, &format!("req {key} -subj /CN=apiserver -out apiserver.csr"))?;
+    let authority = "-CA ca.crt -CAkey ca.key -CAcreateserial";
+    openssl(folder, &format!("x509 -req -in apiserver.csr {authority} -days 2 -extfile names -out apiserver.crt"))
 }
 
 /// The tier's script replaces itself by the API server, so the process is the server's.
@@ -122,7 +147,7 @@ async fn a_cluster_that_is_gone_is_never_taken_for_an_empty_one() -> anyhow::Res
     let mut server = ApiServer::start()?;
     let friend = somebody()?;
     apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
-    let world = World::of(friend, &server.kubeconfig().await?).await?;
+    let world = World::of(friend, &server.kubeconfig(ITSELF).await?).await?;
     let one = Backend::start("one").await?;
     world.serve(&[&one]).await?;
     world.exposed().await?;
@@ -160,7 +185,7 @@ async fn a_portal_that_starts_without_its_cluster_shows_nothing_until_it_knows()
     let mut server = ApiServer::start()?;
     let friend = somebody()?;
     apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
-    let mut world = World::of(friend, &server.kubeconfig().await?).await?;
+    let mut world = World::of(friend, &server.kubeconfig(ITSELF).await?).await?;
     let one = Backend::start("one").await?;
     world.serve(&[&one]).await?;
     world.exposed().await?;
@@ -178,6 +203,49 @@ async fn a_portal_that_starts_without_its_cluster_shows_nothing_until_it_knows()
     assert!(refused > 0);
     assert_eq!(world.exposure().await?["status"], "active");
     assert_eq!(world.visit().await?, (StatusCode::OK, "one".to_owned()));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn a_replaced_certificate_of_the_same_authority_is_believed_and_another_is_not() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let authority = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -days 2 -subj";
+    openssl(&folder, &format!("{authority} /CN=one -out ca.crt"))?;
+    certify(&folder)?;
+    let mut server = ApiServer::start_in(folder)?;
+    let friend = somebody()?;
+    apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
+    let mut world = World::of(friend, &server.kubeconfig(AUTHORITY).await?).await?;
+    let one = Backend::start("one").await?;
+    world.serve(&[&one]).await?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let reader = tokio::spawn(read_on(world.portal.door.clone(), stop.clone()));
+    let before = fs::read(server.folder.path().join(ITSELF))?;
+    server.kill()?;
+    certify(&server.folder)?;
+    assert_ne!(fs::read(server.folder.path().join(ITSELF))?, before);
+    server.restart()?;
+    // Exposing asks the API server itself, by a connection made since.
+    until_within(Duration::from_mins(1), "the new certificate is believed", async || {
+        Ok(world.expose(80).await?.body["status"] == "active")
+    })
+    .await?;
+    stop.store(true, Ordering::Relaxed);
+    assert!(reader.await??.0 > 0);
+
+    // A portal that is told of another authority takes this server for somebody else, and shows nothing.
+    server.kill()?;
+    openssl(&server.folder, &format!("{authority} /CN=two -out other.crt"))?;
+    fs::rename(server.folder.path().join("other.crt"), server.folder.path().join(AUTHORITY))?;
+    server.restart()?;
+    let port = server.port;
+    until("the API server listens", async || Ok(TcpStream::connect(("127.0.0.1", port)).is_ok())).await?;
+    world.restart_portal()?;
+    let Answer { status, body, .. } = world.expose(80).await?;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
+    assert_eq!(self::status(&world).await?, StatusCode::SERVICE_UNAVAILABLE);
     Ok(())
 }
 
