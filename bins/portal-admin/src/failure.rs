@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     /// There is no portal as described.
     #[error("{0}")]
     Setup(#[source] BoxError),
-    /// The database could not be asked, or did not do what it was asked.
+    /// The database or the cluster could not be asked, or did not do what it was asked.
     #[error("{0}")]
     Port(#[from] PortError),
     /// The answer could not be written.

@@ -1,7 +1,11 @@
-//! `friend add|list|show|update|remove`.
+//! `friend add|list|show|update|remove|provision`.
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use portal_core::{Action, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved};
+use portal_k8s::Provisioned;
+use portal_runtime::{admin, config};
 
 use crate::answer::{Answer, Fields, plain, time};
 use crate::desk::Desk;
@@ -38,6 +42,14 @@ pub(crate) enum Verb {
     Remove {
         #[arg(value_parser = FriendId::parse)]
         friend: FriendId,
+    },
+    /// Make a friend's namespace as [provisioning] of the configuration says, or make it so again
+    Provision {
+        #[arg(value_parser = FriendId::parse)]
+        friend: FriendId,
+        /// Whose rights to use, and in which cluster; without one, those of the usual kubeconfig
+        #[arg(long, value_name = "FILE")]
+        kubeconfig: Option<PathBuf>,
     },
 }
 
@@ -82,13 +94,14 @@ fn name(text: &str) -> Result<String, String> {
     Err(format!("a name has at most {NAME_MAX} characters, no control characters, and no spaces around it"))
 }
 
-pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, desk: &Desk, config: &Path) -> Result<Answer, Failure> {
     match verb {
         Verb::Add { friend, given } => add(friend, given, desk).await,
         Verb::List => list(desk).await,
         Verb::Show { friend } => show(&friend, desk).await,
         Verb::Update { friend, given } => update(&friend, given, desk).await,
         Verb::Remove { friend } => remove(&friend, desk).await,
+        Verb::Provision { friend, kubeconfig } => provision(&friend, kubeconfig.as_deref(), desk, config).await,
     }
 }
 
@@ -147,6 +160,29 @@ async fn remove(id: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
         FriendRemoved::HasExposures => {
             Err(Failure::refused("FRIEND", format!("{id} still has exposures; see exposure list {id}")))
         }
+    }
+}
+
+/// The cluster is changed first: a line about a namespace that was refused would not be true, and whoever repeats the
+/// command after a crash in between gets the line.
+async fn provision(id: &FriendId, kubeconfig: Option<&Path>, desk: &Desk, config: &Path) -> Result<Answer, Failure> {
+    desk.known(id).await?;
+    let settings = config::load(config).map_err(|problems| Failure::Setup(Box::new(problems)))?;
+    let namespaces = admin::namespaces(kubeconfig).await.map_err(|error| Failure::Setup(Box::new(error)))?;
+    let namespace = id.namespace();
+    match namespaces.provision(&settings.provisioning.manifests(id)).await? {
+        Provisioned::Done => {
+            desk.audit_log.append(desk.audit(Action::FriendProvision, Some(id), &namespace)).await?;
+            Ok(Answer::Record(vec![("friend", plain(id.as_str())), ("namespace", plain(namespace))]))
+        }
+        Provisioned::Foreign => Err(Failure::refused(
+            "FRIEND",
+            format!("there is a namespace {namespace} that was not made for {id}; it was left as it is"),
+        )),
+        Provisioned::Terminating => Err(Failure::refused(
+            "FRIEND",
+            format!("the namespace {namespace} is being deleted; provision again once it is gone"),
+        )),
     }
 }
 

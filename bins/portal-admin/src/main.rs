@@ -3,7 +3,8 @@
 //! They work on the portal's database, whether or not a portal is running; what they change takes effect within a
 //! second. Every change leaves a line in the audit log under the operator's login name.
 //!
-//! Exit codes: 0 done, 1 refused (nothing was changed), 2 not understood, 3 the database could not be asked.
+//! Exit codes: 0 done, 1 refused (nothing was changed), 2 not understood, 3 the database or the cluster could not be
+//! asked, or did not do what it was asked.
 
 mod agent;
 mod answer;
@@ -91,7 +92,10 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<Answer, Failure> {
     let Command { place, noun, .. } = command;
     match noun {
-        Noun::Friend(verb) => friend::run(verb, &Desk::open(place).await?).await,
+        Noun::Friend(verb) => {
+            let config = place.config.clone();
+            friend::run(verb, &Desk::open(place).await?, &config).await
+        }
         Noun::Contact(verb) => contact::run(verb, &Desk::open(place).await?).await,
         Noun::Agent(verb) => agent::run(verb, &Desk::open(place).await?).await,
         Noun::Friendship(verb) => friendship::run(verb, &Desk::open(place).await?).await,

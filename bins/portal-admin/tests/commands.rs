@@ -102,6 +102,7 @@ fn what_a_friend_cannot_be_is_refused_by_argument() {
     register.refused("friend show carol", "FRIEND", "no friend carol");
     register.refused("friend update carol", "FRIEND", "no friend carol");
     register.refused("friend remove carol", "FRIEND", "no friend carol");
+    register.refused("friend provision carol", "FRIEND", "no friend carol");
 }
 
 #[test]
@@ -309,4 +310,119 @@ fn domains_come_from_the_configuration() {
     let answer: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(answer["domains"][0]["name"], "your-domain.net");
     assert!(!said.contains("secret-token"));
+}
+
+mod cluster {
+    //! Provisioning, with an account that has the role of `deploy/provisioner` and no other.
+
+    use std::env;
+    use std::io::Write as _;
+    use std::path::PathBuf;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use serde_json::json;
+
+    use super::Register;
+
+    /// A file of the tier's folder.
+    #[expect(clippy::disallowed_methods, reason = "the tier hands the cluster over by a variable")]
+    fn file(name: &str) -> PathBuf {
+        PathBuf::from(env::var("TEST_CLUSTER").unwrap()).join(name)
+    }
+
+    /// What an operator does in the cluster.
+    #[track_caller]
+    fn kubectl(arguments: &str, input: &str) -> String {
+        let mut command = Command::new(file("kubectl"));
+        command.args(arguments.split(' ')).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "kubectl {arguments}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A register with a friend whom no other test knows, and the end of a command that provisions.
+    fn with_somebody() -> (Register, String, String) {
+        let (register, friend) = (Register::new(), format!("p-{:08x}", rand::random::<u32>()));
+        register.done(&format!("friend add {friend}"));
+        let config = register.folder.path().join("portal.toml");
+        let text = format!("[database]\nurl = \"{}\"\n[provisioning.quota]\nsecrets = 7\n", register.url());
+        std::fs::write(&config, text).unwrap();
+        let kubeconfig = file("provisioner.kubeconfig");
+        let rest = format!("--config {} --kubeconfig {}", config.display(), kubeconfig.display());
+        (register, friend, rest)
+    }
+
+    #[test]
+    #[ignore = "tier cluster"]
+    fn a_namespace_is_provisioned_as_configured_and_again_after_it_was_changed() {
+        let (register, friend, rest) = with_somebody();
+        let namespace = format!("friend-{friend}");
+        let provision = format!("friend provision {friend} {rest}");
+        assert_eq!(register.done(&provision), json!({"friend": friend, "namespace": namespace}));
+        kubectl(&format!("delete networkpolicy friend-portal -n {namespace}"), "");
+        let more = r#"{"spec":{"hard":{"secrets":"9"}}}"#;
+        kubectl(&format!("patch quota friend-portal -n {namespace} --type=merge -p {more}"), "");
+        register.done(&provision);
+
+        let level = "jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}";
+        assert_eq!(kubectl(&format!("get namespace {namespace} -o {level}"), ""), "restricted");
+        let source =
+            "jsonpath={.spec.ingress[0].from[0].namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name}";
+        assert_eq!(kubectl(&format!("get networkpolicy friend-portal -n {namespace} -o {source}"), ""), "traefik");
+        let max = "jsonpath={.spec.limits[0].max.memory}";
+        assert_eq!(kubectl(&format!("get limitrange friend-portal -n {namespace} -o {max}"), ""), "256Mi");
+        kubectl(&format!("create secret generic one -n {namespace}"), "");
+        let counted = "jsonpath={.status.used.secrets}/{.status.hard.secrets}";
+        let counted = || kubectl(&format!("get quota friend-portal -n {namespace} -o {counted}"), "");
+        let started = Instant::now();
+        while counted() != "1/7" {
+            assert!(started.elapsed() < Duration::from_secs(30), "the quota counts {}", counted());
+        }
+        let lines = register.done("audit --action friend.provision")["lines"].as_array().unwrap().clone();
+        assert_eq!(lines.len(), 2);
+        assert_eq!((&lines[0]["friend"], &lines[0]["subject"]), (&json!(friend), &json!(namespace)));
+        assert_eq!(lines[0]["actor"], "operator:olga");
+    }
+
+    #[test]
+    #[ignore = "tier cluster"]
+    fn what_is_not_the_friends_or_ends_is_left_alone() {
+        let (register, friend, rest) = with_somebody();
+        let provision = format!("friend provision {friend} {rest}");
+        kubectl(&format!("create namespace friend-{friend}"), "");
+        register.refused(&provision, "FRIEND", "was not made for");
+        let found = kubectl(&format!("get quota,limitrange,networkpolicy -n friend-{friend} -o name"), "");
+        assert_eq!(found, "");
+
+        let (register, friend, rest) = with_somebody();
+        let provision = format!("friend provision {friend} {rest}");
+        register.done(&provision);
+        // What holds this up keeps the namespace from being gone before the command has looked.
+        let held = format!("{{name: hold, namespace: friend-{friend}, finalizers: [test/hold]}}");
+        kubectl("apply -f -", &format!("{{apiVersion: v1, kind: ConfigMap, metadata: {held}}}"));
+        kubectl(&format!("delete namespace friend-{friend} --wait=false"), "");
+        register.refused(&provision, "FRIEND", "is being deleted");
+        kubectl(
+            &format!(
+                "patch configmap hold -n friend-{friend} --type=merge -p {{\"metadata\":{{\"finalizers\":null}}}}"
+            ),
+            "",
+        );
+    }
+
+    #[test]
+    #[ignore = "tier cluster"]
+    fn the_servers_own_rights_do_not_suffice() {
+        let (register, friend, rest) = with_somebody();
+        let arguments =
+            format!("friend provision {friend} {rest}").replace("provisioner.kubeconfig", "portal.kubeconfig");
+        let output = register.run(&arguments.split(' ').collect::<Vec<_>>());
+        let refusal = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{refusal}");
+        assert!(refusal.contains("cannot create resource \"namespaces\""), "{refusal}");
+        assert_eq!(register.done("audit --action friend.provision")["lines"], json!([]));
+    }
 }

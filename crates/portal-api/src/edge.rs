@@ -37,7 +37,9 @@ where
     let started = Instant::now();
     let request_id = request_id(&request).unwrap_or_else(|| ids.id());
     let method = request.method().clone();
-    let span = tracing::info_span!("request", request_id, http.method = %method, http.route = Empty, friend.id = Empty);
+    // As loud as the loudest line under it, so that a filter that keeps an error keeps its request id.
+    let span =
+        tracing::error_span!("request", request_id, http.method = %method, http.route = Empty, friend.id = Empty);
     if method == Method::HEAD {
         // Every resource that can be read can be asked for its head; actix-web leaves out the body by itself.
         request.head_mut().method = Method::GET;

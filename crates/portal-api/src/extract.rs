@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt};
 use portal_core::Invalid;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -81,6 +81,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         return Err(ApiError::body_malformed("", "The body is missing; it must be a JSON object."));
     }
     refuse_nul(body)?;
+    refuse_list(body)?;
     let mut reader = serde_json::Deserializer::from_slice(body);
     let parsed: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| malformed(&error))?;
     reader.end().map_err(|error| ApiError::body_malformed("", format!("The body is not JSON: {error}.")))?;
@@ -92,9 +93,27 @@ fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError 
     if !said.is_data() {
         return ApiError::body_malformed("", format!("The body is not JSON: {said}."));
     }
-    let path = if path == "." { String::new() } else { path };
+    let path = if path == "." { missing(said).unwrap_or_default() } else { path };
     let place = if path.is_empty() { "The body" } else { path.as_str() };
     ApiError::body_malformed(&path, format!("{place} is not what this operation takes: {said}."))
+}
+
+/// The member that is not there: the one refusal whose path cannot name it.
+fn missing(said: &serde_json::Error) -> Option<String> {
+    let said = said.to_string();
+    let (name, _) = said.strip_prefix("missing field `")?.split_once('`')?;
+    Some(name.to_owned())
+}
+
+/// A derived `Deserialize` takes a list for a struct, its items by position; whoever sent one meant something else.
+fn refuse_list(body: &[u8]) -> Result<(), ApiError> {
+    if body.trim_ascii_start().first() != Some(&b'[') {
+        return Ok(());
+    }
+    match serde_json::from_slice::<IgnoredAny>(body) {
+        Ok(_) => Err(ApiError::body_malformed("", "The body must be a JSON object, not a list.")),
+        Err(error) => Err(ApiError::body_malformed("", format!("The body is not JSON: {error}."))),
+    }
 }
 
 /// U+0000 reaches a JSON text only as an escape, so bodies without one are not looked at twice.

@@ -6,6 +6,11 @@ use std::cmp::Ordering;
 const PLACES: u32 = 9;
 /// The largest magnitude that Kubernetes keeps, 2^63-1, in units of the smallest suffix.
 const LARGEST: i128 = 9_223_372_036_854_775_807 * 10_i128.pow(PLACES);
+/// The powers of 1024, from the smallest.
+const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+/// The powers of a thousand from a thousand-millionth on, with their exponents.
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 
 /// Compares two quantities by value: `1Gi` is less than `2000Mi`. One that cannot be read is larger than any other,
 /// so that it never counts as the tighter limit; two of those are equal.
@@ -17,6 +22,42 @@ pub fn compare(left: &str, right: &str) -> Ordering {
         (None, Some(_)) => Ordering::Greater,
         (None, None) => Ordering::Equal,
     }
+}
+
+/// The quantity as an API server writes it, whoever wrote it how: without a fraction, under the largest suffix of its
+/// kind that allows for that. What cannot be read stays as it is.
+#[must_use]
+pub fn canonical(quantity: &str) -> String {
+    let Some(nano) = nano(quantity) else { return quantity.to_owned() };
+    if nano == 0 {
+        return "0".to_owned();
+    }
+    let unit = 10_i128.pow(PLACES);
+    let has_exponent = quantity.contains(['e', 'E']) && quantity.ends_with(|last: char| last.is_ascii_digit());
+    let (whole, is_whole) = (nano / unit, nano % unit == 0);
+    if quantity.ends_with('i') && is_whole && whole.abs() >= 1024 {
+        let (count, thousands) = without_factors(whole, 1024, BINARY.len() - 1);
+        return format!("{count}{}", BINARY.get(thousands).copied().unwrap_or_default());
+    }
+    let (count, thousands) = without_factors(nano, 1000, DECIMAL.len() - 1);
+    let (suffix, exponent) = DECIMAL.get(thousands).copied().unwrap_or_default();
+    if has_exponent && exponent != 0 { format!("{count}e{exponent}") } else { format!("{count}{suffix}") }
+}
+
+/// A number divided by a factor as often as nothing is lost, at most so often; and how often that was.
+fn without_factors(mut number: i128, factor: i128, at_most: usize) -> (i128, usize) {
+    let mut times = 0;
+    while times < at_most && number % factor == 0 {
+        number /= factor;
+        times += 1;
+    }
+    (number, times)
+}
+
+/// Whether this can be read as a quantity that is not less than nothing.
+#[must_use]
+pub fn is_amount(quantity: &str) -> bool {
+    nano(quantity).is_some_and(|nano| nano >= 0)
 }
 
 /// The quantity as a count of things; `None` for a fraction, for less than nothing and for what cannot be read.
@@ -94,7 +135,7 @@ fn scaled(mantissa: Option<i128>, exponent: i32) -> i128 {
 mod tests {
     use std::cmp::Ordering;
 
-    use super::{compare, count};
+    use super::{canonical, compare, count, is_amount};
 
     #[track_caller]
     fn check(left: &str, expected: Ordering, right: &str) {
@@ -141,6 +182,41 @@ mod tests {
             ("x", None),
         ] {
             assert_eq!(count(quantity), expected, "{quantity}");
+        }
+    }
+
+    #[test]
+    fn a_quantity_is_written_as_an_api_server_writes_it() {
+        for (quantity, expected) in [
+            ("1.5Gi", "1536Mi"),
+            ("1024Mi", "1Gi"),
+            ("1000Mi", "1000Mi"),
+            ("1Ki", "1Ki"),
+            ("0.5Ki", "512"),
+            ("0.5", "500m"),
+            ("1500m", "1500m"),
+            ("2000m", "2"),
+            ("1000", "1k"),
+            ("100", "100"),
+            ("2000M", "2G"),
+            ("1e3", "1e3"),
+            ("10e2", "1e3"),
+            ("1e1", "10"),
+            ("1E", "1E"),
+            ("0Mi", "0"),
+            ("-1.5", "-1500m"),
+            ("many", "many"),
+        ] {
+            assert_eq!(canonical(quantity), expected, "{quantity}");
+        }
+    }
+
+    #[test]
+    fn an_amount_is_not_less_than_nothing() {
+        for (quantity, expected) in
+            [("0", true), ("500m", true), ("256Mi", true), ("-1", false), ("", false), ("x", false)]
+        {
+            assert_eq!(is_amount(quantity), expected, "{quantity}");
         }
     }
 }

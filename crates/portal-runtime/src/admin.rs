@@ -1,13 +1,16 @@
 //! What the operator's commands work with: the portal's stores, whether or not a portal is running.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use portal_adapters::db::{Db, DbAgents, DbAuditLog, DbContacts, DbExposures, DbFriends, DbFriendships, DbSessions};
+use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
     AgentStore, AuditLog, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, PortError, Sessions,
 };
 use portal_dns::{ExposureStore, IntentStore};
+use portal_k8s::Namespaces;
 
 use crate::compose;
 use crate::config::DatabaseSettings;
@@ -67,4 +70,13 @@ impl Admin {
     pub async fn pending_migrations(&self) -> Result<Vec<String>, PortError> {
         self.db.pending_migrations().await
     }
+}
+
+/// The namespaces of the cluster of a kubeconfig; without one, of the operator's usual one. Nothing is asked of the
+/// cluster yet. Whoever signs in by it needs the role of `deploy/provisioner`.
+///
+/// # Errors
+/// A kubeconfig that cannot be used.
+pub async fn namespaces(kubeconfig: Option<&Path>) -> Result<Arc<dyn Namespaces>, PortError> {
+    Ok(Arc::new(KubeNamespaces::new(connect(kubeconfig).await?)))
 }

@@ -47,13 +47,11 @@ impl Finding {
 
 /// Waits for an answer, as long as a person would.
 pub async fn patiently(name: impl Display, answer: impl Future<Output = Result<Verdict, PortError>>) -> Finding {
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(answer) => Finding::of(name, answer),
-        Err(_) => {
-            let verdict = Verdict::Failed(format!("no answer within {} s", PATIENCE.as_secs()));
-            Finding { name: name.to_string(), verdict }
-        }
-    }
+    let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
+        let verdict = Verdict::Failed(format!("no answer within {} s", PATIENCE.as_secs()));
+        return Finding { name: name.to_string(), verdict };
+    };
+    Finding::of(name, answer)
 }
 
 /// Asks a probe.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use config::{Config, Environment, File, FileFormat};
 use portal_core::{AgentId, ChannelId};
 use portal_dns::{Domain, DomainName};
+use portal_k8s::Provisioning;
 use secrecy::SecretString;
 
 use crate::telemetry::LogFormat;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// The cluster whose namespaces are shown.
     pub cluster: ClusterSettings,
+    /// What friends' namespaces are provisioned with.
+    pub provisioning: Provisioning,
     /// The agents, each with its folder.
     pub agents: Vec<AgentSettings>,
     /// Channels that session keys may name.
@@ -51,6 +54,8 @@ pub struct ServerSettings {
     pub allowed_origins: Vec<String>,
     /// How many replicas share the DNS provider's budget.
     pub replicas: NonZeroU32,
+    /// How long load balancers get to notice that the server is about to stop.
+    pub drain: Duration,
     /// How long open requests may take to end when the server stops.
     pub shutdown: Duration,
 }

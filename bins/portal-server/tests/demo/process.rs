@@ -45,8 +45,13 @@ pub(crate) struct Answer {
 impl Demo {
     /// Starts a demo on a folder, on a free port, and waits until it says where it listens.
     pub(crate) fn start(data: &Path) -> anyhow::Result<(Self, Portal)> {
+        Self::start_logging(data, Stdio::inherit())
+    }
+
+    /// The same, with its log in a place of the caller's.
+    pub(crate) fn start_logging(data: &Path, log: impl Into<Stdio>) -> anyhow::Result<(Self, Portal)> {
         let mut command = server(["demo", "--listen", "127.0.0.1:0", "--data"]);
-        let mut child = command.arg(data).stdout(Stdio::piped()).spawn()?;
+        let mut child = command.arg(data).stdout(Stdio::piped()).stderr(log).spawn()?;
         let mut output = BufReader::new(child.stdout.take().context("the demo has no output")?);
         let mut demo = Self { child, greeting: String::new() };
         let mut first = String::new();

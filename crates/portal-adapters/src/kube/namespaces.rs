@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use portal_core::PortError;
 use portal_k8s::{NamespaceManifests, Namespaces, Phase, Provisioned};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
-use super::call::{call, trouble};
+use super::call::{call, status, trouble};
 
 /// In whose name fields are set.
 const MANAGER: &str = "friend-portal-provisioner";
@@ -42,19 +42,33 @@ impl Namespaces for KubeNamespaces {
     async fn provision(&self, manifests: &NamespaceManifests) -> Result<Provisioned, PortError> {
         let name = manifests.namespace.name_any();
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        if let Some(standing) = call(namespaces.get_opt(&name)).await.map_err(trouble)? {
-            if Phase::from(&standing) == Phase::Terminating {
-                return Ok(Provisioned::Terminating);
-            }
-            if !manifests.is_ours(&standing) {
-                return Ok(Provisioned::Foreign);
-            }
+        let standing = match call(namespaces.get_opt(&name)).await.map_err(trouble)? {
+            Some(standing) => standing,
+            // Not applied: whoever made a namespace of this name in between keeps it.
+            None => create(&namespaces, &manifests.namespace).await?,
+        };
+        if Phase::from(&standing) == Phase::Terminating {
+            return Ok(Provisioned::Terminating);
+        }
+        if !manifests.is_ours(&standing) {
+            return Ok(Provisioned::Foreign);
         }
         apply(&namespaces, &manifests.namespace).await?;
         self.apply_inside(&name, &manifests.quota).await?;
         self.apply_inside(&name, &manifests.limits).await?;
         self.apply_inside(&name, &manifests.network).await?;
         Ok(Provisioned::Done)
+    }
+}
+
+/// The namespace, just made or made by somebody else in the same moment.
+async fn create(namespaces: &Api<Namespace>, wanted: &Namespace) -> Result<Namespace, PortError> {
+    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    match call(namespaces.create(&params, wanted)).await {
+        Err(error) if status(&error).is_some_and(|status| status.code == 409) => {
+            call(namespaces.get(&wanted.name_any())).await.map_err(trouble)
+        }
+        made => made.map_err(trouble),
     }
 }
 

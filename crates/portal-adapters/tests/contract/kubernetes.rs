@@ -3,6 +3,7 @@
 //! service account of `deploy/` and so have its rights and no others.
 
 mod ground;
+mod manifests;
 mod rights;
 
 use std::sync::Arc;

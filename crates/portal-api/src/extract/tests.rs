@@ -53,11 +53,19 @@ async fn what_is_not_wanted_is_named_by_its_path() {
     check(&refused("").await, 400, body, None, "missing");
     check(&refused("{").await, 400, body, None, "not JSON");
     check(&refused(r#"{"name":"a"} x"#).await, 400, body, None, "not JSON");
-    check(&refused("[]").await, 400, body, None, "The body");
-    check(&refused(r#"{"inner":null}"#).await, 400, body, None, "missing field `name`");
+    check(&refused(r#"{"inner":null}"#).await, 400, body, Some("name"), "missing field `name`");
+    check(&refused(r#"{"name":"a","inner":{}}"#).await, 400, body, Some("inner"), "missing field `port`");
     check(&refused(r#"{"name":1}"#).await, 400, body, Some("name"), "expected a string");
     check(&refused(r#"{"name":"a","inner":{"port":70000}}"#).await, 400, body, Some("inner.port"), "inner.port");
     check(&refused(r#"{"name":"a","nom":"b"}"#).await, 400, body, Some("nom"), "unknown field `nom`");
+}
+
+#[actix_web::test]
+async fn a_list_is_not_taken_for_the_members_in_order() {
+    for list in ["[]", r#"["a",null]"#, " \n[\"a\",{\"port\":1}]"] {
+        check(&refused(list).await, 400, "body-malformed", None, "object, not a list");
+    }
+    check(&refused(r#"["a""#).await, 400, "body-malformed", None, "not JSON");
 }
 
 #[actix_web::test]

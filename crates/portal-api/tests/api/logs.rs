@@ -86,3 +86,14 @@ async fn the_cause_of_trouble_is_logged_once_under_the_request_id() {
     assert_eq!(told.len(), 1, "{text}");
     assert!(told[0].contains("trace-2") && told[0].contains("ERROR"), "{told:?}");
 }
+
+#[actix_web::test]
+async fn a_filter_that_keeps_nothing_but_errors_keeps_their_request_id() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    let log = Log::keep();
+    world.ask(request(Method::GET, "/api/portal/agents", &token)).await;
+    let text = log.text();
+    let begun: Vec<_> = text.lines().filter(|line| line.contains("request{") && line.ends_with(": new")).collect();
+    assert!(!begun.is_empty() && begun.iter().all(|line| line.contains("ERROR")), "{begun:?} in {text}");
+}

@@ -22,9 +22,11 @@ use super::{
 use crate::telemetry::LogFormat;
 
 mod domains;
+mod provisioning;
 
 /// The top-level keys there are. `config` is the variable that names the file itself.
-const KNOWN: [&str; 9] = ["server", "log", "database", "cluster", "agents", "jobs", "delivery", "domains", "config"];
+const KNOWN: [&str; 10] =
+    ["server", "log", "database", "cluster", "provisioning", "agents", "jobs", "delivery", "domains", "config"];
 /// How long a webhook may take unless the operator says otherwise.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a webhook may be given: a delivery must end well within a run's lease.
@@ -38,17 +40,26 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let log = check.log(raw);
     let database = check.database(raw);
     let cluster = check.cluster(raw);
+    let provisioning = check.provisioning(raw);
     let agents = check.agents(raw);
     let channels = check.channels(raw);
     let delivery = check.delivery(raw, agents.as_deref().unwrap_or_default());
     let domains = check.domains(raw);
-    let parts = (server, log, database, cluster, agents, channels, domains);
-    match parts {
-        (Some(server), Some(log), Some(database), Some(cluster), Some(agents), Some(channels), Some(domains))
-            if check.problems.is_empty() =>
-        {
-            Ok(Settings { server, log, database, cluster, agents, channels, delivery, domains })
-        }
+    let whole = || {
+        Some(Settings {
+            server: server?,
+            log: log?,
+            database: database?,
+            cluster: cluster?,
+            provisioning: provisioning?,
+            agents: agents?,
+            channels: channels?,
+            delivery,
+            domains: domains?,
+        })
+    };
+    match whole() {
+        Some(settings) if check.problems.is_empty() => Ok(settings),
         _ => Err(Problems(check.problems)),
     }
 }
@@ -152,6 +163,9 @@ impl Check {
         if replicas.is_none() {
             self.problem("server.replicas", "must be at least 1");
         }
+        if section.drain_seconds > 60 {
+            self.problem("server.drain_seconds", "must be 0 to 60");
+        }
         if !(1..=300).contains(&section.shutdown_seconds) {
             self.problem("server.shutdown_seconds", "must be 1 to 300");
         }
@@ -169,6 +183,7 @@ impl Check {
             operations_listen: operations?,
             allowed_origins: section.allowed_origins,
             replicas: replicas?,
+            drain: Duration::from_secs(section.drain_seconds),
             shutdown: Duration::from_secs(section.shutdown_seconds),
         })
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use portal_k8s::Provisioning;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -18,6 +19,8 @@ pub(super) struct ServerSection {
     pub(super) allowed_origins: Vec<String>,
     /// How many replicas share the DNS provider's budget.
     pub(super) replicas: u32,
+    /// How long load balancers get to notice that the server is about to stop, in seconds.
+    pub(super) drain_seconds: u64,
     /// How long open requests may take to end when the server stops, in seconds.
     pub(super) shutdown_seconds: u64,
 }
@@ -29,6 +32,7 @@ impl Default for ServerSection {
             operations_listen: "127.0.0.1:9090".to_owned(),
             allowed_origins: Vec::new(),
             replicas: 1,
+            drain_seconds: 5,
             shutdown_seconds: 20,
         }
     }
@@ -75,6 +79,27 @@ pub(super) struct ClusterSection {
 impl Default for ClusterSection {
     fn default() -> Self {
         Self { kubeconfig: None, max_staleness_seconds: 30 }
+    }
+}
+
+/// `[provisioning]`: what friends' namespaces are made of. A table that is given replaces the default one as a whole.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ProvisioningSection {
+    /// The namespace of the ingress controller.
+    pub(super) ingress_namespace: String,
+    /// The quota, per resource.
+    pub(super) quota: BTreeMap<String, String>,
+    /// What a container gets that does not say, per resource.
+    pub(super) container_default: BTreeMap<String, String>,
+    /// What a container may have at most, per resource.
+    pub(super) container_max: BTreeMap<String, String>,
+}
+
+impl Default for ProvisioningSection {
+    fn default() -> Self {
+        let Provisioning { ingress_namespace, quota, container_default, container_max } = Provisioning::default();
+        Self { ingress_namespace, quota, container_default, container_max }
     }
 }
 

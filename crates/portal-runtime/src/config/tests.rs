@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use portal_k8s::Provisioning;
+
 use super::{Problems, Provider, parse};
 
 const SMALL: &str = r#"
@@ -38,7 +40,20 @@ fn the_example_is_a_configuration() {
 
 #[test]
 fn a_database_is_all_that_is_needed() {
-    assert!(parse(SMALL).is_ok());
+    let settings = parse(SMALL).unwrap();
+    assert_eq!(settings.provisioning, Provisioning::default());
+}
+
+#[test]
+fn the_example_shows_what_namespaces_are_made_of_by_default() {
+    assert_eq!(parse(&example()).unwrap().provisioning, Provisioning::default());
+}
+
+#[test]
+fn a_quota_that_is_given_replaces_the_default_one() {
+    let settings = parse(&format!("{SMALL}[provisioning.quota]\n\"requests.storage\" = \"5Gi\"\npods = 2\n")).unwrap();
+    let expected = [("pods", "2"), ("requests.storage", "5Gi")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(settings.provisioning, Provisioning { quota: expected.into(), ..Provisioning::default() });
 }
 
 #[test]
@@ -54,8 +69,13 @@ fn a_problem_names_its_key_and_its_rule() {
     check("[server]\nlisten = \"nowhere\"", "server.listen", "`nowhere` is not an address");
     check("[server]\nlisen = \"127.0.0.1:1\"", "server", "unknown field `lisen`");
     check("[server]\nallowed_origins = [\"example.org\"]", "server.allowed_origins", "not an origin");
+    check("[server]\ndrain_seconds = 61", "server.drain_seconds", "0 to 60");
     check("[log]\nfilter = \"=loud=\"", "log.filter", "");
     check("[cluster]\nmax_staleness_seconds = 5", "cluster.max_staleness_seconds", "20 to 600");
+    check("[provisioning]\ningress_namespace = \"Traefik\"", "provisioning.ingress_namespace", "name of a namespace");
+    check("[provisioning.quota]\npods = \"-1\"", "provisioning.quota.pods", "`-1` is not an amount");
+    check("[provisioning.quota]\n\"limits.cpu\" = \"much\"", "provisioning.quota.limits.cpu", "not an amount");
+    check("[provisioning.container_max]\ncpu = \"50m\"", "provisioning.container_default.cpu", "must not be more");
     check("[jobs]\nchannels = [\"Signal\"]", "jobs.channels", "lower-case");
     check("[[agents]]\nid = \"Main\"\nworkspace = \"/a\"", "agents[0].id", "agent must be");
     check("[[agents]]\nid = \"main\"\nworkspace = \"a\"", "agents[0].workspace", "absolute");
@@ -135,6 +155,7 @@ fn the_example_has_every_key() {
         ("log", "[log]\nzzz = 1".to_owned()),
         ("database", "[database]\nzzz = 1".to_owned()),
         ("cluster", "[cluster]\nzzz = 1".to_owned()),
+        ("provisioning", "[provisioning]\nzzz = 1".to_owned()),
         ("jobs", "[jobs]\nzzz = 1".to_owned()),
         ("delivery", "[delivery]\nzzz = 1".to_owned()),
         ("agents", "[[agents]]\nzzz = 1".to_owned()),

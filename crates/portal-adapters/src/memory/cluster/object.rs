@@ -1,12 +1,15 @@
 //! One object of a manifest.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota, Service};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use portal_k8s::{
-    DeploymentSummary, IngressRoute, Phase, PodSummary, QuotaSummary, RouteSummary, ServiceSummary, Summary,
+    DeploymentSummary, IngressRoute, Phase, PodSummary, QuotaSummary, RouteSummary, ServiceSummary, Summary, quantity,
 };
 use serde::Deserializer;
 use serde::de::DeserializeOwned;
@@ -76,6 +79,13 @@ impl Object {
     pub(super) fn admit(&mut self, namespace: &str, known_uid: Option<String>, version: u64, now: DateTime<Utc>) {
         if let Self::Pod(pod) = self {
             pod.status.get_or_insert_default().phase.get_or_insert_with(|| "Pending".to_owned());
+        }
+        if let Self::Quota(quota) = self {
+            let spec = quota.spec.iter_mut().filter_map(|spec| spec.hard.as_mut());
+            let status = quota.status.iter_mut().flat_map(|status| [&mut status.hard, &mut status.used]).flatten();
+            for Quantity(amount) in spec.chain(status).flat_map(BTreeMap::values_mut) {
+                *amount = quantity::canonical(amount);
+            }
         }
         let metadata = self.metadata_mut();
         metadata.namespace = Some(namespace.to_owned());

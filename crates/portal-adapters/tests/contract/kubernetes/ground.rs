@@ -2,6 +2,7 @@
 
 use std::env;
 use std::panic::Location;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,6 +116,12 @@ impl Ground {
         }
     }
 
+    /// Loads the manifests of a text into a cluster in memory.
+    pub(super) fn load(&self, yaml: &str) {
+        let Hands::Memory(cluster) = &self.hands else { panic!("this is not a cluster in memory") };
+        cluster.load_yaml("manifests.yaml", yaml, &self.namespace()).unwrap();
+    }
+
     /// Adds TLS and a middleware to a route, as an operator with `kubectl edit` does.
     pub(super) async fn edit_route_by_hand(&self, place: &RoutePlace) {
         let tls = json!({"options": {"name": "old"}});
@@ -153,6 +160,12 @@ pub(super) fn until<F: Future<Output = bool>>(is_so: impl Fn() -> F) -> impl Fut
 #[expect(clippy::disallowed_methods, reason = "the tier hands the cluster over by this variable")]
 pub(super) fn operator_kubeconfig() -> String {
     env::var(KUBECONFIG).unwrap()
+}
+
+/// A file of the tier's folder.
+#[expect(clippy::disallowed_methods, reason = "the tier hands the cluster over by this variable")]
+pub(super) fn file(name: &str) -> PathBuf {
+    PathBuf::from(env::var("TEST_CLUSTER").unwrap()).join(name)
 }
 
 /// The operator's way to the cluster.

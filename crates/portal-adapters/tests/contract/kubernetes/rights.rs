@@ -11,7 +11,7 @@ mod cluster {
     use std::fmt::Debug;
     use std::path::Path;
 
-    use super::super::ground::{operator, operator_kubeconfig, signed_in};
+    use super::super::ground::{file, operator, operator_kubeconfig, signed_in};
 
     async fn portal() -> Client {
         let config = operator().await;
@@ -55,7 +55,11 @@ mod cluster {
     #[ignore = "tier cluster"]
     async fn a_namespace_is_provisioned_once_and_for_its_friend_only() {
         let client = connect(Some(Path::new(&operator_kubeconfig()))).await.unwrap();
-        let namespaces = KubeNamespaces::new(client.clone());
+        // The role of `deploy/provisioner` suffices, and grants nothing else.
+        let provisioner = connect(Some(&file("provisioner.kubeconfig"))).await.unwrap();
+        check_forbidden(Api::<Secret>::all(provisioner.clone()).list(&ListParams::default()).await);
+        check_forbidden(Api::<Namespace>::all(provisioner.clone()).delete("default", &DeleteParams::default()).await);
+        let namespaces = KubeNamespaces::new(provisioner);
         let friend = FriendId::parse(&format!("p-{:08x}", rand::random::<u32>())).unwrap();
         let manifests = Provisioning::default().manifests(&friend);
         for _ in 0..2 {

@@ -1,0 +1,7 @@
+//! What the tier `cluster` runs.
+
+mod checking;
+mod disorder;
+mod exposing;
+mod outage;
+mod provisioning;

@@ -1,0 +1,60 @@
+//! `portal-server check` against the real cluster.
+
+use crate::kubectl::file;
+use crate::portal::told;
+use crate::world::{World, configuration};
+
+/// Every right that the server needs, as `check` lists them.
+const RIGHTS: [&str; 18] = [
+    "get namespaces",
+    "list namespaces",
+    "watch namespaces",
+    "get services",
+    "list services",
+    "watch services",
+    "list pods",
+    "watch pods",
+    "list resourcequotas",
+    "watch resourcequotas",
+    "list deployments.apps",
+    "watch deployments.apps",
+    "get ingressroutes.traefik.io",
+    "list ingressroutes.traefik.io",
+    "watch ingressroutes.traefik.io",
+    "create ingressroutes.traefik.io",
+    "patch ingressroutes.traefik.io",
+    "delete ingressroutes.traefik.io",
+];
+
+/// What `check` says about a right.
+fn verdict<'a>(table: &'a str, right: &str) -> Option<&'a str> {
+    let row = table.lines().find_map(|line| line.strip_prefix(&format!("cluster: {right} ")))?;
+    row.split_whitespace().next()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn the_shipped_role_is_all_that_check_asks_for() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let (is_content, table) = told("check", &world.config)?;
+    assert!(is_content, "{table}");
+    for right in RIGHTS {
+        assert_eq!(verdict(&table, right), Some("ok"), "{right}: {table}");
+    }
+    assert_eq!(table.matches("cluster: ").count(), RIGHTS.len());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn a_role_that_lacks_rights_fails_the_check_by_their_names() -> anyhow::Result<()> {
+    let (world, folder) = (World::start().await?, tempfile::tempdir()?);
+    let config = configuration(folder.path(), &file("provisioner.kubeconfig")?, world.cloudflare.url())?;
+    assert!(told("migrate", &config)?.0);
+    let (is_content, table) = told("check", &config)?;
+    assert!(!is_content);
+    assert_eq!(verdict(&table, "get namespaces"), Some("ok"), "the provisioner has it: {table}");
+    assert_eq!(verdict(&table, "list namespaces"), Some("FAILED"), "{table}");
+    assert_eq!(verdict(&table, "create ingressroutes.traefik.io"), Some("FAILED"), "{table}");
+    Ok(())
+}

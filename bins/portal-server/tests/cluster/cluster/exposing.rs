@@ -1,0 +1,89 @@
+//! A service on the internet, from the first request to the last.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use anyhow::ensure;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::backend::Backend;
+use crate::portal::Answer;
+use crate::world::{World, until};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn a_service_is_reached_under_its_hostname_until_it_is_removed() -> anyhow::Result<()> {
+    let (world, one) = (World::start().await?, Backend::start("one").await?);
+    world.serve(&[&one]).await?;
+    assert_eq!(world.visit().await?.0, StatusCode::NOT_FOUND);
+
+    let Answer { status, body, .. } = world.expose(80).await?;
+    assert_eq!((status, &body["status"]), (StatusCode::CREATED, &json!("active")), "{body}");
+    assert_eq!(body["hostname"], world.hostname());
+    assert!(world.has_record());
+    until("Traefik knows the hostname", async || Ok(world.visit().await? == (StatusCode::OK, "one".to_owned())))
+        .await?;
+
+    let shown = world.portal.door.namespace().await?;
+    let route = &shown["ingressRoutes"][0];
+    assert_eq!(shown["ingressRoutes"].as_array().map(Vec::len), Some(1));
+    assert_eq!((&route["name"], &route["service"]), (&json!("expose-web"), &json!("web")));
+    assert_eq!(route["hostname"], world.hostname());
+    assert_eq!(route["exposure"]["status"], "active");
+
+    let Answer { status, body, .. } = world.portal.door.delete("/namespace/expose/web").await?;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("removed")), "{body}");
+    assert_eq!(world.portal.door.namespace().await?["ingressRoutes"], json!([]));
+    assert!(!world.has_record());
+    until("Traefik forgot the hostname", async || Ok(world.visit().await?.0 == StatusCode::NOT_FOUND)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn no_request_fails_while_the_port_is_changed() -> anyhow::Result<()> {
+    let (one, two) = (Backend::start("one").await?, Backend::start("two").await?);
+    let world = Arc::new(World::start().await?);
+    world.serve(&[&one, &two]).await?;
+    world.exposed().await?;
+
+    let (stop, visits) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (visitor, stopped, counted) = (world.clone(), stop.clone(), visits.clone());
+    let hammer = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        while !stopped.load(Ordering::Relaxed) {
+            let (status, who) = visitor.visit().await?;
+            ensure!(status == StatusCode::OK, "visit {}: {status} {who}", counted.load(Ordering::Relaxed));
+            counted.fetch_add(1, Ordering::Relaxed);
+            if seen.last() != Some(&who) {
+                seen.push(who);
+            }
+        }
+        Ok(seen)
+    });
+    until("some visits", async || Ok(visits.load(Ordering::Relaxed) >= 20)).await?;
+    let Answer { status, body, .. } = world.expose(81).await?;
+    assert_eq!((status, &body["port"], &body["status"]), (StatusCode::OK, &json!(81), &json!("active")), "{body}");
+    until("the other backend answers", async || Ok(world.visit().await?.1 == "two")).await?;
+    let so_far = visits.load(Ordering::Relaxed);
+    until("some more visits", async || Ok(visits.load(Ordering::Relaxed) >= so_far + 20)).await?;
+    stop.store(true, Ordering::Relaxed);
+    assert_eq!(hammer.await??, ["one", "two"]);
+    assert_eq!(world.exposure().await?["port"], 81);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn nothing_is_exposed_that_is_not_there() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let Answer { status, body, .. } = world.expose(80).await?;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
+    let one = Backend::start("one").await?;
+    world.serve(&[&one]).await?;
+    let Answer { status, body, .. } = world.expose(8080).await?;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    assert_eq!(world.exposure().await?, Value::Null);
+    assert!(!world.has_record());
+    Ok(())
+}

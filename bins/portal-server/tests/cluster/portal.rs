@@ -1,0 +1,116 @@
+//! `portal-server serve` as a process of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+
+/// No answer takes as long.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A running portal and a friend's session in it; dropping it kills it.
+pub(crate) struct Portal {
+    child: Child,
+    pub(crate) door: Door,
+}
+
+/// A friend's way to the portal.
+#[derive(Clone)]
+pub(crate) struct Door {
+    base: String,
+    client: Client,
+    token: String,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) body: Value,
+}
+
+/// What the program answers to a command about a configuration, and whether it is content.
+pub(crate) fn told(command: &str, config: &Path) -> anyhow::Result<(bool, String)> {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_portal-server"));
+    let output = program.args([command, "--config"]).arg(config).output()?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+impl Portal {
+    /// Starts the portal of a configuration that listens on a free port and logs in JSON.
+    pub(crate) fn start(config: &Path, token: String) -> anyhow::Result<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portal-server"));
+        command.args(["serve", "--config"]).arg(config).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let mut log = BufReader::new(child.stderr.take().context("the portal has no log")?).lines();
+        let client = Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+        let mut portal = Self { child, door: Door { base: String::new(), client, token } };
+        let mut said = String::new();
+        while portal.door.base.is_empty() {
+            let line = log.next().with_context(|| format!("the portal ended early: {said}"))??;
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            if event["message"] == "listening" {
+                let address = event["address"].as_str().context("the portal does not say where it listens")?;
+                portal.door.base = format!("http://{address}/api/portal");
+            }
+            said.push_str(&line);
+        }
+        // Whatever it says later becomes part of a failing test's output.
+        std::thread::spawn(move || log.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
+        Ok(portal)
+    }
+
+    /// Ends the process at once, as a power failure would.
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Portal {
+    fn drop(&mut self) {
+        self.kill().ok();
+    }
+}
+
+impl Door {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+        self.ask(Method::DELETE, path, None).await
+    }
+
+    /// The namespace as it is shown; anything but 200 is a failure.
+    pub(crate) async fn namespace(&self) -> anyhow::Result<Value> {
+        let Answer { status, body, .. } = self.get("/namespace").await?;
+        ensure!(status == StatusCode::OK, "{status}: {body}");
+        Ok(body)
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.map(str::to_owned);
+        let text = response.text().await?;
+        let body = serde_json::from_str(&text).with_context(|| format!("{status} and no JSON: {text}"))?;
+        Ok(Answer { status, retry_after, body })
+    }
+}

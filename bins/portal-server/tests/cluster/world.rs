@@ -1,0 +1,243 @@
+//! A friend with a namespace in the real cluster, and a portal of their own.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use portal_adapters::cloudflare::{SCRIPTED_TOKEN, ScriptedCloudflare};
+use portal_core::{
+    Action, Actor, Agent, AgentId, AuditEntry, Friend, FriendId, Friendship, FriendshipStatus, Token, TokenKind,
+};
+use portal_runtime::admin::Admin;
+use portal_runtime::config;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::backend::Backend;
+use crate::kubectl::{apply, file, kubectl, told};
+use crate::portal::{self, Answer, Portal};
+
+/// The domain of every exposure here.
+pub(crate) const DOMAIN: &str = "portal.test";
+/// How long something may take to come to be.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A friend, their namespace and their portal.
+pub(crate) struct World {
+    pub(crate) friend: FriendId,
+    pub(crate) namespace: String,
+    pub(crate) cloudflare: ScriptedCloudflare,
+    pub(crate) portal: Portal,
+    pub(crate) config: PathBuf,
+    token: String,
+    ingress: Client,
+    entry_point: String,
+    _folder: TempDir,
+}
+
+impl World {
+    /// A friend with a namespace, whose portal has the account of `deploy/base` and no other rights.
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let friend = somebody()?;
+        apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
+        Self::of(friend, &file("portal.kubeconfig")?).await
+    }
+
+    /// The portal of a friend, which signs in to the cluster by `kubeconfig`.
+    pub(crate) async fn of(friend: FriendId, kubeconfig: &Path) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let cloudflare = ScriptedCloudflare::start(&[DOMAIN]).await?;
+        let config = configuration(folder.path(), kubeconfig, cloudflare.url())?;
+        let token = register(&config, &friend).await?;
+        let portal = Portal::start(&config, token.clone())?;
+        let namespace = friend.namespace();
+        let ingress = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+        let entry_point = told("TEST_INGRESS")?;
+        let _folder = folder;
+        let world = Self { friend, namespace, cloudflare, portal, config, token, ingress, entry_point, _folder };
+        until("the portal shows the namespace", async || {
+            let Answer { status, body, .. } = world.portal.door.get("/namespace").await?;
+            Ok(status == StatusCode::OK && body["phase"] == "Active")
+        })
+        .await?;
+        Ok(world)
+    }
+
+    /// Kills the portal and starts it again, whatever the cluster does.
+    pub(crate) fn restart_portal(&mut self) -> anyhow::Result<()> {
+        self.portal.kill()?;
+        self.portal = Portal::start(&self.config, self.token.clone())?;
+        Ok(())
+    }
+
+    /// A Service `web` with a port for each backend, 80 and up.
+    pub(crate) async fn serve(&self, backends: &[&Backend]) -> anyhow::Result<()> {
+        let (mut ports, mut endpoints) = (Vec::new(), Vec::new());
+        for (port, backend) in (80..).zip(backends) {
+            ports.push(json!({"name": format!("p{port}"), "port": port}));
+            endpoints.push(json!({"name": format!("p{port}"), "port": backend.port}));
+        }
+        let address = backends.first().context("a Service without backends")?.address;
+        let labels = json!({"kubernetes.io/service-name": "web"});
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": self.namespace},
+            "spec": {"ports": ports},
+        });
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"name": "web", "namespace": self.namespace, "labels": labels},
+            "addressType": if address.is_ipv6() { "IPv6" } else { "IPv4" },
+            "endpoints": [{"addresses": [address], "conditions": {"ready": true}}], "ports": endpoints,
+        });
+        apply(&format!("{service}\n---\n{slice}\n")).await?;
+        until("the Service is shown", async || {
+            let shown = self.portal.door.namespace().await?;
+            Ok(shown["services"][0]["ports"].as_array().map(Vec::len) == Some(backends.len()))
+        })
+        .await
+    }
+
+    /// Exposes the Service `web` under the name `web`.
+    pub(crate) async fn expose(&self, port: u16) -> anyhow::Result<Answer> {
+        let body = json!({"name": "web", "service": "web", "port": port});
+        self.portal.door.post("/namespace/expose", &body).await
+    }
+
+    /// Exposes the Service, and waits until it is reached.
+    pub(crate) async fn exposed(&self) -> anyhow::Result<()> {
+        let Answer { status, body, .. } = self.expose(80).await?;
+        ensure!(status == StatusCode::CREATED && body["status"] == "active", "{status}: {body}");
+        until("the hostname answers", async || Ok(self.visit().await?.0 == StatusCode::OK)).await
+    }
+
+    /// What is shown of the exposure `web`; null if there is none.
+    pub(crate) async fn exposure(&self) -> anyhow::Result<Value> {
+        let shown = self.portal.door.namespace().await?;
+        let routes = shown["ingressRoutes"].as_array().cloned().unwrap_or_default();
+        let exposures = routes.into_iter().map(|mut route| route["exposure"].take());
+        Ok(exposures.into_iter().find(|exposure| exposure["name"] == "web").unwrap_or_default())
+    }
+
+    pub(crate) fn hostname(&self) -> String {
+        format!("web-{}.{DOMAIN}", self.friend)
+    }
+
+    /// Visits the hostname as anybody on the internet does: through Traefik.
+    pub(crate) async fn visit(&self) -> anyhow::Result<(StatusCode, String)> {
+        let request = self.ingress.get(format!("http://{}/", self.entry_point)).header("host", self.hostname());
+        let response = request.send().await?;
+        Ok((response.status(), response.text().await?))
+    }
+
+    /// Deletes an object of the friend's namespace.
+    pub(crate) async fn delete(&self, kind: &str, name: &str) -> anyhow::Result<()> {
+        kubectl(&["delete", kind, name, "--namespace", &self.namespace], "").await.map(drop)
+    }
+
+    /// Whether the zone has a record at the hostname.
+    pub(crate) fn has_record(&self) -> bool {
+        self.cloudflare.records(DOMAIN).iter().any(|record| record["name"] == self.hostname())
+    }
+}
+
+/// A friend whom no other test knows.
+pub(crate) fn somebody() -> anyhow::Result<FriendId> {
+    Ok(FriendId::parse(&format!("f-{:08x}", rand::random::<u32>()))?)
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    until_within(PATIENCE, what, is_so).await
+}
+
+/// Waits until something is so, for as long as this.
+pub(crate) async fn until_within(
+    patience: Duration,
+    what: &str,
+    is_so: impl AsyncFn() -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    while !is_so().await? {
+        ensure!(started.elapsed() < patience, "it did not come to be: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// Writes a configuration into a folder.
+pub(crate) fn configuration(folder: &Path, kubeconfig: &Path, cloudflare: &str) -> anyhow::Result<PathBuf> {
+    let (folder_shown, kubeconfig) = (folder.display(), kubeconfig.display());
+    let text = format!(
+        r#"
+[server]
+listen = "127.0.0.1:0"
+operations_listen = "127.0.0.1:0"
+
+[log]
+format = "json"
+
+[database]
+url = "sqlite:{folder_shown}/portal.db"
+
+[cluster]
+kubeconfig = "{kubeconfig}"
+max_staleness_seconds = 20
+
+[[agents]]
+id = "main"
+workspace = "{folder_shown}"
+
+[delivery]
+webhook_url = "http://127.0.0.1:9/nobody"
+webhook_secret = "nobody-needs-this-secret-of-32-bytes"
+
+[[domains]]
+name = "{DOMAIN}"
+target = {{ cname = "ingress.example.org" }}
+entry_points = ["web"]
+
+[domains.cloudflare]
+token = "{SCRIPTED_TOKEN}"
+api_url = "{cloudflare}"
+"#
+    );
+    let path = folder.join("portal.toml");
+    std::fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// Makes the database with a friend and their agent; the token of their session.
+async fn register(config: &Path, friend: &FriendId) -> anyhow::Result<String> {
+    let settings = config::load(config)?;
+    let (is_done, said) = portal::told("migrate", config)?;
+    ensure!(is_done, "{said}");
+    let admin = Admin::of_database(&settings.database)?;
+    let (now, operator) = (admin.clock.now(), Actor::Operator("olga".to_owned()));
+    let audit = |action, subject: &str| AuditEntry {
+        at: now,
+        actor: operator.clone(),
+        action,
+        friend: Some(friend.clone()),
+        subject: subject.to_owned(),
+        detail: String::new(),
+    };
+    let person =
+        Friend { id: friend.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at: now };
+    admin.friends.create(person, audit(Action::FriendCreate, friend.as_str())).await?;
+    let agent = AgentId::parse("main")?;
+    let token = Token::generate(TokenKind::Agent, &*admin.ids);
+    let main = Agent { id: agent.clone(), created_at: now };
+    admin.agents.create(main, token.hash(), audit(Action::AgentCreate, "main")).await?;
+    let friendship = Friendship {
+        agent: agent.clone(),
+        friend: friend.clone(),
+        status: FriendshipStatus::Active,
+        heartbeat_writable: true,
+        created_at: now,
+    };
+    admin.friendships.set(friendship, audit(Action::FriendshipSet, "main")).await?;
+    let issued = admin.sessions.issue(friend.clone(), agent, operator.clone()).await?;
+    Ok(issued.context("no session")?.token.reveal().to_owned())
+}
