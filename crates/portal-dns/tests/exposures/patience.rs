@@ -1,15 +1,16 @@
 //! Requests whose work lasts longer than anybody waits.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use portal_adapters::memory::MemoryRecords;
 use portal_core::PortError;
 use portal_dns::{Caller, Ensured, Exposures, Hostname, Mark, Reason, RecordState, Records, Removed, Seen, Status};
 use tokio::time::Instant;
 
-use super::world::{World, friend, name, open, plain, wish};
+use super::world::{World, close, friend, name, open, plain, wish};
 
 /// A zone that takes its time over every look.
 struct SlowRecords(MemoryRecords, Duration);
@@ -103,4 +104,59 @@ async fn the_last_of_two_wishes_at_once_wins() {
     world.assert_converged("the last wish").await;
     let shown = portal.find(&friend("alice"), &name("my-app")).await.unwrap().unwrap();
     assert_eq!(shown.service.as_str(), "api");
+}
+
+/// A zone that lets something happen once, after somebody looked at it and before they learn what they saw.
+struct InterruptedRecords(MemoryRecords, Arc<Mutex<Option<BoxFuture<'static, ()>>>>);
+
+#[async_trait]
+impl Records for InterruptedRecords {
+    async fn look(&self, host: &Hostname, caller: &Caller) -> Result<Seen, PortError> {
+        let seen = self.0.look(host, caller).await;
+        let meanwhile = self.1.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
+        seen
+    }
+
+    async fn ensure(
+        &self,
+        host: &Hostname,
+        wanted: &RecordState,
+        seen: &Seen,
+        caller: &Caller,
+    ) -> Result<Ensured, PortError> {
+        self.0.ensure(host, wanted, seen, caller).await
+    }
+
+    async fn remove(&self, host: &Hostname, mark: &Mark, caller: &Caller) -> Result<Removed, PortError> {
+        self.0.remove(host, mark, caller).await
+    }
+
+    async fn list(&self) -> Result<Vec<(Hostname, Seen)>, PortError> {
+        self.0.list().await
+    }
+}
+
+/// Nothing has to be swept away afterwards: on the strength of what it saw before it slept it does nothing at all.
+#[tokio::test(start_paused = true)]
+async fn whoever_slept_through_their_lease_does_nothing_more() {
+    let world = Arc::new(World::new().await);
+    let sleep = {
+        let world = world.clone();
+        async move {
+            world.clock.advance(Duration::from_secs(31));
+            let closed = close(&world.portal(), "alice", "my-app").await.unwrap();
+            assert_eq!(closed.status, Status::Removed);
+            tokio::time::advance(Duration::from_secs(31)).await;
+        }
+    };
+    let sleep: Arc<Mutex<Option<BoxFuture<'static, ()>>>> = Arc::new(Mutex::new(Some(Box::pin(sleep))));
+    let sleeper = world.portal_with(world.ports(), |records| Arc::new(InterruptedRecords(records, sleep.clone())));
+    let opened = open(&sleeper, "alice", wish("my-app", "web", None, None)).await;
+    assert!(opened.is_err() || opened.unwrap().exposure.status != Status::Active);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(sleep.lock().unwrap().is_none());
+    world.assert_converged("the sleeper").await;
 }

@@ -64,13 +64,12 @@ async fn watch(ground: &Ground, over: &AtomicBool) -> anyhow::Result<usize> {
 async fn observed(ground: &Ground, race: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let over = AtomicBool::new(false);
     let racing = async {
-        let run = race.await;
+        race.await?;
         over.store(true, Ordering::SeqCst);
-        run
+        anyhow::Ok(())
     };
-    let (run, looks) = tokio::join!(racing, watch(ground, &over));
-    run?;
-    let looks = looks?;
+    // Whoever finds something wrong first ends it for both.
+    let ((), looks) = tokio::try_join!(racing, watch(ground, &over))?;
     eprintln!("{looks} looks at {ROUNDS} rounds");
     ensure!(looks > ROUNDS, "hardly anybody looked");
     Ok(())
