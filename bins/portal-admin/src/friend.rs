@@ -43,7 +43,7 @@ pub(crate) enum Verb {
         #[arg(value_parser = FriendId::parse)]
         friend: FriendId,
     },
-    /// Make a friend's namespace as the configuration says under `provisioning`, or make it so again
+    /// Make a friend's namespace as the configuration's section `provisioning` says, or make it so again
     Provision {
         #[arg(value_parser = FriendId::parse)]
         friend: FriendId,
