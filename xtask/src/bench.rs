@@ -1,4 +1,5 @@
-//! `cargo xtask bench api`: what a request costs the server, beside a bare handler that returns the same bytes.
+//! `cargo xtask bench`: what a request costs the server, beside a bare handler that returns the same bytes (`api`), what
+//! exposing a Service takes (`expose`), and what the overview costs beside asking the API server (`overview`).
 //!
 //! Machines differ and are rarely quiet, so nothing here is compared with a number from another day: a bare server, a
 //! portal, and a portal whose database knows very many friends run at the same time and are driven in turn, a slice
@@ -6,18 +7,25 @@
 //! also depend on the load generator, which shares the machine.
 
 mod build;
+mod expose;
 mod load;
+mod overview;
 mod report;
 mod server;
 mod world;
 
-use std::process::Command;
+use std::slice;
 use std::time::Duration;
 
-use anyhow::ensure;
 use load::{Load, Sample};
 use server::Server;
 use world::World;
+
+pub use expose::expose;
+pub use overview::{OverviewOptions, overview};
+
+/// What stands above numbers that nobody should quote.
+const UNOPTIMISED: &str = "built without optimisation: times and CPU say nothing about a release";
 
 /// How long and how hard to measure.
 pub struct Options {
@@ -105,10 +113,7 @@ type Measured = Sides<Vec<Sample>>;
 /// When something does not build or start, or a server answers anything but what is expected: then no number is shown.
 pub fn api(options: &Options) -> anyhow::Result<()> {
     let programs = build::all()?;
-    if cfg!(debug_assertions) {
-        // An unoptimised load generator takes the machine from the servers: let the one just built do it.
-        let status = Command::new(programs.get("xtask")?).args(std::env::args_os().skip(1)).status()?;
-        ensure!(status.success(), "the measurement failed");
+    if build::handed_over(&programs)? {
         return Ok(());
     }
     let world = World::start(&programs, options.friends)?;
@@ -128,17 +133,17 @@ fn round(world: &World, load: &Load, measured: &mut [Measured]) -> anyhow::Resul
     let servers = &world.servers;
     for ((operation, requests), measured) in OPERATIONS.iter().zip(&world.requests).zip(measured) {
         if operation.against == Against::Bare {
-            measured.bare.push(sample(&servers.bare, load, &requests.bare)?);
+            measured.bare.push(sample(&servers.bare, load, slice::from_ref(&requests.bare))?);
         }
-        measured.portal.push(sample(&servers.portal, load, &requests.portal)?);
-        measured.crowded.push(sample(&servers.crowded, load, &requests.crowded)?);
+        measured.portal.push(sample(&servers.portal, load, slice::from_ref(&requests.portal))?);
+        measured.crowded.push(sample(&servers.crowded, load, slice::from_ref(&requests.crowded))?);
     }
     Ok(())
 }
 
-/// Drives one server with one request for one slice.
-fn sample(server: &Server, load: &Load, request: &load::Request) -> anyhow::Result<Sample> {
+/// Drives one server with a request, or several in turn, for one slice.
+fn sample(server: &Server, load: &Load, requests: &[load::Request]) -> anyhow::Result<Sample> {
     let before = server.cpu_time()?;
-    let (requests, elapsed) = load.drive(server.address, request)?;
+    let (requests, elapsed) = load.drive(server.address, requests)?;
     Ok(Sample { requests, elapsed, cpu: server.cpu_time()?.saturating_sub(before) })
 }

@@ -32,6 +32,39 @@ enum Command {
 enum Bench {
     /// What a request costs the server, beside a bare handler that returns the same bytes (builds in release mode)
     Api(Api),
+    /// What exposing a Service costs: with nothing behind it, and with a Cloudflare that takes 50 ms for every call
+    Expose(Expose),
+    /// What the overview costs: from watches, from five lists per request, and through `kubectl proxy`
+    Overview(Overview),
+}
+
+#[derive(Args)]
+struct Expose {
+    /// Build as for tests, to try the measurement out
+    #[arg(long)]
+    unoptimised: bool,
+}
+
+#[derive(Args)]
+struct Overview {
+    /// Namespaces of friends in the full cluster, ten objects each
+    #[arg(long, default_value_t = 10_000)]
+    namespaces: u32,
+    /// Times that everything is measured; the median counts
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Length of one measurement, in milliseconds
+    #[arg(long, default_value_t = 2_000)]
+    slice: u64,
+    /// Connections that are kept busy
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
+    /// A folder with the programs of a Kubernetes control plane, instead of those that a Go module of ours builds
+    #[arg(long, env = "KUBEBUILDER_ASSETS", value_name = "FOLDER")]
+    kubernetes_programs: Option<PathBuf>,
+    /// Build as for tests, to try the measurement out
+    #[arg(long)]
+    unoptimised: bool,
 }
 
 #[derive(Args)]
@@ -81,6 +114,16 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Bench(Bench::Api(api)) => {
             let Api { friends, rounds, slice, connections } = api;
             bench::api(&bench::Options { friends, rounds, slice, connections })?;
+            true
+        }
+        Command::Bench(Bench::Expose(Expose { unoptimised })) => {
+            bench::expose(unoptimised)?;
+            true
+        }
+        Command::Bench(Bench::Overview(it)) => {
+            let Overview { namespaces, rounds, slice, connections, kubernetes_programs, unoptimised } = it;
+            let machine = Machine { database_url: None, kubernetes_programs };
+            bench::overview(&bench::OverviewOptions { namespaces, rounds, slice, connections, unoptimised }, &machine)?;
             true
         }
     };

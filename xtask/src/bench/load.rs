@@ -45,7 +45,8 @@ impl Sample {
 pub(super) struct Request {
     bytes: Vec<u8>,
     status: u16,
-    length: usize,
+    /// `None` where the length may change.
+    length: Option<usize>,
 }
 
 /// An answer.
@@ -64,20 +65,25 @@ impl Request {
         }
         bytes.extend(b"\r\n");
         let answer = Connection::open(address)?.ask(&bytes).with_context(|| format!("GET {path}"))?;
-        Ok((Self { bytes, status: answer.status, length: answer.body.len() }, answer))
+        Ok((Self { bytes, status: answer.status, length: Some(answer.body.len()) }, answer))
+    }
+
+    /// Takes answers of any length from now on.
+    pub(super) fn of_any_length(self) -> Self {
+        Self { length: None, ..self }
     }
 }
 
 impl Load {
-    /// Sends `request` over and over; returns how many answers came, and in what time.
-    pub(super) fn drive(&self, address: SocketAddr, request: &Request) -> anyhow::Result<(u32, Duration)> {
+    /// Sends `requests` one after another, over and over; returns how often all were answered, and in what time.
+    pub(super) fn drive(&self, address: SocketAddr, requests: &[Request]) -> anyhow::Result<(u32, Duration)> {
         let connections: Vec<Connection> =
             (0..self.connections).map(|_| Connection::open(address)).collect::<anyhow::Result<_>>()?;
         let start = Barrier::new(self.connections + 1);
         thread::scope(|scope| {
             let drivers: Vec<_> = connections
                 .into_iter()
-                .map(|connection| scope.spawn(|| connection.repeat(request, &start, self.slice)))
+                .map(|connection| scope.spawn(|| connection.repeat(requests, &start, self.slice)))
                 .collect();
             // Read before the barrier falls: a driver may be at work before this thread wakes.
             let begun = Instant::now();
@@ -86,48 +92,59 @@ impl Load {
                 Ok(count) => count,
                 Err(_) => bail!("a thread of the load generator panicked"),
             });
-            let requests = counts.sum::<anyhow::Result<u32>>()?;
-            Ok((requests, begun.elapsed()))
+            let count = counts.sum::<anyhow::Result<u32>>()?;
+            Ok((count, begun.elapsed()))
         })
     }
 }
 
 /// A keep-alive connection.
-struct Connection {
+pub(super) struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> anyhow::Result<Self> {
+    pub(super) fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self { stream, received: Vec::with_capacity(HEAD_MAX) })
     }
 
-    fn repeat(mut self, request: &Request, start: &Barrier, slice: Duration) -> anyhow::Result<u32> {
+    fn repeat(mut self, requests: &[Request], start: &Barrier, slice: Duration) -> anyhow::Result<u32> {
         start.wait();
         let end = Instant::now() + slice;
         let mut count = 0;
         while Instant::now() < end {
-            let (head, length) = self.exchange(&request.bytes)?;
-            ensure!(
-                head.status == request.status && length == request.length,
-                "the answer changed: {} with {length} bytes where {} with {} were answered before",
-                head.status,
-                request.status,
-                request.length,
-            );
+            for request in requests {
+                let (head, length) = self.exchange(&request.bytes)?;
+                ensure!(
+                    head.status == request.status && request.length.is_none_or(|expected| length == expected),
+                    "the answer changed: {} with {length} bytes where {} with {:?} were answered before",
+                    head.status,
+                    request.status,
+                    request.length,
+                );
+            }
             count += 1;
         }
         Ok(count)
     }
 
-    fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer> {
+    /// Sends a request and returns the whole answer.
+    pub(super) fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer> {
         let (head, length) = self.exchange(request)?;
         let body = self.received.split_off(self.received.len() - length);
         Ok(Answer { status: head.status, body, etag: head.etag })
+    }
+
+    /// Whether a body that begins at `start` was received to its end.
+    fn is_whole(&self, head: &Head, start: usize) -> bool {
+        match head.length {
+            Some(length) => self.received.len() >= start + length,
+            None => self.received.get(start..).is_some_and(|body| body.ends_with(LAST_CHUNK)),
+        }
     }
 
     /// Sends the request and receives its whole answer; the body is the last so many bytes of what is received.
@@ -144,23 +161,26 @@ impl Connection {
                 continue;
             };
             let head = Head::parse(self.received.get(..end).unwrap_or_default())?;
-            let mut rest = (end + 4 + head.length).saturating_sub(self.received.len());
-            while rest > 0 {
+            let start = end + 4;
+            while !self.is_whole(&head, start) {
                 let count = self.stream.read(&mut piece)?;
                 ensure!(count > 0, "the server hung up");
                 self.received.extend(piece.iter().take(count));
-                rest = rest.saturating_sub(count);
             }
-            let length = head.length;
+            let length = head.length.unwrap_or_else(|| self.received.len().saturating_sub(start));
             return Ok((head, length));
         }
     }
 }
 
+/// What ends a body in chunks. JSON never holds it, since control characters in it are escaped.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+
 /// What the generator reads of an answer's head.
 struct Head {
     status: u16,
-    length: usize,
+    /// `None` for a body in chunks, which are counted as they come and not taken apart.
+    length: Option<usize>,
     etag: Option<String>,
 }
 
@@ -170,16 +190,19 @@ impl Head {
         let mut lines = text.split("\r\n");
         let status =
             lines.next().and_then(|line| line.split(' ').nth(1)).context("the answer has no status")?.parse()?;
-        let (mut length, mut etag) = (None, None);
+        let (mut length, mut etag, mut is_chunked) = (None, None, false);
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
             if name.eq_ignore_ascii_case("content-length") {
                 length = Some(value.trim().parse()?);
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                is_chunked = value.trim().eq_ignore_ascii_case("chunked");
             } else if name.eq_ignore_ascii_case("etag") {
                 etag = Some(value.trim().to_owned());
             }
         }
         // An answer 304 has no body whatever its head says.
-        let length = if status == 304 { 0 } else { length.context("the answer has no Content-Length")? };
+        let length = if status == 304 { Some(0) } else { length };
+        ensure!(is_chunked || length.is_some(), "the answer has no Content-Length and is not in chunks");
         Ok(Self { status, length, etag })
     }
 }

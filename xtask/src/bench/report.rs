@@ -58,11 +58,11 @@ fn costs(operation: &Operation, measured: &Measured, reference: Option<f64>) -> 
     ]
 }
 
-fn divide(dividend: Option<f64>, divisor: Option<f64>) -> Option<f64> {
+pub(super) fn divide(dividend: Option<f64>, divisor: Option<f64>) -> Option<f64> {
     divisor.filter(|divisor| *divisor > 0.0).and_then(|divisor| dividend.map(|dividend| dividend / divisor))
 }
 
-fn verdict(ratio: Option<f64>, goal: f64) -> String {
+pub(super) fn verdict(ratio: Option<f64>, goal: f64) -> String {
     let word = match ratio {
         Some(ratio) if ratio <= goal => "met",
         Some(_) => "missed",
@@ -71,12 +71,12 @@ fn verdict(ratio: Option<f64>, goal: f64) -> String {
     format!("{goal:.2} {word}")
 }
 
-fn number(value: Option<f64>, decimals: usize) -> String {
+pub(super) fn number(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
 }
 
 /// The value in the middle; of an even number of them the lower of the two.
-fn median(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> Option<f64> {
+pub(super) fn median(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> Option<f64> {
     let mut values: Vec<f64> = samples.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len().saturating_sub(1) / 2).copied()

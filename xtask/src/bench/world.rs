@@ -97,13 +97,20 @@ fn of_portal(operation: &Operation, portal: &Server) -> anyhow::Result<Request> 
 }
 
 /// A folder for the run, removed with all that is in it.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> anyhow::Result<Self> {
+    pub(super) fn new() -> anyhow::Result<Self> {
         let path = std::env::temp_dir().join(format!("portal-bench-{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("creating {}", path.display()))?;
         Ok(Self(path))
+    }
+}
+
+impl Folder {
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
