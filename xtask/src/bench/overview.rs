@@ -30,9 +30,9 @@ const PATH: &str = "/api/portal/namespace";
 /// Objects in a friend's namespace, itself counted.
 const OBJECTS: u32 = 10;
 /// How long a portal may take from its start to its first right answer.
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_mins(2);
 /// How long two portals may tell different things while the controllers are at work.
-const AGREE: Duration = Duration::from_secs(60);
+const AGREE: Duration = Duration::from_mins(1);
 
 /// How much and how long to measure.
 pub struct OverviewOptions {
