@@ -14,7 +14,7 @@ use crate::reconcile::{Reconciled, Reconciler};
 use crate::snapshot::Snapshots;
 use crate::{
     Caller, DnsError, DomainName, Exposure, ExposureId, ExposureName, ExposureStore, InstanceId, IntentStore,
-    OpenExposure, PassReport, Routes, Services, Work, WorkQueue, Zone, all_intents,
+    OpenExposure, PassReport, Routes, Services, Work, WorkQueue, Zone,
 };
 
 /// Everything that [`Exposures`] asks others for.
@@ -224,15 +224,6 @@ impl Exposures {
             Reconciled::Busy => self.0.store.find(&exposure.friend, &exposure.name).await,
             Reconciled::Gone => Ok(None),
         }
-    }
-
-    /// Every exposure of every friend, by id: for operators.
-    ///
-    /// # Errors
-    /// Trouble with the store.
-    pub async fn all(&self) -> Result<Vec<Exposure>, PortError> {
-        let intents = all_intents(&*self.0.reconciler.intents).await?;
-        Ok(intents.into_iter().map(|intent| intent.exposure).collect())
     }
 
     fn audit(&self, action: Action, friend: &FriendId, name: &ExposureName, by: (Actor, String)) -> AuditEntry {
