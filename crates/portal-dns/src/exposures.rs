@@ -10,6 +10,7 @@ use portal_core::{Action, Actor, AuditEntry, Clock, FriendId, Ids, PortError};
 use tokio::runtime::Handle;
 use tracing::Instrument;
 
+use crate::exposures::answer::Waited;
 use crate::reconcile::{Reconciled, Reconciler};
 use crate::snapshot::Snapshots;
 use crate::{
@@ -95,8 +96,11 @@ impl Exposures {
         let (answer, question) = answer::channel();
         self.spawn(|inner| async move { inner.carry_out(reservation, audit, answer).await });
         match question.wait().await {
-            Some(opened) => opened,
-            None => self.0.unfinished(friend, &name).await.map(|exposure| Opened { exposure, is_new: false }),
+            Waited::Answered(opened) => opened,
+            Waited::TooLong(stored) => {
+                let exposure = self.0.unfinished(friend, &name, stored.map(carry_out::removed_meanwhile)).await?;
+                Ok(Opened { exposure, is_new: false })
+            }
         }
     }
 
@@ -111,8 +115,8 @@ impl Exposures {
         let (whose, which) = (friend.clone(), name.clone());
         self.spawn(|inner| async move { inner.take_down(whose, which, audit, answer).await });
         match question.wait().await {
-            Some(closed) => closed,
-            None => self.0.unfinished(friend, name).await,
+            Waited::Answered(closed) => closed,
+            Waited::TooLong(stored) => self.0.unfinished(friend, name, stored.map(carry_out::removed)).await,
         }
     }
 

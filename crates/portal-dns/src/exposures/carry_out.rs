@@ -1,7 +1,9 @@
 //! The work behind a request, in a task that goes on when the friend hangs up.
 
+use std::pin::pin;
+
 use portal_core::{Action, AuditEntry, Backend, FriendId, PortError};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, PATIENCE};
 use super::{Inner, Opened};
@@ -49,11 +51,18 @@ impl Inner {
             Ok(Reserved::NoFriend) => return answer.give(Err(DnsError::FriendNotFound { friend })),
             Err(trouble) => return answer.give(Err(trouble.into())),
         };
+        answer.is_stored(&fresh.intent.exposure);
         self.snapshots.refresh(&friend).await;
-        let result = self.drive(&fresh.intent, Instant::now() + PATIENCE).await;
+        let deadline = Instant::now() + PATIENCE;
+        let result = self.drive(&fresh.intent, deadline).await;
         if fresh.was_refused(&result) && answer.claim() && self.withdraw(&fresh, audit).await {
+            // Where that is soon, the friend hears of it when nothing is left of the attempt.
+            let mut undoing = pin!(self.drive(&fresh.intent, deadline));
+            let undone = timeout_at(deadline, &mut undoing).await;
             answer.give(Err(DnsError::HostnameTaken { hostname }));
-            self.drive(&fresh.intent, Instant::now() + PATIENCE).await;
+            if undone.is_err() {
+                undoing.await;
+            }
             return;
         }
         let exposure = stands(result, fresh.intent.exposure);
@@ -83,19 +92,25 @@ impl Inner {
             Err(trouble) => return answer.give(Err(trouble.into())),
         };
         self.snapshots.refresh(&friend).await;
+        answer.is_stored(&intent.exposure);
         let result = self.drive(&intent, Instant::now() + PATIENCE).await;
         let exposure = match result {
-            Reconciled::Gone => Exposure { status: Status::Removed, reason: None, ..intent.exposure },
+            Reconciled::Gone => removed(intent.exposure),
             result => stands(result, intent.exposure),
         };
         answer.give(Ok(exposure));
     }
 
-    /// What a request that ran out of patience has to say.
-    pub(super) async fn unfinished(&self, friend: &FriendId, name: &ExposureName) -> Result<Exposure, DnsError> {
+    /// What a request that ran out of patience has to say; `gone` if what it stored is there no more.
+    pub(super) async fn unfinished(
+        &self,
+        friend: &FriendId,
+        name: &ExposureName,
+        gone: Option<Exposure>,
+    ) -> Result<Exposure, DnsError> {
         let stored = self.store.find(friend, name).await?;
         let unknown = || PortError::unavailable(Backend::Database, "the request was not stored in time");
-        stored.ok_or_else(|| unknown().into())
+        stored.or(gone).ok_or_else(|| unknown().into())
     }
 
     /// Works on an exposure, waiting until `deadline` for whoever works on it already. Trouble with the store is as
@@ -140,7 +155,16 @@ fn stands(result: Reconciled, stored: Exposure) -> Exposure {
     match result {
         Reconciled::Stays(now) => now.exposure,
         Reconciled::Busy => stored,
-        // The friend removed it while this request ran.
-        Reconciled::Gone => Exposure { status: Status::Removing, reason: Some(Reason::InProgress), ..stored },
+        Reconciled::Gone => removed_meanwhile(stored),
     }
+}
+
+/// An exposure of which nothing is left.
+pub(super) fn removed(stored: Exposure) -> Exposure {
+    Exposure { status: Status::Removed, reason: None, ..stored }
+}
+
+/// An exposure that the friend removed while a request that wants it ran: that request was not granted.
+pub(super) fn removed_meanwhile(stored: Exposure) -> Exposure {
+    Exposure { status: Status::Removing, reason: Some(Reason::InProgress), ..stored }
 }
