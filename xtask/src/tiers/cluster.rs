@@ -1,5 +1,5 @@
-//! The tests that need a Kubernetes API server: one of their own, with etcd and the controllers beside it, and Traefik
-//! in front.
+//! The tests that need a Kubernetes API server: one of their own, with etcd and the controllers beside it, Traefik in
+//! front, and the name server of the tier `dns` for the way from a hostname to Traefik.
 
 use std::env;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 
 use super::peer::{Peer, free_port};
-use super::{Machine, Peers, Start, Tier};
+use super::{Machine, Peers, Start, Tier, dns};
 use crate::workspace;
 
 /// Runs against a control plane of its own: of the programs in `KUBEBUILDER_ASSETS`, else of those that the Go module
@@ -47,10 +47,17 @@ fn start(machine: &Machine) -> anyhow::Result<Start> {
         let why = "no address but loopback, which Kubernetes takes for no backend: connect a network";
         return Ok(Start::Missing(why.to_owned()));
     };
-    run(&programs, &traefik, backends)
+    let mut peers = match (dns::TIER.start)(machine)? {
+        Start::Ready(peers) => peers,
+        missing @ Start::Missing(_) => return Ok(missing),
+    };
+    let control_plane = run(&programs, &traefik, backends)?;
+    peers.env.extend(control_plane.env);
+    peers.running.extend(control_plane.running);
+    Ok(Start::Ready(peers))
 }
 
-fn run(programs: &Path, traefik: &Path, backends: IpAddr) -> anyhow::Result<Start> {
+fn run(programs: &Path, traefik: &Path, backends: IpAddr) -> anyhow::Result<Peers> {
     let mut script = Command::new("sh");
     script.args(["-c", SCRIPT, "cluster.sh"]).arg(programs).arg(traefik).arg(workspace::root());
     for _ in ["etcd", "its peers", "the API server", "Traefik's health"] {
@@ -65,7 +72,7 @@ fn run(programs: &Path, traefik: &Path, backends: IpAddr) -> anyhow::Result<Star
         ("TEST_INGRESS", SocketAddr::from((Ipv4Addr::LOCALHOST, entry_point)).to_string()),
         ("TEST_BACKENDS", backends.to_string()),
     ];
-    Ok(Start::Ready(Peers { env, running: vec![Box::new(cluster)] }))
+    Ok(Peers { env, running: vec![Box::new(cluster)] })
 }
 
 /// The folder of the programs that the Go module builds, built now if it was not yet; `None` without Go.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use portal_adapters::cloudflare::{SCRIPTED_TOKEN, ScriptedCloudflare};
+use portal_adapters::cloudflare::ScriptedCloudflare;
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, Friend, FriendId, Friendship, FriendshipStatus, Token, TokenKind,
 };
@@ -16,13 +16,12 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::backend::Backend;
+use crate::configuration::{Domain, configuration};
 use crate::kubectl::{apply, file, kubectl, told};
 use crate::portal::{self, Answer, Portal};
 
-/// The domain of every exposure here.
+/// The domain of an exposure, unless its test says otherwise; at Cloudflare.
 pub(crate) const DOMAIN: &str = "portal.test";
-/// The name of a configuration's file.
-const CONFIGURATION: &str = "portal.toml";
 /// How long something may take to come to be.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,6 +32,8 @@ pub(crate) struct World {
     pub(crate) cloudflare: ScriptedCloudflare,
     pub(crate) portal: Portal,
     folder: TempDir,
+    kubeconfig: PathBuf,
+    config: PathBuf,
     token: String,
     ingress: Client,
     entry_point: String,
@@ -50,31 +51,47 @@ impl World {
     pub(crate) async fn of(friend: FriendId, kubeconfig: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let cloudflare = ScriptedCloudflare::start(&[DOMAIN]).await?;
-        let config = configuration(folder.path(), kubeconfig, cloudflare.url())?;
+        let domain = Domain::at_cloudflare(DOMAIN, &cloudflare);
+        let config = configuration(folder.path(), kubeconfig, &[domain])?;
         let token = register(&config, &friend).await?;
         let portal = Portal::start(&config, token.clone())?;
         let namespace = friend.namespace();
         let ingress = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
         let entry_point = told("TEST_INGRESS")?;
-        let world = Self { friend, namespace, cloudflare, portal, folder, token, ingress, entry_point };
+        let kubeconfig = kubeconfig.to_owned();
+        let world =
+            Self { friend, namespace, cloudflare, portal, folder, kubeconfig, config, token, ingress, entry_point };
+        world.until_shown().await?;
+        Ok(world)
+    }
+
+    /// Waits until the portal shows the namespace.
+    async fn until_shown(&self) -> anyhow::Result<()> {
         until("the portal shows the namespace", async || {
-            let Answer { status, body, .. } = world.portal.door.get("/namespace").await?;
+            let Answer { status, body, .. } = self.portal.door.get("/namespace").await?;
             Ok(status == StatusCode::OK && body["phase"] == "Active")
         })
-        .await?;
-        Ok(world)
+        .await
     }
 
     /// Kills the portal and starts it again, whatever the cluster does.
     pub(crate) fn restart_portal(&mut self) -> anyhow::Result<()> {
         self.portal.kill()?;
-        self.portal = Portal::start(&self.config(), self.token.clone())?;
+        self.portal = Portal::start(&self.config, self.token.clone())?;
         Ok(())
     }
 
+    /// Kills the portal, and starts it again with these domains.
+    pub(crate) async fn offer(&mut self, domains: &[Domain]) -> anyhow::Result<()> {
+        self.portal.kill()?;
+        configuration(self.folder.path(), &self.kubeconfig, domains)?;
+        self.portal = Portal::start(&self.config, self.token.clone())?;
+        self.until_shown().await
+    }
+
     /// The portal's configuration.
-    pub(crate) fn config(&self) -> PathBuf {
-        self.folder.path().join(CONFIGURATION)
+    pub(crate) fn config(&self) -> &Path {
+        &self.config
     }
 
     /// A Service `web` with a port for each backend, 80 and up.
@@ -169,48 +186,6 @@ pub(crate) async fn until_within(
         sleep(Duration::from_millis(20)).await;
     }
     Ok(())
-}
-
-/// Writes a configuration into a folder.
-pub(crate) fn configuration(folder: &Path, kubeconfig: &Path, cloudflare: &str) -> anyhow::Result<PathBuf> {
-    let (folder_shown, kubeconfig) = (folder.display(), kubeconfig.display());
-    let text = format!(
-        r#"
-[server]
-listen = "127.0.0.1:0"
-operations_listen = "127.0.0.1:0"
-
-[log]
-format = "json"
-
-[database]
-url = "sqlite:{folder_shown}/portal.db"
-
-[cluster]
-kubeconfig = "{kubeconfig}"
-max_staleness_seconds = 20
-
-[[agents]]
-id = "main"
-workspace = "{folder_shown}"
-
-[delivery]
-webhook_url = "http://127.0.0.1:9/nobody"
-webhook_secret = "nobody-needs-this-secret-of-32-bytes"
-
-[[domains]]
-name = "{DOMAIN}"
-target = {{ cname = "ingress.example.org" }}
-entry_points = ["web"]
-
-[domains.cloudflare]
-token = "{SCRIPTED_TOKEN}"
-api_url = "{cloudflare}"
-"#
-    );
-    let path = folder.join(CONFIGURATION);
-    std::fs::write(&path, text)?;
-    Ok(path)
 }
 
 /// Makes the database with a friend and their agent; the token of their session.

@@ -1,8 +1,9 @@
 //! `portal-server check` against the real cluster.
 
+use crate::configuration::{Domain, configuration};
 use crate::kubectl::file;
 use crate::portal::told;
-use crate::world::{World, configuration};
+use crate::world::{DOMAIN, World};
 
 /// Every right that the server needs, as `check` lists them.
 const RIGHTS: [&str; 18] = [
@@ -36,7 +37,7 @@ fn verdict<'a>(table: &'a str, right: &str) -> Option<&'a str> {
 #[ignore = "tier cluster"]
 async fn the_shipped_role_is_all_that_check_asks_for() -> anyhow::Result<()> {
     let world = World::start().await?;
-    let (is_content, table) = told("check", &world.config())?;
+    let (is_content, table) = told("check", world.config())?;
     assert!(is_content, "{table}");
     for right in RIGHTS {
         assert_eq!(verdict(&table, right), Some("ok"), "{right}: {table}");
@@ -49,7 +50,8 @@ async fn the_shipped_role_is_all_that_check_asks_for() -> anyhow::Result<()> {
 #[ignore = "tier cluster"]
 async fn a_role_that_lacks_rights_fails_the_check_by_their_names() -> anyhow::Result<()> {
     let (world, folder) = (World::start().await?, tempfile::tempdir()?);
-    let config = configuration(folder.path(), &file("provisioner.kubeconfig")?, world.cloudflare.url())?;
+    let domain = Domain::at_cloudflare(DOMAIN, &world.cloudflare);
+    let config = configuration(folder.path(), &file("provisioner.kubeconfig")?, &[domain])?;
     assert!(told("migrate", &config)?.0);
     let (is_content, table) = told("check", &config)?;
     assert!(!is_content);

@@ -1,0 +1,83 @@
+//! The portal's configuration.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use portal_adapters::cloudflare::{SCRIPTED_TOKEN, ScriptedCloudflare};
+
+use crate::name_server::NameServer;
+
+/// A domain of a configuration.
+#[derive(Clone)]
+pub(crate) struct Domain {
+    pub(crate) name: String,
+    pub(crate) retired: bool,
+    target: &'static str,
+    ttl: u32,
+    provider: String,
+}
+
+impl Domain {
+    /// A domain at Cloudflare.
+    pub(crate) fn at_cloudflare(name: &str, cloudflare: &ScriptedCloudflare) -> Self {
+        let provider = format!("cloudflare = {{ token = \"{SCRIPTED_TOKEN}\", api_url = \"{}\" }}", cloudflare.url());
+        Self { name: name.to_owned(), retired: false, target: "cname = \"ingress.example.org\"", ttl: 300, provider }
+    }
+
+    /// A domain at the tier's name server, the zone or a name below it, that points at the address where Traefik is.
+    pub(crate) fn at_name_server(name: &str, server: &NameServer) -> Self {
+        let NameServer { address, zone, key_name, key_algorithm, key_secret } = server;
+        let provider = format!(
+            "rfc2136 = {{ server = \"{address}\", zone = \"{zone}\", key_name = \"{key_name}\", \
+             key_algorithm = \"{key_algorithm}\", key_secret = \"{key_secret}\" }}"
+        );
+        Self { name: name.to_owned(), retired: false, target: "a = \"127.0.0.1\"", ttl: 60, provider }
+    }
+}
+
+/// Writes a configuration into a folder.
+pub(crate) fn configuration(folder: &Path, kubeconfig: &Path, domains: &[Domain]) -> anyhow::Result<PathBuf> {
+    let (folder_shown, kubeconfig) = (folder.display(), kubeconfig.display());
+    let mut text = format!(
+        r#"
+[server]
+listen = "127.0.0.1:0"
+operations_listen = "127.0.0.1:0"
+
+[log]
+format = "json"
+
+[database]
+url = "sqlite:{folder_shown}/portal.db"
+
+[cluster]
+kubeconfig = "{kubeconfig}"
+max_staleness_seconds = 20
+
+[[agents]]
+id = "main"
+workspace = "{folder_shown}"
+
+[delivery]
+webhook_url = "http://127.0.0.1:9/nobody"
+webhook_secret = "nobody-needs-this-secret-of-32-bytes"
+"#
+    );
+    for Domain { name, retired, target, ttl, provider } in domains {
+        write!(
+            text,
+            r#"
+[[domains]]
+name = "{name}"
+target = {{ {target} }}
+ttl = {ttl}
+retired = {retired}
+entry_points = ["web"]
+{provider}
+"#
+        )?;
+    }
+    let path = folder.join("portal.toml");
+    std::fs::write(&path, text)?;
+    Ok(path)
+}
