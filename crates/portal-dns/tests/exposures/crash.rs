@@ -40,6 +40,7 @@ async fn strike(deed: Deed, at: usize, fault: Fault) -> bool {
     let acknowledged = tokio::time::timeout(Duration::from_mins(2), deed.act(&portal)).await.unwrap_or(false);
     let struck = faults.calls() > at;
     faults.end();
+    world.assert_nothing_is_pretended(world.marked(), &context).await;
     world.wait_long();
     let survivor = if fault.ends_the_process() { world.portal() } else { portal };
     let report = tokio::spawn(async move { survivor.pass().await }).await.unwrap().unwrap();

@@ -153,6 +153,7 @@ async fn strike(deed: Deed, at: usize, blow: &Blow) -> bool {
         Blow::Death => die(&ground, deed, at).await,
     };
     let struck = ground.cloudflare.calls().len() > at;
+    ground.world.assert_nothing_is_pretended(ground.marked(), &context).await;
     ground.restart(&context).await;
     if acknowledged {
         deed.assert_kept(&ground.world, &context).await;

@@ -12,9 +12,9 @@ use portal_core::{
     Action, Actor, AuditEntry, AuditFilter, AuditLog, Clock, FixedClock, Friend, FriendId, FriendStore, SeededIds,
 };
 use portal_dns::{
-    DnsError, Domain, DomainName, Exposure, ExposureName, ExposurePorts, Exposures, Hostname, InstanceId, IntentStore,
-    Mark, OpenExposure, Opened, OrphanPorts, Orphans, RecordState, Records, RouteSpec, Routes, Status, Target, Tls,
-    Ttl, Zone,
+    DnsError, Domain, DomainName, Exposure, ExposureName, ExposurePorts, Exposures, Hostname, InstanceId, Intent,
+    IntentStore, Mark, OpenExposure, Opened, OrphanPorts, Orphans, RecordState, Records, RouteSpec, Routes, Status,
+    Target, Tls, Ttl, Zone,
 };
 use tokio::runtime::Handle;
 
@@ -173,29 +173,56 @@ impl World {
     /// The same, where the zones hold these records with a mark, sorted by hostname.
     pub(crate) async fn assert_converged_with(&self, marked: Vec<(Hostname, RecordState)>, context: &str) {
         let intents = self.store.page(None, 1000).await.unwrap();
-        let mut records: Vec<_> = Vec::new();
-        let mut routes: Vec<_> = Vec::new();
         for intent in &intents {
             let exposure = &intent.exposure;
             assert_eq!((exposure.status, exposure.reason), (Status::Active, None), "{context}: {exposure:?}");
             assert!(intent.leaving.is_empty(), "{context}: {intent:?}");
-            let mark = Mark { instance: instance(), exposure: exposure.id.clone() };
-            let domain = domain(exposure.domain.as_str());
-            records.push((exposure.hostname.clone(), domain.record(mark.clone())));
-            let spec = RouteSpec {
-                hosts: vec![exposure.hostname.clone()],
-                service: exposure.service.clone(),
-                port: exposure.port,
-                entry_points: domain.entry_points,
-                tls: domain.tls,
-            };
-            routes.push((exposure.friend.namespace(), format!("expose-{}", exposure.name), Some(spec), mark));
         }
+        let mut records: Vec<_> = intents.iter().map(record).collect();
+        let mut routes: Vec<_> = intents.iter().map(route).collect();
         records.sort_by(|one, other| one.0.cmp(&other.0));
         routes.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));
         assert_eq!(marked, records, "{context}: records");
         assert_eq!(self.routes().await, routes, "{context}: routes");
     }
+
+    /// Fails if something is recorded as done that is not: each active exposure stands exactly as wanted, and what
+    /// carries our mark belongs to an exposure that is there. So it has to be at every moment, finished or not.
+    pub(crate) async fn assert_nothing_is_pretended(&self, marked: Vec<(Hostname, RecordState)>, context: &str) {
+        let intents = self.store.page(None, 1000).await.unwrap();
+        let routes = self.routes().await;
+        for intent in intents.iter().filter(|intent| intent.exposure.status == Status::Active) {
+            assert!(marked.contains(&record(intent)), "{context}: {intent:?} without its record: {marked:?}");
+            assert!(routes.contains(&route(intent)), "{context}: {intent:?} without its route: {routes:?}");
+        }
+        let is_kept = |mark: &Mark| intents.iter().any(|intent| intent.exposure.id == mark.exposure);
+        for (host, state) in &marked {
+            assert!(is_kept(&state.mark), "{context}: a record at {host} of an exposure that is gone");
+        }
+        for (_, name, _, mark) in &routes {
+            assert!(is_kept(mark), "{context}: the route {name} of an exposure that is gone");
+        }
+    }
+}
+
+/// The record of an exposure that stands.
+fn record(Intent { exposure, .. }: &Intent) -> (Hostname, RecordState) {
+    let mark = Mark { instance: instance(), exposure: exposure.id.clone() };
+    (exposure.hostname.clone(), domain(exposure.domain.as_str()).record(mark))
+}
+
+/// The route of an exposure that stands, as [`World::routes`] tells it.
+fn route(Intent { exposure, .. }: &Intent) -> (String, String, Option<RouteSpec>, Mark) {
+    let domain = domain(exposure.domain.as_str());
+    let spec = RouteSpec {
+        hosts: vec![exposure.hostname.clone()],
+        service: exposure.service.clone(),
+        port: exposure.port,
+        entry_points: domain.entry_points,
+        tls: domain.tls,
+    };
+    let mark = Mark { instance: instance(), exposure: exposure.id.clone() };
+    (exposure.friend.namespace(), format!("expose-{}", exposure.name), Some(spec), mark)
 }
 
 /// A portal that was just started, with these ports, and these zones of `a.net` and `b.net`.
