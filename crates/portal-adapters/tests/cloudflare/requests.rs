@@ -28,8 +28,12 @@ fn refusal(status: u16, code: u32) -> ResponseTemplate {
 }
 
 fn record(kind: &str, content: &str) -> Value {
-    let ttl = 600;
-    json!({"id": "r1", "name": host().as_str(), "type": kind, "content": content, "ttl": ttl, "proxied": false, "comment": MARK})
+    commented("r1", kind, content, &json!(MARK))
+}
+
+fn commented(id: &str, kind: &str, content: &str, comment: &Value) -> Value {
+    let name = host().to_string();
+    json!({"id": id, "name": name, "type": kind, "content": content, "ttl": 600, "proxied": false, "comment": comment})
 }
 
 async fn answering(answer: ResponseTemplate) -> MockServer {
@@ -115,6 +119,53 @@ async fn a_record_is_deleted_by_its_id_and_a_second_deletion_is_no_failure() {
         let removed = at(&server).remove(&host(), &Mark::parse(MARK).unwrap(), &alice()).await.unwrap();
         assert_eq!(removed, Removed::Done);
     }
+}
+
+/// Records at the name that do not carry our mark: of another exposure, of another portal, of nobody, and of people
+/// who write something like a mark.
+fn not_ours() -> Vec<Value> {
+    let other_exposure = MARK.replace("ffeeddcc", "00000000");
+    let other_portal = MARK.replace("00112233", "ffffffff");
+    let almost = [format!("{MARK} "), format!("see {MARK}"), MARK.to_uppercase(), MARK[..MARK.len() - 1].to_owned()];
+    let texts = [other_exposure, other_portal, String::new()].into_iter().chain(almost).map(Value::String);
+    let comments = texts.chain([Value::Null, json!(17)]).map(|comment| (comment, "A", "192.0.2.7"));
+    let others = comments.chain([(json!(MARK), "TXT", "a comment of ours at a type that we never make")]);
+    let numbered =
+        others.zip(2..).map(|((comment, kind, content), id)| commented(&format!("r{id}"), kind, content, &comment));
+    numbered.collect()
+}
+
+#[tokio::test]
+async fn a_record_without_our_mark_is_neither_changed_nor_deleted() {
+    for theirs in not_ours() {
+        let server = answering(result(&json!([theirs]))).await;
+        let records = at(&server);
+        for seen in [Seen::Foreign, Seen::Marked(address(7))] {
+            // What it says may well be what we want; that does not make it ours.
+            for wanted in [address(7), address(8), tunnel(false)] {
+                let ensured = records.ensure(&host(), &wanted, &seen, &alice()).await.unwrap();
+                assert_eq!(ensured, Ensured::Foreign, "{theirs}");
+            }
+        }
+        let removed = records.remove(&host(), &Mark::parse(MARK).unwrap(), &alice()).await.unwrap();
+        assert_eq!(removed, Removed::Foreign, "{theirs}");
+        let asked = server.received_requests().await.unwrap();
+        assert!(asked.iter().all(|request| request.method.as_str() == "GET"), "{theirs}: {asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn beside_a_record_of_ours_only_ours_is_deleted() {
+    let server = MockServer::start().await;
+    let mut records = not_ours();
+    records.insert(3, record("A", "192.0.2.7"));
+    list(&server, json!(records)).await;
+    // A call to any other id has no answer but 404.
+    let deletion = Mock::given(method("DELETE")).and(path("/zones/0a1b/dns_records/r1"));
+    deletion.respond_with(result(&json!({"id": "r1"}))).expect(1).mount(&server).await;
+    let removed = at(&server).remove(&host(), &Mark::parse(MARK).unwrap(), &alice()).await.unwrap();
+    assert_eq!(removed, Removed::Done);
+    assert_eq!(server.received_requests().await.unwrap().len(), 2);
 }
 
 #[tokio::test]
