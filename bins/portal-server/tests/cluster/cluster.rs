@@ -2,6 +2,7 @@
 
 mod checking;
 mod disorder;
+mod domains;
 mod exposing;
 mod outage;
 mod provisioning;

@@ -11,9 +11,10 @@ use crate::name_server::NameServer;
 #[derive(Clone)]
 pub(crate) struct Domain {
     pub(crate) name: String,
-    pub(crate) retired: bool,
+    retired: bool,
     target: &'static str,
     ttl: u32,
+    entry_points: &'static str,
     provider: String,
 }
 
@@ -21,7 +22,13 @@ impl Domain {
     /// A domain at Cloudflare.
     pub(crate) fn at_cloudflare(name: &str, cloudflare: &ScriptedCloudflare) -> Self {
         let provider = format!("cloudflare = {{ token = \"{SCRIPTED_TOKEN}\", api_url = \"{}\" }}", cloudflare.url());
-        Self { name: name.to_owned(), retired: false, target: "cname = \"ingress.example.org\"", ttl: 300, provider }
+        let (target, entry_points) = ("cname = \"ingress.example.org\"", "[\"web\"]");
+        Self { name: name.to_owned(), retired: false, target, ttl: 300, entry_points, provider }
+    }
+
+    /// The same, but not offered any more.
+    pub(crate) fn retired(&self) -> Self {
+        Self { retired: true, ..self.clone() }
     }
 
     /// A domain at the tier's name server, the zone or a name below it, that points at the address where Traefik is.
@@ -31,7 +38,9 @@ impl Domain {
             "rfc2136 = {{ server = \"{address}\", zone = \"{zone}\", key_name = \"{key_name}\", \
              key_algorithm = \"{key_algorithm}\", key_secret = \"{key_secret}\" }}"
         );
-        Self { name: name.to_owned(), retired: false, target: "a = \"127.0.0.1\"", ttl: 60, provider }
+        // Without entry points a route is for all of them.
+        let (target, entry_points) = ("a = \"127.0.0.1\"", "[]");
+        Self { name: name.to_owned(), retired: false, target, ttl: 60, entry_points, provider }
     }
 }
 
@@ -63,7 +72,7 @@ webhook_url = "http://127.0.0.1:9/nobody"
 webhook_secret = "nobody-needs-this-secret-of-32-bytes"
 "#
     );
-    for Domain { name, retired, target, ttl, provider } in domains {
+    for Domain { name, retired, target, ttl, entry_points, provider } in domains {
         write!(
             text,
             r#"
@@ -72,7 +81,7 @@ name = "{name}"
 target = {{ {target} }}
 ttl = {ttl}
 retired = {retired}
-entry_points = ["web"]
+entry_points = {entry_points}
 {provider}
 "#
         )?;

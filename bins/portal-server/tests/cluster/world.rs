@@ -148,7 +148,12 @@ impl World {
 
     /// Visits the hostname as anybody on the internet does: through Traefik.
     pub(crate) async fn visit(&self) -> anyhow::Result<(StatusCode, String)> {
-        let request = self.ingress.get(format!("http://{}/", self.entry_point)).header("host", self.hostname());
+        self.visit_at(&self.hostname()).await
+    }
+
+    /// Visits some other hostname.
+    pub(crate) async fn visit_at(&self, hostname: &str) -> anyhow::Result<(StatusCode, String)> {
+        let request = self.ingress.get(format!("http://{}/", self.entry_point)).header("host", hostname);
         let response = request.send().await?;
         Ok((response.status(), response.text().await?))
     }
