@@ -11,8 +11,7 @@ use portal_core::{AuditEntry, AuditLog, Backend, Clock, Ids, PortError};
 use crate::owners::{Owners, Standing};
 use crate::reconcile::observe::timely;
 use crate::{
-    Caller, Claimed, Domain, DomainName, Hostname, InstanceId, IntentStore, Lease, Mark, Removed, Seen, Zone,
-    all_intents,
+    Caller, Claimed, Domain, DomainName, Hostname, InstanceId, IntentStore, Lease, Mark, Removed, Zone, all_intents,
 };
 
 /// How long an exposure that lives on elsewhere is kept from others while one of its records goes: longer than the
@@ -85,10 +84,8 @@ impl Orphans {
         let intents = all_intents(&*self.ports.intents).await?;
         let tombstones = self.ports.intents.tombstones().await?;
         let owners = Owners::of(&self.instance, &intents, &tombstones);
-        let marked = listed.into_iter().filter_map(|(hostname, seen)| match seen {
-            Seen::Marked(record) => Some((hostname, record.mark)),
-            Seen::Absent | Seen::Foreign => None,
-        });
+        let marked = listed.iter().flat_map(|(host, seen)| seen.marked().iter().map(move |it| (host.clone(), it)));
+        let marked = marked.map(|(host, record)| (host, record.mark.clone()));
         let orphaned = marked.filter(|(host, mark)| owners.standing(host, mark) == Standing::Orphaned);
         let mut orphans: Vec<_> =
             orphaned.map(|(hostname, mark)| Orphan { domain: domain.clone(), hostname, mark }).collect();

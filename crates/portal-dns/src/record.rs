@@ -1,5 +1,7 @@
 //! Records in a zone, as exposing a service needs them.
 
+use std::slice;
+
 use async_trait::async_trait;
 use portal_core::{FriendId, PortError};
 
@@ -24,11 +26,31 @@ pub struct RecordState {
 pub enum Seen {
     /// Nothing, of any record type: the zone itself said so.
     Absent,
-    /// A record with a well-formed mark, this portal's or another's. Whatever else stands beside it is not told of
-    /// and never touched.
+    /// A record with a well-formed mark, this portal's or another's. It stands alone, or at a provider where nothing
+    /// could have stood there before it; whatever was added since is not told of and never touched.
     Marked(RecordState),
+    /// Several records, at least one of them with a well-formed mark, at a provider where they may have come in any
+    /// order: `others` tells whether some have none.
+    Several {
+        /// Those with a mark.
+        marked: Vec<RecordState>,
+        /// Whether something stands beside them that carries no mark.
+        others: bool,
+    },
     /// Something of any record type, and nothing there carries a mark.
     Foreign,
+}
+
+impl Seen {
+    /// The records with a mark.
+    #[must_use]
+    pub fn marked(&self) -> &[RecordState] {
+        match self {
+            Self::Absent | Self::Foreign => &[],
+            Self::Marked(state) => slice::from_ref(state),
+            Self::Several { marked, .. } => marked,
+        }
+    }
 }
 
 /// What became of [`Records::ensure`].

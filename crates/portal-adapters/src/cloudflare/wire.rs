@@ -37,15 +37,17 @@ impl WireRecord {
 }
 
 /// What stands at a name, told from all its records.
-pub(super) fn seen<'a>(records: impl IntoIterator<Item = &'a WireRecord>) -> Seen {
-    let mut seen = Seen::Absent;
-    for record in records {
-        match &record.marked {
-            Some(marked) => return Seen::Marked(marked.state.clone()),
-            None => seen = Seen::Foreign,
+pub(super) fn seen(records: &[WireRecord]) -> Seen {
+    let mut marked: Vec<_> = records.iter().filter_map(|it| it.marked.as_ref()).map(|it| it.state.clone()).collect();
+    match (records.len(), marked.pop()) {
+        (0, _) => Seen::Absent,
+        (_, None) => Seen::Foreign,
+        (1, Some(only)) => Seen::Marked(only),
+        (all, Some(last)) => {
+            marked.push(last);
+            Seen::Several { others: marked.len() < all, marked }
         }
     }
-    seen
 }
 
 /// The body of a request that makes the record at `host` as wanted.

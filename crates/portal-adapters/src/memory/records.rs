@@ -164,7 +164,7 @@ impl Records for MemoryRecords {
             Seen::Absent => Ensured::Created,
             Seen::Marked(state) if state == *wanted => Ensured::Same,
             Seen::Marked(state) if state.mark == wanted.mark => Ensured::Changed,
-            Seen::Marked(_) | Seen::Foreign => return Ok(Ensured::Foreign),
+            Seen::Marked(_) | Seen::Several { .. } | Seen::Foreign => return Ok(Ensured::Foreign),
         };
         zone.put(host, wanted);
         Ok(ensured)
@@ -178,7 +178,7 @@ impl Records for MemoryRecords {
                 zone.take(host, mark);
                 Ok(Removed::Done)
             }
-            Seen::Marked(_) | Seen::Foreign => Ok(Removed::Foreign),
+            Seen::Marked(_) | Seen::Several { .. } | Seen::Foreign => Ok(Removed::Foreign),
         }
     }
 

@@ -91,6 +91,11 @@ impl<'a> Planner<'a> {
         if self.seen.service == ServiceState::NamespaceGone {
             return Plan { steps: self.record_removals(), verdict: Verdict::Failed(Reason::NamespaceGone) };
         }
+        if self.is_crowded() {
+            // The record at the name itself only: a name that is to be given up stays for the exposure to return to.
+            let steps = self.removal_here().into_iter().collect();
+            return Plan { steps, verdict: Verdict::Failed(Reason::HostnameTaken) };
+        }
         if self.is_contested() {
             return refused(if self.intent.established { Reason::MarkLost } else { Reason::HostnameTaken });
         }
@@ -137,12 +142,14 @@ impl<'a> Planner<'a> {
     fn record_steps(self, host: &Hostname) -> Vec<Step> {
         let wanted = self.context.domain.record(self.mark());
         let ensure = |seen| Step::EnsureRecord(host.clone(), wanted.clone(), seen);
-        match &self.seen.record {
-            Seen::Marked(state) if *state == wanted => Vec::new(),
-            Seen::Marked(state) if state.mark != wanted.mark => {
-                vec![Step::RemoveRecord(host.clone(), state.mark.clone()), ensure(Seen::Absent)]
+        let mut ours = self.seen.record.marked().iter().filter(|state| state.mark == wanted.mark);
+        match (ours.next(), self.our_mark(host, &self.seen.record)) {
+            (Some(state), _) if *state == wanted && ours.next().is_none() => Vec::new(),
+            (None, Some(former)) => {
+                let left = if matches!(self.seen.record, Seen::Marked(_)) { Seen::Absent } else { Seen::Foreign };
+                vec![Step::RemoveRecord(host.clone(), former.clone()), ensure(left)]
             }
-            seen => vec![ensure(seen.clone())],
+            _ => vec![ensure(self.seen.record.clone())],
         }
     }
 
@@ -154,10 +161,14 @@ impl<'a> Planner<'a> {
     }
 
     fn record_removals(self) -> Vec<Step> {
+        let old = self.old_records().map(|(host, mark)| Step::RemoveRecord(host.clone(), mark.clone()));
+        self.removal_here().into_iter().chain(old).collect()
+    }
+
+    fn removal_here(self) -> Option<Step> {
         let host = &self.intent.exposure.hostname;
-        let here = self.our_mark(host, &self.seen.record).map(|mark| (host, mark));
-        let remove = |(host, mark): (&Hostname, &Mark)| Step::RemoveRecord(host.clone(), mark.clone());
-        here.into_iter().chain(self.old_records()).map(remove).collect()
+        let mark = self.our_mark(host, &self.seen.record)?;
+        Some(Step::RemoveRecord(host.clone(), mark.clone()))
     }
 
     fn route_removals(self) -> Vec<Step> {
@@ -168,6 +179,15 @@ impl<'a> Planner<'a> {
     /// Routes of former exposures, at other places, that answer for our hostnames.
     fn strange_route_removals(self) -> Vec<Step> {
         self.seen.routes.others.iter().filter(|route| self.is_former(route)).filter_map(delete).collect()
+    }
+
+    /// Whether our record came to stand beside somebody else's, who may have been there first: an attempt that never
+    /// got as far as to see that it is alone. Who comes later is let be.
+    fn is_crowded(self) -> bool {
+        let Seen::Several { marked, others } = &self.seen.record else { return false };
+        let host = &self.intent.exposure.hostname;
+        let (own, strange): (Vec<_>, Vec<_>) = marked.iter().partition(|state| self.is_tied(host, &state.mark));
+        !self.intent.established && !own.is_empty() && (*others || !strange.is_empty())
     }
 
     /// Whether something that is not ours stands at the hostname, answers for it, or has the route's name.
@@ -188,9 +208,12 @@ impl<'a> Planner<'a> {
     /// The mark of a record, if our database ties it to `host`: it is this exposure's, which owns the hostname, or a
     /// former owner's.
     fn our_mark(self, host: &Hostname, seen: &'a Seen) -> Option<&'a Mark> {
-        let Seen::Marked(RecordState { mark, .. }) = seen else { return None };
-        let is_tied = *mark == self.mark() || self.was_of(mark, |tombstone| tombstone.hostname == *host);
-        is_tied.then_some(mark)
+        let marks = || seen.marked().iter().map(|state| &state.mark);
+        marks().find(|mark| **mark == self.mark()).or_else(|| marks().find(|mark| self.is_tied(host, mark)))
+    }
+
+    fn is_tied(self, host: &Hostname, mark: &Mark) -> bool {
+        *mark == self.mark() || self.was_of(mark, |tombstone| tombstone.hostname == *host)
     }
 
     /// Whether the route at our place is this exposure's, or a former one's of the same name.

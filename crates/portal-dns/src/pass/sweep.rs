@@ -20,17 +20,19 @@ impl Reconciler {
         report: &mut PassReport,
     ) {
         let owners = Owners::of(&self.instance, intents, tombstones);
-        for (host, seen) in &listed.records {
-            let Seen::Marked(record) = seen else { continue };
-            match owners.standing(host, &record.mark) {
+        let marks = |seen: &Seen| seen.marked().iter().map(|record| record.mark.clone()).collect::<Vec<_>>();
+        let marked: Vec<_> =
+            listed.records.iter().flat_map(|(host, seen)| marks(seen).into_iter().map(move |it| (host, it))).collect();
+        for (host, mark) in marked {
+            match owners.standing(host, &mark) {
                 Standing::Theirs | Standing::Owned => continue,
                 Standing::Orphaned => {
-                    report.orphans.push((host.clone(), record.mark.clone()));
+                    report.orphans.push((host.clone(), mark));
                     continue;
                 }
                 Standing::GivenUp => {}
             }
-            let swept = self.sweep_record(host, &record.mark, &owners).await;
+            let swept = self.sweep_record(host, &mark, &owners).await;
             count(swept, report);
         }
     }

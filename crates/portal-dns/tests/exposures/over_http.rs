@@ -9,7 +9,7 @@ use portal_adapters::cloudflare::{
     CloudflareApi, CloudflareRecords, CloudflareSettings, CloudflareZone, Fault, SCRIPTED_TOKEN, ScriptedCloudflare,
     ZoneName,
 };
-use portal_dns::{Exposures, Hostname, Mark, RecordState, Records, Status, Target};
+use portal_dns::{DnsError, Exposures, Hostname, Mark, Opened, Reason, RecordState, Records, Status, Target};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -311,6 +311,74 @@ async fn records_of_any_type_at_a_name_refuse_it_and_stay_as_they_are() {
         ground.restart(&format!("{taken:?}")).await;
         assert_eq!(portal.find(&friend("alice"), &name("my-app")).await.unwrap(), None, "{taken:?}");
     }
+}
+
+/// Opens `my-app` while somebody else takes its name, after it was seen to be free; `fault` strikes the creation.
+async fn outrun(ground: &mut Ground, portal: &Exposures, fault: Fault) -> Result<Opened, DnsError> {
+    // The zones' ids are known then, so that the next calls are the look at the name and the creation.
+    portal.pass().await.unwrap();
+    ground.cloudflare.forget_calls();
+    ground.cloudflare.script([None, Some(fault)]);
+    let somebody = async {
+        while ground.cloudflare.calls().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let theirs = json!({"name": "my-app-alice.a.net", "type": "A", "content": "192.0.2.9", "ttl": 1});
+        assert!(ground.cloudflare.put("a.net", theirs).is_some());
+        ground.records().filter(|record| read(record).is_none()).collect::<Vec<_>>()
+    };
+    let (opened, theirs) = tokio::join!(open(portal, "alice", wish("my-app", "web", None, None)), somebody);
+    ground.theirs = theirs;
+    opened
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_the_name_in_the_same_moment_has_it_alone() {
+    let mut ground = Ground::new().await;
+    let portal = ground.portal(SHORT);
+    let refused = outrun(&mut ground, &portal, Fault::Delay(SHORT / 2)).await.unwrap_err();
+    assert_eq!(refused.code(), "hostname-taken");
+    ground.restart("refused").await;
+    assert_eq!(portal.find(&friend("alice"), &name("my-app")).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_the_name_has_it_alone_even_if_the_answer_to_our_creation_is_lost() {
+    for fault in [Fault::LoseAnswer, Fault::CutAfter, Fault::BrokenAfter] {
+        let mut ground = Ground::new().await;
+        let portal = ground.portal(SHORT);
+        let opened = outrun(&mut ground, &portal, fault.clone()).await.unwrap();
+        assert_eq!((opened.exposure.status, ground.marked().len()), (Status::Pending, 1), "{fault:?}");
+        ground.world.wait_long();
+        portal.pass().await.unwrap();
+        let kept = portal.find(&friend("alice"), &name("my-app")).await.unwrap().unwrap();
+        assert_eq!((kept.status, kept.reason), (Status::Failed, Some(Reason::HostnameTaken)), "{fault:?}");
+        assert_eq!(ground.marked(), [], "{fault:?}");
+        ground.assert_theirs(&format!("{fault:?}"));
+        close(&portal, "alice", "my-app").await.unwrap();
+        ground.restart(&format!("{fault:?}, closed")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_ours_goes_with_its_exposure_though_one_with_another_mark_is_listed_first() {
+    let ground = Ground::new().await;
+    let portal = ground.portal(LONG);
+    open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
+    let ours = ground.records().find(|record| read(record).is_some()).unwrap();
+    let (id, host) = (ours.get("id").and_then(Value::as_str).unwrap(), "my-app-alice.a.net");
+    assert!(ground.cloudflare.take(id));
+    let comment = format!("friend-portal/{}/{}", "9".repeat(32), "1".repeat(32));
+    let theirs =
+        json!({"name": host, "type": "A", "content": "192.0.2.9", "ttl": 300, "proxied": false, "comment": comment});
+    for record in [theirs, ours] {
+        assert!(ground.cloudflare.put("a.net", record).is_some());
+    }
+    portal.pass().await.unwrap();
+    assert_eq!(portal.find(&friend("alice"), &name("my-app")).await.unwrap().unwrap().status, Status::Active);
+    assert_eq!(close(&portal, "alice", "my-app").await.unwrap().status, Status::Removed);
+    let left: Vec<_> = ground.marked().into_iter().map(|(_, state)| state.mark.to_string()).collect();
+    assert_eq!(left, [comment]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

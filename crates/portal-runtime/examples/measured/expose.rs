@@ -25,16 +25,18 @@ pub(crate) async fn serve(
     address: SocketAddr,
     control: SocketAddr,
     (data, friends): (&Path, u32),
-    latency: u64,
+    (latency, target): (u64, &str),
 ) -> Result<(), BoxError> {
     let db = world::seed(data, friends).await?;
     let cluster = MemoryCluster::new(Arc::new(SystemClock));
     for number in 0..friends {
         cluster.load_yaml("services", SERVICE, &format!("friend-f{number}"))?;
     }
+    let name = |name| DomainName::parse(name).map(Target::Cname);
+    let target = target.parse().map_or_else(|_| name(target), |address| Ok(Target::A(address)))?;
     let domain = Domain {
         name: DomainName::parse(DOMAIN)?,
-        target: Target::Cname(DomainName::parse("tunnel.example.net")?),
+        target,
         ttl: Ttl::parse(300)?,
         proxied: false,
         tls: Tls::Off,

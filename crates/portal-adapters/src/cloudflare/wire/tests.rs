@@ -26,7 +26,7 @@ fn record(kind: &str, content: &str, seconds: u32, proxied: bool) -> Value {
 fn check(record: &Value, expected: &Seen) {
     let read = WireRecord::read(record, ttl(600));
     assert_eq!(read.name, "app-alice.example.org");
-    assert_eq!(seen([&read]), *expected, "{record}");
+    assert_eq!(seen(&[read]), *expected, "{record}");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn what_was_edited_by_hand_differs_from_what_is_wanted() {
         (record("CNAME", "tunnel.example.net", 1, false), state(tunnel(), 600, false)),
         (record("A", "192.0.2.1", 600, false), state(tunnel(), 600, false)),
     ] {
-        let Seen::Marked(told) = seen([&WireRecord::read(&edited, ttl(600))]) else { panic!("{edited}") };
+        let Seen::Marked(told) = seen(&[WireRecord::read(&edited, ttl(600))]) else { panic!("{edited}") };
         assert_ne!(told, wanted, "{edited}");
     }
 }
@@ -84,14 +84,19 @@ fn whatever_is_not_plainly_ours_is_foreign() {
     for record in &odd {
         check(record, &Seen::Foreign);
     }
-    assert_eq!(seen([&WireRecord::read(&json!("what"), ttl(600))]), Seen::Foreign);
+    assert_eq!(seen(&[WireRecord::read(&json!("what"), ttl(600))]), Seen::Foreign);
 }
 
 #[test]
-fn a_mark_is_seen_beside_what_somebody_else_put_there() {
-    let ours = WireRecord::read(&record("A", "192.0.2.7", 60, false), ttl(600));
-    let theirs = WireRecord::read(&json!({"name": "app-alice.example.org", "type": "TXT"}), ttl(600));
-    assert_eq!(seen([&theirs, &ours]), Seen::Marked(state(Target::A([192, 0, 2, 7].into()), 60, false)));
-    assert_eq!(seen([&theirs]), Seen::Foreign);
+fn marks_are_seen_beside_others_and_beside_each_other() {
+    let read = |record: &Value| WireRecord::read(record, ttl(600));
+    let (one, two) = (record("A", "192.0.2.7", 60, false), record("A", "192.0.2.8", 60, false));
+    let [state_one, state_two] = [7, 8].map(|last| state(Target::A([192, 0, 2, last].into()), 60, false));
+    let theirs = json!({"name": "app-alice.example.org", "type": "TXT"});
+    let beside = Seen::Several { marked: vec![state_one.clone()], others: true };
+    assert_eq!(seen(&[read(&theirs), read(&one)]), beside);
+    let twins = Seen::Several { marked: vec![state_one, state_two], others: false };
+    assert_eq!(seen(&[read(&one), read(&two)]), twins);
+    assert_eq!(seen(&[read(&theirs), read(&theirs)]), Seen::Foreign);
     assert_eq!(seen(&[]), Seen::Absent);
 }

@@ -1,4 +1,5 @@
 use std::net::Ipv4Addr;
+use std::slice;
 
 use chrono::DateTime;
 use portal_core::FriendId;
@@ -249,6 +250,46 @@ fn a_move_to_a_taken_name_leaves_the_old_one_standing() {
         ..nothing()
     };
     check_refused(&moving(), &seen, Reason::HostnameTaken);
+}
+
+/// The record of the exposure, beside one with another mark or something without any.
+fn beside(other: Option<RecordState>) -> Seen {
+    let others = other.is_none();
+    Seen::Several { marked: other.into_iter().chain([domain("a.net").record(mark('1'))]).collect(), others }
+}
+
+#[test]
+fn an_attempt_that_finds_itself_beside_others_gives_way() {
+    let remove = Step::RemoveRecord(host("a.net"), mark('1'));
+    for other in [None, Some(domain("a.net").record(mark('2')))] {
+        let seen = Situation { record: beside(other), ..standing() };
+        check(&intent(), &seen, slice::from_ref(&remove), Verdict::Failed(Reason::HostnameTaken));
+        // What has stood for itself once is not driven out by who comes later.
+        check(&Intent { established: true, ..intent() }, &seen, &[], Verdict::Active);
+    }
+}
+
+#[test]
+fn a_move_that_finds_itself_beside_others_keeps_the_old_name() {
+    let record = Seen::Several { marked: vec![domain("b.net").record(mark('1'))], others: true };
+    let seen = Situation { record, leaving: vec![(host("a.net"), self::record(mark('1')))], ..standing() };
+    let remove = Step::RemoveRecord(host("b.net"), mark('1'));
+    check(&moving(), &seen, &[remove], Verdict::Failed(Reason::HostnameTaken));
+}
+
+#[test]
+fn a_record_of_ours_is_found_behind_one_with_another_mark() {
+    let theirs = RecordState { mark: mark('2'), ..domain("a.net").record(mark('1')) };
+    let seen = Situation { record: beside(Some(theirs)), routes: RoutesSeen::default(), ..nothing() };
+    check(&closed(), &seen, &[Step::RemoveRecord(host("a.net"), mark('1'))], Verdict::Gone);
+}
+
+#[test]
+fn a_second_record_with_our_mark_is_cleared_away() {
+    let twin = RecordState { target: Target::A(Ipv4Addr::LOCALHOST), ..domain("a.net").record(mark('1')) };
+    let seen = Situation { record: beside(Some(twin)), ..standing() };
+    let ensure = Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), seen.record.clone());
+    check(&intent(), &seen, &[ensure], Verdict::Active);
 }
 
 #[test]
