@@ -52,14 +52,15 @@ impl Rfc2136Records {
         Ok(Self { server, zone: settings.origin()?, domain: settings.domain.clone() })
     }
 
-    /// Reads what stands at a place, and asks the server itself whether the name is in use where an answer could
+    /// Reads what stands at a place, and asks the server itself whether the names are in use where an answer could
     /// come from a wildcard.
     async fn survey(&self, conversation: &mut Conversation<'_>, place: &Place) -> Result<Site, PortError> {
-        let mark = answers(conversation, &place.mark, RecordType::TXT).await?;
+        let mark = answers(conversation, &place.mark, RecordType::ANY).await?;
         let host = answers(conversation, &place.host, RecordType::ANY).await?;
         let site = Site::read(place, &host.records, &mark.records);
-        if site.mark.is_none() && (!host.records.is_empty() || !host.authoritative) {
-            let probe = Update::of(&self.zone).if_unused(&place.host);
+        let is_unused = host.records.is_empty() && mark.records.is_empty() && host.authoritative;
+        if site.mark.is_none() && !is_unused {
+            let probe = Update::of(&self.zone).if_unused(&place.host).if_unused(&place.mark);
             return match conversation.ask(probe.message()).await?.response_code {
                 ResponseCode::NoError => Ok(Site::default()),
                 ResponseCode::YXDomain => Ok(Site { others: true, ..site }),

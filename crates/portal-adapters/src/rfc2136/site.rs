@@ -46,7 +46,7 @@ pub(super) struct Site {
     pub(super) mark: Option<MarkRecord>,
     /// The record that the mark belongs to.
     pub(super) ours: Option<Record>,
-    /// Whether anything else stands at the hostname.
+    /// Whether anything else stands at the hostname, or something that is no mark where the mark belongs.
     pub(super) others: bool,
     /// All records there that are of the same type as ours, ours included.
     pub(super) of_our_type: Vec<Record>,
@@ -67,11 +67,13 @@ impl Site {
     pub(super) fn read(place: &Place, host: &[Record], mark: &[Record]) -> Self {
         let standing: Vec<_> = host.iter().filter(|record| stands(record, &place.host)).collect();
         let marks: Vec<_> = mark.iter().filter(|record| stands(record, &place.mark)).collect();
-        let mark = if let [only] = marks[..] { MarkRecord::read(only) } else { None };
+        let texts: Vec<_> = marks.iter().filter(|record| record.record_type() == RecordType::TXT).copied().collect();
+        let mark = if let [only] = texts[..] { MarkRecord::read(only) } else { None };
+        let is_mark_name_taken = mark.is_none() && !marks.is_empty();
         let ours = mark.as_ref().and_then(|mark| mark.marked_among(&standing)).cloned();
         let is_of_our_type = |record: &&&Record| ours.as_ref().map(Record::record_type) == Some(record.record_type());
         Self {
-            others: standing.len() > usize::from(ours.is_some()),
+            others: standing.len() > usize::from(ours.is_some()) || is_mark_name_taken,
             of_our_type: standing.iter().filter(is_of_our_type).copied().cloned().collect(),
             mark,
             ours,

@@ -74,6 +74,25 @@ async fn somebody_elses_addresses_beside_ours_stop_every_change_but_the_removal(
 
 #[tokio::test]
 #[ignore = "tier dns"]
+async fn what_stands_where_the_mark_belongs_refuses_the_name() {
+    let ground = ground();
+    for (label, kind, content) in [("txt-alice", "TXT", "no mark"), ("cname-alice", "CNAME", "elsewhere.example.net")] {
+        let host = ground.host(label);
+        ground.somebody.put(&format!("_friend-portal.{host}"), kind, content).await;
+        let before = ground.somebody.unmarked().await;
+        assert_eq!(ground.look(&host).await, Seen::Foreign, "{kind}");
+        for seen in [Seen::Absent, Seen::Foreign] {
+            let ensured = ground.ensure_believing(&host, &wanted(1, address(7)), &seen).await;
+            assert_eq!(ensured, Ensured::Foreign, "{kind}");
+        }
+        assert!(ground.records.list().await.unwrap().contains(&(host.clone(), Seen::Foreign)), "{kind}");
+        assert_eq!(ground.remove(&host, 1).await, Removed::Foreign, "{kind}");
+        assert_eq!(ground.somebody.unmarked().await, before, "{kind}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "tier dns"]
 async fn a_key_that_the_server_refuses_is_a_denial() {
     let given = settings();
     let host = ground().host("app-alice");
