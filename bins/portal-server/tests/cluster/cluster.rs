@@ -5,3 +5,4 @@ mod disorder;
 mod exposing;
 mod outage;
 mod provisioning;
+mod resync;

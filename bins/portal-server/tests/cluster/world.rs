@@ -41,8 +41,7 @@ pub(crate) struct World {
 impl World {
     /// A friend with a namespace, whose portal has the account of `deploy/base` and no other rights.
     pub(crate) async fn start() -> anyhow::Result<Self> {
-        let friend = somebody()?;
-        apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
+        let friend = at_home().await?;
         Self::of(friend, &file("portal.kubeconfig")?).await
     }
 
@@ -150,6 +149,13 @@ impl World {
 /// A friend whom no other test knows.
 pub(crate) fn somebody() -> anyhow::Result<FriendId> {
     Ok(FriendId::parse(&format!("f-{:08x}", rand::random::<u32>()))?)
+}
+
+/// A friend who has a namespace.
+pub(crate) async fn at_home() -> anyhow::Result<FriendId> {
+    let friend = somebody()?;
+    apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
+    Ok(friend)
 }
 
 /// Waits until something is so.
