@@ -19,8 +19,10 @@ use crate::backend::Backend;
 use crate::kubectl::{apply, file, kubectl, told};
 use crate::portal::{self, Answer, Portal};
 
-/// The domain of every exposure here.
+/// The domain of every exposure that names none.
 pub(crate) const DOMAIN: &str = "portal.test";
+/// Another domain.
+pub(crate) const OTHER_DOMAIN: &str = "other.test";
 /// The name of a configuration's file.
 const CONFIGURATION: &str = "portal.toml";
 /// How long something may take to come to be.
@@ -48,7 +50,7 @@ impl World {
     /// The portal of a friend, which signs in to the cluster by `kubeconfig`.
     pub(crate) async fn of(friend: FriendId, kubeconfig: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let cloudflare = ScriptedCloudflare::start(&[DOMAIN]).await?;
+        let cloudflare = ScriptedCloudflare::start(&[DOMAIN, OTHER_DOMAIN]).await?;
         let config = configuration(folder.path(), kubeconfig, cloudflare.url())?;
         let token = register(&config, &friend).await?;
         let portal = Portal::start(&config, token.clone())?;
@@ -109,6 +111,12 @@ impl World {
         self.portal.door.post("/namespace/expose", &body).await
     }
 
+    /// Exposes it in this domain.
+    pub(crate) async fn expose_in(&self, domain: &str) -> anyhow::Result<Answer> {
+        let body = json!({"name": "web", "service": "web", "port": 80, "domain": domain});
+        self.portal.door.post("/namespace/expose", &body).await
+    }
+
     /// Exposes the Service, and waits until it is reached.
     pub(crate) async fn exposed(&self) -> anyhow::Result<()> {
         let Answer { status, body, .. } = self.expose(80).await?;
@@ -125,12 +133,21 @@ impl World {
     }
 
     pub(crate) fn hostname(&self) -> String {
-        format!("web-{}.{DOMAIN}", self.friend)
+        self.hostname_in(DOMAIN)
+    }
+
+    pub(crate) fn hostname_in(&self, domain: &str) -> String {
+        format!("web-{}.{domain}", self.friend)
     }
 
     /// Visits the hostname as anybody on the internet does: through Traefik.
     pub(crate) async fn visit(&self) -> anyhow::Result<(StatusCode, String)> {
-        let request = self.ingress.get(format!("http://{}/", self.entry_point)).header("host", self.hostname());
+        self.visit_host(&self.hostname()).await
+    }
+
+    /// Visits another hostname.
+    pub(crate) async fn visit_host(&self, hostname: &str) -> anyhow::Result<(StatusCode, String)> {
+        let request = self.ingress.get(format!("http://{}/", self.entry_point)).header("host", hostname);
         let response = request.send().await?;
         Ok((response.status(), response.text().await?))
     }
@@ -142,7 +159,11 @@ impl World {
 
     /// Whether the zone has a record at the hostname.
     pub(crate) fn has_record(&self) -> bool {
-        self.cloudflare.records(DOMAIN).iter().any(|record| record["name"] == self.hostname())
+        self.has_record_in(DOMAIN)
+    }
+
+    pub(crate) fn has_record_in(&self, domain: &str) -> bool {
+        self.cloudflare.records(domain).iter().any(|record| record["name"] == self.hostname_in(domain))
     }
 }
 
@@ -180,6 +201,13 @@ pub(crate) async fn until_within(
 /// Writes a configuration into a folder.
 pub(crate) fn configuration(folder: &Path, kubeconfig: &Path, cloudflare: &str) -> anyhow::Result<PathBuf> {
     let (folder_shown, kubeconfig) = (folder.display(), kubeconfig.display());
+    let domain = |name: &str| {
+        format!(
+            "[[domains]]\nname = \"{name}\"\ntarget = {{ cname = \"ingress.example.org\" }}\nentry_points = [\"web\"]\n\
+             [domains.cloudflare]\ntoken = \"{SCRIPTED_TOKEN}\"\napi_url = \"{cloudflare}\"\n"
+        )
+    };
+    let domains = [DOMAIN, OTHER_DOMAIN].map(domain).concat();
     let text = format!(
         r#"
 [server]
@@ -204,14 +232,7 @@ workspace = "{folder_shown}"
 webhook_url = "http://127.0.0.1:9/nobody"
 webhook_secret = "nobody-needs-this-secret-of-32-bytes"
 
-[[domains]]
-name = "{DOMAIN}"
-target = {{ cname = "ingress.example.org" }}
-entry_points = ["web"]
-
-[domains.cloudflare]
-token = "{SCRIPTED_TOKEN}"
-api_url = "{cloudflare}"
+{domains}
 "#
     );
     let path = folder.join(CONFIGURATION);
