@@ -6,3 +6,4 @@ mod exposing;
 mod outage;
 mod provisioning;
 mod resync;
+mod shipped;
