@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// A running portal and a friend's session in it; dropping it kills it.
 pub(crate) struct Portal {
     child: Child,
-    /// What it logged since it listened.
+    /// What it logged.
     log: Arc<Mutex<Vec<Value>>>,
     pub(crate) door: Door,
 }
@@ -63,6 +63,7 @@ impl Portal {
                 portal.door.base = format!("http://{address}/api/portal");
             }
             said.push_str(&line);
+            portal.keep(event);
         }
         let kept = portal.log.clone();
         // Whatever it says later also becomes part of a failing test's output.
@@ -76,10 +77,20 @@ impl Portal {
         Ok(portal)
     }
 
-    /// The events of this message that it logged since it listened.
+    fn keep(&self, event: Value) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    /// The events of this message that it logged.
     pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.iter().filter(|event| event["message"] == message).cloned().collect()
+    }
+
+    /// The events of this level that it logged.
+    pub(crate) fn logged_at(&self, level: &str) -> Vec<Value> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.iter().filter(|event| event["level"] == level).cloned().collect()
     }
 
     /// Ends the process at once, as a power failure would.

@@ -36,7 +36,11 @@ async fn a_service_is_reached_under_its_hostname_until_it_is_removed() -> anyhow
     assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("removed")), "{body}");
     assert_eq!(world.portal.door.namespace().await?["ingressRoutes"], json!([]));
     assert!(!world.has_record());
-    until("Traefik forgot the hostname", async || Ok(world.visit().await?.0 == StatusCode::NOT_FOUND)).await
+    until("Traefik forgot the hostname", async || Ok(world.visit().await?.0 == StatusCode::NOT_FOUND)).await?;
+    // Nothing was wrong, not even while the cluster was still being listed.
+    let warnings = world.portal.logged_at("WARN");
+    assert!(warnings.is_empty(), "{warnings:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
