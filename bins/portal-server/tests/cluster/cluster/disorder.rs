@@ -109,21 +109,6 @@ async fn a_hostname_that_a_route_of_another_namespace_claims_is_taken() -> anyho
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
-async fn a_route_with_a_port_that_is_none_blinds_nobody_and_still_claims_its_hostname() -> anyhow::Result<()> {
-    let (mut world, one) = (World::start().await?, Backend::start("one").await?);
-    world.serve(&[&one]).await?;
-    let other = at_home().await?.namespace();
-    apply(&foreign(&other, "theirs", &world.hostname()).replace("\"port\":80", "\"port\":99999999999")).await?;
-    world.restart_portal()?;
-    until("the portal shows the namespace", async || {
-        Ok(world.portal.door.get("/namespace").await?.status == StatusCode::OK)
-    })
-    .await?;
-    check_refused(&world, &other, "theirs").await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "tier cluster"]
 async fn what_ends_with_its_namespace_is_told_and_leaves_no_record() -> anyhow::Result<()> {
     let (world, one) = (World::start().await?, Backend::start("one").await?);
     world.serve(&[&one]).await?;
