@@ -1,10 +1,12 @@
 //! The operator's desk: the portal's stores, and in whose name they are changed.
 
+use std::cell::OnceCell;
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 
 use portal_core::{Action, Actor, AuditEntry, FriendId};
 use portal_runtime::admin::Admin;
-use portal_runtime::config::{self, DatabaseSettings};
+use portal_runtime::config::{self, DatabaseSettings, Settings};
 
 use crate::Place;
 use crate::failure::Failure;
@@ -15,6 +17,9 @@ const LOGIN_MAX: usize = 64;
 /// The portal's stores, and in whose name they are changed.
 pub(crate) struct Desk {
     admin: Admin,
+    config: PathBuf,
+    /// Read when the desk was opened, unless the database was named instead.
+    settings: OnceCell<Box<Settings>>,
     /// Who is working here.
     pub(crate) operator: Actor,
 }
@@ -22,18 +27,29 @@ pub(crate) struct Desk {
 impl Desk {
     /// Sits down before the portal that is meant.
     pub(crate) async fn open(place: Place) -> Result<Self, Failure> {
-        let database = match place.database {
-            Some(url) => Ok(DatabaseSettings { url, max_connections: Some(1) }),
-            None => config::load(&place.config).map(|settings| settings.database),
+        let Place { config, database } = place;
+        let settings = OnceCell::new();
+        let database = if let Some(url) = database {
+            DatabaseSettings { url, max_connections: Some(1) }
+        } else {
+            let loaded = load(&config)?;
+            settings.get_or_init(|| loaded).database.clone()
         };
-        let database = database.map_err(|problems| Failure::Setup(Box::new(problems)))?;
         let admin = Admin::of_database(&database).map_err(|problem| Failure::Setup(Box::new(problem)))?;
         let pending = admin.pending_migrations().await?;
         if !pending.is_empty() {
             let lacking = format!("the database lacks {}; run portal-server migrate", pending.join(", "));
             return Err(Failure::Setup(lacking.into()));
         }
-        Ok(Self { admin, operator: Actor::Operator(login_name()) })
+        Ok(Self { admin, config, settings, operator: Actor::Operator(login_name()) })
+    }
+
+    /// The portal's configuration, for commands that need more of it than the database.
+    pub(crate) fn settings(&self) -> Result<&Settings, Failure> {
+        match self.settings.get() {
+            Some(settings) => Ok(settings),
+            None => load(&self.config).map(|settings| &**self.settings.get_or_init(|| settings)),
+        }
     }
 
     /// The line that goes with a change.
@@ -63,6 +79,10 @@ impl Deref for Desk {
     fn deref(&self) -> &Admin {
         &self.admin
     }
+}
+
+fn load(config: &Path) -> Result<Box<Settings>, Failure> {
+    config::load(config).map(Box::new).map_err(|problems| Failure::Setup(Box::new(problems)))
 }
 
 /// The name of whoever is logged in; the person's own where they became somebody else by sudo.

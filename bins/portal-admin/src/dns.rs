@@ -4,9 +4,7 @@ use clap::Subcommand;
 use portal_core::{Action, AuditEntry};
 use portal_dns::{DomainName, Orphan, OrphanRemoved, Orphans};
 use portal_runtime::commands::CommandError;
-use portal_runtime::config;
 
-use crate::Place;
 use crate::answer::{Answer, plain};
 use crate::desk::Desk;
 use crate::failure::Failure;
@@ -24,15 +22,13 @@ pub(crate) enum Verb {
     },
 }
 
-pub(crate) async fn run(verb: Verb, place: Place) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
     let Verb::Orphans { domain, delete } = verb;
-    let settings = config::load(&place.config).map_err(|problems| Failure::Setup(Box::new(problems)))?;
-    let desk = Desk::open(place).await?;
-    let orphans = desk.orphans(&settings).await.map_err(not_set_up)?;
+    let orphans = desk.orphans(desk.settings()?).await.map_err(not_set_up)?;
     let found = find(&orphans, &chosen(&orphans, domain)?).await?;
     let mut rows = Vec::new();
     for orphan in found {
-        let outcome = if delete { Some(remove(&orphans, &orphan, &desk).await?) } else { None };
+        let outcome = if delete { Some(remove(&orphans, &orphan, desk).await?) } else { None };
         rows.push(vec![
             plain(orphan.domain.as_str()),
             plain(orphan.hostname.to_string()),

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use portal_core::{Action, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved};
+use portal_core::{Action, AuditEntry, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved};
 use portal_k8s::Provisioned;
-use portal_runtime::{admin, config};
+use portal_runtime::admin;
 
 use crate::answer::{Answer, Fields, plain, time};
 use crate::desk::Desk;
@@ -94,14 +94,14 @@ fn name(text: &str) -> Result<String, String> {
     Err(format!("a name has at most {NAME_MAX} characters, no control characters, and no spaces around it"))
 }
 
-pub(crate) async fn run(verb: Verb, desk: &Desk, config: &Path) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
     match verb {
         Verb::Add { friend, given } => add(friend, given, desk).await,
         Verb::List => list(desk).await,
         Verb::Show { friend } => show(&friend, desk).await,
         Verb::Update { friend, given } => update(&friend, given, desk).await,
         Verb::Remove { friend } => remove(&friend, desk).await,
-        Verb::Provision { friend, kubeconfig } => provision(&friend, kubeconfig.as_deref(), desk, config).await,
+        Verb::Provision { friend, kubeconfig } => provision(&friend, kubeconfig.as_deref(), desk).await,
     }
 }
 
@@ -163,18 +163,30 @@ async fn remove(id: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
     }
 }
 
-/// The cluster is changed first: a line about a namespace that was refused would not be true, and whoever repeats the
-/// command after a crash in between gets the line.
-async fn provision(id: &FriendId, kubeconfig: Option<&Path>, desk: &Desk, config: &Path) -> Result<Answer, Failure> {
+/// The line is written first, so that nothing is ever done to a cluster without one; what came of it otherwise than
+/// meant is another line.
+async fn provision(id: &FriendId, kubeconfig: Option<&Path>, desk: &Desk) -> Result<Answer, Failure> {
     desk.known(id).await?;
-    let settings = config::load(config).map_err(|problems| Failure::Setup(Box::new(problems)))?;
+    let manifests = desk.settings()?.provisioning.manifests(id);
     let namespaces = admin::namespaces(kubeconfig).await.map_err(|error| Failure::Setup(Box::new(error)))?;
     let namespace = id.namespace();
-    match namespaces.provision(&settings.provisioning.manifests(id)).await? {
-        Provisioned::Done => {
-            desk.audit_log.append(desk.audit(Action::FriendProvision, Some(id), &namespace)).await?;
-            Ok(Answer::Record(vec![("friend", plain(id.as_str())), ("namespace", plain(namespace))]))
-        }
+    let line = |detail: &str| AuditEntry {
+        detail: detail.to_owned(),
+        ..desk.audit(Action::FriendProvision, Some(id), &namespace)
+    };
+    desk.audit_log.append(line("")).await?;
+    let provisioned = namespaces.provision(&manifests).await;
+    let came_of_it = match &provisioned {
+        Ok(Provisioned::Done) => None,
+        Ok(Provisioned::Foreign) => Some("withdrawn: the namespace was not made for the friend"),
+        Ok(Provisioned::Terminating) => Some("withdrawn: the namespace is being deleted"),
+        Err(_) => Some("not finished: the cluster refused or could not be asked"),
+    };
+    if let Some(detail) = came_of_it {
+        desk.audit_log.append(line(detail)).await?;
+    }
+    match provisioned? {
+        Provisioned::Done => Ok(Answer::Record(vec![("friend", plain(id.as_str())), ("namespace", plain(namespace))])),
         Provisioned::Foreign => Err(Failure::refused(
             "FRIEND",
             format!("there is a namespace {namespace} that was not made for {id}; it was left as it is"),

@@ -96,17 +96,14 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> Result<Answer, Failure> {
     let Command { place, noun, .. } = command;
     match noun {
-        Noun::Friend(verb) => {
-            let config = place.config.clone();
-            friend::run(verb, &Desk::open(place).await?, &config).await
-        }
+        Noun::Friend(verb) => friend::run(verb, &Desk::open(place).await?).await,
         Noun::Contact(verb) => contact::run(verb, &Desk::open(place).await?).await,
         Noun::Agent(verb) => agent::run(verb, &Desk::open(place).await?).await,
         Noun::Friendship(verb) => friendship::run(verb, &Desk::open(place).await?).await,
         Noun::Session(verb) => session::run(verb, &Desk::open(place).await?).await,
         Noun::Exposure(verb) => exposure::run(verb, &Desk::open(place).await?).await,
         Noun::Domain(verb) => domain::run(&verb, &place.config),
-        Noun::Dns(verb) => dns::run(verb, place).await,
+        Noun::Dns(verb) => dns::run(verb, &Desk::open(place).await?).await,
         Noun::Audit(search) => audit::run(search, &Desk::open(place).await?).await,
     }
 }

@@ -20,6 +20,6 @@ mod watch;
 pub use client::connect;
 pub use cluster::{KubeCluster, KubeSettings};
 pub use namespaces::KubeNamespaces;
-pub use rights::Right;
+pub use rights::{Right, serves_routes};
 pub use routes::KubeRoutes;
 pub use services::KubeServices;

@@ -64,6 +64,12 @@ impl ApiError {
         Self::new(&codes::BODY_TOO_LARGE, format!("The body of this operation may have at most {limit} bytes."))
     }
 
+    /// The body did not come in time. What may still come of it is not waited for.
+    pub(crate) fn body_late(limit: Duration) -> Self {
+        let detail = format!("The body did not arrive within {} seconds; send the request again.", limit.as_secs_f32());
+        Self::new(&codes::BODY_LATE, detail).with(header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
     pub(crate) fn media_type_unsupported(detail: impl Into<String>) -> Self {
         Self::new(&codes::MEDIA_TYPE_UNSUPPORTED, detail)
     }
@@ -167,7 +173,8 @@ impl ApiError {
 
     /// The answer, complete; logs the cause of a failure that is not the caller's.
     pub(crate) fn respond(&self, request_id: &str) -> HttpResponse {
-        if self.code.status.is_server_error() {
+        // What is not ready was logged when that was found; a probe asks for it over and over.
+        if self.code.status.is_server_error() && *self.code != codes::NOT_READY {
             tracing::error!(code = self.code.word, cause = self.chain(), "a request failed");
         }
         let mut response = HttpResponseBuilder::new(self.code.status);

@@ -1,6 +1,7 @@
 //! What a request brings, read so that everything unreadable is answered with a problem document.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -11,6 +12,7 @@ use futures::{FutureExt, StreamExt};
 use portal_core::Invalid;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::error::ApiError;
 
@@ -20,10 +22,17 @@ pub const BODY_MAX: usize = 64 * 1024;
 /// escaped.
 pub const DOCUMENT_BODY_MAX: usize = 2 * 1024 * 1024;
 
+/// How long a body may take to arrive unless [`BodyTime`] says otherwise: 2 MiB over a slow line.
+pub(crate) const BODY_TIME: Duration = Duration::from_mins(1);
+
+/// How long a body may take to arrive, as application data.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyTime(pub(crate) Duration);
+
 /// A JSON body of at most `LIMIT` bytes.
 ///
-/// 400 for what is not JSON or not a `T` (so derive `deny_unknown_fields`), 413, 415, and 422 for U+0000 in any text,
-/// which not every database can keep.
+/// 400 for what is not JSON or not a `T` (so derive `deny_unknown_fields`), 408, 413, 415, and 422 for U+0000 in any
+/// text, which not every database can keep.
 #[derive(Debug)]
 pub struct Json<T, const LIMIT: usize = BODY_MAX>(pub T);
 
@@ -37,9 +46,10 @@ impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for Json<T, 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let head = check_head(request, LIMIT);
         let payload = payload.take();
+        let limit = request.app_data::<BodyTime>().map_or(BODY_TIME, |time| time.0);
         async move {
             head?;
-            let body = read(payload, LIMIT).await?;
+            let body = timeout(limit, read(payload, LIMIT)).await.map_err(|_| ApiError::body_late(limit))??;
             parse(&body).map(Self)
         }
         .boxed_local()
@@ -95,7 +105,30 @@ fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError 
     }
     let path = if path == "." { missing(said).unwrap_or_default() } else { path };
     let place = if path.is_empty() { "The body" } else { path.as_str() };
-    ApiError::body_malformed(&path, format!("{place} is not what this operation takes: {said}."))
+    let said = said.to_string();
+    let detail = match wanted(&said) {
+        Some(wanted) => format!("{place} must be {wanted}."),
+        None => format!("{place} is not what this operation takes: {said}."),
+    };
+    ApiError::body_malformed(&path, detail)
+}
+
+/// What a value of the wrong type has to be, for people who do not know Rust's words.
+fn wanted(said: &str) -> Option<&'static str> {
+    let (_, wanted) = said.strip_prefix("invalid ")?.rsplit_once(", expected ")?;
+    let wanted = wanted.split(" at line ").next().unwrap_or(wanted);
+    Some(match wanted {
+        "i8" | "i16" | "i32" | "i64" | "u64" | "usize" => "a whole number",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "f32" | "f64" => "a number",
+        "a string" | "a borrowed string" => "a text in quotes",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        object if object == "a map" || object.starts_with("struct ") => "an object",
+        _ => return None,
+    })
 }
 
 /// The member that is not there: the one refusal whose path cannot name it.

@@ -1,6 +1,7 @@
 //! The portal's routes as one service for any actix-web application.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::http::header;
@@ -8,14 +9,23 @@ use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::extract::{BODY_TIME, BodyTime};
 use crate::state::ApiState;
 use crate::{edge, extract, fallback, handlers, routes};
 
 /// How the routes are mounted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The origins whose pages may call the API, such as `https://portal.example.org`; none by default.
     pub origins: Vec<String>,
+    /// How long a body may take to arrive, by default a minute.
+    pub body_time: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { origins: Vec::new(), body_time: BODY_TIME }
+    }
 }
 
 /// Seconds for which a browser may remember what an origin may do.
@@ -28,6 +38,7 @@ pub fn configure(config: &mut web::ServiceConfig, state: &web::Data<ApiState>, s
     let ids = Arc::clone(&state.ids);
     let portal = web::scope("")
         .app_data(state.clone())
+        .app_data(BodyTime(settings.body_time))
         .configure(extract::configure)
         .configure(|config| routes::configure(&mut ServiceConfig::new(config)))
         .configure(handlers::docs::configure)

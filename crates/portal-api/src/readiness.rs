@@ -1,12 +1,15 @@
 //! Whether the portal should get requests.
 
+use std::error::Error;
+use std::iter::successors;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::join_all;
 use portal_core::Probe;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// Longest wait for one probe.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -65,23 +68,40 @@ impl Readiness {
             return belief.checks.clone();
         }
         let asked = Instant::now();
-        let checks = join_all(self.probes.iter().map(|probe| Self::ask(&**probe))).await;
+        let answers = join_all(self.probes.iter().map(|probe| ask(&**probe))).await;
+        let before = believed.as_ref().map_or(&[][..], |belief| &belief.checks);
+        let mut checks = Vec::with_capacity(answers.len());
+        for (index, (probe, answer)) in self.probes.iter().zip(answers).enumerate() {
+            let check = Check { name: probe.name(), required: probe.required(), ok: answer.is_ok() };
+            tell(check, before.get(index).map(|before| before.ok), answer.err().as_deref());
+            checks.push(check);
+        }
         *believed = Some(Belief { asked, checks: checks.clone() });
         checks
     }
+}
 
-    async fn ask(probe: &dyn Probe) -> Check {
-        let ok = match tokio::time::timeout(PATIENCE, probe.probe()).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::warn!(probe = probe.name(), cause = std::error::Error::source(&error), "{error}");
-                false
-            }
-            Err(_) => {
-                tracing::warn!(probe = probe.name(), "a probe did not answer in time");
-                false
-            }
-        };
-        Check { name: probe.name(), required: probe.required(), ok }
+/// Asks a probe; why it is not there, with its causes.
+async fn ask(probe: &dyn Probe) -> Result<(), String> {
+    match tokio::time::timeout(PATIENCE, probe.probe()).await {
+        Ok(answer) => answer.map_err(|error| causes(&error)),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }
+}
+
+/// Logs what changed since it was last asked. What only some operations need may still be on its way when the portal
+/// has just started.
+fn tell(check: Check, was_ok: Option<bool>, why: Option<&str>) {
+    let Check { name, required, ok } = check;
+    match (was_ok, ok) {
+        (Some(before), now) if before == now => {}
+        (None, true) => {}
+        (Some(_), true) => tracing::info!(probe = name, "{name} is there again"),
+        (None, false) if !required => tracing::info!(probe = name, required, why, "{name} is not there yet"),
+        (_, false) => tracing::warn!(probe = name, required, why, "{name} is not there"),
+    }
+}
+
+fn causes(error: &dyn Error) -> String {
+    successors(Some(error), |&error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -19,31 +19,42 @@ pub struct QuotaSummary {
     pub hard: BTreeMap<Arc<str>, Arc<str>>,
     /// What is used of it; a resource is missing here until the cluster has counted it.
     pub used: BTreeMap<Arc<str>, Arc<str>>,
+    /// Whether it counts only some objects, such as those of a priority.
+    pub is_scoped: bool,
 }
 
 impl QuotaSummary {
     /// Several quotas as one: of each resource the smallest limit, which is the one that is hit first, with what is
-    /// used of that very limit.
+    /// used of that very limit; where the cluster has not counted that yet, what another quota counted of the resource.
     #[must_use]
     pub fn merged<'a>(quotas: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
-        let mut quotas = quotas.into_iter();
-        let first = quotas.next()?.clone();
-        Some(quotas.fold(first, Self::with))
-    }
-
-    fn with(mut self, other: &Self) -> Self {
-        for (resource, hard) in &other.hard {
-            let tighter = self.hard.get(resource).is_none_or(|known| quantity::compare(hard, known).is_lt());
-            if tighter {
-                self.hard.insert(resource.clone(), hard.clone());
-                self.used.remove(resource);
-            }
-            let uncounted = self.hard.get(resource) == Some(hard) && !self.used.contains_key(resource);
-            if let (true, Some(used)) = (uncounted, other.used.get(resource)) {
-                self.used.insert(resource.clone(), used.clone());
+        let quotas: Vec<_> = quotas.into_iter().collect();
+        let (first, others) = quotas.split_first()?;
+        if others.is_empty() {
+            return Some((*first).clone());
+        }
+        let mut merged = Self::default();
+        for resource in quotas.iter().flat_map(|quota| quota.hard.keys()) {
+            if !merged.hard.contains_key(resource) {
+                merged.take_tightest(resource, &quotas);
             }
         }
-        self
+        Some(merged)
+    }
+
+    fn take_tightest(&mut self, resource: &Arc<str>, quotas: &[&Self]) {
+        let mut limiting: Vec<_> =
+            quotas.iter().filter_map(|quota| Some((quota.hard.get(resource)?, *quota))).collect();
+        limiting.sort_by(|(one, _), (other, _)| quantity::compare(one, other));
+        let Some(&(hard, tightest)) = limiting.first() else { return };
+        // All of these count the same, unless they count in different scopes.
+        let counts = |quota: &Self, limit: &Arc<str>| limit == hard || !(quota.is_scoped || tightest.is_scoped);
+        let mut counted = limiting.iter().filter(|(limit, quota)| counts(quota, limit));
+        let used = counted.find_map(|(_, quota)| quota.used.get(resource));
+        self.hard.insert(resource.clone(), hard.clone());
+        if let Some(used) = used {
+            self.used.insert(resource.clone(), used.clone());
+        }
     }
 
     /// How many secrets the cluster counted, where a quota makes it count them.
@@ -62,7 +73,10 @@ impl From<&ResourceQuota> for QuotaSummary {
         let hard = enforced.filter(|hard| !hard.is_empty()).or(declared).map(quantities).unwrap_or_default();
         let mut used = status.and_then(|status| status.used.as_ref()).map(quantities).unwrap_or_default();
         used.retain(|resource, _| hard.contains_key(resource));
-        Self { hard, used }
+        let spec = quota.spec.as_ref();
+        let has_scopes = spec.and_then(|spec| spec.scopes.as_ref()).is_some_and(|scopes| !scopes.is_empty());
+        let is_scoped = has_scopes || spec.is_some_and(|spec| spec.scope_selector.is_some());
+        Self { hard, used, is_scoped }
     }
 }
 

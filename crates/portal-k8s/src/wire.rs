@@ -72,8 +72,8 @@ pub struct RouteRule {
 pub struct RouteService {
     /// Its name.
     pub name: String,
-    /// Its port, by number or by name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Its port, by number or by name; absent where what is written is neither.
+    #[serde(default, deserialize_with = "port", skip_serializing_if = "Option::is_none")]
     pub port: Option<IntOrString>,
     /// Its namespace, where that is not the route's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,4 +146,11 @@ fn kind_rule() -> String {
 /// An explicit `null` is what Go writes for an empty list.
 fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// The API server takes numbers that are no port, of any size. Whoever writes one must not keep all other routes from
+/// being read.
+fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IntOrString>, D::Error> {
+    let written = Option::<Value>::deserialize(deserializer)?;
+    Ok(written.and_then(|port| serde_json::from_value(port).ok()))
 }

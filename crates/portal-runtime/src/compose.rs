@@ -35,6 +35,8 @@ pub(crate) const WEBHOOK_SECRET_MIN: usize = portal_adapters::webhook::SECRET_MI
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
 /// How often every exposure is compared with zones and cluster.
 const EXPOSURE_PASS: Duration = Duration::from_mins(1);
+/// How long a cluster may take to be listed before that is worth a warning.
+const LISTING: Duration = Duration::from_secs(5);
 /// How often unfinished exposures are taken up, and what other replicas did is looked for.
 const EXPOSURE_TICK: Duration = Duration::from_secs(1);
 /// How often it is told how many calls are left to the zones.
@@ -98,7 +100,8 @@ pub fn assemble(parts: Parts) -> Portal {
     let sessions: Arc<dyn SessionStore> = Arc::new(DbSessions::new(db.clone()));
     let mut loops = Loops::default();
     sweep_sessions(&mut loops, sessions.clone(), clock.clone());
-    keep_exposures(&mut loops, &exposures);
+    // Where the cluster is watched, the first pass begins when all of it was listed.
+    keep_exposures(&mut loops, &exposures, if work.is_some() { LISTING } else { Duration::ZERO });
     tell_budgets(&mut loops, budgets);
     if let Some(queue) = work {
         follow_the_cluster(&mut loops, exposures.clone(), queue);
@@ -151,10 +154,10 @@ fn run_jobs(loops: &mut Loops, runner: Runner) {
     });
 }
 
-/// Makes exposures true and keeps them so.
-fn keep_exposures(loops: &mut Loops, exposures: &Exposures) {
+/// Makes exposures true and keeps them so, all of them for the first time after `delay`.
+fn keep_exposures(loops: &mut Loops, exposures: &Exposures, delay: Duration) {
     let (passing, ticking, polling) = (exposures.clone(), exposures.clone(), exposures.clone());
-    loops.repeat("exposures", EXPOSURE_PASS, None, move || {
+    loops.repeat_after(delay, "exposures", EXPOSURE_PASS, move || {
         let exposures = passing.clone();
         async move { exposures.pass().await.map(|report| measures::passed(&report)) }
     });

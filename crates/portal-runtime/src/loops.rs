@@ -30,30 +30,22 @@ impl Loops {
         P: Fn() -> F + Send + 'static,
         F: Future<Output = Result<(), PortError>> + Send + 'static,
     {
-        let mut stopping = self.stop.subscribe();
+        self.tasks.spawn(go_on(name, period, nudge, pass, self.stop.subscribe()));
+    }
+
+    /// Repeats `pass` without nudges, for the first time after `delay`.
+    pub fn repeat_after<P, F>(&mut self, delay: Duration, name: &'static str, period: Duration, pass: P)
+    where
+        P: Fn() -> F + Send + 'static,
+        F: Future<Output = Result<(), PortError>> + Send + 'static,
+    {
+        let (stopping, mut early) = (self.stop.subscribe(), self.stop.subscribe());
         self.tasks.spawn(async move {
-            loop {
-                // A task of its own: a panicking pass ends that task, not the repetition.
-                match tokio::spawn(pass()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        let cause = std::error::Error::source(&error).map(ToString::to_string);
-                        tracing::warn!(pass = name, %error, cause, "a background pass could not finish");
-                    }
-                    Err(panic) => tracing::error!(pass = name, %panic, "a background pass panicked"),
-                }
-                let nudged = async {
-                    match &nudge {
-                        Some(nudge) => nudge.notified().await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    () = tokio::time::sleep(period) => {}
-                    () = nudged => {}
-                    _ = stopping.wait_for(|stop| *stop) => return,
-                }
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                _ = early.wait_for(|stop| *stop) => return,
             }
+            go_on(name, period, None, pass, stopping).await;
         });
     }
 
@@ -63,6 +55,41 @@ impl Loops {
         let ended = tokio::time::timeout(grace, async { while self.tasks.join_next().await.is_some() {} }).await;
         if ended.is_err() {
             tracing::warn!("background passes did not end in time; what they left open is taken up at the next start");
+        }
+    }
+}
+
+/// Repeats a pass until it is told to stop.
+async fn go_on<P, F>(
+    name: &'static str,
+    period: Duration,
+    nudge: Option<Arc<Notify>>,
+    pass: P,
+    mut stopping: watch::Receiver<bool>,
+) where
+    P: Fn() -> F + Send + 'static,
+    F: Future<Output = Result<(), PortError>> + Send + 'static,
+{
+    loop {
+        // A task of its own: a panicking pass ends that task, not the repetition.
+        match tokio::spawn(pass()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(pass = name, %error, cause, "a background pass could not finish");
+            }
+            Err(panic) => tracing::error!(pass = name, %panic, "a background pass panicked"),
+        }
+        let nudged = async {
+            match &nudge {
+                Some(nudge) => nudge.notified().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(period) => {}
+            () = nudged => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
         }
     }
 }
@@ -97,6 +124,25 @@ mod tests {
         }
         loops.stop(Duration::from_secs(1)).await;
         count.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_that_is_to_wait_begins_later_and_not_at_all_when_all_is_over() {
+        let count = Arc::new(AtomicU32::new(0));
+        let seen = count.clone();
+        let mut loops = Loops::default();
+        let pass = move || {
+            seen.fetch_add(1, Ordering::SeqCst);
+            async { Ok(()) }
+        };
+        loops.repeat_after(Duration::from_secs(5), "test", Duration::from_mins(1), pass.clone());
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(count.load(Ordering::SeqCst), 0);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        loops.repeat_after(Duration::from_hours(1), "late", Duration::from_mins(1), pass);
+        loops.stop(Duration::from_secs(1)).await;
+        assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test(start_paused = true)]

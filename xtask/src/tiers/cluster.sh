@@ -9,7 +9,7 @@
 #   kubeconfig              the operator's
 #   portal.kubeconfig       that of the server's account, as deploy/base makes it
 #   provisioner.kubeconfig  that of an account with the role of deploy/provisioner and no other
-#   apiserver.sh PORT FOLDER  runs another API server on the same data, for tests that want to kill one
+#   apiserver.sh PORT FOLDER FLAG..  runs another API server on the same data, for tests that want to kill one
 set -eu
 trap '' INT
 programs=$1
@@ -49,10 +49,13 @@ echo "$password,operator,operator,\"system:masters\"" >tokens.csv
     --unsafe-no-fsync >etcd.log 2>&1 </dev/null &
 started="$!"
 cat >apiserver.sh <<EOF
-exec "$programs/kube-apiserver" --etcd-servers="$etcd" --bind-address=127.0.0.1 --secure-port="\$1" --cert-dir="\$2" \
+port=\$1
+certs=\$2
+shift 2
+exec "$programs/kube-apiserver" --etcd-servers="$etcd" --bind-address=127.0.0.1 --secure-port="\$port" --cert-dir="\$certs" \
     --service-cluster-ip-range=10.96.0.0/16 --service-account-issuer=https://kubernetes.default.svc \
     --service-account-key-file="$folder/accounts.key" --service-account-signing-key-file="$folder/accounts.key" \
-    --token-auth-file="$folder/tokens.csv" --authorization-mode=RBAC
+    --token-auth-file="$folder/tokens.csv" --authorization-mode=RBAC "\$@"
 EOF
 sh apiserver.sh "$api" certs >apiserver.log 2>&1 </dev/null &
 started="$! $started"

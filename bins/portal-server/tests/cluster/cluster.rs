@@ -7,3 +7,5 @@ mod exposing;
 mod outage;
 mod provisioning;
 mod resolving;
+mod resync;
+mod shipped;

@@ -4,6 +4,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a member of an answer that is not there is null")]
 
+mod api_server;
 mod backend;
 mod cluster;
 mod configuration;

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -15,6 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// A running portal and a friend's session in it; dropping it kills it.
 pub(crate) struct Portal {
     child: Child,
+    /// What it logged.
+    log: Arc<Mutex<Vec<Value>>>,
     pub(crate) door: Door,
 }
 
@@ -50,7 +53,7 @@ impl Portal {
         let mut child = command.spawn()?;
         let mut log = BufReader::new(child.stderr.take().context("the portal has no log")?).lines();
         let client = Client::builder().timeout(TIMEOUT).no_proxy().build()?;
-        let mut portal = Self { child, door: Door { base: String::new(), client, token } };
+        let mut portal = Self { child, log: Arc::default(), door: Door { base: String::new(), client, token } };
         let mut said = String::new();
         while portal.door.base.is_empty() {
             let line = log.next().with_context(|| format!("the portal ended early: {said}"))??;
@@ -60,10 +63,34 @@ impl Portal {
                 portal.door.base = format!("http://{address}/api/portal");
             }
             said.push_str(&line);
+            portal.keep(event);
         }
-        // Whatever it says later becomes part of a failing test's output.
-        std::thread::spawn(move || log.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
+        let kept = portal.log.clone();
+        // Whatever it says later also becomes part of a failing test's output.
+        std::thread::spawn(move || {
+            for line in log.map_while(Result::ok) {
+                eprintln!("{line}");
+                let event = serde_json::from_str(&line).unwrap_or_default();
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+            }
+        });
         Ok(portal)
+    }
+
+    fn keep(&self, event: Value) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    /// The events of this message that it logged.
+    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.iter().filter(|event| event["message"] == message).cloned().collect()
+    }
+
+    /// The events of this level that it logged.
+    pub(crate) fn logged_at(&self, level: &str) -> Vec<Value> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.iter().filter(|event| event["level"] == level).cloned().collect()
     }
 
     /// Ends the process at once, as a power failure would.

@@ -22,6 +22,8 @@ use crate::portal::{self, Answer, Portal};
 
 /// The domain of an exposure, unless its test says otherwise; at Cloudflare.
 pub(crate) const DOMAIN: &str = "portal.test";
+/// Another domain at Cloudflare.
+pub(crate) const OTHER_DOMAIN: &str = "other.test";
 /// How long something may take to come to be.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -42,17 +44,16 @@ pub(crate) struct World {
 impl World {
     /// A friend with a namespace, whose portal has the account of `deploy/base` and no other rights.
     pub(crate) async fn start() -> anyhow::Result<Self> {
-        let friend = somebody()?;
-        apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
+        let friend = at_home().await?;
         Self::of(friend, &file("portal.kubeconfig")?).await
     }
 
     /// The portal of a friend, which signs in to the cluster by `kubeconfig`.
     pub(crate) async fn of(friend: FriendId, kubeconfig: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let cloudflare = ScriptedCloudflare::start(&[DOMAIN]).await?;
-        let domain = Domain::at_cloudflare(DOMAIN, &cloudflare);
-        let config = configuration(folder.path(), kubeconfig, &[domain])?;
+        let cloudflare = ScriptedCloudflare::start(&[DOMAIN, OTHER_DOMAIN]).await?;
+        let domains = [DOMAIN, OTHER_DOMAIN].map(|name| Domain::at_cloudflare(name, &cloudflare));
+        let config = configuration(folder.path(), kubeconfig, &domains)?;
         let token = register(&config, &friend).await?;
         let portal = Portal::start(&config, token.clone())?;
         let namespace = friend.namespace();
@@ -127,6 +128,12 @@ impl World {
         self.portal.door.post("/namespace/expose", &body).await
     }
 
+    /// Exposes it in this domain.
+    pub(crate) async fn expose_in(&self, domain: &str) -> anyhow::Result<Answer> {
+        let body = json!({"name": "web", "service": "web", "port": 80, "domain": domain});
+        self.portal.door.post("/namespace/expose", &body).await
+    }
+
     /// Exposes the Service, and waits until it is reached.
     pub(crate) async fn exposed(&self) -> anyhow::Result<()> {
         let Answer { status, body, .. } = self.expose(80).await?;
@@ -143,7 +150,11 @@ impl World {
     }
 
     pub(crate) fn hostname(&self) -> String {
-        format!("web-{}.{DOMAIN}", self.friend)
+        self.hostname_in(DOMAIN)
+    }
+
+    pub(crate) fn hostname_in(&self, domain: &str) -> String {
+        format!("web-{}.{domain}", self.friend)
     }
 
     /// Visits the hostname as anybody on the internet does: through Traefik.
@@ -165,13 +176,24 @@ impl World {
 
     /// Whether the zone has a record at the hostname.
     pub(crate) fn has_record(&self) -> bool {
-        self.cloudflare.records(DOMAIN).iter().any(|record| record["name"] == self.hostname())
+        self.has_record_in(DOMAIN)
+    }
+
+    pub(crate) fn has_record_in(&self, domain: &str) -> bool {
+        self.cloudflare.records(domain).iter().any(|record| record["name"] == self.hostname_in(domain))
     }
 }
 
 /// A friend whom no other test knows.
 pub(crate) fn somebody() -> anyhow::Result<FriendId> {
     Ok(FriendId::parse(&format!("f-{:08x}", rand::random::<u32>()))?)
+}
+
+/// A friend who has a namespace.
+pub(crate) async fn at_home() -> anyhow::Result<FriendId> {
+    let friend = somebody()?;
+    apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
+    Ok(friend)
 }
 
 /// Waits until something is so.

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use k8s_openapi::Resource;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
+use kube::core::Status;
 use kube::{Api, Client};
 use portal_core::PortError;
+use portal_k8s::IngressRoute;
 
-use super::call::{call, trouble};
+use super::call::{call, status, trouble};
 
 /// Everything that the server needs: the `ClusterRole` of `deploy/base` grants just this.
 const NEEDED: [Needed; 6] = [
@@ -72,6 +75,21 @@ impl Right {
         let Some(status) = answer.status else { return Ok(Err("the cluster did not say".to_owned())) };
         let why = || status.reason.filter(|reason| !reason.is_empty()).unwrap_or_else(|| "not allowed".to_owned());
         Ok(if status.allowed { Ok(()) } else { Err(why()) })
+    }
+}
+
+/// Whether the cluster serves routes at all (rights to them can be granted where it does not), and why not.
+///
+/// # Errors
+/// The API server cannot be asked.
+pub async fn serves_routes(client: &Client) -> Result<Result<(), String>, PortError> {
+    let routes: Api<IngressRoute> = Api::all(client.clone());
+    match call(routes.list(&ListParams::default().limit(1))).await {
+        Ok(_) => Ok(Ok(())),
+        Err(error) if status(&error).is_some_and(Status::is_not_found) => {
+            Ok(Err(format!("the cluster has no {}: install Traefik's definitions", IngressRoute::API_VERSION)))
+        }
+        Err(error) => Err(trouble(error)),
     }
 }
 

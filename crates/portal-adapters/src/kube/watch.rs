@@ -28,10 +28,13 @@ const WAITS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// What marks the bookmark at the end of a streamed list.
 const LIST_END: &str = "k8s.io/initial-events-end";
 
+/// What is logged when a watch cannot go on where it was.
+const LISTS_AGAIN: &str = "the API server forgot where a watch was; everything is listed again";
+
 /// Why a watch ended.
 enum Lost {
     /// What came next has been forgotten by the API server: everything is to be listed again.
-    Thread,
+    Thread(Error),
     /// The API server does not stream lists.
     Streaming,
     /// Anything else; the watch goes on where it was.
@@ -43,17 +46,32 @@ pub(super) async fn watch<K: Observe>(api: Api<K>, cache: Arc<Cache>) {
     let mut watch = Watch { api, cache, version: None, streams: true };
     let mut wait = WAITS.0;
     loop {
-        match watch.go_on().await {
-            Ok(()) => wait = WAITS.0,
-            Err(Lost::Streaming) => watch.streams = false,
-            Err(Lost::Thread) => watch.version = None,
+        let is_list = watch.version.is_none();
+        let error = match watch.go_on().await {
+            // A list alone is no progress: what comes next may be forgotten already.
+            Ok(()) if is_list => continue,
+            Ok(()) => {
+                wait = WAITS.0;
+                continue;
+            }
+            Err(Lost::Streaming) => {
+                watch.streams = false;
+                continue;
+            }
+            Err(Lost::Thread(error)) => {
+                tracing::info!(topic = ?K::TOPIC, error = &error as &dyn std::error::Error, "{LISTS_AGAIN}");
+                // Whoever answers now may be newer than whoever did not stream.
+                (watch.version, watch.streams) = (None, true);
+                error
+            }
             Err(Lost::Trouble(error)) => {
                 tracing::warn!(topic = ?K::TOPIC, error = &error as &dyn std::error::Error, "a watch was lost");
-                let asked = retry_after(&error).unwrap_or_default();
-                sleep(jittered(wait).max(asked)).await;
-                wait = wait.saturating_mul(2).min(WAITS.1);
+                error
             }
-        }
+        };
+        let asked = retry_after(&error).unwrap_or_default();
+        sleep(jittered(wait).max(asked)).await;
+        wait = wait.saturating_mul(2).min(WAITS.1);
     }
 }
 
@@ -167,7 +185,7 @@ fn refused(status: Box<Status>) -> Lost {
 
 fn lost(error: Error) -> Lost {
     match status(&error) {
-        Some(status) if status.code == 410 => Lost::Thread,
+        Some(status) if status.code == 410 => Lost::Thread(error),
         _ => Lost::Trouble(error),
     }
 }

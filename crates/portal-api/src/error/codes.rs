@@ -41,6 +41,7 @@ codes! {
     JOB_NOT_FOUND = "job-not-found", NOT_FOUND, "There is no such job";
     METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED, "There is no such operation here";
     NOT_ACCEPTABLE = "not-acceptable", NOT_ACCEPTABLE, "The answer cannot be put that way";
+    BODY_LATE = "body-late", REQUEST_TIMEOUT, "The body did not come in time";
     HOSTNAME_TAKEN = "hostname-taken", CONFLICT, "The hostname is taken";
     EXPOSURE_LIMIT_REACHED = "exposure-limit-reached", CONFLICT, "There are as many exposures as there may be";
     JOB_NAME_TAKEN = "job-name-taken", CONFLICT, "The name is taken";
@@ -87,6 +88,7 @@ mod tests {
 404 job-not-found
 405 method-not-allowed
 406 not-acceptable
+408 body-late
 409 hostname-taken
 409 exposure-limit-reached
 409 job-name-taken

@@ -54,6 +54,7 @@ responses! {
     /// Operations that take a JSON body.
     TakesBody {
         "400": "Not JSON, a wrong type, or a missing or unknown member";
+        "408": "The body did not come in time";
         "413": "The body is too large";
         "415": "The body is not `application/json`";
         "422": "A value was refused";

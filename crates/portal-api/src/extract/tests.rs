@@ -1,5 +1,6 @@
 use actix_web::FromRequest;
 use actix_web::test::TestRequest;
+use futures::StreamExt;
 use serde::Deserialize;
 
 use super::Json;
@@ -55,9 +56,54 @@ async fn what_is_not_wanted_is_named_by_its_path() {
     check(&refused(r#"{"name":"a"} x"#).await, 400, body, None, "not JSON");
     check(&refused(r#"{"inner":null}"#).await, 400, body, Some("name"), "missing field `name`");
     check(&refused(r#"{"name":"a","inner":{}}"#).await, 400, body, Some("inner"), "missing field `port`");
-    check(&refused(r#"{"name":1}"#).await, 400, body, Some("name"), "expected a string");
-    check(&refused(r#"{"name":"a","inner":{"port":70000}}"#).await, 400, body, Some("inner.port"), "inner.port");
     check(&refused(r#"{"name":"a","nom":"b"}"#).await, 400, body, Some("nom"), "unknown field `nom`");
+}
+
+#[actix_web::test]
+async fn a_value_of_the_wrong_type_is_told_what_it_must_be_in_words_for_people() {
+    for (body, field, detail) in [
+        (r#"{"name":1}"#, Some("name"), "name must be a text in quotes."),
+        (r#"{"name":null}"#, Some("name"), "name must be a text in quotes."),
+        (r#"{"name":"a","inner":[]}"#, Some("inner"), "inner"),
+        (r#"{"name":"a","inner":"b, expected u8"}"#, Some("inner"), "inner must be an object."),
+        (
+            r#"{"name":"a","inner":{"port":70000}}"#,
+            Some("inner.port"),
+            "inner.port must be a whole number from 0 to 65535.",
+        ),
+        (
+            r#"{"name":"a","inner":{"port":-1}}"#,
+            Some("inner.port"),
+            "inner.port must be a whole number from 0 to 65535.",
+        ),
+        (
+            r#"{"name":"a","inner":{"port":1.5}}"#,
+            Some("inner.port"),
+            "inner.port must be a whole number from 0 to 65535.",
+        ),
+        (
+            r#"{"name":"a","inner":{"port":"80"}}"#,
+            Some("inner.port"),
+            "inner.port must be a whole number from 0 to 65535.",
+        ),
+        ("\"name\"", None, "The body must be an object."),
+        ("1", None, "The body must be an object."),
+    ] {
+        check(&refused(body).await, 400, "body-malformed", field, detail);
+    }
+}
+
+#[actix_web::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    tokio::time::pause();
+    let request = TestRequest::post().insert_header(("content-type", "application/json")).to_http_request();
+    let first = futures::stream::iter([Ok(bytes::Bytes::from_static(b"{\"name\":"))]);
+    let payload = first.chain(futures::stream::pending()).boxed_local();
+    let started = tokio::time::Instant::now();
+    let mut payload = actix_web::dev::Payload::Stream { payload };
+    let read = Json::<Wanted, 100>::from_request(&request, &mut payload).await;
+    check(&read.expect_err("half a body").problem("r"), 408, "body-late", None, "within 60 seconds");
+    assert!(started.elapsed() >= super::BODY_TIME);
 }
 
 #[actix_web::test]

@@ -1,11 +1,16 @@
 //! What every request gets, whatever it asks for.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
 use async_trait::async_trait;
-use portal_api::Readiness;
+use portal_api::{Readiness, Settings};
 use portal_core::{PortError, Probe};
 use serde_json::json;
 
@@ -101,6 +106,41 @@ async fn other_origins_are_let_in_only_if_they_are_listed() {
     assert_eq!(world.ask(preflight).await.status, 200);
     world.settings.origins = vec!["https://other.example".to_owned()];
     assert_eq!(world.ask(cross(Method::GET)).await.header("access-control-allow-origin"), None);
+}
+
+#[actix_web::test]
+async fn a_body_that_stalls_is_given_up_and_so_is_its_connection() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    let state = Data::new(world.state.clone());
+    let settings = Settings { body_time: Duration::from_millis(200), ..Settings::default() };
+    let portal = move || App::new().configure(|config| portal_api::configure(config, &state, &settings));
+    let server = HttpServer::new(portal).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
+    let address = server.addrs()[0];
+    let server = server.run();
+    let handle = server.handle();
+    let serving = actix_web::rt::spawn(server);
+    let client = move || {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let head = format!(
+            "PUT /api/portal/workspace/memory HTTP/1.1\r\nHost: portal\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: 30\r\n\r\n{{\"content\":"
+        );
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        // It ends only when the portal closes the connection.
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let answer = actix_web::rt::task::spawn_blocking(client).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("application/problem+json"), "{head}");
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!((&problem["code"], &problem["status"]), (&json!("body-late"), &json!(408)));
+    handle.stop(true).await;
+    serving.await.unwrap().unwrap();
 }
 
 /// A backend whose client has a fault.

@@ -1,9 +1,15 @@
 //! Liveness, readiness and the documentation.
 
+use std::time::Duration;
+
 use actix_web::test::TestRequest;
 use serde_json::json;
 
-use crate::world::{Answer, World};
+use crate::logs::Log;
+use crate::world::{Answer, CAUSE, World};
+
+/// For longer no answer of a probe is believed.
+const BELIEF: Duration = Duration::from_secs(2);
 
 async fn ask(world: &World, path: &str) -> Answer {
     world.ask(TestRequest::get().uri(path)).await
@@ -38,6 +44,33 @@ async fn without_its_database_the_portal_is_not_ready() {
     world.database.switch.go_down();
     let problem = ask(&world, "/readyz").await.assert_problem(503, "not-ready");
     assert_eq!(problem["errors"], json!([{"field": "database", "message": "database is not there"}]));
+}
+
+#[actix_web::test]
+async fn what_is_not_there_is_logged_when_that_changes_and_not_whenever_somebody_asks() {
+    let world = World::new().await;
+    tokio::time::pause();
+    let log = Log::keep();
+    let told = || {
+        let text = log.text();
+        let lines = text.lines().filter(|line| line.contains("database is") || line.contains("a request failed"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(ask(&world, "/readyz").await.status, 200);
+    assert_eq!(told(), Vec::<String>::new());
+    world.database.switch.go_down();
+    for _ in 0..2 {
+        tokio::time::advance(BELIEF).await;
+        assert_eq!(ask(&world, "/readyz").await.status, 503);
+    }
+    let lines = told();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let is_whole = lines[0].contains("WARN") && lines[0].contains("database is not there") && lines[0].contains(CAUSE);
+    assert!(is_whole, "{lines:?}");
+    world.database.switch.come_back();
+    tokio::time::advance(BELIEF).await;
+    assert_eq!(ask(&world, "/readyz").await.status, 200);
+    assert_eq!(told().len(), 2, "{:?}", told());
 }
 
 #[actix_web::test]

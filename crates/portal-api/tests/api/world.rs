@@ -40,6 +40,10 @@ impl Switch {
         self.0.store(true, Ordering::SeqCst);
     }
 
+    pub(crate) fn come_back(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+
     fn check(&self, backend: Backend) -> Result<(), PortError> {
         if self.0.load(Ordering::SeqCst) { Err(PortError::unavailable(backend, CAUSE)) } else { Ok(()) }
     }

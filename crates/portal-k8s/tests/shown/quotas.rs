@@ -41,9 +41,26 @@ fn of_several_quotas_the_smallest_limit_of_each_resource_is_shown() {
 }
 
 #[test]
-fn a_limit_that_was_not_counted_yet_does_not_borrow_the_count_of_a_wider_one() {
-    check(&["status: {hard: {pods: \"10\"}, used: {pods: \"4\"}}", "spec: {hard: {pods: 3}}"], &["pods=?/3"]);
-    check(&["spec: {hard: {pods: 3}}", "status: {hard: {pods: \"3\"}, used: {pods: \"4\"}}"], &["pods=4/3"]);
+fn a_limit_that_was_not_counted_yet_shows_what_another_quota_counted() {
+    let counted = "status: {hard: {pods: \"10\"}, used: {pods: \"4\"}}";
+    let fresh = "spec: {hard: {pods: 3}}";
+    check(&[counted, fresh], &["pods=4/3"]);
+    check(&[fresh, counted], &["pods=4/3"]);
+    check(&[fresh, "spec: {hard: {pods: 5}}"], &["pods=?/3"]);
+    check(&[fresh, "status: {hard: {pods: \"3\"}, used: {pods: \"4\"}}"], &["pods=4/3"]);
+}
+
+#[test]
+fn a_quota_that_counts_only_some_objects_lends_no_count_and_borrows_none() {
+    let (counted, fresh) = ("status: {hard: {pods: \"10\"}, used: {pods: \"4\"}}", "spec: {hard: {pods: 3}}");
+    for scope in
+        ["scopes: [BestEffort]", "scopeSelector: {matchExpressions: [{operator: Exists, scopeName: PriorityClass}]}"]
+    {
+        let scoped = |rest: &str| format!("spec: {{{scope}, hard: {{pods: 3}}}}{rest}");
+        check(&[counted, &scoped("")], &["pods=?/3"]);
+        let wide = format!("spec: {{{scope}}}, {counted}");
+        check(&[&wide, fresh], &["pods=?/3"]);
+    }
 }
 
 #[test]

@@ -53,6 +53,16 @@ spec:
 }
 
 #[test]
+fn a_port_that_is_none_keeps_no_route_from_being_read() {
+    for port in ["99999999999", "-1", "8.5", "true", "[80]"] {
+        let route: IngressRoute = object(&format!(
+            "metadata: {{name: a}}\nspec: {{routes: [{{match: 'Host(`a.net`)', services: [{{name: app, port: {port}}}]}}]}}"
+        ));
+        assert_eq!(RouteSummary::from(&route).hostname.as_deref(), Some("a.net"), "{port}");
+    }
+}
+
+#[test]
 fn a_route_is_sent_with_its_kind_and_version() {
     let route = IngressRoute::new(object("{name: expose-my-app}"), IngressRouteSpec::default());
     let sent = serde_json::to_value(&route).unwrap();

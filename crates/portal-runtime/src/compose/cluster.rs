@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portal_adapters::kube::{KubeCluster, KubeRoutes, KubeServices, KubeSettings, Right, connect};
+use portal_adapters::kube::{KubeCluster, KubeRoutes, KubeServices, KubeSettings, Right, connect, serves_routes};
 use portal_core::{Clock, PortError};
 use tokio::runtime::Handle;
 
@@ -29,17 +29,20 @@ pub(crate) async fn watch(settings: &ClusterSettings, clock: Arc<dyn Clock>) -> 
     Ok(Watched { cluster, routes, services })
 }
 
-/// Asks the cluster for every right that the server needs, one by one; one finding where it cannot be asked.
+/// Asks the cluster for every right that the server needs, one by one, and for routes at all; one finding where it
+/// cannot be asked.
 pub(crate) async fn check_rights(settings: &ClusterSettings) -> Vec<Finding> {
     rights(settings).await.unwrap_or_else(|error| vec![Finding::of("cluster", Err(error))])
 }
 
 async fn rights(settings: &ClusterSettings) -> Result<Vec<Finding>, PortError> {
     let client = connect(settings.kubeconfig.as_deref()).await?;
+    let verdict = |answer: Result<(), String>| answer.map_or_else(Verdict::Failed, |()| Verdict::Fine);
     let mut findings = Vec::new();
     for right in Right::needed() {
-        let verdict = right.ask(&client).await?.map_or_else(Verdict::Failed, |()| Verdict::Fine);
+        let verdict = verdict(right.ask(&client).await?);
         findings.push(Finding { name: format!("cluster: {right}"), verdict });
     }
+    findings.push(Finding::of("cluster: Traefik's routes", serves_routes(&client).await.map(verdict)));
     Ok(findings)
 }

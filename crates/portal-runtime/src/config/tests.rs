@@ -68,7 +68,14 @@ fn every_problem_is_told_at_once() {
 }
 
 #[test]
+fn only_sections_are_called_sections() {
+    let (_, message) = problems(&format!("{SMALL}[colour]\nx = 1\n")).pop().unwrap();
+    assert!(message.ends_with("delivery, domains"), "{message}");
+}
+
+#[test]
 fn a_problem_names_its_key_and_its_rule() {
+    check("[colour]\nx = 1", "colour", "the sections are server, log, database");
     check("[server]\nlisten = \"nowhere\"", "server.listen", "`nowhere` is not an address");
     check("[server]\nlisen = \"127.0.0.1:1\"", "server", "unknown field `lisen`");
     check("[server]\nallowed_origins = [\"example.org\"]", "server.allowed_origins", "not an origin");

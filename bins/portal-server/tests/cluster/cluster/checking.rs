@@ -1,9 +1,14 @@
 //! `portal-server check` against the real cluster.
 
+use std::fs;
+
+use portal_adapters::cloudflare::ScriptedCloudflare;
+
+use crate::api_server::{ApiServer, ITSELF, after, kubeconfig};
 use crate::configuration::{Domain, configuration};
 use crate::kubectl::file;
 use crate::portal::told;
-use crate::world::{DOMAIN, World};
+use crate::world::{DOMAIN, World, until};
 
 /// Every right that the server needs, as `check` lists them.
 const RIGHTS: [&str; 18] = [
@@ -42,7 +47,10 @@ async fn the_shipped_role_is_all_that_check_asks_for() -> anyhow::Result<()> {
     for right in RIGHTS {
         assert_eq!(verdict(&table, right), Some("ok"), "{right}: {table}");
     }
-    assert_eq!(table.matches("cluster: ").count(), RIGHTS.len());
+    assert!(
+        table.contains("cluster: Traefik's routes") && table.matches("cluster: ").count() == RIGHTS.len() + 1,
+        "{table}"
+    );
     Ok(())
 }
 
@@ -58,5 +66,27 @@ async fn a_role_that_lacks_rights_fails_the_check_by_their_names() -> anyhow::Re
     assert_eq!(verdict(&table, "get namespaces"), Some("ok"), "the provisioner has it: {table}");
     assert_eq!(verdict(&table, "list namespaces"), Some("FAILED"), "{table}");
     assert_eq!(verdict(&table, "create ingressroutes.traefik.io"), Some("FAILED"), "{table}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn a_cluster_without_traefik_fails_the_check_whatever_the_rights() -> anyhow::Result<()> {
+    // A cluster of its own beside the other, in which nothing was installed.
+    let server = ApiServer::start_in(tempfile::tempdir()?, &["--etcd-prefix=/bare"])?;
+    server.kubeconfig(ITSELF).await?;
+    let operator = fs::read_to_string(file("kubeconfig")?)?;
+    let (url, certificate) = (format!("https://127.0.0.1:{}", server.port), server.folder.path().join(ITSELF));
+    let token = format!("token: {}", after(&operator, "token: ", "}")?);
+    let (folder, path) = (tempfile::tempdir()?, server.folder.path().join("operator"));
+    fs::write(&path, kubeconfig(&url, &certificate.display().to_string(), &token))?;
+    let cloudflare = ScriptedCloudflare::start(&[DOMAIN]).await?;
+    let config = configuration(folder.path(), &path, &[Domain::at_cloudflare(DOMAIN, &cloudflare)])?;
+    assert!(told("migrate", &config)?.0);
+    until("the rights are known", async || Ok(told("check", &config)?.1.contains("cluster: get namespaces"))).await?;
+    let (is_content, table) = told("check", &config)?;
+    assert!(!is_content);
+    assert_eq!(verdict(&table, "create ingressroutes.traefik.io"), Some("ok"), "{table}");
+    assert_eq!(verdict(&table, "Traefik's routes"), Some("FAILED"), "{table}");
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::backend::Backend;
 use crate::kubectl::{apply, kubectl, object};
 use crate::portal::Answer;
-use crate::world::{World, somebody, until, until_within};
+use crate::world::{World, at_home, until, until_within};
 
 /// A watched change is acted upon at once, not with the next pass, which comes after a minute.
 const QUICKLY: Duration = Duration::from_secs(10);
@@ -102,8 +102,7 @@ async fn somebody_else_s_route_of_the_same_name_is_left_alone() -> anyhow::Resul
 async fn a_hostname_that_a_route_of_another_namespace_claims_is_taken() -> anyhow::Result<()> {
     let (world, one) = (World::start().await?, Backend::start("one").await?);
     world.serve(&[&one]).await?;
-    let other = somebody()?.namespace();
-    apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {other}}}}}")).await?;
+    let other = at_home().await?.namespace();
     apply(&foreign(&other, "theirs", &world.hostname())).await?;
     check_refused(&world, &other, "theirs").await
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::backend::Backend;
 use crate::portal::Answer;
-use crate::world::{World, until};
+use crate::world::{DOMAIN, OTHER_DOMAIN, World, until};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
@@ -36,7 +36,11 @@ async fn a_service_is_reached_under_its_hostname_until_it_is_removed() -> anyhow
     assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("removed")), "{body}");
     assert_eq!(world.portal.door.namespace().await?["ingressRoutes"], json!([]));
     assert!(!world.has_record());
-    until("Traefik forgot the hostname", async || Ok(world.visit().await?.0 == StatusCode::NOT_FOUND)).await
+    until("Traefik forgot the hostname", async || Ok(world.visit().await?.0 == StatusCode::NOT_FOUND)).await?;
+    // Nothing was wrong, not even while the cluster was still being listed.
+    let warnings = world.portal.logged_at("WARN");
+    assert!(warnings.is_empty(), "{warnings:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,6 +75,48 @@ async fn no_request_fails_while_the_port_is_changed() -> anyhow::Result<()> {
     assert_eq!(hammer.await??, ["one", "two"]);
     assert_eq!(world.exposure().await?["port"], 81);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn no_request_fails_while_the_domain_is_changed() -> anyhow::Result<()> {
+    let one = Backend::start("one").await?;
+    let world = Arc::new(World::start().await?);
+    world.serve(&[&one]).await?;
+    world.exposed().await?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let visits = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+    let (visitor, is_over, counted) = (world.clone(), stop.clone(), visits.clone());
+    let hammer = tokio::spawn(async move {
+        let [old, new] = [DOMAIN, OTHER_DOMAIN].map(|domain| visitor.hostname_in(domain));
+        let reaches = async |host: &str| Ok::<_, anyhow::Error>(visitor.visit_at(host).await?.0 == StatusCode::OK);
+        let [before, after] = &counted;
+        while !is_over.load(Ordering::Relaxed) {
+            if after.load(Ordering::Relaxed) > 0 {
+                ensure!(reaches(&new).await?, "the new hostname was lost again");
+                after.fetch_add(1, Ordering::Relaxed);
+            } else if reaches(&new).await? {
+                after.fetch_add(1, Ordering::Relaxed);
+            } else if reaches(&old).await? {
+                before.fetch_add(1, Ordering::Relaxed);
+            } else {
+                // No gap if Traefik took up the move between the two questions.
+                ensure!(reaches(&new).await?, "neither hostname answers");
+            }
+        }
+        Ok(())
+    });
+    let [before, after] = &visits;
+    until("some visits", async || Ok(before.load(Ordering::Relaxed) >= 20)).await?;
+    let Answer { status, body, .. } = world.expose_in(OTHER_DOMAIN).await?;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("active")), "{body}");
+    assert_eq!(body["hostname"], world.hostname_in(OTHER_DOMAIN));
+    assert_eq!((world.has_record(), world.has_record_in(OTHER_DOMAIN)), (false, true));
+    until("visits after the move", async || Ok(hammer.is_finished() || after.load(Ordering::Relaxed) >= 100)).await?;
+    stop.store(true, Ordering::Relaxed);
+    hammer.await??;
+    until("the old hostname is forgotten", async || Ok(world.visit().await?.0 == StatusCode::NOT_FOUND)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

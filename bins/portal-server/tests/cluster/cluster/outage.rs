@@ -1,119 +1,21 @@
 //! An API server that is killed and comes back, and a token that is replaced.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use reqwest::StatusCode;
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::time::sleep;
 
+use crate::api_server::{AUTHORITY, ApiServer, ITSELF, after, certify, kubeconfig, openssl};
 use crate::backend::Backend;
 use crate::kubectl::{apply, file, kubectl};
 use crate::portal::{Answer, Door};
-use crate::world::{World, somebody, until, until_within};
-
-/// An API server of the test's own, on the data of the one that all tests use.
-struct ApiServer {
-    folder: TempDir,
-    port: u16,
-    process: Child,
-}
-
-impl ApiServer {
-    fn start() -> anyhow::Result<Self> {
-        Self::start_in(tempfile::tempdir()?)
-    }
-
-    /// Starts one with the certificate that lies in a folder; without one, with one that it signs itself.
-    fn start_in(folder: TempDir) -> anyhow::Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = run(&folder, port)?;
-        Ok(Self { folder, port, process })
-    }
-
-    /// Ends it at once, as a power failure would.
-    fn kill(&mut self) -> anyhow::Result<()> {
-        self.process.kill()?;
-        self.process.wait()?;
-        Ok(())
-    }
-
-    /// Starts it again at the same port, with the same certificate.
-    fn restart(&mut self) -> anyhow::Result<()> {
-        self.process = run(&self.folder, self.port)?;
-        Ok(())
-    }
-
-    /// A kubeconfig of the portal's account for this server, once it has its certificate, which `authority` signed.
-    async fn kubeconfig(&self, authority: &str) -> anyhow::Result<PathBuf> {
-        let certificate = self.folder.path().join(authority);
-        until("the API server has a certificate", async || Ok(certificate.exists())).await?;
-        let shared = fs::read_to_string(file("portal.kubeconfig")?)?;
-        let token = after(&shared, "token: ", "}")?;
-        let path = self.folder.path().join("kubeconfig");
-        let server = format!("https://127.0.0.1:{}", self.port);
-        fs::write(&path, kubeconfig(&server, &certificate.display().to_string(), &format!("token: {token}")))?;
-        Ok(path)
-    }
-}
-
-impl Drop for ApiServer {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
-/// The certificate of a server that signs it itself.
-const ITSELF: &str = "apiserver.crt";
-/// The certificate of the test's own authority.
-const AUTHORITY: &str = "ca.crt";
-
-/// Runs openssl in a folder.
-fn openssl(folder: &TempDir, arguments: &str) -> anyhow::Result<()> {
-    let output = Command::new("openssl").current_dir(folder.path()).args(arguments.split(' ')).output()?;
-    ensure!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
-}
-
-/// Puts a new key and a new certificate for it into the folder, signed by the authority there.
-fn certify(folder: &TempDir) -> anyhow::Result<()> {
-    fs::write(folder.path().join("names"), "subjectAltName=IP:127.0.0.1\n")?;
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout apiserver.key";
-    openssl(folder, &format!("req {key} -subj /CN=apiserver -out apiserver.csr"))?;
-    let authority = "-CA ca.crt -CAkey ca.key -CAcreateserial";
-    openssl(folder, &format!("x509 -req -in apiserver.csr {authority} -days 2 -extfile names -out apiserver.crt"))
-}
-
-/// The tier's script replaces itself by the API server, so the process is the server's.
-fn run(folder: &TempDir, port: u16) -> anyhow::Result<Child> {
-    let log = fs::File::options().create(true).append(true).open(folder.path().join("log"))?;
-    let mut command = Command::new("sh");
-    command.arg(file("apiserver.sh")?).arg(port.to_string()).arg(folder.path());
-    Ok(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?)
-}
-
-fn kubeconfig(server: &str, certificate: &str, user: &str) -> String {
-    format!(
-        "apiVersion: v1\nkind: Config\n\
-         clusters: [{{name: test, cluster: {{server: '{server}', certificate-authority: '{certificate}'}}}}]\n\
-         users: [{{name: portal, user: {{{user}}}}}]\n\
-         contexts: [{{name: test, context: {{cluster: test, user: portal}}}}]\ncurrent-context: test\n"
-    )
-}
-
-/// What stands between two marks of a text.
-fn after<'a>(text: &'a str, start: &str, end: &str) -> anyhow::Result<&'a str> {
-    let (_, rest) = text.split_once(start).context("the kubeconfig is not the tier's")?;
-    rest.split(end).next().context("the kubeconfig ends early")
-}
+use crate::world::{World, at_home, until, until_within};
 
 /// Reads the namespace over and over until it is told to stop: each answer has the Service in it or is a 503 that says
 /// when to come back. How many of both there were.
@@ -137,6 +39,10 @@ async fn read_on(door: Door, stop: Arc<AtomicBool>) -> anyhow::Result<(usize, us
     Ok((shown, refused))
 }
 
+/// Makes an authority, as whom and where is still to be said.
+const NEW_AUTHORITY: &str =
+    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -days 2 -subj";
+
 async fn status(world: &World) -> anyhow::Result<StatusCode> {
     Ok(world.portal.door.get("/namespace").await?.status)
 }
@@ -145,8 +51,7 @@ async fn status(world: &World) -> anyhow::Result<StatusCode> {
 #[ignore = "tier cluster"]
 async fn a_cluster_that_is_gone_is_never_taken_for_an_empty_one() -> anyhow::Result<()> {
     let mut server = ApiServer::start()?;
-    let friend = somebody()?;
-    apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
+    let friend = at_home().await?;
     let world = World::of(friend, &server.kubeconfig(ITSELF).await?).await?;
     let one = Backend::start("one").await?;
     world.serve(&[&one]).await?;
@@ -183,8 +88,7 @@ async fn a_cluster_that_is_gone_is_never_taken_for_an_empty_one() -> anyhow::Res
 #[ignore = "tier cluster"]
 async fn a_portal_that_starts_without_its_cluster_shows_nothing_until_it_knows() -> anyhow::Result<()> {
     let mut server = ApiServer::start()?;
-    let friend = somebody()?;
-    apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
+    let friend = at_home().await?;
     let mut world = World::of(friend, &server.kubeconfig(ITSELF).await?).await?;
     let one = Backend::start("one").await?;
     world.serve(&[&one]).await?;
@@ -208,15 +112,14 @@ async fn a_portal_that_starts_without_its_cluster_shows_nothing_until_it_knows()
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
-async fn a_replaced_certificate_of_the_same_authority_is_believed_and_another_is_not() -> anyhow::Result<()> {
+async fn a_replaced_certificate_of_the_same_authority_is_believed_and_so_is_a_replaced_authority() -> anyhow::Result<()>
+{
     let folder = tempfile::tempdir()?;
-    let authority = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -days 2 -subj";
-    openssl(&folder, &format!("{authority} /CN=one -out ca.crt"))?;
+    openssl(&folder, &format!("{NEW_AUTHORITY} /CN=one -out ca.crt"))?;
     certify(&folder)?;
-    let mut server = ApiServer::start_in(folder)?;
-    let friend = somebody()?;
-    apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
-    let mut world = World::of(friend, &server.kubeconfig(AUTHORITY).await?).await?;
+    let mut server = ApiServer::start_in(folder, &[])?;
+    let friend = at_home().await?;
+    let world = World::of(friend, &server.kubeconfig(AUTHORITY).await?).await?;
     let one = Backend::start("one").await?;
     world.serve(&[&one]).await?;
 
@@ -235,13 +138,33 @@ async fn a_replaced_certificate_of_the_same_authority_is_believed_and_another_is
     stop.store(true, Ordering::Relaxed);
     assert!(reader.await??.0 > 0);
 
-    // A portal that is told of another authority takes this server for somebody else, and shows nothing.
+    // Another authority, and a server that it certifies: somebody else, until the portal has read of it.
     server.kill()?;
-    openssl(&server.folder, &format!("{authority} /CN=two -out other.crt"))?;
+    openssl(&server.folder, &format!("{NEW_AUTHORITY} /CN=two -out other.crt"))?;
     fs::rename(server.folder.path().join("other.crt"), server.folder.path().join(AUTHORITY))?;
+    certify(&server.folder)?;
     server.restart()?;
-    let port = server.port;
+    let (port, stop) = (server.port, Arc::new(AtomicBool::new(false)));
+    let reader = tokio::spawn(read_on(world.portal.door.clone(), stop.clone()));
     until("the API server listens", async || Ok(TcpStream::connect(("127.0.0.1", port)).is_ok())).await?;
+    until_within(Duration::from_secs(100), "the new authority is believed", async || {
+        Ok(status(&world).await? == StatusCode::OK && world.expose(80).await?.status == StatusCode::OK)
+    })
+    .await?;
+    stop.store(true, Ordering::Relaxed);
+    assert!(reader.await??.0 > 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn a_server_that_another_authority_certified_is_not_believed() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    openssl(&folder, &format!("{NEW_AUTHORITY} /CN=one -out ca.crt"))?;
+    certify(&folder)?;
+    let server = ApiServer::start_in(folder, &[])?;
+    let mut world = World::of(at_home().await?, &server.kubeconfig(AUTHORITY).await?).await?;
+    openssl(&server.folder, &format!("{NEW_AUTHORITY} /CN=two -out ca.crt"))?;
     world.restart_portal()?;
     let Answer { status, body, .. } = world.expose(80).await?;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
@@ -260,9 +183,8 @@ async fn token(secret: &str) -> anyhow::Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
 async fn a_replaced_token_is_taken_up() -> anyhow::Result<()> {
-    let friend = somebody()?;
+    let friend = at_home().await?;
     let secret = |digit: u8| format!("{friend}-{digit}");
-    apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {}}}}}", friend.namespace())).await?;
     let folder = tempfile::tempdir()?;
     let (token_file, path) = (folder.path().join("token"), folder.path().join("kubeconfig"));
     let first = token(&secret(1)).await?;

@@ -187,6 +187,28 @@ async fn a_lost_thread_is_taken_up_by_a_list_and_nothing_is_forgotten_meanwhile(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_forgets_what_it_just_listed_is_asked_less_and_less() {
+    let mut script = Script::start();
+    let started = Instant::now();
+    for _ in 0..6 {
+        script.list(&["a"]).await.refuse(410);
+    }
+    script.list(&["a"]).await;
+    assert!(started.elapsed() >= Duration::from_secs(11), "half of 0.5, 1, 2, 4, 8 and 8 s at least");
+    assert_eq!(script.pods(), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_did_not_stream_may_have_learned_it_when_the_thread_is_lost() {
+    let mut script = Script::start();
+    script.asked(&["sendInitialEvents=true"]).await.refuse(422);
+    script.asked(&["limit=500"]).await.status(200, &page(&["a"], None));
+    script.asked(&["resourceVersion=9"]).await.refuse(410);
+    script.list(&["b"]).await;
+    assert_eq!(script.pods(), ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn trouble_is_waited_out_and_the_watch_goes_on_where_it_was() {
     let mut script = Script::start();
     script.list(&["a"]).await.refuse(500);
