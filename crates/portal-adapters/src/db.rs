@@ -16,9 +16,9 @@
 //!    `ask!(self.0, read, things::find(&id))` or `ask!(self.0, write, things::create(&thing, &audit))`.
 //! 5. `tests/contract/<port>.rs`: the promises of the port, run for every adapter.
 //!
-//! A query runs as a task of the multi-thread runtime that [`Db::open`] was given, never inside the caller's future:
-//! the wrapper around SQLite blocks the thread that drops a running query, which a current-thread runtime, such as an
-//! actix worker's, answers with a panic.
+//! A query runs on the multi-thread runtime that [`Db::open`] was given, never inside the caller's future, so that it
+//! comes to its end when the caller hangs up: on PostgreSQL as a task, on SQLite, which blocks, in a lane of no more
+//! threads than there are connections (`lane.rs`).
 
 #![expect(clippy::duplicate_mod, reason = "each query is compiled once per database")]
 
@@ -31,14 +31,16 @@ mod sqlite;
 mod tls;
 
 use std::future::Future;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use portal_core::{Backend, Clock, Ids, Invalid, PortError};
 use tokio::runtime::Handle;
-use tracing::Instrument;
+use tokio::task::{JoinError, JoinHandle};
+use tracing::{Instrument, Span};
 
 pub use settings::DbSettings;
+
+use crate::lane::Patience;
 
 /// Asks a database a question of `db/queries/`: `ask!(db, read, friends::find(&id))`. The arguments are evaluated in a
 /// task of its own and must therefore be owned by the caller.
@@ -48,12 +50,10 @@ macro_rules! ask {
         let db = &$db;
         match &db.pools {
             Pools::Sqlite(pools) => {
-                let pools = pools.clone();
-                db.run(async move {
-                    let mut conn = pools.$access().await?;
-                    Ok(sqlite::queries::$module::$query(&mut conn, $($argument),*).await?)
-                })
-                .await
+                let query = async move |conn: &mut sqlite::Conn| {
+                    Ok(sqlite::queries::$module::$query(conn, $($argument),*).await?)
+                };
+                db.run_blocking(pools.$access(), query).await
             }
             Pools::Postgres(pools) => {
                 let pools = pools.clone();
@@ -94,7 +94,7 @@ pub use sessions::DbSessions;
 pub struct Db {
     pools: Pools,
     handle: Handle,
-    patience: Duration,
+    patience: Patience,
 }
 
 #[derive(Clone)]
@@ -114,7 +114,7 @@ impl Db {
             settings::Target::Sqlite(path) => Pools::Sqlite(sqlite::Pools::new(path, settings)),
             settings::Target::Postgres(target) => Pools::Postgres(postgres::Pools::new(target, settings)),
         };
-        let patience = settings.acquire_timeout + settings.statement_timeout;
+        let patience = Patience { turn: settings.acquire_timeout, work: settings.statement_timeout };
         Ok(Self { pools, handle, patience })
     }
 
@@ -124,10 +124,10 @@ impl Db {
     /// The database cannot be reached, or a migration failed and was rolled back.
     pub async fn migrate(&self) -> Result<Vec<String>, PortError> {
         let task = match self.pools.clone() {
-            Pools::Sqlite(pools) => self.handle.spawn(async move { migrations::run_sqlite(&pools).await }),
+            Pools::Sqlite(pools) => self.handle.spawn_blocking(move || migrations::run_sqlite(&pools)),
             Pools::Postgres(pools) => self.handle.spawn(async move { migrations::run_postgres(&pools).await }),
         };
-        task.await.map_err(|panicked| PortError::backend(Backend::Database, panicked))?
+        task.await.unwrap_or_else(|panicked| Err(panic_of(panicked)))
     }
 
     /// The migrations that have not run yet, in their order.
@@ -136,7 +136,9 @@ impl Db {
     /// The database cannot be reached.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, PortError> {
         match self.pools.clone() {
-            Pools::Sqlite(pools) => self.run(async move { migrations::pending_sqlite(&pools).await }).await,
+            Pools::Sqlite(pools) => {
+                self.outcome(self.handle.spawn_blocking(move || migrations::pending_sqlite(&pools))).await
+            }
             Pools::Postgres(pools) => self.run(async move { migrations::pending_postgres(&pools).await }).await,
         }
     }
@@ -169,16 +171,35 @@ impl Db {
         ask!(self, read, portal::now(portal_time))
     }
 
-    /// Runs database work to its end, whatever becomes of the caller; the caller itself waits only so long.
+    /// Runs database work to its end, whatever becomes of the caller.
     async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, PortError>> + Send + 'static,
     ) -> Result<T, PortError> {
-        let task = self.handle.spawn(work.in_current_span());
-        match tokio::time::timeout(self.patience, task).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(panicked)) => Err(PortError::backend(Backend::Database, panicked)),
+        self.outcome(self.handle.spawn(work.in_current_span())).await
+    }
+
+    /// The same on a thread that the work may block.
+    async fn run_blocking<T: Send + 'static>(
+        &self,
+        lent: sqlite::Lent,
+        work: impl AsyncFnOnce(&mut sqlite::Conn) -> Result<T, PortError> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (sqlite::Lent { connection, lane }, handle, span) = (lent, self.handle.clone(), Span::current());
+        let query = async move || work(&mut *connection.await?).await;
+        let done = lane.run(self.patience, move || span.in_scope(|| handle.block_on(query()))).await;
+        done.unwrap_or_else(|undone| Err(undone.at(Backend::Database)))
+    }
+
+    /// What a task came to; the caller waits only so long.
+    async fn outcome<T>(&self, task: JoinHandle<Result<T, PortError>>) -> Result<T, PortError> {
+        match tokio::time::timeout(self.patience.turn + self.patience.work, task).await {
+            Ok(settled) => settled.unwrap_or_else(|panicked| Err(panic_of(panicked))),
             Err(elapsed) => Err(PortError::unavailable(Backend::Database, elapsed)),
         }
     }
+}
+
+fn panic_of(panicked: JoinError) -> PortError {
+    PortError::backend(Backend::Database, panicked)
 }

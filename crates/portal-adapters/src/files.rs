@@ -11,21 +11,21 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use portal_core::{AgentId, Backend, FriendId, PortError};
 use portal_workspace::{DOCUMENT_MAX_BYTES, DocumentFiles, DocumentPath, Entry, Place, Placed, Staged};
-use tokio::sync::Semaphore;
 
 mod folder;
 mod staging;
 
 use folder::{Folder, Way};
 
+use crate::lane::{Lane, Patience};
+
 /// How long one operation may take before the workspace counts as out of reach.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Patience = Patience { turn: Duration::from_secs(5), work: Duration::from_secs(5) };
 /// How many operations run at once. One that hangs keeps its place, so a dead network file system cannot take all
 /// threads of the process.
 const AT_ONCE: usize = 16;
@@ -62,21 +62,21 @@ impl AgentRoots {
 #[derive(Clone)]
 pub struct DiskFiles {
     roots: AgentRoots,
-    gate: Arc<Semaphore>,
-    patience: Duration,
+    lane: Lane,
+    patience: Patience,
 }
 
 impl DiskFiles {
     /// Documents in these folders.
     #[must_use]
     pub fn new(roots: AgentRoots) -> Self {
-        Self { roots, gate: Arc::new(Semaphore::new(AT_ONCE)), patience: PATIENCE }
+        Self { roots, lane: Lane::new(AT_ONCE), patience: PATIENCE }
     }
 
-    /// As this, but an operation may take `patience` only.
+    /// As this, but an operation may wait for its turn, and then take, only `patience` each.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+        self.patience = Patience { turn: patience, work: patience };
         self
     }
 
@@ -104,20 +104,10 @@ impl DiskFiles {
         work: impl FnOnce(Folder) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, PortError> {
         let root = self.roots.of(agent).ok_or_else(|| unavailable(format!("no folder is configured for {agent}")))?;
-        let gate = Arc::clone(&self.gate);
-        let done = async move {
-            let place = gate.acquire_owned().await;
-            tokio::task::spawn_blocking(move || {
-                let _place = place;
-                work(Folder::open_root(&root)?)
-            })
-            .await
-        };
-        match tokio::time::timeout(self.patience, done).await {
-            Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(source))) => Err(FileTrouble { what, agent: agent.clone(), source }.into()),
-            Ok(Err(panic)) => Err(PortError::backend(Backend::Workspace, panic)),
-            Err(late) => Err(PortError::unavailable(Backend::Workspace, late)),
+        match self.lane.run(self.patience, move || work(Folder::open_root(&root)?)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(source)) => Err(FileTrouble { what, agent: agent.clone(), source }.into()),
+            Err(undone) => Err(undone.at(Backend::Workspace)),
         }
     }
 }

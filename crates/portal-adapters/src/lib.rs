@@ -7,6 +7,8 @@
 
 #[cfg(any(feature = "kube", feature = "memory"))]
 mod ingress_route;
+#[cfg(any(feature = "db", feature = "files"))]
+mod lane;
 #[cfg(any(feature = "log", feature = "webhook"))]
 mod message;
 #[cfg(any(feature = "kube", feature = "memory"))]

@@ -1,11 +1,13 @@
 //! Who asks, told by types: a handler that takes a [`Friend`] or a [`ChosenAgent`] cannot be reached without a session.
 
+use std::sync::Arc;
+
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use portal_core::{AgentId, FriendId, FriendshipStatus, Session, Token};
+use portal_core::{AgentId, FriendId, FriendshipStatus, Session, StoredSession, Token};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -17,12 +19,7 @@ const TOKEN_MAX: usize = 256;
 
 /// The friend whose session token the request carries.
 #[derive(Debug, Clone)]
-pub struct Friend {
-    /// Who it is.
-    pub id: FriendId,
-    /// With which session.
-    pub session: Session,
-}
+pub struct Friend(Arc<StoredSession>);
 
 impl FromRequest for Friend {
     type Error = ApiError;
@@ -38,8 +35,26 @@ impl Friend {
     async fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let token = bearer(request).ok_or_else(ApiError::session_missing)?;
         let session = state(request)?.sessions.check(&token).await?;
-        tracing::Span::current().record("friend.id", session.friend.as_str());
-        Ok(Self { id: session.friend.clone(), session })
+        tracing::Span::current().record("friend.id", session.friend.id.as_str());
+        Ok(Self(session))
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn id(&self) -> &FriendId {
+        &self.0.friend.id
+    }
+
+    /// What is registered of them, at most a second old.
+    #[must_use]
+    pub fn person(&self) -> &portal_core::Friend {
+        &self.0.friend
+    }
+
+    /// With which session they came.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.0.session
     }
 }
 
@@ -80,10 +95,10 @@ impl FromRequest for ChosenAgent {
 }
 
 async fn choose(state: &ApiState, friend: &Friend, wanted: Option<String>) -> Result<AgentId, ApiError> {
-    let own = &friend.session.agent;
+    let own = &friend.session().agent;
     let Some(wanted) = wanted.filter(|wanted| wanted != own.as_str()) else { return Ok(own.clone()) };
     let agent = AgentId::parse(&wanted).map_err(|_| ApiError::agent_not_found())?;
-    match state.friendships.find(&agent, &friend.id).await? {
+    match state.friendships.find(&agent, friend.id()).await? {
         Some(friendship) if friendship.status == FriendshipStatus::Active => Ok(agent),
         _ => Err(ApiError::agent_not_found()),
     }

@@ -8,7 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use moka::future::Cache;
 
 use crate::{
-    Action, Actor, AgentId, AuditEntry, Clock, FriendId, FriendshipStatus, Ids, PortError, Token, TokenHash, TokenKind,
+    Action, Actor, AgentId, AuditEntry, Clock, Friend, FriendId, FriendshipStatus, Ids, PortError, Token, TokenHash,
+    TokenKind,
 };
 
 /// How long a session lives: 30 days.
@@ -43,7 +44,7 @@ pub enum Standing {
     Revoked,
 }
 
-/// A session as its store knows it, together with the friendship it rests on, read at one moment.
+/// A session as its store knows it, together with whose it is and the friendship it rests on, read at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSession {
     /// The session.
@@ -52,6 +53,8 @@ pub struct StoredSession {
     pub standing: Standing,
     /// How its friend and its agent stand with each other; `None` if they have no relationship any more.
     pub friendship: Option<FriendshipStatus>,
+    /// Whose it is.
+    pub friend: Friend,
 }
 
 /// The stored sessions.
@@ -94,7 +97,7 @@ pub struct IssuedSession {
 #[derive(Clone)]
 struct Belief {
     read_started: Instant,
-    stored: Option<StoredSession>,
+    stored: Option<Arc<StoredSession>>,
 }
 
 struct BeliefExpiry;
@@ -120,19 +123,20 @@ impl Sessions {
         Self { store, clock, ids, beliefs }
     }
 
-    /// The session that this token opens. The store is asked at most once a second per token, however many ask.
+    /// The session that this token opens, and whose it is, at most a second old. The store is asked at most once a
+    /// second per token, however many ask.
     ///
     /// # Errors
     /// [`SessionError::Invalid`] only when the store said so; [`SessionError::Unchecked`] when it could not be asked.
-    pub async fn check(&self, token: &Token) -> Result<Session, SessionError> {
+    pub async fn check(&self, token: &Token) -> Result<Arc<StoredSession>, SessionError> {
         let hash = token.hash();
         let read = async {
             let read_started = Instant::now();
             let stored = self.store.find(&hash).await?;
-            Ok::<_, PortError>(Belief { read_started, stored })
+            Ok::<_, PortError>(Belief { read_started, stored: stored.map(Arc::new) })
         };
         let belief = self.beliefs.try_get_with(hash, read).await.map_err(SessionError::Unchecked)?;
-        belief.stored.filter(|stored| self.counts(stored)).map(|stored| stored.session).ok_or(SessionError::Invalid)
+        belief.stored.filter(|stored| self.counts(stored)).ok_or(SessionError::Invalid)
     }
 
     fn counts(&self, stored: &StoredSession) -> bool {

@@ -2,7 +2,9 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +24,7 @@ pub enum TelemetryError {
     Filter(#[source] tracing_subscriber::filter::ParseError),
     /// The process has a log already.
     #[error("a log was set up before")]
-    Twice(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Twice(#[source] tracing_subscriber::util::TryInitError),
 }
 
 /// Starts the process's log on standard error; standard output is for what commands answer.
@@ -30,14 +32,20 @@ pub enum TelemetryError {
 /// # Errors
 /// A filter that does not parse, or a second call in one process.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(filter).map_err(TelemetryError::Filter)?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+    let log = tracing_subscriber::registry().with(parse_filter(filter)?);
+    let lines =
+        tracing_subscriber::fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => log.with(lines).try_init(),
+        LogFormat::Json => log.with(lines.json().flatten_event(true)).try_init(),
     }
     .map_err(TelemetryError::Twice)
+}
+
+/// Reads which lines are written, by target and level.
+///
+/// # Errors
+/// What is not a list of directives.
+pub(crate) fn parse_filter(text: &str) -> Result<Targets, TelemetryError> {
+    text.parse().map_err(TelemetryError::Filter)
 }

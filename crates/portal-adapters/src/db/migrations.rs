@@ -15,9 +15,9 @@ pub(super) const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrati
 /// Which advisory lock keeps two portals from migrating at once: "portal" in ASCII.
 const MIGRATING: i64 = 0x706f_7274_616c;
 
-/// Runs what is pending on SQLite, making the file first if there is none.
-pub(super) async fn run_sqlite(pools: &sqlite::Pools) -> Result<Vec<String>, PortError> {
-    run(&mut AsyncMigrationHarness::new(pools.create().await?), SQLITE)
+/// Runs what is pending on SQLite, making the file first if there is none. Blocks.
+pub(super) fn run_sqlite(pools: &sqlite::Pools) -> Result<Vec<String>, PortError> {
+    run(&mut AsyncMigrationHarness::new(pools.create()?), SQLITE)
 }
 
 /// Runs what is pending on PostgreSQL.
@@ -32,9 +32,9 @@ pub(super) async fn run_postgres(pools: &postgres::Pools) -> Result<Vec<String>,
     run(&mut AsyncMigrationHarness::new(conn), POSTGRES)
 }
 
-/// What is pending on SQLite.
-pub(super) async fn pending_sqlite(pools: &sqlite::Pools) -> Result<Vec<String>, PortError> {
-    pending(&mut AsyncMigrationHarness::new(pools.open().await?), SQLITE)
+/// What is pending on SQLite. Blocks.
+pub(super) fn pending_sqlite(pools: &sqlite::Pools) -> Result<Vec<String>, PortError> {
+    pending(&mut AsyncMigrationHarness::new(pools.open()?), SQLITE)
 }
 
 /// What is pending on PostgreSQL.

@@ -1,28 +1,56 @@
-//! What is particular to SQLite: one writer, several readers, one file.
+//! What is particular to SQLite: one writer, several readers, one file, and calls that block.
 
+use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use chrono::{DateTime, Utc};
-use diesel::SqliteConnection;
+use diesel::connection::{AnsiTransactionManager, SimpleConnection};
+use diesel::{Connection, ConnectionError, ConnectionResult, SqliteConnection};
 use diesel_async::pooled_connection::bb8::{Pool, PooledConnection};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
-use diesel_async::{AsyncConnection, SimpleAsyncConnection};
+use diesel_async::sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper};
+use diesel_async::{AsyncConnection, TransactionManager};
 use futures::FutureExt;
-use portal_core::{Backend, PortError};
+use futures::future::BoxFuture;
+use portal_core::{Backend, BoxError, PortError};
 
 use super::DbSettings;
-use super::error::no_connection;
+use super::error::{QueryError, no_connection};
+use crate::lane::Lane;
 
-/// A connection.
-pub(super) type Conn = SyncConnectionWrapper<SqliteConnection>;
+/// A connection. Its futures are ready at once, and block the thread that polls them until then.
+pub(super) type Conn = SyncConnectionWrapper<SqliteConnection, Here>;
+/// A connection of a pool.
+pub(super) type Pooled = PooledConnection<'static, Conn>;
 
-/// Runs a closure in a transaction that may write. It takes the lock at once: one that is upgraded later fails as soon
-/// as somebody else has written in between.
+/// A connection as soon as one is free, and the threads that it may block.
+pub(super) struct Lent {
+    pub(super) connection: BoxFuture<'static, Result<Pooled, PortError>>,
+    pub(super) lane: Lane,
+}
+
+/// Has the statements of a query run on the thread that runs the query, which may be blocked as it is: to be sent to
+/// another one for each of them costs more than most of them take.
+pub(super) struct Here;
+
+impl SpawnBlocking for Here {
+    fn spawn_blocking<'a, R: Send + 'static>(
+        &mut self,
+        task: impl FnOnce() -> R + Send + 'static,
+    ) -> BoxFuture<'a, Result<R, BoxError>> {
+        ready(Ok(task())).boxed()
+    }
+
+    fn get_runtime() -> Self {
+        Self
+    }
+}
+
+/// Runs a closure in a transaction that may write.
 macro_rules! write_tx {
     ($conn:expr, $work:expr) => {
-        $conn.immediate_transaction($work)
+        $crate::db::sqlite::write_transaction($conn, $work)
     };
 }
 /// Holds the rows of a query until the transaction ends. SQLite has one writer, so they are held already.
@@ -41,6 +69,21 @@ macro_rules! for_update_skip_locked {
 #[path = "queries.rs"]
 pub(super) mod queries;
 
+/// Runs work in a transaction that takes the lock at once: one that is upgraded later fails as soon as somebody else
+/// has written in between.
+async fn write_transaction<T>(
+    conn: &mut Conn,
+    work: impl AsyncFnOnce(&mut Conn) -> Result<T, QueryError>,
+) -> Result<T, QueryError> {
+    conn.spawn_blocking(|conn| AnsiTransactionManager::begin_transaction_sql(conn, "begin immediate")).await?;
+    let worked = work(conn).await;
+    match &worked {
+        Ok(_) => <Conn as AsyncConnection>::TransactionManager::commit_transaction(conn).await?,
+        Err(_) => <Conn as AsyncConnection>::TransactionManager::rollback_transaction(conn).await?,
+    }
+    worked
+}
+
 /// The time by which leases are granted.
 pub(super) async fn now(_: &mut Conn, portal_time: DateTime<Utc>) -> diesel::QueryResult<DateTime<Utc>> {
     Ok(portal_time)
@@ -55,8 +98,15 @@ pub(super) async fn lock_names(_: &mut Conn) -> diesel::QueryResult<()> {
 #[derive(Clone)]
 pub(super) struct Pools {
     file: Arc<File>,
-    writer: Pool<Conn>,
-    readers: Pool<Conn>,
+    writer: Connections,
+    readers: Connections,
+}
+
+/// Connections with the threads that they block.
+#[derive(Clone)]
+struct Connections {
+    pool: Pool<Conn>,
+    lane: Lane,
 }
 
 struct File {
@@ -81,7 +131,13 @@ impl Pools {
             config.recycling_method = RecyclingMethod::Fast;
             config.custom_setup = Box::new(move |_| {
                 let file = file.clone();
-                async move { file.connect(access).await }.boxed()
+                async move {
+                    let connecting = tokio::task::spawn_blocking(move || file.connect(access));
+                    connecting
+                        .await
+                        .unwrap_or_else(|panicked| Err(ConnectionError::BadConnection(panicked.to_string())))
+                }
+                .boxed()
             });
             Pool::builder()
                 .max_size(connections)
@@ -91,36 +147,44 @@ impl Pools {
                 .test_on_check_out(false)
                 .build_unchecked(AsyncDieselConnectionManager::new_with_config(String::new(), config))
         };
-        let writer = pool(1, Access::Write);
-        let readers = pool(settings.connections.max(1), Access::Read);
+        let connections = |most: usize, access: Access| {
+            let most_of_pool = u32::try_from(most).unwrap_or(u32::MAX);
+            Connections { pool: pool(most_of_pool, access), lane: Lane::new(most) }
+        };
+        let writer = connections(1, Access::Write);
+        let readers = connections(usize::try_from(settings.connections.max(1)).unwrap_or(1), Access::Read);
         Self { file, writer, readers }
     }
 
     /// A connection that only reads.
-    pub(super) async fn read(&self) -> Result<PooledConnection<'_, Conn>, PortError> {
-        self.take(&self.readers).await
+    pub(super) fn read(&self) -> Lent {
+        self.lend(&self.readers)
     }
 
     /// The one connection that writes.
-    pub(super) async fn write(&self) -> Result<PooledConnection<'_, Conn>, PortError> {
-        self.take(&self.writer).await
+    pub(super) fn write(&self) -> Lent {
+        self.lend(&self.writer)
     }
 
-    /// A connection of its own, for migrations; makes the file if there is none.
-    pub(super) async fn create(&self) -> Result<Conn, PortError> {
+    /// A connection of its own, for migrations; makes the file if there is none. Blocks.
+    pub(super) fn create(&self) -> Result<Conn, PortError> {
         self.file.create().map_err(|error| PortError::unavailable(Backend::Database, error))?;
-        self.open().await
+        self.open()
     }
 
-    /// A connection of its own to a file that must be there.
-    pub(super) async fn open(&self) -> Result<Conn, PortError> {
-        self.file.connect(Access::Write).await.map_err(|error| PortError::unavailable(Backend::Database, error))
+    /// A connection of its own to a file that must be there. Blocks.
+    pub(super) fn open(&self) -> Result<Conn, PortError> {
+        self.file.connect(Access::Write).map_err(|error| PortError::unavailable(Backend::Database, error))
     }
 
-    async fn take<'a>(&self, pool: &'a Pool<Conn>) -> Result<PooledConnection<'a, Conn>, PortError> {
-        let conn = pool.get().await.map_err(|error| no_connection(error, self.file.last_error()))?;
-        self.file.is_still_there().map_err(|error| PortError::unavailable(Backend::Database, error))?;
-        Ok(conn)
+    fn lend(&self, of: &Connections) -> Lent {
+        let (file, pool) = (self.file.clone(), of.pool.clone());
+        let connection = async move {
+            let conn = pool.get_owned().await.map_err(|error| no_connection(error, file.last_error()))?;
+            file.is_still_there().map_err(|error| PortError::unavailable(Backend::Database, error))?;
+            Ok(conn)
+        };
+        Lent { connection: connection.boxed(), lane: of.lane.clone() }
     }
 }
 
@@ -131,16 +195,16 @@ enum Access {
 }
 
 impl File {
-    async fn connect(&self, access: Access) -> diesel::ConnectionResult<Conn> {
-        let connected = self.set_up(access).await;
+    fn connect(&self, access: Access) -> ConnectionResult<Conn> {
+        let connected = self.set_up(access);
         let error = connected.as_ref().err().map(ToString::to_string);
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
-        connected
+        connected.map(Conn::new)
     }
 
-    async fn set_up(&self, access: Access) -> diesel::ConnectionResult<Conn> {
+    fn set_up(&self, access: Access) -> ConnectionResult<SqliteConnection> {
         // `rw`: a file that is gone must not come back empty.
-        let mut conn = Conn::establish(&format!("file:{}?mode=rw", escaped(&self.path))).await?;
+        let mut conn = SqliteConnection::establish(&format!("file:{}?mode=rw", escaped(&self.path)))?;
         let pragmas = [
             format!("pragma busy_timeout = {};", self.busy_timeout_ms),
             "pragma journal_mode = wal;".to_owned(),
@@ -149,7 +213,7 @@ impl File {
             format!("pragma query_only = {};", if matches!(access, Access::Read) { "on" } else { "off" }),
         ];
         for pragma in pragmas {
-            conn.batch_execute(&pragma).await.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+            conn.batch_execute(&pragma).map_err(ConnectionError::CouldntSetupConfiguration)?;
         }
         Ok(conn)
     }

@@ -5,17 +5,18 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 use chrono::{DateTime, SubsecRound, Utc};
 use portal_workspace::Entry;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 /// How often a file is read again that somebody changes while it is read.
 const READINGS: usize = 3;
 /// Never follow a symbolic link, never wait for the other end of a pipe.
 const PLAIN: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+/// The same for folders.
+const FOLDER: OFlags = PLAIN.union(OFlags::DIRECTORY).union(OFlags::RDONLY);
 
 /// An opened folder.
 pub(super) struct Folder {
@@ -35,9 +36,9 @@ pub(super) enum Way {
 impl Folder {
     /// Opens the folder that the operator named, which may be reached through links of theirs.
     pub(super) fn open_root(root: &Path) -> io::Result<Self> {
-        let named = Self { dir: Dir::open_ambient_dir(root, ambient_authority())? };
-        // Opened once more, because cap-std's own handle is for walking only and cannot be synced.
-        Ok(named.enter(".")?)
+        // Not by cap-std, whose own handle is for walking only and cannot be synced.
+        let opened = rustix::fs::open(root, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { dir: Dir::from_std_file(opened.into()) })
     }
 
     /// The folder itself, for calls that take a descriptor.
@@ -56,21 +57,33 @@ impl Folder {
 
     /// Goes down by these names.
     pub(super) fn walk(&self, names: &[&str]) -> io::Result<Way> {
-        let mut folder = Self { dir: self.dir.try_clone()? };
-        for name in names {
-            match folder.enter(name) {
-                Ok(inner) => folder = inner,
-                Err(Errno::NOENT) => return Ok(Way::Missing),
-                Err(Errno::NOTDIR | Errno::LOOP) => return Ok(Way::Blocked),
-                Err(trouble) => return Err(trouble.into()),
-            }
+        let reached = match self.enter_at_once(names) {
+            // The kernel is older than 5.6, or a sandbox does not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => self.enter_one_by_one(names),
+            reached => reached,
+        };
+        match reached {
+            Ok(folder) => Ok(Way::There(folder)),
+            Err(Errno::NOENT) => Ok(Way::Missing),
+            Err(Errno::NOTDIR | Errno::LOOP) => Ok(Way::Blocked),
+            Err(trouble) => Err(trouble.into()),
         }
-        Ok(Way::There(folder))
+    }
+
+    fn enter_at_once(&self, names: &[&str]) -> Result<Self, Errno> {
+        let path = if names.is_empty() { ".".to_owned() } else { names.join("/") };
+        let stay = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let opened = rustix::fs::openat2(&self.dir, path, FOLDER, Mode::empty(), stay)?;
+        Ok(Self { dir: Dir::from_std_file(opened.into()) })
+    }
+
+    fn enter_one_by_one(&self, names: &[&str]) -> Result<Self, Errno> {
+        names.iter().try_fold(self.enter(".")?, |folder, name| folder.enter(name))
     }
 
     /// Goes down by these names, making the folders that are missing as their parents' owner would.
     pub(super) fn make(&self, names: &[&str]) -> io::Result<Self> {
-        let mut folder = Self { dir: self.dir.try_clone()? };
+        let mut folder = self.enter(".")?;
         for name in names {
             folder = match folder.enter(name) {
                 Err(Errno::NOENT) => folder.make_one(name)?,
@@ -81,7 +94,7 @@ impl Folder {
     }
 
     fn enter(&self, name: &str) -> Result<Self, Errno> {
-        let opened = rustix::fs::openat(&self.dir, name, PLAIN | OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty())?;
+        let opened = rustix::fs::openat(&self.dir, name, FOLDER, Mode::empty())?;
         Ok(Self { dir: Dir::from_std_file(opened.into()) })
     }
 
@@ -100,13 +113,14 @@ impl Folder {
     /// What stands under `name`, read whole if it has at most `limit` bytes.
     pub(super) fn read(&self, name: &str, limit: usize) -> io::Result<Entry> {
         // Looked at before it is opened: opening alone can have effects on a device.
-        match self.metadata(name)? {
-            None => return Ok(Entry::Absent),
-            Some(metadata) if !metadata.is_file() => return Ok(Entry::NotAFile),
-            Some(_) => {}
-        }
+        let found = match rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) if is_file(&found) => found,
+            Ok(_) => return Ok(Entry::NotAFile),
+            Err(Errno::NOENT) => return Ok(Entry::Absent),
+            Err(trouble) => return Err(trouble.into()),
+        };
         match rustix::fs::openat(&self.dir, name, PLAIN | OFlags::RDONLY, Mode::empty()) {
-            Ok(opened) => read_opened(opened, limit),
+            Ok(opened) => read_opened(opened, found, limit),
             Err(Errno::NOENT) => Ok(Entry::Absent),
             Err(Errno::LOOP | Errno::NXIO) => Ok(Entry::NotAFile),
             Err(trouble) => Err(trouble.into()),
@@ -135,12 +149,24 @@ impl Folder {
     }
 
     /// How many regular files have a name that `counts`.
-    pub(super) fn count_files(&self, counts: impl Fn(&str) -> bool) -> io::Result<u64> {
+    pub(super) fn count_files(self, counts: impl Fn(&str) -> bool) -> io::Result<u64> {
         let mut count = 0;
-        for entry in self.dir.entries()? {
+        let mut unsure = Vec::new();
+        let mut entries = rustix::fs::Dir::new(self.dir)?;
+        while let Some(entry) = entries.read() {
             let entry = entry?;
-            if entry.file_name().to_str().is_some_and(&counts) && entry.file_type()?.is_file() {
-                count += 1;
+            match (entry.file_name().to_str(), entry.file_type()) {
+                (Ok(name), FileType::RegularFile) if counts(name) => count += 1,
+                // Not every file system tells kinds in its lists.
+                (Ok(name), FileType::Unknown) if counts(name) => unsure.push(name.to_owned()),
+                _ => {}
+            }
+        }
+        for name in unsure {
+            match rustix::fs::statat(entries.fd()?, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => count += u64::from(is_file(&stat)),
+                Err(Errno::NOENT) => {}
+                Err(trouble) => return Err(trouble.into()),
             }
         }
         Ok(count)
@@ -161,29 +187,54 @@ pub(super) fn give_to(opened: impl std::os::fd::AsFd, uid: u32, gid: u32) -> io:
     }
 }
 
-fn read_opened(opened: OwnedFd, limit: usize) -> io::Result<Entry> {
+/// Reads what was opened until nobody changes it while it is read, but not more often than [`READINGS`]; `found` is
+/// what stood there before it was opened.
+fn read_opened(opened: OwnedFd, found: Stat, limit: usize) -> io::Result<Entry> {
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut file = File::from(opened);
-    let mut entry = Entry::NotAFile;
-    for _ in 0..READINGS {
-        let before = file.metadata()?;
-        if !before.is_file() {
+    let (mut before, mut entry) = (found, Entry::NotAFile);
+    for reading in 0..READINGS {
+        if reading > 0 {
+            io::Seek::rewind(&mut file)?;
+        }
+        // Where it never stands still, at least not less than is there.
+        let expected = if reading + 1 < READINGS { size(&before).min(most) } else { most };
+        let mut bytes = Vec::with_capacity(usize::try_from(size(&before).min(most)).unwrap_or_default());
+        (&mut file).take(expected).read_to_end(&mut bytes)?;
+        let after = rustix::fs::fstat(&file)?;
+        if !is_file(&after) {
             return Ok(Entry::NotAFile);
         }
-        let mut bytes = Vec::new();
-        io::Seek::rewind(&mut file)?;
-        (&mut file).take(most).read_to_end(&mut bytes)?;
-        let after = file.metadata()?;
-        let updated_at: DateTime<Utc> = after.modified()?.into();
-        let updated_at = updated_at.trunc_subsecs(3);
+        let updated_at = modified_at(&after)?;
         entry = if bytes.len() > limit {
-            Entry::Large { size: after.len(), updated_at }
+            Entry::Large { size: size(&after), updated_at }
         } else {
             Entry::File { bytes, updated_at }
         };
-        if before.modified()? == after.modified()? && before.len() == after.len() {
+        if is_unchanged(&before, &after) {
             break;
         }
+        before = after;
     }
     Ok(entry)
+}
+
+fn is_file(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+fn size(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or_default()
+}
+
+fn modified_at(stat: &Stat) -> io::Result<DateTime<Utc>> {
+    let nanoseconds = u32::try_from(stat.st_mtime_nsec).map_err(io::Error::other)?;
+    let time = DateTime::from_timestamp(stat.st_mtime, nanoseconds);
+    time.map(|time| time.trunc_subsecs(3)).ok_or_else(|| io::Error::other("a file has no time that there is"))
+}
+
+/// Whether it is the same file and was not written to in between.
+fn is_unchanged(before: &Stat, after: &Stat) -> bool {
+    let state = |stat: &Stat| (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
+    state(before) == state(after)
 }

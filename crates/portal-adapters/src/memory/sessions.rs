@@ -50,7 +50,8 @@ impl SessionStore for MemorySessions {
             let (_, kept) = register.sessions.values().find(|(hash, _)| hash == token)?;
             let key = (kept.session.agent.clone(), kept.session.friend.clone());
             let friendship = register.friendships.get(&key).map(|friendship| friendship.status);
-            Some(StoredSession { session: kept.session.clone(), standing: kept.standing, friendship })
+            let friend = register.friends.get(&kept.session.friend)?.clone();
+            Some(StoredSession { session: kept.session.clone(), standing: kept.standing, friendship, friend })
         })
     }
 

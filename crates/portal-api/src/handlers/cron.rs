@@ -122,16 +122,16 @@ pub(crate) async fn list_runs(
 }
 
 fn owner(chosen: &ChosenAgent) -> Owner {
-    Owner { friend: chosen.friend.id.clone(), agent: chosen.agent.clone() }
+    Owner { friend: chosen.friend.id().clone(), agent: chosen.agent.clone() }
 }
 
 fn actor(chosen: &ChosenAgent) -> Actor {
-    Actor::Friend(chosen.friend.id.clone())
+    Actor::Friend(chosen.friend.id().clone())
 }
 
 /// Where the job is changed. Of what a name may hold only the space has to be escaped.
 fn location(chosen: &ChosenAgent, name: &str) -> (HeaderName, String) {
     let path = format!("/api/portal/workspace/crons/{}", name.replace(' ', "%20"));
-    let is_default = chosen.agent == chosen.friend.session.agent;
+    let is_default = chosen.agent == chosen.friend.session().agent;
     (LOCATION, if is_default { path } else { format!("{path}?agent={}", chosen.agent) })
 }

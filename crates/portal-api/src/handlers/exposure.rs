@@ -36,7 +36,7 @@ pub(crate) async fn expose_service(
     Json(body): Json<ExposeService>,
 ) -> Result<Answer, ApiError> {
     let wanted = body.parse()?;
-    let opened = state.exposures.open(&friend.id, wanted, Actor::Friend(friend.id.clone())).await?;
+    let opened = state.exposures.open(friend.id(), wanted, Actor::Friend(friend.id().clone())).await?;
     let status = match (opened.exposure.status, opened.is_new) {
         (Status::Active, true) => StatusCode::CREATED,
         (Status::Active, false) => StatusCode::OK,
@@ -62,7 +62,7 @@ pub(crate) async fn remove_exposure(
 ) -> Result<Answer, ApiError> {
     // What cannot be a name is not there either.
     let name = ExposureName::parse(&name).map_err(|_| DnsError::ExposureNotFound { name: name.into_inner() })?;
-    let exposure = state.exposures.close(&friend.id, &name, Actor::Friend(friend.id.clone())).await?;
+    let exposure = state.exposures.close(friend.id(), &name, Actor::Friend(friend.id().clone())).await?;
     let status = if exposure.status == Status::Removed { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((web::Json(ExposureBody::from(&exposure)), status))
 }

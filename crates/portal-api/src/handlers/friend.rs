@@ -12,22 +12,16 @@ use crate::state::ApiState;
 
 /// Tells who the friend is.
 ///
-/// A stat that cannot be counted at the moment is `null`; 503 only if the portal's database cannot be asked.
+/// What is registered of the friend is at most a second old. A stat that cannot be counted at the moment is `null`.
 #[utoipa::path(tag = "friend", security(("session" = [])), responses(
     (status = 200, description = "The friend", body = Me),
     Guarded,
 ))]
 #[get("/api/portal/me")]
 pub(crate) async fn show_me(friend: Friend, state: Data<ApiState>) -> Result<Json<Me>, ApiError> {
-    let agent = &friend.session.agent;
-    let (found, logs, secrets) = join!(
-        state.friends.find(&friend.id),
-        state.logs.count(&friend.id, agent),
-        state.secrets.count(&friend.id, agent),
-    );
-    // Removed since the session was last looked up: the session went with them.
-    let found = found?.ok_or_else(ApiError::session_invalid)?;
-    Ok(Json(Me::new(&found, Stats { logs: known(logs), secrets: known(secrets) })))
+    let agent = &friend.session().agent;
+    let (logs, secrets) = join!(state.logs.count(friend.id(), agent), state.secrets.count(friend.id(), agent));
+    Ok(Json(Me::new(friend.person(), Stats { logs: known(logs), secrets: known(secrets) })))
 }
 
 /// Lists the friend's relationships with agents.
@@ -37,7 +31,7 @@ pub(crate) async fn show_me(friend: Friend, state: Data<ApiState>) -> Result<Jso
 ))]
 #[get("/api/portal/agents")]
 pub(crate) async fn list_agents(friend: Friend, state: Data<ApiState>) -> Result<Json<Vec<AgentOfFriend>>, ApiError> {
-    let friendships = state.friendships.of_friend(&friend.id).await?;
+    let friendships = state.friendships.of_friend(friend.id()).await?;
     Ok(Json(friendships.into_iter().map(AgentOfFriend::from).collect()))
 }
 

@@ -17,8 +17,8 @@ use crate::state::ApiState;
 ))]
 #[get("/api/portal/sessions")]
 pub(crate) async fn list_sessions(friend: Friend, state: Data<ApiState>) -> Result<Json<SessionList>, ApiError> {
-    let sessions = state.sessions.list(&friend.id).await?;
-    let items = sessions.into_iter().map(|session| SessionItem::new(session, &friend.session.id));
+    let sessions = state.sessions.list(friend.id()).await?;
+    let items = sessions.into_iter().map(|session| SessionItem::new(session, &friend.session().id));
     Ok(Json(SessionList { sessions: items.collect() }))
 }
 
@@ -30,7 +30,7 @@ pub(crate) async fn list_sessions(friend: Friend, state: Data<ApiState>) -> Resu
 #[delete("/api/portal/sessions/current")]
 pub(crate) async fn end_current_session(friend: Friend, state: Data<ApiState>) -> Result<Json<Done>, ApiError> {
     // Already ended elsewhere is as good: the token opens nothing.
-    state.sessions.revoke(&friend.id, &friend.session.id, Actor::Friend(friend.id.clone())).await?;
+    state.sessions.revoke(friend.id(), &friend.session().id, Actor::Friend(friend.id().clone())).await?;
     Ok(Json(Done::YES))
 }
 
@@ -48,6 +48,6 @@ pub(crate) async fn end_session(
     state: Data<ApiState>,
     id: Path<String>,
 ) -> Result<Json<Done>, ApiError> {
-    let revoked = state.sessions.revoke(&friend.id, &id, Actor::Friend(friend.id.clone())).await?;
+    let revoked = state.sessions.revoke(friend.id(), &id, Actor::Friend(friend.id().clone())).await?;
     if revoked { Ok(Json(Done::YES)) } else { Err(ApiError::session_not_found()) }
 }

@@ -228,7 +228,7 @@ async fn replace(
     (name, content): (DocumentName, Content),
 ) -> Result<HttpResponse, ApiError> {
     let precondition = precondition(conditions)?;
-    written(&state.documents.replace(writer(chosen), name, content, precondition).await?)
+    written(&state.documents.replace(writer(&chosen), name, content, precondition).await?)
 }
 
 async fn restore(
@@ -238,7 +238,7 @@ async fn restore(
     (name, id): (DocumentName, &str),
 ) -> Result<HttpResponse, ApiError> {
     let precondition = precondition(conditions)?;
-    written(&state.documents.restore(writer(chosen), name, id, precondition).await?)
+    written(&state.documents.restore(writer(&chosen), name, id, precondition).await?)
 }
 
 fn written(tag: &Tag) -> Result<HttpResponse, ApiError> {
@@ -247,11 +247,11 @@ fn written(tag: &Tag) -> Result<HttpResponse, ApiError> {
 }
 
 fn reader(chosen: &ChosenAgent) -> Reader {
-    Reader { friend: chosen.friend.id.clone(), agent: chosen.agent.clone() }
+    Reader { friend: chosen.friend.id().clone(), agent: chosen.agent.clone() }
 }
 
-fn writer(chosen: ChosenAgent) -> Writer {
-    Writer { reader: reader(&chosen), session: chosen.friend.session.id }
+fn writer(chosen: &ChosenAgent) -> Writer {
+    Writer { reader: reader(chosen), session: chosen.friend.session().id.clone() }
 }
 
 /// What a write depends on. A tag that was never ours stands for no text.

@@ -99,7 +99,7 @@ const TEXT: &str = r##"{"content":"# Updated Notes\n\n..."}"##;
 
 /// Every operation behind a session. Those that end something come last, so that a walk in this order works.
 pub(crate) const OPERATIONS: &[Operation] = &[
-    reads("get /api/portal/me"),
+    reads("get /api/portal/me").needs(&[]),
     reads("get /api/portal/agents"),
     reads("get /api/portal/domains").needs(&[]),
     reads("get /api/portal/workspace/crons"),

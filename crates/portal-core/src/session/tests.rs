@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{SESSION_LIFETIME, Session, SessionError, SessionStore, Sessions, Standing, StoredSession};
 use crate::{
-    AgentId, AuditEntry, Backend, FixedClock, FriendId, FriendshipStatus, PortError, SeededIds, Token, TokenHash,
+    AgentId, AuditEntry, Backend, FixedClock, Friend, FriendId, FriendshipStatus, PortError, SeededIds, Token,
+    TokenHash,
 };
 
 /// A store with one session in it, that counts how often it is asked and can be out of reach.
@@ -63,7 +64,9 @@ fn door(standing: Standing, friendship: Option<FriendshipStatus>) -> Door {
         created_at,
         expires_at: created_at + SESSION_LIFETIME,
     };
-    let stored = StoredSession { session, standing, friendship };
+    let friend =
+        Friend { id: session.friend.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at };
+    let stored = StoredSession { session, standing, friendship, friend };
     let store = Arc::new(OneSession { stored, asked: AtomicUsize::new(0), down: AtomicBool::new(false) });
     let clock = Arc::new(FixedClock::at(created_at));
     let sessions = Sessions::new(store.clone(), clock.clone(), Arc::new(SeededIds::from_seed(1)));

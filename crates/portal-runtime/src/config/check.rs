@@ -20,7 +20,7 @@ use super::{
     WebhookTarget,
 };
 use crate::compose::WEBHOOK_SECRET_MIN;
-use crate::telemetry::LogFormat;
+use crate::telemetry::{self, LogFormat};
 
 mod domains;
 mod provisioning;
@@ -201,7 +201,7 @@ impl Check {
                 None
             }
         };
-        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&section.filter) {
+        if let Err(error) = telemetry::parse_filter(&section.filter) {
             self.problem("log.filter", error);
         }
         Some(LogSettings { format: format?, filter: section.filter })

@@ -12,7 +12,7 @@ use crate::db::schema::{contacts, exposures, friends};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = friends)]
-struct Row {
+pub(super) struct Row {
     id: String,
     display_name: Option<String>,
     preferred_channel: Option<String>,
@@ -23,13 +23,13 @@ struct Row {
 /// The friend of that id.
 pub(in crate::db) async fn find(conn: &mut Conn, id: &FriendId) -> Result<Option<Friend>, QueryError> {
     let row = friends::table.find(id.as_str()).select(Row::as_select()).first(conn).await.optional()?;
-    row.map(friend).transpose()
+    row.map(Friend::try_from).transpose()
 }
 
 /// Every friend, sorted by id.
 pub(in crate::db) async fn list(conn: &mut Conn) -> Result<Vec<Friend>, QueryError> {
     let rows = friends::table.select(Row::as_select()).order(friends::id).load(conn).await?;
-    rows.into_iter().map(friend).collect()
+    rows.into_iter().map(Friend::try_from).collect()
 }
 
 /// Holds a friend's row until the transaction ends, so that limits are counted by one at a time; `false` if there is no
@@ -113,12 +113,16 @@ pub(in crate::db) async fn remove(
     .await
 }
 
-fn friend(row: Row) -> Result<Friend, QueryError> {
-    Ok(Friend {
-        id: FriendId::parse(&row.id)?,
-        display_name: row.display_name,
-        preferred_channel: row.preferred_channel.as_deref().map(ChannelId::parse).transpose()?,
-        time_zone: row.time_zone,
-        created_at: row.created_at.and_utc(),
-    })
+impl TryFrom<Row> for Friend {
+    type Error = QueryError;
+
+    fn try_from(row: Row) -> Result<Self, QueryError> {
+        Ok(Self {
+            id: FriendId::parse(&row.id)?,
+            display_name: row.display_name,
+            preferred_channel: row.preferred_channel.as_deref().map(ChannelId::parse).transpose()?,
+            time_zone: row.time_zone,
+            created_at: row.created_at.and_utc(),
+        })
+    }
 }

@@ -5,9 +5,9 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{AgentId, AuditEntry, FriendId, FriendshipStatus, Session, Standing, StoredSession, TokenHash};
 
-use super::{Conn, audit, friends, friendships as relationships};
+use super::{Conn, audit, friends as people, friendships as relationships};
 use crate::db::error::QueryError;
-use crate::db::schema::{friendships, sessions};
+use crate::db::schema::{friends, friendships, sessions};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions)]
@@ -27,7 +27,7 @@ pub(in crate::db) async fn issue(
     audit: &AuditEntry,
 ) -> Result<bool, QueryError> {
     write_tx!(conn, async |conn| {
-        if !friends::lock(conn, &session.friend).await? {
+        if !people::lock(conn, &session.friend).await? {
             return Ok(false);
         }
         let friendship = relationships::find(conn, &session.agent, &session.friend).await?;
@@ -51,20 +51,22 @@ pub(in crate::db) async fn issue(
     .await
 }
 
-/// The session whose token has this hash, with its friendship, read by one statement and so at one moment.
+/// The session whose token has this hash, with its friend and their friendship, read by one statement and so at one
+/// moment.
 pub(in crate::db) async fn find(conn: &mut Conn, token: &TokenHash) -> Result<Option<StoredSession>, QueryError> {
     let same_pair = friendships::friend_id.eq(sessions::friend_id).and(friendships::agent_id.eq(sessions::agent_id));
     let found = sessions::table
+        .inner_join(friends::table.on(friends::id.eq(sessions::friend_id)))
         .left_join(friendships::table.on(same_pair))
         .filter(sessions::token_hash.eq(token.to_hex()))
-        .select((Row::as_select(), sessions::revoked_at, friendships::status.nullable()))
-        .first::<(Row, Option<NaiveDateTime>, Option<String>)>(conn)
+        .select((Row::as_select(), sessions::revoked_at, friendships::status.nullable(), people::Row::as_select()))
+        .first::<(Row, Option<NaiveDateTime>, Option<String>, people::Row)>(conn)
         .await
         .optional()?;
-    let Some((row, revoked_at, status)) = found else { return Ok(None) };
+    let Some((row, revoked_at, status, friend)) = found else { return Ok(None) };
     let standing = if revoked_at.is_some() { Standing::Revoked } else { Standing::Valid };
     let friendship = status.as_deref().map(FriendshipStatus::parse).transpose()?;
-    Ok(Some(StoredSession { session: session(row)?, standing, friendship }))
+    Ok(Some(StoredSession { session: session(row)?, standing, friendship, friend: friend.try_into()? }))
 }
 
 /// A friend's sessions that count at `now`, newest first.

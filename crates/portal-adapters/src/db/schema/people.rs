@@ -67,4 +67,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(sessions, friendships);
+diesel::allow_tables_to_appear_in_same_query!(friends, sessions, friendships);
