@@ -77,7 +77,7 @@ impl Tags {
             let text = value.to_str().map_err(|_| malformed(name))?.trim();
             any |= text == "*";
             if text != "*" {
-                listed.extend(parse_list(text).ok_or_else(|| malformed(name))?);
+                parse_list(text, &mut listed).ok_or_else(|| malformed(name))?;
             }
         }
         match (any, listed.is_empty()) {
@@ -127,14 +127,14 @@ fn malformed(name: &HeaderName) -> ApiError {
     )
 }
 
-/// Reads `"a", W/"b"`; a tag holds neither quotes nor spaces (RFC 9110, `etagc`).
-fn parse_list(text: &str) -> Option<Vec<String>> {
-    let mut tags = Vec::new();
+/// Adds the tags of a list such as `"a", W/"b"`, of which there is at least one; a tag holds neither quotes nor spaces (RFC 9110, `etagc`).
+fn parse_list(text: &str, tags: &mut Vec<String>) -> Option<()> {
+    let before = tags.len();
     let mut rest = text;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
         if rest.is_empty() {
-            return (!tags.is_empty()).then_some(tags);
+            return (tags.len() > before).then_some(());
         }
         let opened = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"')?;
         let (tag, after) = opened.split_once('"')?;

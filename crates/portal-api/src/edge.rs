@@ -125,7 +125,8 @@ pub(crate) async fn choose_compression<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let mut response = next.call(request).await?;
-    let is_small = matches!(response.response().body().size(), BodySize::None | BodySize::Sized(0..COMPRESS_FROM));
+    // An empty body is nothing to compress.
+    let is_small = matches!(response.response().body().size(), BodySize::Sized(1..COMPRESS_FROM));
     let tag = response.headers().get(header::ETAG);
     let is_exact = tag.is_some_and(|tag| !tag.as_bytes().starts_with(b"W/"));
     if (is_small || is_exact) && !response.headers().contains_key(header::CONTENT_ENCODING) {
