@@ -17,8 +17,8 @@
 //! 5. `tests/contract/<port>.rs`: the promises of the port, run for every adapter.
 //!
 //! A query runs on the multi-thread runtime that [`Db::open`] was given, never inside the caller's future, so that it
-//! comes to its end when the caller hangs up: on PostgreSQL as a task, on SQLite, which blocks, in a lane of no more
-//! threads than there are connections (`lane.rs`).
+//! comes to its end when the caller hangs up: on PostgreSQL as a task, on SQLite, which blocks, in a pool of no more
+//! threads than there are connections (`blocking.rs`).
 
 #![expect(clippy::duplicate_mod, reason = "each query is compiled once per database")]
 
@@ -40,7 +40,7 @@ use tracing::{Instrument, Span};
 
 pub use settings::DbSettings;
 
-use crate::lane::Patience;
+use crate::blocking::Patience;
 
 /// Asks a database a question of `db/queries/`: `ask!(db, read, friends::find(&id))`. The arguments are evaluated in a
 /// task of its own and must therefore be owned by the caller.
@@ -185,9 +185,9 @@ impl Db {
         lent: sqlite::Lent,
         work: impl AsyncFnOnce(&mut sqlite::Conn) -> Result<T, PortError> + Send + 'static,
     ) -> Result<T, PortError> {
-        let (sqlite::Lent { connection, lane }, handle, span) = (lent, self.handle.clone(), Span::current());
+        let (sqlite::Lent { connection, threads }, handle, span) = (lent, self.handle.clone(), Span::current());
         let query = async move || work(&mut *connection.await?).await;
-        let done = lane.run(self.patience, move || span.in_scope(|| handle.block_on(query()))).await;
+        let done = threads.run(self.patience, move || span.in_scope(|| handle.block_on(query()))).await;
         done.unwrap_or_else(|undone| Err(undone.at(Backend::Database)))
     }
 

@@ -22,7 +22,7 @@ mod staging;
 
 use folder::{Folder, Way};
 
-use crate::lane::{Lane, Patience};
+use crate::blocking::{BlockingPool, Patience};
 
 /// How long one operation may take before the workspace counts as out of reach.
 const PATIENCE: Patience = Patience { turn: Duration::from_secs(5), work: Duration::from_secs(5) };
@@ -62,7 +62,7 @@ impl AgentRoots {
 #[derive(Clone)]
 pub struct DiskFiles {
     roots: AgentRoots,
-    lane: Lane,
+    threads: BlockingPool,
     patience: Patience,
 }
 
@@ -70,7 +70,7 @@ impl DiskFiles {
     /// Documents in these folders.
     #[must_use]
     pub fn new(roots: AgentRoots) -> Self {
-        Self { roots, lane: Lane::new(AT_ONCE), patience: PATIENCE }
+        Self { roots, threads: BlockingPool::new(AT_ONCE), patience: PATIENCE }
     }
 
     /// As this, but an operation may wait for its turn, and then take, only `patience` each.
@@ -104,7 +104,7 @@ impl DiskFiles {
         work: impl FnOnce(Folder) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, PortError> {
         let root = self.roots.of(agent).ok_or_else(|| unavailable(format!("no folder is configured for {agent}")))?;
-        match self.lane.run(self.patience, move || work(Folder::open_root(&root)?)).await {
+        match self.threads.run(self.patience, move || work(Folder::open_root(&root)?)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(source)) => Err(FileTrouble { what, agent: agent.clone(), source }.into()),
             Err(undone) => Err(undone.at(Backend::Workspace)),

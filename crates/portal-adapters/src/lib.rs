@@ -5,10 +5,10 @@
 //! the domain crates. Every port also has an adapter in memory (feature `memory`) that keeps the same promises, shown
 //! by the same contract tests; it serves tests, examples and the demo.
 
+#[cfg(any(feature = "db", feature = "files"))]
+mod blocking;
 #[cfg(any(feature = "kube", feature = "memory"))]
 mod ingress_route;
-#[cfg(any(feature = "db", feature = "files"))]
-mod lane;
 #[cfg(any(feature = "log", feature = "webhook"))]
 mod message;
 #[cfg(any(feature = "kube", feature = "memory"))]

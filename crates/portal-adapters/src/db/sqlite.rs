@@ -17,7 +17,7 @@ use portal_core::{Backend, BoxError, PortError};
 
 use super::DbSettings;
 use super::error::{QueryError, no_connection};
-use crate::lane::Lane;
+use crate::blocking::BlockingPool;
 
 /// A connection. Its futures are ready at once, and block the thread that polls them until then.
 pub(super) type Conn = SyncConnectionWrapper<SqliteConnection, Here>;
@@ -27,7 +27,7 @@ pub(super) type Pooled = PooledConnection<'static, Conn>;
 /// A connection as soon as one is free, and the threads that it may block.
 pub(super) struct Lent {
     pub(super) connection: BoxFuture<'static, Result<Pooled, PortError>>,
-    pub(super) lane: Lane,
+    pub(super) threads: BlockingPool,
 }
 
 /// Has the statements of a query run on the thread that runs the query, which may be blocked as it is: to be sent to
@@ -106,7 +106,7 @@ pub(super) struct Pools {
 #[derive(Clone)]
 struct Connections {
     pool: Pool<Conn>,
-    lane: Lane,
+    threads: BlockingPool,
 }
 
 struct File {
@@ -149,7 +149,7 @@ impl Pools {
         };
         let connections = |most: usize, access: Access| {
             let most_of_pool = u32::try_from(most).unwrap_or(u32::MAX);
-            Connections { pool: pool(most_of_pool, access), lane: Lane::new(most) }
+            Connections { pool: pool(most_of_pool, access), threads: BlockingPool::new(most) }
         };
         let writer = connections(1, Access::Write);
         let readers = connections(usize::try_from(settings.connections.max(1)).unwrap_or(1), Access::Read);
@@ -184,7 +184,7 @@ impl Pools {
             file.is_still_there().map_err(|error| PortError::unavailable(Backend::Database, error))?;
             Ok(conn)
         };
-        Lent { connection: connection.boxed(), lane: of.lane.clone() }
+        Lent { connection: connection.boxed(), threads: of.threads.clone() }
     }
 }
 

@@ -1,11 +1,10 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use tokio::runtime::Builder;
 
-use super::{Lane, Patience, STALL, Undone};
+use super::{BlockingPool, Patience, STALL, Undone};
 
 /// No piece of work here takes as long.
 const LONG: Duration = Duration::from_secs(10);
@@ -21,31 +20,25 @@ fn held() -> (mpsc::Sender<()>, impl FnOnce() + Send) {
 }
 
 #[tokio::test]
-async fn work_that_is_held_up_does_not_hold_up_what_comes_later() {
-    let lane = Lane::new(2);
-    let (release, work) = held();
-    let stuck = lane.run(PATIENCE, work);
-    let began = Instant::now();
-    let is_done = Arc::new(AtomicBool::new(false));
-    // The first ones may come so early that they wait behind the stuck one; then a later one brings a thread for all.
-    while !is_done.load(Ordering::SeqCst) {
-        assert!(began.elapsed() < LONG, "no thread came to help");
-        let is_done = is_done.clone();
-        drop(lane.run(PATIENCE, move || is_done.store(true, Ordering::SeqCst)));
+async fn work_that_is_stuck_does_not_hold_up_what_comes_later() {
+    let pool = BlockingPool::new(3);
+    let stuck: Vec<_> = (0..2).map(|_| held()).map(|(release, work)| (release, pool.run(PATIENCE, work))).collect();
+    pool.run(PATIENCE, || ()).await.unwrap();
+    for (release, stuck) in stuck {
+        drop(release);
+        stuck.await.unwrap();
     }
-    drop(release);
-    stuck.await.unwrap();
 }
 
 #[tokio::test]
 async fn no_more_is_done_at_once_than_was_said() {
-    let lane = Lane::new(1);
+    let pool = BlockingPool::new(1);
     let (release, work) = held();
-    let first = lane.run(PATIENCE, work);
+    let first = pool.run(PATIENCE, work);
     let began = Instant::now();
-    let mut second = Box::pin(lane.run(PATIENCE, || ()));
+    let mut second = Box::pin(pool.run(PATIENCE, || ()));
     while began.elapsed() < STALL * 2 {
-        drop(lane.run(PATIENCE, || ()));
+        drop(pool.run(PATIENCE, || ()));
         assert!((&mut second).now_or_never().is_none());
     }
     drop(release);
@@ -54,31 +47,31 @@ async fn no_more_is_done_at_once_than_was_said() {
 }
 
 #[tokio::test]
-async fn work_that_panics_costs_the_lane_nothing() {
-    let lane = Lane::new(1);
-    assert_eq!(lane.run(PATIENCE, || panic!("on purpose")).await, Err::<(), _>(Undone::GivenUp));
-    assert_eq!(lane.run(PATIENCE, || 7).await.unwrap(), 7);
+async fn work_that_panics_costs_the_pool_nothing() {
+    let pool = BlockingPool::new(1);
+    assert_eq!(pool.run(PATIENCE, || panic!("on purpose")).await, Err::<(), _>(Undone::GivenUp));
+    assert_eq!(pool.run(PATIENCE, || 7).await.unwrap(), 7);
 }
 
 #[tokio::test]
 async fn work_whose_turn_does_not_come_in_time_is_never_begun() {
-    let lane = Lane::new(1);
+    let pool = BlockingPool::new(1);
     let (release, work) = held();
-    let stuck = lane.run(PATIENCE, work);
+    let stuck = pool.run(PATIENCE, work);
     let (tell, told) = mpsc::channel();
-    assert_eq!(lane.run(SHORT, move || tell.send(())).await, Err(Undone::Late));
+    assert_eq!(pool.run(SHORT, move || tell.send(())).await, Err(Undone::Late));
     drop(release);
     stuck.await.unwrap();
-    lane.run(PATIENCE, || ()).await.unwrap();
+    pool.run(PATIENCE, || ()).await.unwrap();
     assert!(told.try_recv().is_err());
 }
 
 #[tokio::test]
 async fn work_that_was_begun_in_time_is_waited_for() {
-    let lane = Lane::new(1);
+    let pool = BlockingPool::new(1);
     let (release, work) = held();
     let (tell, told) = mpsc::channel();
-    let mut running = Box::pin(lane.run(SHORT, move || {
+    let mut running = Box::pin(pool.run(SHORT, move || {
         tell.send(()).unwrap();
         work();
     }));
@@ -93,11 +86,11 @@ async fn work_that_was_begun_in_time_is_waited_for() {
 
 #[tokio::test]
 async fn work_that_takes_too_long_is_not_waited_for_and_goes_on() {
-    let lane = Lane::new(1);
+    let pool = BlockingPool::new(1);
     let (release, work) = held();
     let (tell, told) = mpsc::channel();
     let (say, said) = mpsc::channel();
-    let running = lane.run(Patience { turn: STALL, work: STALL }, move || {
+    let running = pool.run(Patience { turn: STALL, work: STALL }, move || {
         say.send(()).unwrap();
         work();
         tell.send(()).unwrap();
@@ -110,22 +103,22 @@ async fn work_that_takes_too_long_is_not_waited_for_and_goes_on() {
 
 #[tokio::test]
 async fn work_is_done_though_nobody_waits_for_it() {
-    let lane = Lane::new(1);
+    let pool = BlockingPool::new(1);
     let (tell, told) = mpsc::channel();
-    drop(lane.run(PATIENCE, move || tell.send(()).unwrap()));
+    drop(pool.run(PATIENCE, move || tell.send(()).unwrap()));
     told.recv_timeout(LONG).unwrap();
 }
 
 #[test]
 fn a_runtime_that_ended_leaves_its_place_to_the_next() {
-    let lane = Lane::new(1);
+    let pool = BlockingPool::new(1);
     let gone = Builder::new_current_thread().build().unwrap();
     let handle = gone.handle().clone();
     drop(gone);
     {
         let _entered = handle.enter();
-        drop(lane.run(PATIENCE, || ()));
+        drop(pool.run(PATIENCE, || ()));
     }
     let next = Builder::new_current_thread().enable_time().build().unwrap();
-    assert_eq!(next.block_on(async { lane.run(PATIENCE, || 7).await }).unwrap(), 7);
+    assert_eq!(next.block_on(async { pool.run(PATIENCE, || 7).await }).unwrap(), 7);
 }

@@ -18,7 +18,7 @@ const STALL: Duration = Duration::from_millis(1);
 /// Most pieces are done sooner than a sleeping thread is woken, which is what `spawn_blocking` does for each of them:
 /// here one thread takes piece after piece while there are any, and another one joins it only when it is held up.
 #[derive(Clone)]
-pub(crate) struct Lane(Arc<Inner>);
+pub(crate) struct BlockingPool(Arc<Inner>);
 
 struct Inner {
     most: usize,
@@ -64,8 +64,8 @@ impl Undone {
     }
 }
 
-impl Lane {
-    /// A lane of at most so many threads.
+impl BlockingPool {
+    /// A pool of at most so many threads.
     pub(crate) fn new(most: usize) -> Self {
         let state = State { waiting: VecDeque::new(), threads: 0, taken_at: Instant::now() };
         Self(Arc::new(Inner { most, state: Mutex::new(state) }))
@@ -93,43 +93,41 @@ impl Lane {
                 let _ = tell.send(done);
             }
         }));
+        let pool = Arc::clone(&self.0);
         async move {
-            let mut done = timeout(patience.turn, &mut told).await;
-            if done.is_err() {
-                if !is_decided.swap(true, Ordering::AcqRel) {
+            let (asked_at, mut pause) = (Instant::now(), STALL);
+            while !is_decided.load(Ordering::Acquire) {
+                if let Ok(done) = timeout(pause, &mut told).await {
+                    return done.map_err(|_| Undone::GivenUp);
+                }
+                // Whoever was to do it may be stuck.
+                pool.keep_moving();
+                let left = patience.turn.saturating_sub(asked_at.elapsed());
+                if left.is_zero() && !is_decided.swap(true, Ordering::AcqRel) {
                     return Err(Undone::Late);
                 }
-                done = timeout(patience.work, &mut told).await;
+                pause = (pause * 2).min(left);
             }
-            done.map_err(|_| Undone::Slow)?.map_err(|_| Undone::GivenUp)
+            timeout(patience.work, told).await.map_err(|_| Undone::Slow)?.map_err(|_| Undone::GivenUp)
         }
     }
 
     fn submit(&self, work: Box<dyn FnOnce() + Send>) {
-        let mut state = self.0.state();
-        state.waiting.push_back(work);
-        let is_moving = state.threads > 0 && state.taken_at.elapsed() < STALL;
-        if is_moving || state.threads == self.0.most {
-            return;
-        }
-        state.threads += 1;
-        state.taken_at = Instant::now();
-        drop(state);
-        let seat = Seat { lane: Arc::clone(&self.0), is_left: false };
-        tokio::task::spawn_blocking(move || seat.work_off());
+        self.0.state().waiting.push_back(work);
+        self.0.keep_moving();
     }
 }
 
-/// A thread's place in the lane; a runtime that ends drops it unused.
-struct Seat {
-    lane: Arc<Inner>,
-    is_left: bool,
+/// A thread's place in the pool; a runtime that ends drops it unused.
+struct Worker {
+    pool: Arc<Inner>,
+    is_gone: bool,
 }
 
-impl Seat {
-    fn work_off(mut self) {
-        while !self.is_left {
-            while let Some(work) = self.lane.next() {
+impl Worker {
+    fn run(mut self) {
+        while !self.is_gone {
+            while let Some(work) = self.pool.next() {
                 work();
             }
             // Whoever has work to bring may only be waiting for a processor.
@@ -138,25 +136,39 @@ impl Seat {
         }
     }
 
-    /// Leaves the place, unless there is work: what comes later is to find it empty.
+    /// Leaves the pool, unless there is work: what comes later is to find it empty.
     fn leave(&mut self) {
-        let mut state = self.lane.state();
+        let mut state = self.pool.state();
         if state.waiting.is_empty() {
             state.threads -= 1;
-            self.is_left = true;
+            self.is_gone = true;
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for Worker {
     fn drop(&mut self) {
-        if !self.is_left {
-            self.lane.state().threads -= 1;
+        if !self.is_gone {
+            self.pool.state().threads -= 1;
         }
     }
 }
 
 impl Inner {
+    /// Has a thread take up what waits, unless one does, or all are busy.
+    fn keep_moving(self: &Arc<Self>) {
+        let mut state = self.state();
+        let is_moving = state.threads > 0 && state.taken_at.elapsed() < STALL;
+        if state.waiting.is_empty() || is_moving || state.threads == self.most {
+            return;
+        }
+        state.threads += 1;
+        state.taken_at = Instant::now();
+        drop(state);
+        let worker = Worker { pool: Arc::clone(self), is_gone: false };
+        tokio::task::spawn_blocking(move || worker.run());
+    }
+
     fn next(&self) -> Option<Box<dyn FnOnce() + Send>> {
         let mut state = self.state();
         let work = state.waiting.pop_front()?;
