@@ -12,6 +12,9 @@ use tokio::time::timeout;
 
 /// A thread that was held up this long by one piece of work is helped by another one.
 const STALL: Duration = Duration::from_millis(1);
+/// Whoever waits this long sees to it that there is such help; what comes later does so at once. Sooner would cost each
+/// piece of work a call of the kernel: a timer that ends before all others wakes tokio's driver.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs short pieces of work that may block, each in its turn, on as few threads as keep up with them.
 ///
@@ -95,18 +98,16 @@ impl BlockingPool {
         }));
         let pool = Arc::clone(&self.0);
         async move {
-            let (asked_at, mut pause) = (Instant::now(), STALL);
+            let mut left = patience.turn;
             while !is_decided.load(Ordering::Acquire) {
-                if let Ok(done) = timeout(pause, &mut told).await {
+                if let Ok(done) = timeout(left.min(PAUSE), &mut told).await {
                     return done.map_err(|_| Undone::GivenUp);
                 }
-                // Whoever was to do it may be stuck.
-                pool.keep_moving();
-                let left = patience.turn.saturating_sub(asked_at.elapsed());
+                left = left.saturating_sub(PAUSE);
                 if left.is_zero() && !is_decided.swap(true, Ordering::AcqRel) {
                     return Err(Undone::Late);
                 }
-                pause = (pause * 2).min(left);
+                pool.keep_moving();
             }
             timeout(patience.work, told).await.map_err(|_| Undone::Slow)?.map_err(|_| Undone::GivenUp)
         }

@@ -16,9 +16,9 @@
 //!    `ask!(self.0, read, things::find(&id))` or `ask!(self.0, write, things::create(&thing, &audit))`.
 //! 5. `tests/contract/<port>.rs`: the promises of the port, run for every adapter.
 //!
-//! A query runs on the multi-thread runtime that [`Db::open`] was given, never inside the caller's future, so that it
-//! comes to its end when the caller hangs up: on PostgreSQL as a task, on SQLite, which blocks, in a pool of no more
-//! threads than there are connections (`blocking.rs`).
+//! A query never runs inside the caller's future, so that it comes to its end when the caller hangs up: on PostgreSQL it
+//! is a task of the multi-thread runtime that [`Db::open`] was given; on SQLite, which blocks, it runs in a pool of no
+//! more threads than there are connections (`blocking.rs`).
 
 #![expect(clippy::duplicate_mod, reason = "each query is compiled once per database")]
 

@@ -127,7 +127,8 @@ fn malformed(name: &HeaderName) -> ApiError {
     )
 }
 
-/// Adds the tags of a list such as `"a", W/"b"`, of which there is at least one; a tag holds neither quotes nor spaces (RFC 9110, `etagc`).
+/// Adds the tags of a list such as `"a", W/"b"`, of which there is at least one; a tag holds neither quotes nor spaces
+/// (RFC 9110, `etagc`).
 fn parse_list(text: &str, tags: &mut Vec<String>) -> Option<()> {
     let before = tags.len();
     let mut rest = text;

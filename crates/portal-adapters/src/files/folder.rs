@@ -238,3 +238,6 @@ fn is_unchanged(before: &Stat, after: &Stat) -> bool {
     let state = |stat: &Stat| (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
     state(before) == state(after)
 }
+
+#[cfg(test)]
+mod tests;
