@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_core::{AgentId, Clock, FriendId, FriendStore, FriendshipStore, Ids, PortError, Sessions};
+use portal_core::{AgentId, Clock, FriendId, FriendshipStore, Ids, PortError, Sessions};
 use portal_cron::Jobs;
 use portal_dns::{DomainName, Exposures};
 use portal_k8s::Cluster;
@@ -16,8 +16,6 @@ use crate::views::NamespaceViews;
 pub struct ApiState {
     /// The door.
     pub sessions: Arc<Sessions>,
-    /// Who the friends are.
-    pub friends: Arc<dyn FriendStore>,
     /// Which agents work for them.
     pub friendships: Arc<dyn FriendshipStore>,
     /// The domains on offer, the default first.

@@ -116,7 +116,6 @@ pub fn assemble(parts: Parts) -> Portal {
     let probes = all_probes(&db, probes);
     let state = ApiState {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
-        friends: Arc::new(DbFriends::new(db.clone())),
         friendships: Arc::new(DbFriendships::new(db.clone())),
         domains: domains.into(),
         exposures,

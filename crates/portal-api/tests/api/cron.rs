@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use actix_web::http::Method;
+use portal_adapters::memory::MemoryFriends;
+use portal_core::FriendStore;
 use serde_json::{Value, json};
 
 use crate::world::{Answer, World, audit, friend_id, request};
@@ -80,9 +82,10 @@ async fn a_friend_s_own_time_zone_is_the_default() {
     let token = world.login("alice").await;
     let job = create_with(&world, &token, json!({"tz": null})).await.json();
     assert_eq!((&job["tz"], &job["next_run"]), (&json!("UTC"), &json!("2026-03-02T09:00:00Z")));
-    let mut alice = world.state.friends.find(&friend_id("alice")).await.unwrap().unwrap();
+    let friends = MemoryFriends::new(&world.people);
+    let mut alice = friends.find(&friend_id("alice")).await.unwrap().unwrap();
     alice.time_zone = Some("Asia/Tokyo".to_owned());
-    world.state.friends.update(alice, audit(portal_core::Action::FriendUpdate)).await.unwrap();
+    friends.update(alice, audit(portal_core::Action::FriendUpdate)).await.unwrap();
     let job = create_with(&world, &token, json!({"tz": null, "name": "other"})).await.json();
     assert_eq!((&job["tz"], &job["next_run"]), (&json!("Asia/Tokyo"), &json!("2026-03-02T00:00:00Z")));
 }

@@ -185,7 +185,6 @@ impl World {
         let zones = exposing::zones();
         let mut state = ApiState {
             sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
-            friends: Arc::new(MemoryFriends::new(&people)),
             friendships: Arc::new(MemoryFriendships::new(&people)),
             domains: ["your-domain.net", "other.example"].map(|name| DomainName::parse(name).unwrap()).into(),
             exposures: exposing::exposures(&people, &kubernetes, &zones, clock.clone(), ids.clone()),

@@ -49,7 +49,7 @@ pub(super) fn channel<T>() -> (Answer<T>, Question<T>) {
 
 impl<T> Answer<T> {
     /// Notes that what was asked for is stored.
-    pub(super) fn is_stored(&self, exposure: &Exposure) {
+    pub(super) fn note_stored(&self, exposure: &Exposure) {
         self.progress.stored.get_or_init(|| exposure.clone());
     }
 

@@ -51,7 +51,7 @@ impl Inner {
             Ok(Reserved::NoFriend) => return answer.give(Err(DnsError::FriendNotFound { friend })),
             Err(trouble) => return answer.give(Err(trouble.into())),
         };
-        answer.is_stored(&fresh.intent.exposure);
+        answer.note_stored(&fresh.intent.exposure);
         self.snapshots.refresh(&friend).await;
         let deadline = Instant::now() + PATIENCE;
         let result = self.drive(&fresh.intent, deadline).await;
@@ -92,7 +92,7 @@ impl Inner {
             Err(trouble) => return answer.give(Err(trouble.into())),
         };
         self.snapshots.refresh(&friend).await;
-        answer.is_stored(&intent.exposure);
+        answer.note_stored(&intent.exposure);
         let result = self.drive(&intent, Instant::now() + PATIENCE).await;
         let exposure = match result {
             Reconciled::Gone => removed(intent.exposure),
