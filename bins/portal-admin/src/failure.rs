@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use portal_core::{AgentId, BoxError, FriendId, Invalid, PortError};
+use portal_core::{AgentId, BackendError, BoxError, FriendId, Invalid};
 use serde_json::json;
 
 /// Why a command did not do what it was asked.
@@ -22,14 +22,14 @@ pub(crate) enum Failure {
     Setup(#[source] BoxError),
     /// The database or the cluster could not be asked, or did not do what it was asked.
     #[error("{0}")]
-    Port(#[from] PortError),
+    Port(#[from] BackendError),
     /// A zone could not be looked through, or a record not be deleted.
     #[error("{what}")]
     Zone {
         /// What was not done, with the domain's name.
         what: String,
         /// Why.
-        source: PortError,
+        source: BackendError,
     },
     /// The answer could not be written.
     #[error("the answer could not be written")]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -59,10 +59,10 @@ pub(crate) enum Undone {
 
 impl Undone {
     /// As the trouble of whatever the work was done on.
-    pub(crate) fn at(self, backend: Backend) -> PortError {
+    pub(crate) fn at(self, backend: Backend) -> BackendError {
         match self {
-            Self::Late | Self::Slow => PortError::unavailable(backend, self),
-            Self::GivenUp => PortError::backend(backend, self),
+            Self::Late | Self::Slow => BackendError::unavailable(backend, self),
+            Self::GivenUp => BackendError::failed(backend, self),
         }
     }
 }

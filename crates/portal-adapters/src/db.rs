@@ -33,7 +33,7 @@ mod tls;
 use std::future::Future;
 
 use chrono::{DateTime, Utc};
-use portal_core::{Backend, Clock, Ids, Invalid, PortError};
+use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 use tracing::{Instrument, Span};
@@ -122,7 +122,7 @@ impl Db {
     ///
     /// # Errors
     /// The database cannot be reached, or a migration failed and was rolled back.
-    pub async fn migrate(&self) -> Result<Vec<String>, PortError> {
+    pub async fn migrate(&self) -> Result<Vec<String>, BackendError> {
         let task = match self.pools.clone() {
             Pools::Sqlite(pools) => self.handle.spawn_blocking(move || migrations::run_sqlite(&pools)),
             Pools::Postgres(pools) => self.handle.spawn(async move { migrations::run_postgres(&pools).await }),
@@ -134,7 +134,7 @@ impl Db {
     ///
     /// # Errors
     /// The database cannot be reached.
-    pub async fn pending_migrations(&self) -> Result<Vec<String>, PortError> {
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, BackendError> {
         match self.pools.clone() {
             Pools::Sqlite(pools) => {
                 self.outcome(self.handle.spawn_blocking(move || migrations::pending_sqlite(&pools))).await
@@ -147,7 +147,7 @@ impl Db {
     ///
     /// # Errors
     /// It does not.
-    pub async fn ping(&self) -> Result<(), PortError> {
+    pub async fn ping(&self) -> Result<(), BackendError> {
         ask!(self, read, portal::ping())
     }
 
@@ -156,7 +156,7 @@ impl Db {
     ///
     /// # Errors
     /// The database cannot be reached or was not migrated.
-    pub async fn instance(&self, ids: &dyn Ids) -> Result<String, PortError> {
+    pub async fn instance(&self, ids: &dyn Ids) -> Result<String, BackendError> {
         let candidate = ids.id();
         ask!(self, write, portal::instance(&candidate))
     }
@@ -166,7 +166,7 @@ impl Db {
     ///
     /// # Errors
     /// The database cannot be reached.
-    pub async fn now(&self, clock: &dyn Clock) -> Result<DateTime<Utc>, PortError> {
+    pub async fn now(&self, clock: &dyn Clock) -> Result<DateTime<Utc>, BackendError> {
         let portal_time = clock.now();
         ask!(self, read, portal::now(portal_time))
     }
@@ -174,8 +174,8 @@ impl Db {
     /// Runs database work to its end, whatever becomes of the caller.
     async fn run<T: Send + 'static>(
         &self,
-        work: impl Future<Output = Result<T, PortError>> + Send + 'static,
-    ) -> Result<T, PortError> {
+        work: impl Future<Output = Result<T, BackendError>> + Send + 'static,
+    ) -> Result<T, BackendError> {
         self.outcome(self.handle.spawn(work.in_current_span())).await
     }
 
@@ -183,8 +183,8 @@ impl Db {
     async fn run_blocking<T: Send + 'static>(
         &self,
         lent: sqlite::Lent,
-        work: impl AsyncFnOnce(&mut sqlite::Conn) -> Result<T, PortError> + Send + 'static,
-    ) -> Result<T, PortError> {
+        work: impl AsyncFnOnce(&mut sqlite::Conn) -> Result<T, BackendError> + Send + 'static,
+    ) -> Result<T, BackendError> {
         let (sqlite::Lent { connection, threads }, handle, span) = (lent, self.handle.clone(), Span::current());
         let query = async move || work(&mut *connection.await?).await;
         let done = threads.run(self.patience, move || span.in_scope(|| handle.block_on(query()))).await;
@@ -192,14 +192,14 @@ impl Db {
     }
 
     /// What a task came to; the caller waits only so long.
-    async fn outcome<T>(&self, task: JoinHandle<Result<T, PortError>>) -> Result<T, PortError> {
+    async fn outcome<T>(&self, task: JoinHandle<Result<T, BackendError>>) -> Result<T, BackendError> {
         match tokio::time::timeout(self.patience.turn + self.patience.work, task).await {
             Ok(settled) => settled.unwrap_or_else(|panicked| Err(panic_of(panicked))),
-            Err(elapsed) => Err(PortError::unavailable(Backend::Database, elapsed)),
+            Err(elapsed) => Err(BackendError::unavailable(Backend::Database, elapsed)),
         }
     }
 }
 
-fn panic_of(panicked: JoinError) -> PortError {
-    PortError::backend(Backend::Database, panicked)
+fn panic_of(panicked: JoinError) -> BackendError {
+    BackendError::failed(Backend::Database, panicked)
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use portal_core::{AgentId, Backend, FriendId, PortError};
+use portal_core::{AgentId, Backend, BackendError, FriendId};
 use portal_workspace::{DOCUMENT_MAX_BYTES, DocumentFiles, DocumentPath, Entry, Place, Placed, Staged};
 
 mod folder;
@@ -84,7 +84,7 @@ impl DiskFiles {
     ///
     /// # Errors
     /// The folder cannot be reached, or is not mounted.
-    pub async fn reach(&self, agent: &AgentId) -> Result<(), PortError> {
+    pub async fn reach(&self, agent: &AgentId) -> Result<(), BackendError> {
         self.run(agent, "reach the folder of", |root| root.expect_mounted()).await
     }
 
@@ -93,7 +93,7 @@ impl DiskFiles {
     ///
     /// # Errors
     /// The folder cannot be reached or not be written.
-    pub async fn exchanges(&self, agent: &AgentId) -> Result<bool, PortError> {
+    pub async fn exchanges(&self, agent: &AgentId) -> Result<bool, BackendError> {
         self.run(agent, "try to exchange two files in the folder of", |root| staging::try_exchange(&root)).await
     }
 
@@ -102,7 +102,7 @@ impl DiskFiles {
         agent: &AgentId,
         what: &'static str,
         work: impl FnOnce(Folder) -> std::io::Result<T> + Send + 'static,
-    ) -> Result<T, PortError> {
+    ) -> Result<T, BackendError> {
         let root = self.roots.of(agent).ok_or_else(|| unavailable(format!("no folder is configured for {agent}")))?;
         match self.threads.run(self.patience, move || work(Folder::open_root(&root)?)).await {
             Ok(Ok(answer)) => Ok(answer),
@@ -114,7 +114,7 @@ impl DiskFiles {
 
 #[async_trait]
 impl DocumentFiles for DiskFiles {
-    async fn read(&self, path: &DocumentPath) -> Result<Entry, PortError> {
+    async fn read(&self, path: &DocumentPath) -> Result<Entry, BackendError> {
         let at = path.clone();
         self.run(path.agent(), "read a document of", move |root| match root.walk(&at.folders())? {
             Way::There(folder) => match folder.read(at.file_name(), DOCUMENT_MAX_BYTES)? {
@@ -127,7 +127,7 @@ impl DocumentFiles for DiskFiles {
         .await
     }
 
-    async fn stage(&self, path: &DocumentPath, write: &str, bytes: Vec<u8>) -> Result<(), PortError> {
+    async fn stage(&self, path: &DocumentPath, write: &str, bytes: Vec<u8>) -> Result<(), BackendError> {
         let (at, write) = (path.clone(), write.to_owned());
         self.run(path.agent(), "write a document of", move |root| {
             root.expect_mounted()?;
@@ -136,7 +136,7 @@ impl DocumentFiles for DiskFiles {
         .await
     }
 
-    async fn place(&self, path: &DocumentPath, write: &str, how: Place) -> Result<Placed, PortError> {
+    async fn place(&self, path: &DocumentPath, write: &str, how: Place) -> Result<Placed, BackendError> {
         let (at, write) = (path.clone(), write.to_owned());
         self.run(path.agent(), "replace a document of", move |root| match root.walk(&at.folders())? {
             Way::There(folder) => staging::place(&folder, at.file_name(), &write, how),
@@ -145,7 +145,7 @@ impl DocumentFiles for DiskFiles {
         .await
     }
 
-    async fn staged(&self, path: &DocumentPath) -> Result<Vec<Staged>, PortError> {
+    async fn staged(&self, path: &DocumentPath) -> Result<Vec<Staged>, BackendError> {
         let at = path.clone();
         self.run(path.agent(), "look beside a document of", move |root| match root.walk(&at.folders())? {
             Way::There(folder) => staging::staged(&folder, at.file_name()),
@@ -155,7 +155,7 @@ impl DocumentFiles for DiskFiles {
         .await
     }
 
-    async fn discard(&self, path: &DocumentPath, write: &str, bytes: Option<&[u8]>) -> Result<bool, PortError> {
+    async fn discard(&self, path: &DocumentPath, write: &str, bytes: Option<&[u8]>) -> Result<bool, BackendError> {
         let (at, write, bytes) = (path.clone(), write.to_owned(), bytes.map(<[u8]>::to_vec));
         self.run(path.agent(), "put away a text beside a document of", move |root| match root.walk(&at.folders())? {
             Way::There(folder) => staging::discard(&folder, at.file_name(), &write, bytes.as_deref()),
@@ -164,7 +164,7 @@ impl DocumentFiles for DiskFiles {
         .await
     }
 
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, PortError> {
+    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError> {
         let friend = friend.clone();
         self.run(agent, "count the daily logs of", move |root| {
             match root.walk(&["friends", friend.as_str(), "memory"])? {
@@ -183,8 +183,8 @@ fn is_daily_log(name: &str) -> bool {
     day.is_some_and(|day| day.parse::<chrono::NaiveDate>().is_ok_and(|parsed| parsed.to_string() == day))
 }
 
-fn unavailable(why: String) -> PortError {
-    PortError::unavailable(Backend::Workspace, why)
+fn unavailable(why: String) -> BackendError {
+    BackendError::unavailable(Backend::Workspace, why)
 }
 
 /// What the file system said, and about whose folder.
@@ -196,7 +196,7 @@ struct FileTrouble {
     source: std::io::Error,
 }
 
-impl From<FileTrouble> for PortError {
+impl From<FileTrouble> for BackendError {
     fn from(trouble: FileTrouble) -> Self {
         use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
         match trouble.source.kind() {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use portal_dns::{
-    EXPOSURE_LABEL, ExposureId, Hostname, INSTANCE_LABEL, InstanceId, Mark, RoutePlace, RouteSpec, RouteVersion,
-    SeenRoute, ServiceName, ServicePort, Tls,
+    EXPOSURE_LABEL, ExposureId, Hostname, INSTANCE_LABEL, InstanceId, ObservedRoute, OwnershipMarker, RoutePlace,
+    RouteSpec, RouteVersion, ServiceName, ServicePort, Tls,
 };
 use portal_k8s::{IngressRoute, IngressRouteSpec, RouteRule, RouteService, RouteTls, rule};
 
@@ -14,7 +14,7 @@ use portal_k8s::{IngressRoute, IngressRouteSpec, RouteRule, RouteService, RouteT
 const RULE: &str = "Rule";
 
 /// The object of a route of ours. Its labels hold the mark, its metadata nothing else.
-pub(crate) fn object(place: &RoutePlace, spec: &RouteSpec, mark: &Mark) -> IngressRoute {
+pub(crate) fn object(place: &RoutePlace, spec: &RouteSpec, mark: &OwnershipMarker) -> IngressRoute {
     let labels = BTreeMap::from([
         ("app.kubernetes.io/managed-by".to_owned(), "friend-portal".to_owned()),
         (EXPOSURE_LABEL.to_owned(), mark.exposure.to_string()),
@@ -31,9 +31,9 @@ pub(crate) fn object(place: &RoutePlace, spec: &RouteSpec, mark: &Mark) -> Ingre
 
 /// What is to be known of a route that stands in the cluster; `None` for one without the metadata that an API server
 /// gives to every object.
-pub(crate) fn seen(route: &IngressRoute) -> Option<SeenRoute> {
+pub(crate) fn seen(route: &IngressRoute) -> Option<ObservedRoute> {
     let metadata = &route.metadata;
-    Some(SeenRoute {
+    Some(ObservedRoute {
         place: RoutePlace { namespace: metadata.namespace.clone()?, name: metadata.name.clone()? },
         version: RouteVersion { uid: metadata.uid.clone()?, resource_version: metadata.resource_version.clone()? },
         mark: mark(metadata),
@@ -42,11 +42,11 @@ pub(crate) fn seen(route: &IngressRoute) -> Option<SeenRoute> {
 }
 
 /// The mark in an object's labels.
-pub(crate) fn mark(metadata: &ObjectMeta) -> Option<Mark> {
+pub(crate) fn mark(metadata: &ObjectMeta) -> Option<OwnershipMarker> {
     let labels = metadata.labels.as_ref()?;
     let instance = InstanceId::parse(labels.get(INSTANCE_LABEL)?).ok()?;
     let exposure = ExposureId::parse(labels.get(EXPOSURE_LABEL)?).ok()?;
-    Some(Mark { instance, exposure })
+    Some(OwnershipMarker { instance, exposure })
 }
 
 /// Whether one of the rules is meant for one of the hosts already.

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 use portal_cron::{Delivery, Receipt, ScheduledMessage};
 
 use crate::message::to_line;
@@ -29,12 +29,12 @@ impl LogDelivery {
 
 #[async_trait]
 impl Delivery for LogDelivery {
-    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, PortError> {
+    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, BackendError> {
         let (path, line) = (self.path.clone(), format!("{}\n", to_line(message)?));
         tokio::task::spawn_blocking(move || append(&path, &line))
             .await
-            .map_err(|panicked| PortError::backend(Backend::Delivery, panicked))?
-            .map_err(|error| PortError::unavailable(Backend::Delivery, error))?;
+            .map_err(|panicked| BackendError::failed(Backend::Delivery, panicked))?
+            .map_err(|error| BackendError::unavailable(Backend::Delivery, error))?;
         Ok(Receipt::Accepted)
     }
 }
@@ -50,7 +50,7 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use portal_core::PortError;
+    use portal_core::{BackendError, BackendErrorKind};
     use portal_cron::{Delivery, Receipt};
 
     use super::LogDelivery;
@@ -75,6 +75,9 @@ mod tests {
     async fn a_file_that_cannot_be_written_is_trouble() {
         let folder = tempfile::tempdir().unwrap();
         let delivery = LogDelivery::new(folder.path().join("gone").join("deliveries.jsonl"));
-        assert!(matches!(delivery.deliver(&sample()).await, Err(PortError::Unavailable { .. })));
+        assert!(matches!(
+            delivery.deliver(&sample()).await,
+            Err(BackendError { kind: BackendErrorKind::Unavailable, .. })
+        ));
     }
 }

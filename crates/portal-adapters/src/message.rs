@@ -1,7 +1,7 @@
 //! A scheduled message as receivers get it: one JSON object, whose members stay as they are.
 
 use chrono::SecondsFormat;
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 use portal_cron::{ScheduledMessage, Thinking};
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ struct Wire<'a> {
 }
 
 /// The message in one line.
-pub(crate) fn to_line(message: &ScheduledMessage) -> Result<String, PortError> {
+pub(crate) fn to_line(message: &ScheduledMessage) -> Result<String, BackendError> {
     let wire = Wire {
         run_id: &message.run,
         attempt: message.attempt,
@@ -37,7 +37,7 @@ pub(crate) fn to_line(message: &ScheduledMessage) -> Result<String, PortError> {
         thinking: message.thinking.map(Thinking::as_str),
         timeout_seconds: message.timeout_seconds,
     };
-    serde_json::to_string(&wire).map_err(|error| PortError::backend(Backend::Delivery, error))
+    serde_json::to_string(&wire).map_err(|error| BackendError::failed(Backend::Delivery, error))
 }
 
 /// A message, for the tests of the deliveries.

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, Record, RecordType};
-use portal_core::{Backend, Clock, Invalid, PortError};
-use portal_dns::{Caller, DomainName, Ensured, Hostname, Mark, RecordState, Records, Removed, Seen};
+use portal_core::{Backend, BackendError, Clock, Invalid};
+use portal_dns::{DomainName, Ensured, Hostname, Observed, OwnershipMarker, Priority, RecordState, Records, Removed};
 
 use self::exchange::{Conversation, Server, refused};
 use self::plan::Step;
@@ -54,7 +54,7 @@ impl Rfc2136Records {
 
     /// Reads what stands at a place, and asks the server itself whether the names are in use where an answer could
     /// come from a wildcard.
-    async fn survey(&self, conversation: &mut Conversation<'_>, place: &Place) -> Result<Site, PortError> {
+    async fn survey(&self, conversation: &mut Conversation<'_>, place: &Place) -> Result<Site, BackendError> {
         let mark = answers(conversation, &place.mark, RecordType::ANY).await?;
         let host = answers(conversation, &place.host, RecordType::ANY).await?;
         let site = Site::read(place, &host.records, &mark.records);
@@ -71,7 +71,7 @@ impl Rfc2136Records {
     }
 
     /// Sends an update; `false` if something was no longer as it was seen, and nothing changed.
-    async fn apply(&self, conversation: &mut Conversation<'_>, update: &Update) -> Result<bool, PortError> {
+    async fn apply(&self, conversation: &mut Conversation<'_>, update: &Update) -> Result<bool, BackendError> {
         match conversation.ask(update.message()).await?.response_code {
             ResponseCode::NoError => Ok(true),
             ResponseCode::YXDomain | ResponseCode::YXRRSet | ResponseCode::NXRRSet | ResponseCode::NXDomain => {
@@ -87,7 +87,7 @@ impl Rfc2136Records {
         host: &Hostname,
         wanted: &RecordState,
         believed_absent: bool,
-    ) -> Result<Ensured, PortError> {
+    ) -> Result<Ensured, BackendError> {
         let place = Place::of(host)?;
         let mut believed = believed_absent.then(Site::default);
         let mut changed = false;
@@ -105,13 +105,13 @@ impl Rfc2136Records {
                 Step::Refuse => return Ok(Ensured::Foreign),
             }
         }
-        Err(PortError::unavailable(Backend::Dns, "the records at the name keep changing"))
+        Err(BackendError::unavailable(Backend::Dns, "the records at the name keep changing"))
     }
 }
 
 #[async_trait]
 impl Records for Rfc2136Records {
-    async fn look(&self, host: &Hostname, _: &Caller) -> Result<Seen, PortError> {
+    async fn look(&self, host: &Hostname, _: &Priority) -> Result<Observed, BackendError> {
         let place = Place::of(host)?;
         let site = self.server.talk(async |conversation| self.survey(conversation, &place).await).await?;
         Ok(site.seen())
@@ -121,14 +121,14 @@ impl Records for Rfc2136Records {
         &self,
         host: &Hostname,
         wanted: &RecordState,
-        seen: &Seen,
-        _: &Caller,
-    ) -> Result<Ensured, PortError> {
-        let believed_absent = *seen == Seen::Absent;
+        seen: &Observed,
+        _: &Priority,
+    ) -> Result<Ensured, BackendError> {
+        let believed_absent = *seen == Observed::Absent;
         self.server.talk(async |conversation| self.converge(conversation, host, wanted, believed_absent).await).await
     }
 
-    async fn remove(&self, host: &Hostname, mark: &Mark, _: &Caller) -> Result<Removed, PortError> {
+    async fn remove(&self, host: &Hostname, mark: &OwnershipMarker, _: &Priority) -> Result<Removed, BackendError> {
         let place = Place::of(host)?;
         self.server
             .talk(async |conversation| {
@@ -141,12 +141,12 @@ impl Records for Rfc2136Records {
                         return Ok(Removed::Done);
                     }
                 }
-                Err(PortError::unavailable(Backend::Dns, "the records at the name keep changing"))
+                Err(BackendError::unavailable(Backend::Dns, "the records at the name keep changing"))
             })
             .await
     }
 
-    async fn list(&self) -> Result<Vec<(Hostname, Seen)>, PortError> {
+    async fn list(&self) -> Result<Vec<(Hostname, Observed)>, BackendError> {
         let records = self.server.talk(async |conversation| conversation.transfer(&self.zone).await).await?;
         let mut by_name: BTreeMap<Name, Vec<Record>> = BTreeMap::new();
         for record in records {
@@ -158,7 +158,7 @@ impl Records for Rfc2136Records {
         for host in hosts {
             let place = Place::of(&host)?;
             let site = Site::read(&place, at(&place.host), at(&place.mark));
-            if site.seen() != Seen::Absent {
+            if site.seen() != Observed::Absent {
                 listed.insert(host, site.seen());
             }
         }
@@ -172,7 +172,7 @@ struct Answers {
     authoritative: bool,
 }
 
-async fn answers(conversation: &mut Conversation<'_>, name: &Name, kind: RecordType) -> Result<Answers, PortError> {
+async fn answers(conversation: &mut Conversation<'_>, name: &Name, kind: RecordType) -> Result<Answers, BackendError> {
     let answer = conversation.ask(update::query(name, kind)).await?;
     match answer.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
-use portal_core::{Backend, Clock, Invalid, PortError};
+use portal_core::{Backend, BackendError, Clock, Invalid};
 use portal_cron::{Delivery, Receipt, ScheduledMessage};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -68,10 +68,10 @@ impl WebhookDelivery {
     }
 
     /// `v1=` and the HMAC-SHA256 of the timestamp, a dot and the body, in hexadecimal digits.
-    fn signature(&self, timestamp: i64, body: &[u8]) -> Result<String, PortError> {
+    fn signature(&self, timestamp: i64, body: &[u8]) -> Result<String, BackendError> {
         let key = self.settings.secret.expose_secret().as_bytes();
         let mut mac =
-            Hmac::<Sha256>::new_from_slice(key).map_err(|error| PortError::backend(Backend::Delivery, error))?;
+            Hmac::<Sha256>::new_from_slice(key).map_err(|error| BackendError::failed(Backend::Delivery, error))?;
         mac.update(format!("{timestamp}.").as_bytes());
         mac.update(body);
         Ok(format!("v1={}", hex::encode(mac.finalize().into_bytes())))
@@ -80,7 +80,7 @@ impl WebhookDelivery {
 
 #[async_trait]
 impl Delivery for WebhookDelivery {
-    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, PortError> {
+    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, BackendError> {
         let now = self.clock.now();
         let body = to_line(message)?.into_bytes();
         let signature = self.signature(now.timestamp(), &body)?;
@@ -94,19 +94,19 @@ impl Delivery for WebhookDelivery {
             .body(body);
         // The address may hold a key of its own.
         let answer =
-            request.send().await.map_err(|error| PortError::unavailable(Backend::Delivery, error.without_url()))?;
+            request.send().await.map_err(|error| BackendError::unavailable(Backend::Delivery, error.without_url()))?;
         receipt(&answer, now)
     }
 }
 
-fn receipt(answer: &Response, now: DateTime<Utc>) -> Result<Receipt, PortError> {
+fn receipt(answer: &Response, now: DateTime<Utc>) -> Result<Receipt, BackendError> {
     let status = answer.status();
     let later = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
     if status.is_success() {
         Ok(Receipt::Accepted)
     } else if later || status.is_server_error() {
-        let source = format!("the webhook answered {status}").into();
-        Err(PortError::Unavailable { backend: Backend::Delivery, retry_after: retry_after(answer, now), source })
+        let source = format!("the webhook answered {status}");
+        Err(BackendError::unavailable(Backend::Delivery, source).with_retry_after(retry_after(answer, now)))
     } else {
         Ok(Receipt::Refused(format!("the receiver refused the message with status {}", status.as_u16())))
     }

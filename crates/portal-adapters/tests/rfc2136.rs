@@ -9,8 +9,8 @@ use std::time::Duration;
 use hickory_proto::op::{Message, ResponseCode};
 use portal_adapters::SystemClock;
 use portal_adapters::rfc2136::{Rfc2136Records, Rfc2136Settings, TsigKeyAlgorithm};
-use portal_core::PortError;
-use portal_dns::{Caller, DomainName, Hostname, Records};
+use portal_core::{BackendError, BackendErrorKind};
+use portal_dns::{DomainName, Hostname, Priority, Records};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -28,9 +28,9 @@ fn records(server: String) -> Rfc2136Records {
     Rfc2136Records::new(&settings, Arc::new(SystemClock)).unwrap()
 }
 
-async fn look(server: String) -> PortError {
+async fn look(server: String) -> BackendError {
     let host = Hostname::parse("app-alice.example.org").unwrap();
-    records(server).look(&host, &Caller::Background).await.unwrap_err()
+    records(server).look(&host, &Priority::Background).await.unwrap_err()
 }
 
 /// A server that answers every message with what `answer` makes of it, and never signs.
@@ -65,25 +65,25 @@ fn unsigned(question: &Message, code: ResponseCode) -> Vec<u8> {
 
 #[tokio::test]
 async fn nobody_listening_is_unavailable() {
-    assert!(matches!(look("127.0.0.1:1".to_owned()).await, PortError::Unavailable { .. }));
+    assert!(matches!(look("127.0.0.1:1".to_owned()).await, BackendError { kind: BackendErrorKind::Unavailable, .. }));
 }
 
 #[tokio::test]
 async fn a_server_that_keeps_silent_is_unavailable() {
     let server = answering(|_| Vec::new()).await;
-    assert!(matches!(look(server).await, PortError::Unavailable { .. }));
+    assert!(matches!(look(server).await, BackendError { kind: BackendErrorKind::Unavailable, .. }));
 }
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_unavailable() {
     let server = answering(|question| unsigned(&question, ResponseCode::NXDomain).into_iter().take(9).collect()).await;
-    assert!(matches!(look(server).await, PortError::Unavailable { .. }));
+    assert!(matches!(look(server).await, BackendError { kind: BackendErrorKind::Unavailable, .. }));
 }
 
 #[tokio::test]
 async fn an_unsigned_answer_is_never_believed() {
     let server = answering(|question| unsigned(&question, ResponseCode::NXDomain)).await;
-    assert!(matches!(look(server).await, PortError::Backend { .. }));
+    assert!(matches!(look(server).await, BackendError { kind: BackendErrorKind::Failed, .. }));
 }
 
 #[tokio::test]
@@ -94,17 +94,17 @@ async fn an_answer_that_only_repeats_our_signature_is_never_believed() {
         framed(&question)
     })
     .await;
-    assert!(matches!(look(server).await, PortError::Backend { .. }));
+    assert!(matches!(look(server).await, BackendError { kind: BackendErrorKind::Failed, .. }));
 }
 
 #[tokio::test]
 async fn a_server_that_does_not_know_the_key_denies() {
     let server = answering(|question| unsigned(&question, ResponseCode::NotAuth)).await;
-    assert!(matches!(look(server).await, PortError::Denied { .. }));
+    assert!(matches!(look(server).await, BackendError { kind: BackendErrorKind::Denied, .. }));
 }
 
 #[tokio::test]
 async fn bytes_that_are_no_message_are_a_failure() {
     let server = answering(|_| vec![0, 3, 1, 2, 3]).await;
-    assert!(matches!(look(server).await, PortError::Backend { .. }));
+    assert!(matches!(look(server).await, BackendError { kind: BackendErrorKind::Failed, .. }));
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use portal_core::{Backend, BoxError, Invalid, PortError, SessionError};
+use portal_core::{Backend, BackendError, BoxError, Invalid, SessionError};
 use portal_workspace::{Tag, WorkspaceError};
 
 pub(crate) use codes::ALL as CODES;
@@ -235,9 +235,9 @@ impl From<Invalid> for ApiError {
     }
 }
 
-impl From<PortError> for ApiError {
-    fn from(error: PortError) -> Self {
-        unavailable(error.at(), error.retry_after(), error)
+impl From<BackendError> for ApiError {
+    fn from(error: BackendError) -> Self {
+        unavailable(error.backend, error.retry_after, error)
     }
 }
 
@@ -272,7 +272,7 @@ impl From<SessionError> for ApiError {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Invalid => Self::session_invalid(),
-            SessionError::Unchecked(trouble) => unavailable(trouble.at(), trouble.retry_after(), trouble),
+            SessionError::Unchecked(trouble) => unavailable(trouble.backend, trouble.retry_after, trouble),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_core::{AgentId, Clock, FriendId, FriendshipStore, Ids, PortError, Sessions};
+use portal_core::{AgentId, BackendError, Clock, FriendId, FriendshipStore, Ids, Sessions};
 use portal_cron::Jobs;
 use portal_dns::{DomainName, Exposures};
 use portal_k8s::Cluster;
@@ -46,13 +46,13 @@ pub struct ApiState {
 #[async_trait]
 pub trait Count: Send + Sync {
     /// How many there are; `None` if nobody counts them there.
-    async fn count(&self, friend: &FriendId, agent: &AgentId) -> Result<Option<u64>, PortError>;
+    async fn count(&self, friend: &FriendId, agent: &AgentId) -> Result<Option<u64>, BackendError>;
 }
 
 /// Counts the daily logs that an agent keeps of a friend.
 #[async_trait]
 impl Count for Documents {
-    async fn count(&self, friend: &FriendId, agent: &AgentId) -> Result<Option<u64>, PortError> {
+    async fn count(&self, friend: &FriendId, agent: &AgentId) -> Result<Option<u64>, BackendError> {
         self.count_logs(&Reader { friend: friend.clone(), agent: agent.clone() }).await.map(Some)
     }
 }

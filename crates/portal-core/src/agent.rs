@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::{AgentId, AuditEntry, PortError, TokenHash};
+use crate::{AgentId, AuditEntry, BackendError, TokenHash};
 
 /// An agent known to the portal. Its token is kept only as a hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +18,13 @@ pub struct Agent {
 #[async_trait]
 pub trait AgentStore: Send + Sync {
     /// Every agent, sorted by id.
-    async fn list(&self) -> Result<Vec<Agent>, PortError>;
+    async fn list(&self) -> Result<Vec<Agent>, BackendError>;
     /// The agent whose token has this hash.
-    async fn find_by_token(&self, token: &TokenHash) -> Result<Option<Agent>, PortError>;
+    async fn find_by_token(&self, token: &TokenHash) -> Result<Option<Agent>, BackendError>;
     /// Registers an agent with its token's hash; `false` if there is one of that id, which stays as it was.
-    async fn create(&self, agent: Agent, token: TokenHash, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn create(&self, agent: Agent, token: TokenHash, audit: AuditEntry) -> Result<bool, BackendError>;
     /// Gives an agent another token, which voids the one before; `false` if there is no such agent.
-    async fn rotate(&self, id: &AgentId, token: TokenHash, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn rotate(&self, id: &AgentId, token: TokenHash, audit: AuditEntry) -> Result<bool, BackendError>;
     /// Removes an agent with its friendships, sessions and jobs; `false` if there is no such agent.
-    async fn remove(&self, id: &AgentId, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn remove(&self, id: &AgentId, audit: AuditEntry) -> Result<bool, BackendError>;
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::{AgentId, FriendId, Invalid, PortError};
+use crate::{AgentId, BackendError, FriendId, Invalid};
 
 /// Who did something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +169,7 @@ pub struct AuditFilter {
 #[async_trait]
 pub trait AuditLog: Send + Sync {
     /// Appends a line for a change that no store of ours holds, such as a provisioned namespace.
-    async fn append(&self, entry: AuditEntry) -> Result<(), PortError>;
+    async fn append(&self, entry: AuditEntry) -> Result<(), BackendError>;
     /// The lines that match, newest first.
-    async fn list(&self, filter: AuditFilter) -> Result<Vec<AuditRecord>, PortError>;
+    async fn list(&self, filter: AuditFilter) -> Result<Vec<AuditRecord>, BackendError>;
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::{AuditEntry, FriendId, Invalid, PortError};
+use crate::{AuditEntry, BackendError, FriendId, Invalid};
 
 /// Longest address on a channel, in bytes.
 const ADDRESS_MAX: usize = 128;
@@ -96,11 +96,11 @@ pub enum ContactAdded {
 #[async_trait]
 pub trait ContactStore: Send + Sync {
     /// The contacts of a friend, sorted by channel and address.
-    async fn list(&self, friend: &FriendId) -> Result<Vec<Contact>, PortError>;
+    async fn list(&self, friend: &FriendId) -> Result<Vec<Contact>, BackendError>;
     /// Adds a contact.
-    async fn add(&self, contact: Contact, audit: AuditEntry) -> Result<ContactAdded, PortError>;
+    async fn add(&self, contact: Contact, audit: AuditEntry) -> Result<ContactAdded, BackendError>;
     /// Removes a contact; `false` if the friend has no such one.
-    async fn remove(&self, contact: &Contact, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn remove(&self, contact: &Contact, audit: AuditEntry) -> Result<bool, BackendError>;
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::{AuditEntry, ChannelId, FriendId, PortError};
+use crate::{AuditEntry, BackendError, ChannelId, FriendId};
 
 /// A person who has agents work for them, and a namespace of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,15 +58,15 @@ pub enum FriendRemoved {
 #[async_trait]
 pub trait FriendStore: Send + Sync {
     /// The friend of that id.
-    async fn find(&self, id: &FriendId) -> Result<Option<Friend>, PortError>;
+    async fn find(&self, id: &FriendId) -> Result<Option<Friend>, BackendError>;
     /// Every friend, sorted by id.
-    async fn list(&self) -> Result<Vec<Friend>, PortError>;
+    async fn list(&self) -> Result<Vec<Friend>, BackendError>;
     /// Registers a friend.
-    async fn create(&self, friend: Friend, audit: AuditEntry) -> Result<FriendCreated, PortError>;
+    async fn create(&self, friend: Friend, audit: AuditEntry) -> Result<FriendCreated, BackendError>;
     /// Replaces name, channel and time zone of a friend; `false` if there is no such friend.
-    async fn update(&self, friend: Friend, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn update(&self, friend: Friend, audit: AuditEntry) -> Result<bool, BackendError>;
     /// Removes a friend and all that the portal keeps of them, unless they have exposures.
-    async fn remove(&self, id: &FriendId, audit: AuditEntry) -> Result<FriendRemoved, PortError>;
+    async fn remove(&self, id: &FriendId, audit: AuditEntry) -> Result<FriendRemoved, BackendError>;
 }
 
 #[cfg(test)]

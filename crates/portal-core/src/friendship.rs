@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::{AgentId, AuditEntry, FriendId, Invalid, PortError};
+use crate::{AgentId, AuditEntry, BackendError, FriendId, Invalid};
 
 /// How a friend and an agent stand with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,11 +68,11 @@ pub struct Friendship {
 #[async_trait]
 pub trait FriendshipStore: Send + Sync {
     /// The relationship of this agent and this friend.
-    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, PortError>;
+    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, BackendError>;
     /// All relationships of a friend, sorted by agent.
-    async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, PortError>;
+    async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError>;
     /// All relationships of an agent, sorted by friend.
-    async fn of_agent(&self, agent: &AgentId) -> Result<Vec<Friendship>, PortError>;
+    async fn of_agent(&self, agent: &AgentId) -> Result<Vec<Friendship>, BackendError>;
     /// Makes or changes a relationship, keeping its first `created_at`; `false` if agent or friend is unknown.
-    async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, BackendError>;
 }

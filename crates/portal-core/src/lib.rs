@@ -6,32 +6,32 @@
 //! crate and not on each other. It knows no HTTP, no database and no cluster; what it needs from those it asks
 //! through the ports declared here.
 //!
-//! Start reading at [`Sessions`] (the only way in) and [`PortError`] (the only kind of trouble).
+//! Start reading at [`Sessions`] (the only way in) and [`BackendError`] (the only kind of trouble).
 
 mod agent;
 mod audit;
+mod backend_error;
 mod clock;
 mod contact;
 mod friend;
 mod friendship;
 mod id;
 mod invalid;
-mod port;
 mod probe;
 mod session;
 mod token;
 
 pub use agent::{Agent, AgentStore};
 pub use audit::{Action, Actor, AuditEntry, AuditFilter, AuditLog, AuditRecord};
+pub use backend_error::{Backend, BackendError, BackendErrorKind, BoxError};
 pub use clock::{Clock, FixedClock, Ids, SeededIds};
 pub use contact::{ChannelId, Contact, ContactAdded, ContactStore};
 pub use friend::{Friend, FriendCreated, FriendRemoved, FriendStore};
 pub use friendship::{Friendship, FriendshipStatus, FriendshipStore};
 pub use id::{AgentId, FriendId};
 pub use invalid::Invalid;
-pub use port::{Backend, BoxError, PortError};
 pub use probe::Probe;
 pub use session::{
-    IssuedSession, SESSION_LIFETIME, Session, SessionError, SessionStore, Sessions, Standing, StoredSession,
+    IssuedSession, SESSION_LIFETIME, Session, SessionError, SessionState, SessionStore, Sessions, StoredSession,
 };
 pub use token::{Token, TokenHash, TokenKind};

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::PortError;
+use crate::BackendError;
 
 /// Something the portal stands on, that can be asked whether it is there.
 #[async_trait]
@@ -12,5 +12,5 @@ pub trait Probe: Send + Sync {
     /// Whether the portal should get no requests without it; what only some operations need is not required.
     fn required(&self) -> bool;
     /// Asks now; `Ok` only when it answered as it should.
-    async fn probe(&self) -> Result<(), PortError>;
+    async fn probe(&self) -> Result<(), BackendError>;
 }

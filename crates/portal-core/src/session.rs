@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use moka::future::Cache;
 
 use crate::{
-    Action, Actor, AgentId, AuditEntry, Clock, Friend, FriendId, FriendshipStatus, Ids, PortError, Token, TokenHash,
+    Action, Actor, AgentId, AuditEntry, BackendError, Clock, Friend, FriendId, FriendshipStatus, Ids, Token, TokenHash,
     TokenKind,
 };
 
@@ -37,7 +37,7 @@ pub struct Session {
 
 /// Whether a stored session still counts, leaving its expiry aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum SessionState {
     /// It was not revoked.
     Valid,
     /// It was revoked.
@@ -50,7 +50,7 @@ pub struct StoredSession {
     /// The session.
     pub session: Session,
     /// Whether it was revoked.
-    pub standing: Standing,
+    pub standing: SessionState,
     /// How its friend and its agent stand with each other; `None` if they have no relationship any more.
     pub friendship: Option<FriendshipStatus>,
     /// Whose it is.
@@ -61,17 +61,17 @@ pub struct StoredSession {
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// Stores a new session; `false` if its friend and its agent have no active friendship, and nothing is stored.
-    async fn issue(&self, session: Session, token: TokenHash, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn issue(&self, session: Session, token: TokenHash, audit: AuditEntry) -> Result<bool, BackendError>;
     /// The session whose token has this hash; `None` only when the database said that there is none.
-    async fn find(&self, token: &TokenHash) -> Result<Option<StoredSession>, PortError>;
+    async fn find(&self, token: &TokenHash) -> Result<Option<StoredSession>, BackendError>;
     /// The sessions of a friend that are neither revoked nor expired at `now`, newest first.
-    async fn list(&self, friend: &FriendId, now: DateTime<Utc>) -> Result<Vec<Session>, PortError>;
+    async fn list(&self, friend: &FriendId, now: DateTime<Utc>) -> Result<Vec<Session>, BackendError>;
     /// Revokes a friend's session; `false` if the friend has no such session that is still valid at `audit.at`.
-    async fn revoke(&self, friend: &FriendId, id: &str, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn revoke(&self, friend: &FriendId, id: &str, audit: AuditEntry) -> Result<bool, BackendError>;
     /// Revokes all sessions of a friend; tells how many were still valid at `audit.at`.
-    async fn revoke_all(&self, friend: &FriendId, audit: AuditEntry) -> Result<u64, PortError>;
+    async fn revoke_all(&self, friend: &FriendId, audit: AuditEntry) -> Result<u64, BackendError>;
     /// Forgets sessions that expired before `before`; tells how many.
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, PortError>;
+    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
 }
 
 /// Why nobody is let in.
@@ -82,7 +82,7 @@ pub enum SessionError {
     Invalid,
     /// The store could not be asked, so nothing is known of the session.
     #[error("the session could not be checked")]
-    Unchecked(#[source] Arc<PortError>),
+    Unchecked(#[source] Arc<BackendError>),
 }
 
 /// A session just issued, with the only copy of its token.
@@ -133,14 +133,14 @@ impl Sessions {
         let read = async {
             let read_started = Instant::now();
             let stored = self.store.find(&hash).await?;
-            Ok::<_, PortError>(Belief { read_started, stored: stored.map(Arc::new) })
+            Ok::<_, BackendError>(Belief { read_started, stored: stored.map(Arc::new) })
         };
         let belief = self.beliefs.try_get_with(hash, read).await.map_err(SessionError::Unchecked)?;
         belief.stored.filter(|stored| self.counts(stored)).ok_or(SessionError::Invalid)
     }
 
     fn counts(&self, stored: &StoredSession) -> bool {
-        stored.standing == Standing::Valid
+        stored.standing == SessionState::Valid
             && stored.friendship == Some(FriendshipStatus::Active)
             && self.clock.now() < stored.session.expires_at
     }
@@ -154,7 +154,7 @@ impl Sessions {
         friend: FriendId,
         agent: AgentId,
         actor: Actor,
-    ) -> Result<Option<IssuedSession>, PortError> {
+    ) -> Result<Option<IssuedSession>, BackendError> {
         let token = Token::generate(TokenKind::FriendSession, &*self.ids);
         let created_at = self.clock.now();
         let session =
@@ -175,7 +175,7 @@ impl Sessions {
     ///
     /// # Errors
     /// Trouble with the store.
-    pub async fn list(&self, friend: &FriendId) -> Result<Vec<Session>, PortError> {
+    pub async fn list(&self, friend: &FriendId) -> Result<Vec<Session>, BackendError> {
         self.store.list(friend, self.clock.now()).await
     }
 
@@ -184,7 +184,7 @@ impl Sessions {
     ///
     /// # Errors
     /// Trouble with the store; the session may or may not be revoked.
-    pub async fn revoke(&self, friend: &FriendId, id: &str, actor: Actor) -> Result<bool, PortError> {
+    pub async fn revoke(&self, friend: &FriendId, id: &str, actor: Actor) -> Result<bool, BackendError> {
         let revoked = self.store.revoke(friend, id, self.revocation(friend, id, actor)).await;
         self.beliefs.invalidate_all();
         revoked
@@ -194,7 +194,7 @@ impl Sessions {
     ///
     /// # Errors
     /// Trouble with the store; the sessions may or may not be revoked.
-    pub async fn revoke_all(&self, friend: &FriendId, actor: Actor) -> Result<u64, PortError> {
+    pub async fn revoke_all(&self, friend: &FriendId, actor: Actor) -> Result<u64, BackendError> {
         let revoked = self.store.revoke_all(friend, self.revocation(friend, "all", actor)).await;
         self.beliefs.invalidate_all();
         revoked

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::PortError;
+use portal_core::BackendError;
 
 use crate::{Owner, SessionKey, Thinking, Trigger};
 
@@ -47,5 +47,5 @@ pub enum Receipt {
 pub trait Delivery: Send + Sync {
     /// Hands over a message. An error means that the receiver may or may not have it, so it is handed over again under
     /// the same run; a way that can tells the receiver the run, so that it can leave out what it has.
-    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, PortError>;
+    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, BackendError>;
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_core::{AuditEntry, Backend, Clock, Ids, PortError};
+use portal_core::{AuditEntry, Backend, BackendError, Clock, Ids};
 
 use crate::firing::all_missed;
 use crate::{
@@ -48,11 +48,11 @@ impl EmbeddedEngine {
 
 #[async_trait]
 impl Engine for EmbeddedEngine {
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, PortError> {
+    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError> {
         self.store.list(owner).await
     }
 
-    async fn create(&self, owner: &Owner, spec: JobSpec, audit: AuditEntry) -> Result<Created, PortError> {
+    async fn create(&self, owner: &Owner, spec: JobSpec, audit: AuditEntry) -> Result<Created, BackendError> {
         let created_at = self.clock.now();
         let state = JobState { next_run: spec.schedule.next_after(created_at), ..JobState::default() };
         let job = Job { id: self.ids.id(), owner: owner.clone(), spec, enabled: true, created_at, state };
@@ -64,7 +64,13 @@ impl Engine for EmbeddedEngine {
         })
     }
 
-    async fn set_enabled(&self, owner: &Owner, id: &str, enabled: bool, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn set_enabled(
+        &self,
+        owner: &Owner,
+        id: &str,
+        enabled: bool,
+        audit: AuditEntry,
+    ) -> Result<bool, BackendError> {
         for _ in 0..SWITCH_TRIES {
             let jobs = self.store.list(owner).await?;
             let Some(job) = jobs.iter().find(|job| job.id == id) else { return Ok(false) };
@@ -77,14 +83,14 @@ impl Engine for EmbeddedEngine {
                 Switched::Stale => {}
             }
         }
-        Err(PortError::unavailable(Backend::Database, format!("job {id} moved on {SWITCH_TRIES} times in a row")))
+        Err(BackendError::unavailable(Backend::Database, format!("job {id} moved on {SWITCH_TRIES} times in a row")))
     }
 
-    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, BackendError> {
         self.store.remove(owner, id, audit).await
     }
 
-    async fn run(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<Started, PortError> {
+    async fn run(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<Started, BackendError> {
         let run = self.ids.id();
         Ok(match self.store.request(owner, id, &run, audit).await? {
             RunRequested::Queued => Started::Run(run),
@@ -93,7 +99,7 @@ impl Engine for EmbeddedEngine {
         })
     }
 
-    async fn runs(&self, owner: &Owner, id: &str) -> Result<Option<Vec<Run>>, PortError> {
+    async fn runs(&self, owner: &Owner, id: &str) -> Result<Option<Vec<Run>>, BackendError> {
         self.store.runs(owner, id, RUNS_TOLD).await
     }
 }

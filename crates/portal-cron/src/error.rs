@@ -1,6 +1,6 @@
 //! Why a job is not done to.
 
-use portal_core::{Invalid, PortError};
+use portal_core::{BackendError, Invalid};
 
 /// A member that other schedulers know and this one does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub enum CronError {
     RunOpen,
     /// Trouble behind a port.
     #[error("the jobs could not be asked")]
-    Port(#[from] PortError),
+    Port(#[from] BackendError),
 }
 
 impl CronError {

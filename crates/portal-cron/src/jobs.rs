@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_core::{Action, Actor, AgentId, AuditEntry, Clock, FriendStore, Invalid, PortError};
+use portal_core::{Action, Actor, AgentId, AuditEntry, BackendError, Clock, FriendStore, Invalid};
 
 use crate::{CronError, Job, JobDraft, JobName, JobSpec, Owner, Run, SessionKeys};
 
@@ -39,17 +39,23 @@ pub enum Started {
 #[async_trait]
 pub trait Engine: Send + Sync {
     /// The owner's jobs, disabled ones included, sorted by name.
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, PortError>;
+    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError>;
     /// Makes a job of a parsed specification whose session was found to be the owner's.
-    async fn create(&self, owner: &Owner, spec: JobSpec, audit: AuditEntry) -> Result<Created, PortError>;
+    async fn create(&self, owner: &Owner, spec: JobSpec, audit: AuditEntry) -> Result<Created, BackendError>;
     /// Enables or disables a job; as it is already is success. `false` if the owner has no such job.
-    async fn set_enabled(&self, owner: &Owner, id: &str, enabled: bool, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn set_enabled(
+        &self,
+        owner: &Owner,
+        id: &str,
+        enabled: bool,
+        audit: AuditEntry,
+    ) -> Result<bool, BackendError>;
     /// Removes a job; `false` if the owner has no such job.
-    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, BackendError>;
     /// Runs a job as soon as may be, whether it is enabled or not.
-    async fn run(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<Started, PortError>;
+    async fn run(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<Started, BackendError>;
     /// The newest runs of a job, newest first; `None` if the owner has no such job.
-    async fn runs(&self, owner: &Owner, id: &str) -> Result<Option<Vec<Run>>, PortError>;
+    async fn runs(&self, owner: &Owner, id: &str) -> Result<Option<Vec<Run>>, BackendError>;
 }
 
 /// Which engine keeps the jobs of which agent.
@@ -120,7 +126,7 @@ impl Jobs {
         }
     }
 
-    async fn own_tz(&self, owner: &Owner) -> Result<Option<String>, PortError> {
+    async fn own_tz(&self, owner: &Owner) -> Result<Option<String>, BackendError> {
         Ok(self.friends.find(&owner.friend).await?.and_then(|friend| friend.time_zone))
     }
 

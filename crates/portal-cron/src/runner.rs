@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use portal_core::{Ids, PortError};
+use portal_core::{BackendError, Ids};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -74,7 +74,7 @@ impl Runner {
     ///
     /// # Errors
     /// Trouble with the queue. What was taken before is being delivered, the rest waits for the next pass.
-    pub async fn tick(&self) -> Result<usize, PortError> {
+    pub async fn tick(&self) -> Result<usize, BackendError> {
         let mut free = self.free_slots();
         let clock_read = Instant::now();
         let now = self.queue.now().await?;
@@ -91,7 +91,7 @@ impl Runner {
         Ok(begun + self.begin(fired, &mut free, clock_read, now))
     }
 
-    async fn fire(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, PortError> {
+    async fn fire(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, BackendError> {
         let due = self.queue.due(lease.now, limit).await?;
         if due.is_empty() {
             return Ok(Vec::new());
@@ -143,7 +143,7 @@ impl Runner {
     ///
     /// # Errors
     /// Trouble with the queue.
-    pub async fn sweep(&self) -> Result<u64, PortError> {
+    pub async fn sweep(&self) -> Result<u64, BackendError> {
         let now = self.queue.now().await?;
         self.queue.sweep(now - span(self.settings.memory)).await
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use portal_core::{AgentId, ChannelId, Contact, ContactStore, FriendId, PortError};
+use portal_core::{AgentId, BackendError, ChannelId, Contact, ContactStore, FriendId};
 
 /// The word for the default session, in which a friend and an agent talk across channels.
 pub(crate) const DEFAULT_SESSION: &str = "isolated";
@@ -140,7 +140,7 @@ impl SessionKeys {
         agent: &AgentId,
         friend: &FriendId,
         session: &str,
-    ) -> Result<Option<SessionKey>, PortError> {
+    ) -> Result<Option<SessionKey>, BackendError> {
         let contacts = self.contacts.list(friend).await?;
         Ok(Claimant { agent, friend, contacts: &contacts, channels: &self.channels }.own(session))
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AuditEntry, PortError};
+use portal_core::{AuditEntry, BackendError};
 
 use crate::{Job, Owner, Run, Schedule, Stretch, Trigger};
 
@@ -58,17 +58,29 @@ pub enum RunRequested {
 #[async_trait]
 pub trait JobStore: Send + Sync {
     /// The owner's jobs, sorted by name.
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, PortError>;
+    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError>;
     /// Stores a new job unless its friend has `limit` jobs.
-    async fn create(&self, job: Job, limit: u32, audit: AuditEntry) -> Result<JobCreated, PortError>;
+    async fn create(&self, job: Job, limit: u32, audit: AuditEntry) -> Result<JobCreated, BackendError>;
     /// Switches a job on or off.
-    async fn switch(&self, owner: &Owner, id: &str, switch: Switch, audit: AuditEntry) -> Result<Switched, PortError>;
+    async fn switch(
+        &self,
+        owner: &Owner,
+        id: &str,
+        switch: Switch,
+        audit: AuditEntry,
+    ) -> Result<Switched, BackendError>;
     /// Removes a job with its runs; `false` if the owner has no such job.
-    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, BackendError>;
     /// Stores a run that was asked for at `audit.at`, whether the job is enabled or not.
-    async fn request(&self, owner: &Owner, id: &str, run: &str, audit: AuditEntry) -> Result<RunRequested, PortError>;
+    async fn request(
+        &self,
+        owner: &Owner,
+        id: &str,
+        run: &str,
+        audit: AuditEntry,
+    ) -> Result<RunRequested, BackendError>;
     /// The newest `limit` runs of a job, newest first; `None` if the owner has no such job.
-    async fn runs(&self, owner: &Owner, id: &str, limit: u32) -> Result<Option<Vec<Run>>, PortError>;
+    async fn runs(&self, owner: &Owner, id: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError>;
 }
 
 /// A job whose time has come.
@@ -168,16 +180,16 @@ pub enum Settled {
 #[async_trait]
 pub trait RunQueue: Send + Sync {
     /// The time, by the clock that all runners of this queue share.
-    async fn now(&self) -> Result<DateTime<Utc>, PortError>;
+    async fn now(&self) -> Result<DateTime<Utc>, BackendError>;
     /// Up to `limit` jobs that are due at `now` and have no open run, the longest due first.
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, PortError>;
+    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, BackendError>;
     /// Stores the firings that are not stale, of jobs that have no open run; gives the runs thereby leased.
-    async fn fire(&self, firings: Vec<Firing>, lease: Lease) -> Result<Vec<LeasedRun>, PortError>;
+    async fn fire(&self, firings: Vec<Firing>, lease: Lease) -> Result<Vec<LeasedRun>, BackendError>;
     /// Takes up to `limit` open runs that nobody holds: queued ones, those to be tried again, those whose lease has
     /// ended. Runs of friendships that are not active are left.
-    async fn take(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, PortError>;
+    async fn take(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, BackendError>;
     /// Ends an attempt.
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, PortError>;
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, BackendError>;
     /// Forgets runs that ended before `before`; tells how many.
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, PortError>;
+    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
 }

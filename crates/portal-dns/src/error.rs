@@ -1,6 +1,6 @@
 //! Why something about exposures was not done.
 
-use portal_core::{FriendId, Invalid, PortError};
+use portal_core::{BackendError, FriendId, Invalid};
 
 use crate::{ExposureName, Hostname, ServiceName};
 
@@ -47,7 +47,7 @@ pub enum DnsError {
     },
     /// Something that was needed is in trouble; nothing was stored, or it is not known whether it was.
     #[error("what exposing needs is not available")]
-    Unavailable(#[from] PortError),
+    Unavailable(#[from] BackendError),
 }
 
 impl DnsError {

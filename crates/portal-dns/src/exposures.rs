@@ -6,7 +6,7 @@ mod prepare;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use portal_core::{Action, Actor, AuditEntry, Clock, FriendId, Ids, PortError};
+use portal_core::{Action, Actor, AuditEntry, BackendError, Clock, FriendId, Ids};
 use tokio::runtime::Handle;
 use tracing::Instrument;
 
@@ -14,8 +14,8 @@ use crate::exposures::answer::Waited;
 use crate::reconcile::{Reconciled, Reconciler};
 use crate::snapshot::Snapshots;
 use crate::{
-    Caller, DnsError, DomainName, Exposure, ExposureId, ExposureName, ExposureStore, InstanceId, IntentStore,
-    OpenExposure, PassReport, Routes, Services, Work, WorkQueue, Zone,
+    DnsError, DomainName, Exposure, ExposureId, ExposureName, ExposureStore, InstanceId, IntentStore, OpenExposure,
+    PassReport, Priority, Routes, Services, Work, WorkQueue, Zone,
 };
 
 /// Everything that [`Exposures`] asks others for.
@@ -124,7 +124,7 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store.
-    pub async fn list(&self, friend: &FriendId) -> Result<Vec<Exposure>, PortError> {
+    pub async fn list(&self, friend: &FriendId) -> Result<Vec<Exposure>, BackendError> {
         self.0.store.list(friend).await
     }
 
@@ -132,7 +132,7 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store.
-    pub async fn find(&self, friend: &FriendId, name: &ExposureName) -> Result<Option<Exposure>, PortError> {
+    pub async fn find(&self, friend: &FriendId, name: &ExposureName) -> Result<Option<Exposure>, BackendError> {
         self.0.store.find(friend, name).await
     }
 
@@ -142,7 +142,7 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store, where memory is too old to be believed.
-    pub async fn snapshot(&self, friend: &FriendId) -> Result<Arc<[Exposure]>, PortError> {
+    pub async fn snapshot(&self, friend: &FriendId) -> Result<Arc<[Exposure]>, BackendError> {
         self.0.snapshots.get(friend).await
     }
 
@@ -150,7 +150,7 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store.
-    pub async fn poll_changes(&self) -> Result<(), PortError> {
+    pub async fn poll_changes(&self) -> Result<(), BackendError> {
         self.0.snapshots.poll().await
     }
 
@@ -158,7 +158,7 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store.
-    pub async fn tick(&self) -> Result<(), PortError> {
+    pub async fn tick(&self) -> Result<(), BackendError> {
         self.0.reconciler.finish_due().await
     }
 
@@ -167,7 +167,7 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store. Trouble with a zone or the cluster is told in the report, and leaves the rest checked.
-    pub async fn pass(&self) -> Result<Arc<PassReport>, PortError> {
+    pub async fn pass(&self) -> Result<Arc<PassReport>, BackendError> {
         let report = Arc::new(self.0.reconciler.pass().await?);
         *self.0.last_pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
         Ok(report)
@@ -183,8 +183,8 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store.
-    pub async fn poke(&self, id: &ExposureId) -> Result<(), PortError> {
-        self.0.reconciler.reconcile(id, &Caller::Background).await.map(drop)
+    pub async fn poke(&self, id: &ExposureId) -> Result<(), BackendError> {
+        self.0.reconciler.reconcile(id, &Priority::Background).await.map(drop)
     }
 
     /// Looks at the exposures around which something was seen to change; to be called when the queue says so. Returns
@@ -192,7 +192,7 @@ impl Exposures {
     ///
     /// # Errors
     /// The first trouble with the store or the cluster. The next pass looks at what was left.
-    pub async fn work_off(&self, queue: &WorkQueue) -> Result<Option<Arc<PassReport>>, PortError> {
+    pub async fn work_off(&self, queue: &WorkQueue) -> Result<Option<Arc<PassReport>>, BackendError> {
         let friends = match queue.take() {
             Work::Everything => return self.pass().await.map(Some),
             Work::Friends(friends) => friends,
@@ -210,7 +210,7 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store or the cluster.
-    pub async fn poke_friend(&self, friend: &FriendId) -> Result<(), PortError> {
+    pub async fn poke_friend(&self, friend: &FriendId) -> Result<(), BackendError> {
         self.0.reconciler.check_friend(&self.0.store.list(friend).await?).await
     }
 
@@ -218,12 +218,12 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store.
-    pub async fn repair(&self, exposure: &Exposure, actor: Actor) -> Result<Option<Exposure>, PortError> {
+    pub async fn repair(&self, exposure: &Exposure, actor: Actor) -> Result<Option<Exposure>, BackendError> {
         let audit = self.audit(Action::ExposureRepair, &exposure.friend, &exposure.name, (actor, String::new()));
         if !self.0.reconciler.intents.hurry(&exposure.id, audit).await? {
             return Ok(None);
         }
-        match self.0.reconciler.reconcile(&exposure.id, &Caller::Background).await? {
+        match self.0.reconciler.reconcile(&exposure.id, &Priority::Background).await? {
             Reconciled::Stays(intent) => Ok(Some(intent.exposure)),
             Reconciled::Busy => self.0.store.find(&exposure.friend, &exposure.name).await,
             Reconciled::Gone => Ok(None),

@@ -10,7 +10,7 @@
 //! ([`Services`]) and rows ([`ExposureStore`], [`IntentStore`]) through the ports declared here.
 //!
 //! Start reading at [`Exposures`] (what a friend can do) and `exposure/plan.rs` (what is done about it); [`Hostname`]
-//! is what is owned, [`Mark`] the proof of it.
+//! is what is owned, [`OwnershipMarker`] the proof of it.
 
 mod error;
 mod exposure;
@@ -35,18 +35,18 @@ pub use exposure::{Exposure, OpenExposure, Reason, Status};
 pub use exposures::{ExposurePorts, Exposures, Opened};
 pub use hostname::{DomainName, ExposureName, Hostname};
 pub use intent::{Before, Desired, Intent, Reservation, Settlement};
-pub use mark::{ExposureId, InstanceId, Mark};
+pub use mark::{ExposureId, InstanceId, OwnershipMarker};
 pub use orphans::{Orphan, OrphanPorts, OrphanRemoved, Orphans};
 pub use pass::PassReport;
 pub use queue::{Work, WorkQueue};
-pub use record::{Caller, Ensured, RecordState, Records, Removed, Seen};
+pub use record::{Ensured, Observed, Priority, RecordState, Records, Removed};
 pub use route::{
-    EXPOSURE_LABEL, INSTANCE_LABEL, RouteChanged, RouteCreated, RoutePlace, RouteSpec, RouteVersion, Routes,
-    RoutesSeen, SeenRoute,
+    EXPOSURE_LABEL, INSTANCE_LABEL, ObservedRoute, ObservedRoutes, RouteChanged, RouteCreated, RoutePlace, RouteSpec,
+    RouteVersion, Routes,
 };
 pub use service::{Freshness, ServiceName, ServicePort, ServiceState, Services};
 pub use store::{
-    Change, Claimed, EXPOSURES_PER_FRIEND, ExposureStore, Fence, IntentStore, Lease, Parted, Reserved, Settled,
+    Change, Claimed, EXPOSURES_PER_FRIEND, ExposureStore, Fence, IntentStore, Lease, ReleaseReason, Reserved, Settled,
     TOMBSTONE_LIFETIME, Tombstone, all_intents, unserved_hostnames,
 };
 pub use zone::{Domain, Target, Tls, Ttl, Zone};

@@ -81,14 +81,14 @@ impl fmt::Display for InstanceId {
 /// A mark alone proves little, since anybody may copy it: a thing is *ours* when it carries a mark of our instance
 /// and our database ties that exposure to the very place where the thing stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Mark {
+pub struct OwnershipMarker {
     /// Whose mark it is.
     pub instance: InstanceId,
     /// For which exposure.
     pub exposure: ExposureId,
 }
 
-impl Mark {
+impl OwnershipMarker {
     /// Reads a mark; `None` for any other text, which is then somebody else's.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -99,7 +99,7 @@ impl Mark {
 }
 
 /// 79 bytes: a Cloudflare comment holds 100.
-impl fmt::Display for Mark {
+impl fmt::Display for OwnershipMarker {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{PREFIX}/{}/{}", self.instance, self.exposure)
     }
@@ -107,19 +107,21 @@ impl fmt::Display for Mark {
 
 #[cfg(test)]
 mod tests {
-    use super::{ExposureId, InstanceId, Mark};
+    use super::{ExposureId, InstanceId, OwnershipMarker};
 
     const INSTANCE: &str = "00112233445566778899aabbccddeeff";
     const EXPOSURE: &str = "ffeeddccbbaa99887766554433221100";
 
     #[test]
     fn a_mark_is_read_as_it_was_written_and_fits_a_comment() {
-        let mark =
-            Mark { instance: InstanceId::parse(INSTANCE).unwrap(), exposure: ExposureId::parse(EXPOSURE).unwrap() };
+        let mark = OwnershipMarker {
+            instance: InstanceId::parse(INSTANCE).unwrap(),
+            exposure: ExposureId::parse(EXPOSURE).unwrap(),
+        };
         let text = mark.to_string();
         assert_eq!(text, format!("friend-portal/{INSTANCE}/{EXPOSURE}"));
         assert!(text.len() <= 100);
-        assert_eq!(Mark::parse(&text), Some(mark));
+        assert_eq!(OwnershipMarker::parse(&text), Some(mark));
     }
 
     #[test]
@@ -136,7 +138,7 @@ mod tests {
             &format!("{whole}/"),
             &whole.replace('/', ":"),
         ] {
-            assert_eq!(Mark::parse(text), None, "{text:?}");
+            assert_eq!(OwnershipMarker::parse(text), None, "{text:?}");
         }
     }
 }

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_core::{AuditEntry, AuditLog, Backend, Clock, Ids, PortError};
+use portal_core::{AuditEntry, AuditLog, Backend, BackendError, Clock, Ids};
 
-use crate::owners::{Owners, Standing};
+use crate::owners::{Owners, Ownership};
 use crate::reconcile::observe::timely;
 use crate::{
-    Caller, Claimed, Domain, DomainName, Hostname, InstanceId, IntentStore, Lease, Mark, Removed, Zone, all_intents,
+    Claimed, Domain, DomainName, Hostname, InstanceId, IntentStore, Lease, OwnershipMarker, Priority, Removed, Zone,
+    all_intents,
 };
 
 /// How long an exposure that lives on elsewhere is kept from others while one of its records goes: longer than the
@@ -26,7 +27,7 @@ pub struct Orphan {
     /// Where.
     pub hostname: Hostname,
     /// What it carries.
-    pub mark: Mark,
+    pub mark: OwnershipMarker,
 }
 
 /// What became of an orphan that was to go.
@@ -77,7 +78,7 @@ impl Orphans {
     ///
     /// # Errors
     /// Trouble with the zone or the store.
-    pub async fn find(&self, domain: &DomainName) -> Result<Vec<Orphan>, PortError> {
+    pub async fn find(&self, domain: &DomainName) -> Result<Vec<Orphan>, BackendError> {
         let Some(zone) = self.zone(domain) else { return Ok(Vec::new()) };
         // Before the rows are read: see `Owners::standing`.
         let listed = zone.records.list().await?;
@@ -86,7 +87,7 @@ impl Orphans {
         let owners = Owners::of(&self.instance, &intents, &tombstones);
         let marked = listed.iter().flat_map(|(host, seen)| seen.marked().iter().map(move |it| (host.clone(), it)));
         let marked = marked.map(|(host, record)| (host, record.mark.clone()));
-        let orphaned = marked.filter(|(host, mark)| owners.standing(host, mark) == Standing::Orphaned);
+        let orphaned = marked.filter(|(host, mark)| owners.standing(host, mark) == Ownership::Orphaned);
         let mut orphans: Vec<_> =
             orphaned.map(|(hostname, mark)| Orphan { domain: domain.clone(), hostname, mark }).collect();
         orphans.sort_by(|one, other| one.hostname.cmp(&other.hostname));
@@ -98,13 +99,13 @@ impl Orphans {
     ///
     /// # Errors
     /// Trouble with the store, the log or the zone; nothing is known of the record then.
-    pub async fn remove(&self, orphan: &Orphan, audit: AuditEntry) -> Result<OrphanRemoved, PortError> {
+    pub async fn remove(&self, orphan: &Orphan, audit: AuditEntry) -> Result<OrphanRemoved, BackendError> {
         let Some(zone) = self.zone(&orphan.domain) else { return Ok(OrphanRemoved::Kept) };
         if let Some(left_alone) = self.is_claimed(orphan).await? {
             return Ok(left_alone);
         }
         self.ports.audit_log.append(audit).await?;
-        let removal = zone.records.remove(&orphan.hostname, &orphan.mark, &Caller::Background);
+        let removal = zone.records.remove(&orphan.hostname, &orphan.mark, &Priority::Background);
         Ok(match timely(Backend::Dns, removal).await? {
             Removed::Done => OrphanRemoved::Done,
             Removed::Absent => OrphanRemoved::Absent,
@@ -114,7 +115,7 @@ impl Orphans {
 
     /// Why the record has to be left alone. No record is ever made for an exposure that is gone; one that lives on may
     /// be on its way to this hostname, so nobody else may work on it meanwhile.
-    async fn is_claimed(&self, orphan: &Orphan) -> Result<Option<OrphanRemoved>, PortError> {
+    async fn is_claimed(&self, orphan: &Orphan) -> Result<Option<OrphanRemoved>, BackendError> {
         let lease = Lease { token: self.ports.ids.id(), length: LEASE, now: self.ports.clock.now() };
         let intents = match self.ports.intents.claim(&orphan.mark.exposure, lease).await? {
             Claimed::Busy => return Ok(Some(OrphanRemoved::Busy)),
@@ -123,7 +124,7 @@ impl Orphans {
         };
         let tombstones = self.ports.intents.tombstones().await?;
         let owners = Owners::of(&self.instance, &intents, &tombstones);
-        let is_orphan = owners.standing(&orphan.hostname, &orphan.mark) == Standing::Orphaned;
+        let is_orphan = owners.standing(&orphan.hostname, &orphan.mark) == Ownership::Orphaned;
         Ok((!is_orphan).then_some(OrphanRemoved::Kept))
     }
 

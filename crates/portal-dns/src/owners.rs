@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::{ExposureId, Hostname, InstanceId, Intent, Mark, Tombstone};
+use crate::{ExposureId, Hostname, InstanceId, Intent, OwnershipMarker, Tombstone};
 
 /// What a mark at a hostname says to this portal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Ownership {
     /// Another portal made it.
     Theirs,
     /// The exposure has this hostname.
@@ -41,15 +41,15 @@ impl<'a> Owners<'a> {
 
     /// What `mark` at `host` is. Zones have to be listed before the rows are read: what is made in between is then
     /// owned, and what goes in between was given up.
-    pub(crate) fn standing(&self, host: &Hostname, mark: &Mark) -> Standing {
+    pub(crate) fn standing(&self, host: &Hostname, mark: &OwnershipMarker) -> Ownership {
         if mark.instance != *self.instance {
-            Standing::Theirs
+            Ownership::Theirs
         } else if self.hosts.get(host).copied() == Some(&mark.exposure) {
-            Standing::Owned
+            Ownership::Owned
         } else if self.given_up.contains(&(&mark.exposure, host)) {
-            Standing::GivenUp
+            Ownership::GivenUp
         } else {
-            Standing::Orphaned
+            Ownership::Orphaned
         }
     }
 
@@ -64,10 +64,10 @@ mod tests {
     use chrono::DateTime;
     use portal_core::FriendId;
 
-    use super::{Owners, Standing};
+    use super::{Owners, Ownership};
     use crate::{
-        Desired, DomainName, Exposure, ExposureId, ExposureName, Hostname, InstanceId, Intent, Mark, Parted,
-        ServiceName, ServicePort, Status, Tombstone,
+        Desired, DomainName, Exposure, ExposureId, ExposureName, Hostname, InstanceId, Intent, OwnershipMarker,
+        ReleaseReason, ServiceName, ServicePort, Status, Tombstone,
     };
 
     fn id(digit: char) -> ExposureId {
@@ -114,28 +114,28 @@ mod tests {
             friend: FriendId::parse("alice").unwrap(),
             name: ExposureName::parse("blog").unwrap(),
             hostname: host("gone"),
-            parted: Parted::Ended,
+            parted: ReleaseReason::Deleted,
             at: DateTime::UNIX_EPOCH,
         }
     }
 
     #[track_caller]
-    fn check(name: &str, instance_digit: char, exposure: char, expected: Standing) {
+    fn check(name: &str, instance_digit: char, exposure: char, expected: Ownership) {
         let (ours, intents, tombstones) = (instance('a'), [moving()], [ended()]);
-        let mark = Mark { instance: instance(instance_digit), exposure: id(exposure) };
+        let mark = OwnershipMarker { instance: instance(instance_digit), exposure: id(exposure) };
         assert_eq!(Owners::of(&ours, &intents, &tombstones).standing(&host(name), &mark), expected);
     }
 
     #[test]
     fn an_orphan_is_ours_and_known_to_no_row_and_no_tombstone_at_that_name() {
-        check("new", 'a', '1', Standing::Owned);
-        check("old", 'a', '1', Standing::Owned);
-        check("gone", 'a', '2', Standing::GivenUp);
-        check("new", 'b', '1', Standing::Theirs);
-        check("anything", 'b', '3', Standing::Theirs);
-        check("anything", 'a', '3', Standing::Orphaned);
-        check("new", 'a', '3', Standing::Orphaned);
-        check("gone", 'a', '1', Standing::Orphaned);
-        check("new", 'a', '2', Standing::Orphaned);
+        check("new", 'a', '1', Ownership::Owned);
+        check("old", 'a', '1', Ownership::Owned);
+        check("gone", 'a', '2', Ownership::GivenUp);
+        check("new", 'b', '1', Ownership::Theirs);
+        check("anything", 'b', '3', Ownership::Theirs);
+        check("anything", 'a', '3', Ownership::Orphaned);
+        check("new", 'a', '3', Ownership::Orphaned);
+        check("gone", 'a', '1', Ownership::Orphaned);
+        check("new", 'a', '2', Ownership::Orphaned);
     }
 }

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 
 use crate::exposure::plan::{Context, Plan, Situation, Verdict, place, plan};
 use crate::reconcile::Reconciler;
 use crate::reconcile::observe::timely;
 use crate::{
-    Caller, Desired, DomainName, Exposure, ExposureId, Freshness, Hostname, Intent, Mark, Reason, Seen, Status,
-    TOMBSTONE_LIFETIME, Tombstone, all_intents,
+    Desired, DomainName, Exposure, ExposureId, Freshness, Hostname, Intent, Observed, OwnershipMarker, Priority,
+    Reason, Status, TOMBSTONE_LIFETIME, Tombstone, all_intents,
 };
 
 mod sweep;
@@ -39,29 +39,29 @@ pub struct PassReport {
     /// How many records and routes of exposures that are gone were removed.
     pub swept: usize,
     /// Records with our mark that no exposure, not even a former one, is known for. They are left alone.
-    pub orphans: Vec<(Hostname, Mark)>,
+    pub orphans: Vec<(Hostname, OwnershipMarker)>,
 }
 
 /// What the zones listed.
 struct Listed {
-    records: HashMap<Hostname, Seen>,
+    records: HashMap<Hostname, Observed>,
     /// Zones that could not be listed: what stands in them is not known.
     unknown: Vec<DomainName>,
 }
 
 impl Listed {
     /// What stands at `host`; `None` if that is not known.
-    fn seen(&self, host: &Hostname) -> Option<Seen> {
+    fn seen(&self, host: &Hostname) -> Option<Observed> {
         if self.unknown.iter().any(|domain| host.is_in(domain)) {
             return None;
         }
-        Some(self.records.get(host).cloned().unwrap_or(Seen::Absent))
+        Some(self.records.get(host).cloned().unwrap_or(Observed::Absent))
     }
 }
 
 impl Reconciler {
     /// Works on what is unfinished and due.
-    pub(crate) async fn finish_due(&self) -> Result<(), PortError> {
+    pub(crate) async fn finish_due(&self) -> Result<(), BackendError> {
         let due = self.intents.due(self.clock.now(), DUE).await?;
         for some in due.chunks(AT_ONCE) {
             futures::future::join_all(some.iter().map(|id| self.work_on(id))).await;
@@ -70,7 +70,7 @@ impl Reconciler {
     }
 
     /// See [`crate::Exposures::pass`].
-    pub(crate) async fn pass(&self) -> Result<PassReport, PortError> {
+    pub(crate) async fn pass(&self) -> Result<PassReport, BackendError> {
         // What stands is listed before what is wanted is read: an exposure made in between is only missed, and one
         // that went in between has left a tombstone.
         let listed = self.list_zones().await;
@@ -100,13 +100,13 @@ impl Reconciler {
     }
 
     /// See [`crate::Exposures::poke_friend`]: the record of an active exposure is taken to be as it was left.
-    pub(crate) async fn check_friend(&self, exposures: &[Exposure]) -> Result<(), PortError> {
+    pub(crate) async fn check_friend(&self, exposures: &[Exposure]) -> Result<(), BackendError> {
         for exposure in exposures {
             if exposure.status == Status::Active {
                 let intent = standing(exposure);
                 let is_right = match self.zones.get(&exposure.domain) {
                     Some(zone) => {
-                        let record = Seen::Marked(zone.domain.record(self.mark(&intent)));
+                        let record = Observed::Marked(zone.domain.record(self.mark(&intent)));
                         self.is_right(&intent, record, Vec::new(), &[]).await?
                     }
                     None => false,
@@ -115,7 +115,7 @@ impl Reconciler {
                     continue;
                 }
             }
-            self.reconcile(&exposure.id, &Caller::Background).await?;
+            self.reconcile(&exposure.id, &Priority::Background).await?;
         }
         Ok(())
     }
@@ -156,7 +156,7 @@ impl Reconciler {
         intent: &Intent,
         listed: &Listed,
         tombstones: &[Tombstone],
-    ) -> Result<Option<bool>, PortError> {
+    ) -> Result<Option<bool>, BackendError> {
         let Some(record) = listed.seen(&intent.exposure.hostname) else { return Ok(None) };
         let seen = |host: &Hostname| Some((host.clone(), listed.seen(host)?));
         let Some(leaving) = intent.leaving.iter().map(seen).collect() else { return Ok(None) };
@@ -166,10 +166,10 @@ impl Reconciler {
     async fn is_right(
         &self,
         intent: &Intent,
-        record: Seen,
-        leaving: Vec<(Hostname, Seen)>,
+        record: Observed,
+        leaving: Vec<(Hostname, Observed)>,
         tombstones: &[Tombstone],
-    ) -> Result<bool, PortError> {
+    ) -> Result<bool, BackendError> {
         let Exposure { friend, hostname, service, domain, .. } = &intent.exposure;
         let Some(zone) = self.zones.get(domain) else {
             return Ok(is_settled(intent, Verdict::Failed(Reason::DomainUnknown)));
@@ -184,7 +184,7 @@ impl Reconciler {
 
     /// Works on an exposure in the background; `false` if the store is in trouble.
     async fn work_on(&self, id: &ExposureId) -> bool {
-        let worked = self.reconcile(id, &Caller::Background).await;
+        let worked = self.reconcile(id, &Priority::Background).await;
         worked.inspect_err(warn).is_ok()
     }
 
@@ -192,7 +192,7 @@ impl Reconciler {
         let mut listed = Listed { records: HashMap::new(), unknown: Vec::new() };
         for zone in self.zones.values() {
             let list = tokio::time::timeout(LIST_TIMEOUT, zone.records.list()).await;
-            match list.unwrap_or_else(|elapsed| Err(PortError::unavailable(Backend::Dns, elapsed))) {
+            match list.unwrap_or_else(|elapsed| Err(BackendError::unavailable(Backend::Dns, elapsed))) {
                 Ok(records) => listed.records.extend(records),
                 Err(trouble) => {
                     warn(&trouble);
@@ -235,6 +235,6 @@ fn standing(exposure: &Exposure) -> Intent {
     }
 }
 
-fn warn(trouble: &PortError) {
+fn warn(trouble: &BackendError) {
     tracing::warn!(error = trouble as &dyn std::error::Error, "exposures could not all be checked");
 }

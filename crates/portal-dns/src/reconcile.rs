@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_core::{Backend, Clock, Ids, PortError};
+use portal_core::{Backend, BackendError, Clock, Ids};
 use tokio::time::Instant;
 
 use crate::exposure::plan::{Context, Plan, Verdict, plan};
 use crate::reconcile::settle::{Blame, Recorded};
 use crate::snapshot::Snapshots;
 use crate::{
-    Caller, Claimed, DomainName, ExposureId, Hostname, InstanceId, Intent, IntentStore, Lease, Reason, Routes,
+    Claimed, DomainName, ExposureId, Hostname, InstanceId, Intent, IntentStore, Lease, Priority, Reason, Routes,
     Services, Tombstone, Zone,
 };
 
@@ -62,32 +62,32 @@ enum Round {
     /// The world was not as it was seen: look again.
     Surprised,
     /// Nothing could be observed, so nothing was done.
-    Blind(PortError),
+    Blind(BackendError),
     /// A step failed, or may have: what it left is not known.
-    Broken(PortError),
+    Broken(BackendError),
     /// The lease passed to somebody else.
     Lost,
 }
 
 impl Reconciler {
     /// Works on an exposure until there is a result to record, and records it.
-    pub(crate) async fn reconcile(&self, id: &ExposureId, caller: &Caller) -> Result<Reconciled, PortError> {
+    pub(crate) async fn reconcile(&self, id: &ExposureId, caller: &Priority) -> Result<Reconciled, BackendError> {
         let mut held = self.hold();
         self.reconcile_held(id, &mut held, caller).await
     }
 
     /// Removes what came back at a hostname that a living exposure has given up, unless it has taken it again.
-    pub(crate) async fn give_up_again(&self, id: &ExposureId, host: &Hostname) -> Result<bool, PortError> {
+    pub(crate) async fn give_up_again(&self, id: &ExposureId, host: &Hostname) -> Result<bool, BackendError> {
         let mut held = self.hold();
         let Claimed::Mine(intent, _) = self.claim(id, &mut held).await? else { return Ok(false) };
         let is_given_up = intent.exposure.hostname != *host && !intent.leaving.contains(host);
         let swept = if is_given_up {
-            self.remove_record(host, &self.mark(&intent), &Caller::Background).await
+            self.remove_record(host, &self.mark(&intent), &Priority::Background).await
         } else {
             Ok(act::Acted::Surprised)
         };
         // Also gives the lease back.
-        self.reconcile_held(id, &mut held, &Caller::Background).await?;
+        self.reconcile_held(id, &mut held, &Priority::Background).await?;
         swept.map(|acted| acted == act::Acted::AsPlanned)
     }
 
@@ -95,7 +95,12 @@ impl Reconciler {
         Held { token: self.ids.id(), until: Instant::now() }
     }
 
-    async fn reconcile_held(&self, id: &ExposureId, held: &mut Held, caller: &Caller) -> Result<Reconciled, PortError> {
+    async fn reconcile_held(
+        &self,
+        id: &ExposureId,
+        held: &mut Held,
+        caller: &Priority,
+    ) -> Result<Reconciled, BackendError> {
         let mut claimed = self.claim(id, held).await?;
         for _ in 0..ROUNDS {
             let (intent, tombstones) = match claimed {
@@ -114,7 +119,7 @@ impl Reconciler {
             claimed = self.claim(id, held).await?;
         }
         let Claimed::Mine(intent, _) = claimed else { return Ok(Reconciled::Busy) };
-        let unsteady = PortError::backend(Backend::Cluster, "records and routes kept changing");
+        let unsteady = BackendError::failed(Backend::Cluster, "records and routes kept changing");
         let settlement = self.troubled(&intent, &unsteady, Reason::InProgress, Blame::Step);
         match self.settle(&intent, held, settlement).await? {
             Recorded::Yes(result) => Ok(result),
@@ -123,7 +128,7 @@ impl Reconciler {
     }
 
     /// One observation, its plan and its steps.
-    async fn round(&self, intent: &Intent, tombstones: &[Tombstone], held: &mut Held, caller: &Caller) -> Round {
+    async fn round(&self, intent: &Intent, tombstones: &[Tombstone], held: &mut Held, caller: &Priority) -> Round {
         let Some(zone) = self.zones.get(&intent.exposure.domain) else {
             return Round::Done(Verdict::Failed(Reason::DomainUnknown));
         };
@@ -150,7 +155,7 @@ impl Reconciler {
     }
 
     /// Whether the next step may start: the lease outlasts it, if need be after it was extended.
-    async fn extend(&self, intent: &Intent, held: &mut Held) -> Result<Extended, PortError> {
+    async fn extend(&self, intent: &Intent, held: &mut Held) -> Result<Extended, BackendError> {
         if held.until.saturating_duration_since(Instant::now()) > STEP_TIMEOUT {
             return Ok(Extended::Yes);
         }
@@ -162,7 +167,7 @@ impl Reconciler {
     }
 
     /// Takes an exposure, or extends the lease that is held.
-    async fn claim(&self, id: &ExposureId, held: &mut Held) -> Result<Claimed, PortError> {
+    async fn claim(&self, id: &ExposureId, held: &mut Held) -> Result<Claimed, BackendError> {
         let asked_at = Instant::now();
         let lease = Lease { token: held.token.clone(), length: LEASE, now: self.clock.now() };
         let claimed = self.intents.claim(id, lease).await?;

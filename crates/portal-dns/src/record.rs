@@ -3,15 +3,15 @@
 use std::slice;
 
 use async_trait::async_trait;
-use portal_core::{FriendId, PortError};
+use portal_core::{BackendError, FriendId};
 
-use crate::{Hostname, Mark, Target, Ttl};
+use crate::{Hostname, OwnershipMarker, Target, Ttl};
 
 /// A record that carries a mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordState {
     /// The mark: whose record it is and for which exposure.
-    pub mark: Mark,
+    pub mark: OwnershipMarker,
     /// Where it points.
     pub target: Target,
     /// How long resolvers may remember it. An adapter says what was asked for where its provider stores something
@@ -23,7 +23,7 @@ pub struct RecordState {
 
 /// What stands at a hostname.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub enum Observed {
     /// Nothing, of any record type: the zone itself said so.
     Absent,
     /// A record with a well-formed mark, this portal's or another's. It stands alone, or at a provider where nothing
@@ -41,7 +41,7 @@ pub enum Seen {
     Foreign,
 }
 
-impl Seen {
+impl Observed {
     /// The records with a mark.
     #[must_use]
     pub fn marked(&self) -> &[RecordState] {
@@ -79,7 +79,7 @@ pub enum Removed {
 
 /// For whom a call is made: a provider's budget is shared out by it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Caller {
+pub enum Priority {
     /// A friend waits for the answer; friends take turns.
     Friend(FriendId),
     /// Nobody waits: repair, which yields to people.
@@ -92,7 +92,7 @@ pub enum Caller {
 #[async_trait]
 pub trait Records: Send + Sync {
     /// What stands at `host`, read from the zone now.
-    async fn look(&self, host: &Hostname, caller: &Caller) -> Result<Seen, PortError>;
+    async fn look(&self, host: &Hostname, caller: &Priority) -> Result<Observed, BackendError>;
 
     /// Makes the record at `host` as `wanted`: creates it where there is nothing of any type, changes it where it
     /// carries the same mark, and else leaves everything as it is. Repeating it changes nothing.
@@ -103,15 +103,16 @@ pub trait Records: Send + Sync {
         &self,
         host: &Hostname,
         wanted: &RecordState,
-        seen: &Seen,
-        caller: &Caller,
-    ) -> Result<Ensured, PortError>;
+        seen: &Observed,
+        caller: &Priority,
+    ) -> Result<Ensured, BackendError>;
 
     /// Removes the record at `host` that carries `mark`, and nothing else.
-    async fn remove(&self, host: &Hostname, mark: &Mark, caller: &Caller) -> Result<Removed, PortError>;
+    async fn remove(&self, host: &Hostname, mark: &OwnershipMarker, caller: &Priority)
+    -> Result<Removed, BackendError>;
 
     /// Every name of the zone that could be a hostname, with what [`Records::look`] would say of it, read in pages
-    /// and for [`Caller::Background`]. A name that is not in the list was absent when its page was read; since pages
+    /// and for [`Priority::Background`]. A name that is not in the list was absent when its page was read; since pages
     /// are not one moment, nothing may be changed on the strength of this list alone.
-    async fn list(&self) -> Result<Vec<(Hostname, Seen)>, PortError>;
+    async fn list(&self) -> Result<Vec<(Hostname, Observed)>, BackendError>;
 }

@@ -1,9 +1,9 @@
 //! Routes of the ingress controller (Traefik's IngressRoute), as exposing a service needs them.
 
 use async_trait::async_trait;
-use portal_core::{FriendId, PortError};
+use portal_core::{BackendError, FriendId};
 
-use crate::{ExposureName, Freshness, Hostname, Mark, ServiceName, ServicePort, Tls};
+use crate::{ExposureName, Freshness, Hostname, OwnershipMarker, ServiceName, ServicePort, Tls};
 
 /// The label of a route that holds its exposure's id.
 pub const EXPOSURE_LABEL: &str = "friend-portal/exposure-id";
@@ -54,13 +54,13 @@ pub struct RouteVersion {
 
 /// A route as it stands in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenRoute {
+pub struct ObservedRoute {
     /// Where it stands.
     pub place: RoutePlace,
     /// Which version of it was seen.
     pub version: RouteVersion,
     /// The mark in its labels; `None` if they hold no well-formed one.
-    pub mark: Option<Mark>,
+    pub mark: Option<OwnershipMarker>,
     /// What it says, if that is something [`RouteSpec`] can say and nothing more; `None` for anything else, such as
     /// a rule or a middleware written by hand.
     pub spec: Option<RouteSpec>,
@@ -68,11 +68,11 @@ pub struct SeenRoute {
 
 /// What was seen of the routes around an exposure. In a namespace that does not exist there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RoutesSeen {
+pub struct ObservedRoutes {
     /// The route at the exposure's place, whatever it says.
-    pub own: Option<SeenRoute>,
+    pub own: Option<ObservedRoute>,
     /// Every other route, in any namespace, that could match one of the hostnames.
-    pub others: Vec<SeenRoute>,
+    pub others: Vec<ObservedRoute>,
 }
 
 /// What became of [`Routes::create`].
@@ -103,26 +103,40 @@ pub trait Routes: Send + Sync {
     /// What stands at `place`, and which other routes of any namespace have a rule that could match one of `hosts`.
     /// A rule that cannot be understood counts as matching the hosts whose text it contains; one that names no host
     /// in particular, such as `PathPrefix` alone or a pattern that accepts every host, matches none.
-    async fn look(&self, place: &RoutePlace, hosts: &[Hostname], freshness: Freshness)
-    -> Result<RoutesSeen, PortError>;
+    async fn look(
+        &self,
+        place: &RoutePlace,
+        hosts: &[Hostname],
+        freshness: Freshness,
+    ) -> Result<ObservedRoutes, BackendError>;
 
     /// Every route of any namespace that carries a well-formed mark, as last watched.
-    async fn list(&self) -> Result<Vec<SeenRoute>, PortError>;
+    async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError>;
 
     /// Creates a route with `mark` in its labels. What exists is never overwritten.
-    async fn create(&self, place: &RoutePlace, spec: &RouteSpec, mark: &Mark) -> Result<RouteCreated, PortError>;
+    async fn create(
+        &self,
+        place: &RoutePlace,
+        spec: &RouteSpec,
+        mark: &OwnershipMarker,
+    ) -> Result<RouteCreated, BackendError>;
 
     /// Makes the route say `spec`, if it still is `version` and carries `mark`.
     async fn change(
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &Mark,
+        mark: &OwnershipMarker,
         version: &RouteVersion,
-    ) -> Result<RouteChanged, PortError>;
+    ) -> Result<RouteChanged, BackendError>;
 
     /// Deletes the route, if it still is the object of `version` (its uid) and carries `mark`.
-    async fn delete(&self, place: &RoutePlace, mark: &Mark, version: &RouteVersion) -> Result<RouteChanged, PortError>;
+    async fn delete(
+        &self,
+        place: &RoutePlace,
+        mark: &OwnershipMarker,
+        version: &RouteVersion,
+    ) -> Result<RouteChanged, BackendError>;
 }
 
 #[cfg(test)]

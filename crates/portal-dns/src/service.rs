@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use portal_core::{FriendId, Invalid, PortError};
+use portal_core::{BackendError, FriendId, Invalid};
 
 use crate::hostname::is_label;
 
@@ -99,7 +99,7 @@ pub trait Services: Send + Sync {
         friend: &FriendId,
         service: &ServiceName,
         freshness: Freshness,
-    ) -> Result<ServiceState, PortError>;
+    ) -> Result<ServiceState, BackendError>;
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use portal_core::{FriendId, PortError};
+use portal_core::{BackendError, FriendId};
 use tokio::time::Instant;
 
 use crate::{Change, Exposure, ExposureStore};
@@ -49,7 +49,7 @@ impl Snapshots {
     }
 
     /// The friend's exposures, sorted by name; the same `Arc` until they change.
-    pub(crate) async fn get(&self, friend: &FriendId) -> Result<Arc<[Exposure]>, PortError> {
+    pub(crate) async fn get(&self, friend: &FriendId) -> Result<Arc<[Exposure]>, BackendError> {
         if let Some(exposures) = self.believed(friend) {
             return Ok(exposures);
         }
@@ -68,7 +68,7 @@ impl Snapshots {
     }
 
     /// Reads again what changed since the last poll, through whatever replica.
-    pub(crate) async fn poll(&self) -> Result<(), PortError> {
+    pub(crate) async fn poll(&self) -> Result<(), BackendError> {
         let since = self.state().newest.map(|newest| newest - OVERLAP);
         let changes = self.store.changes(since).await?;
         for friend in self.changed_friends(since.is_none(), changes) {
@@ -104,7 +104,7 @@ impl Snapshots {
         is_believed.then(|| entry.exposures.clone())
     }
 
-    async fn read(&self, friend: &FriendId) -> Result<Arc<[Exposure]>, PortError> {
+    async fn read(&self, friend: &FriendId) -> Result<Arc<[Exposure]>, BackendError> {
         let ticket = self.ticket();
         let read_at = Instant::now();
         let read = self.store.list(friend).await?;

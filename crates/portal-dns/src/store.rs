@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AuditEntry, FriendId, PortError};
+use portal_core::{AuditEntry, BackendError, FriendId};
 
 use crate::{
     Before, DomainName, Exposure, ExposureId, ExposureName, Hostname, Intent, Reservation, RoutePlace, Settlement,
@@ -30,25 +30,25 @@ pub struct Tombstone {
     /// The hostname it gave up.
     pub hostname: Hostname,
     /// How it gave it up.
-    pub parted: Parted,
+    pub parted: ReleaseReason,
     /// When.
     pub at: DateTime<Utc>,
 }
 
 /// How an exposure gave up a hostname.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Parted {
+pub enum ReleaseReason {
     /// It lives on under another hostname, with its route.
     Moved,
     /// It is gone.
-    Ended,
+    Deleted,
 }
 
 impl Tombstone {
     /// Where its route stood, if that is to be gone too.
     #[must_use]
     pub fn route(&self) -> Option<RoutePlace> {
-        (self.parted == Parted::Ended).then(|| RoutePlace::of(&self.friend, &self.name))
+        (self.parted == ReleaseReason::Deleted).then(|| RoutePlace::of(&self.friend, &self.name))
     }
 }
 
@@ -131,7 +131,7 @@ pub trait ExposureStore: Send + Sync {
     /// Reserves a hostname and stores what is wanted, as one transaction in which the friend's exposures are counted
     /// by one at a time. A hostname has one owner, whoever asks at the same moment. A changed exposure keeps its old
     /// hostname as leaving until it is freed.
-    async fn reserve(&self, wanted: Reservation, audit: AuditEntry) -> Result<Reserved, PortError>;
+    async fn reserve(&self, wanted: Reservation, audit: AuditEntry) -> Result<Reserved, BackendError>;
 
     /// Stores that an exposure is to go; `None` if the friend has none of that name. Nothing is logged again if it is
     /// going already.
@@ -140,7 +140,7 @@ pub trait ExposureStore: Send + Sync {
         friend: &FriendId,
         name: &ExposureName,
         audit: AuditEntry,
-    ) -> Result<Option<Intent>, PortError>;
+    ) -> Result<Option<Intent>, BackendError>;
 
     /// Takes back the change that made `generation`, unless there was a later one: what was new or being removed is
     /// to go, and else is wanted as it was `before`. `false` if nothing was taken back.
@@ -150,51 +150,51 @@ pub trait ExposureStore: Send + Sync {
         generation: i64,
         before: Option<Before>,
         audit: AuditEntry,
-    ) -> Result<bool, PortError>;
+    ) -> Result<bool, BackendError>;
 
     /// The friend's exposure of that name.
-    async fn find(&self, friend: &FriendId, name: &ExposureName) -> Result<Option<Exposure>, PortError>;
+    async fn find(&self, friend: &FriendId, name: &ExposureName) -> Result<Option<Exposure>, BackendError>;
 
     /// The friend's exposures, sorted by name.
-    async fn list(&self, friend: &FriendId) -> Result<Vec<Exposure>, PortError>;
+    async fn list(&self, friend: &FriendId) -> Result<Vec<Exposure>, BackendError>;
 
     /// What changed at `since` or later, by the store's clock, exposures that are gone included; `None` asks for the
     /// latest change only. Of an exposure that changed several times only the last time is told, and no two of its
     /// changes have the same.
-    async fn changes(&self, since: Option<DateTime<Utc>>) -> Result<Vec<Change>, PortError>;
+    async fn changes(&self, since: Option<DateTime<Utc>>) -> Result<Vec<Change>, BackendError>;
 }
 
 /// Exposures as those who make them true work on them.
 #[async_trait]
 pub trait IntentStore: Send + Sync {
     /// Takes an exposure to work on; one lease at a time. Whoever holds it already, by token, has it extended.
-    async fn claim(&self, id: &ExposureId, lease: Lease) -> Result<Claimed, PortError>;
+    async fn claim(&self, id: &ExposureId, lease: Lease) -> Result<Claimed, BackendError>;
 
     /// Records a result, if generation and lease still are the fence's.
-    async fn settle(&self, fence: Fence, settlement: Settlement, now: DateTime<Utc>) -> Result<Settled, PortError>;
+    async fn settle(&self, fence: Fence, settlement: Settlement, now: DateTime<Utc>) -> Result<Settled, BackendError>;
 
     /// Unfinished exposures (pending, removing) that may be tried at `now` and that nobody works on, those that wait
     /// longest first, at most `limit`.
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<ExposureId>, PortError>;
+    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<ExposureId>, BackendError>;
 
     /// Every exposure by id, `limit` at a time, from the first one after `after`.
-    async fn page(&self, after: Option<&ExposureId>, limit: u32) -> Result<Vec<Intent>, PortError>;
+    async fn page(&self, after: Option<&ExposureId>, limit: u32) -> Result<Vec<Intent>, BackendError>;
 
     /// Every tombstone.
-    async fn tombstones(&self) -> Result<Vec<Tombstone>, PortError>;
+    async fn tombstones(&self) -> Result<Vec<Tombstone>, BackendError>;
 
     /// Forgets tombstones from before `before`; tells how many.
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, PortError>;
+    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
 
     /// Makes an exposure due now, whatever it waited for; `false` if there is no such one.
-    async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, PortError>;
+    async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError>;
 }
 
 /// Every exposure that is kept, by id, read page by page.
 ///
 /// # Errors
 /// Trouble with the store.
-pub async fn all_intents(store: &dyn IntentStore) -> Result<Vec<Intent>, PortError> {
+pub async fn all_intents(store: &dyn IntentStore) -> Result<Vec<Intent>, BackendError> {
     let mut all: Vec<Intent> = Vec::new();
     loop {
         let after = all.last().map(|intent| intent.exposure.id.clone());
@@ -211,7 +211,7 @@ pub async fn all_intents(store: &dyn IntentStore) -> Result<Vec<Intent>, PortErr
 ///
 /// # Errors
 /// Trouble with the store.
-pub async fn unserved_hostnames(store: &dyn IntentStore, served: &[DomainName]) -> Result<Vec<Hostname>, PortError> {
+pub async fn unserved_hostnames(store: &dyn IntentStore, served: &[DomainName]) -> Result<Vec<Hostname>, BackendError> {
     let owned = all_intents(store).await?.into_iter();
     let owned = owned.flat_map(|intent| std::iter::once(intent.exposure.hostname).chain(intent.leaving));
     let mut unserved: Vec<_> = owned.filter(|host| !served.iter().any(|domain| host.is_in(domain))).collect();

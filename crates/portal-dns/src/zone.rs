@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portal_core::Invalid;
 
-use crate::{DomainName, Mark, RecordState, Records};
+use crate::{DomainName, OwnershipMarker, RecordState, Records};
 
 /// Where a hostname of a domain points.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -88,7 +88,7 @@ pub struct Domain {
 impl Domain {
     /// The record that a hostname of this domain should have.
     #[must_use]
-    pub fn record(&self, mark: Mark) -> RecordState {
+    pub fn record(&self, mark: OwnershipMarker) -> RecordState {
         RecordState { mark, target: self.target.clone(), ttl: self.ttl, proxied: self.proxied }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Namespace;
-use portal_core::{FriendId, PortError};
+use portal_core::{BackendError, FriendId};
 
 use crate::{DeploymentSummary, PodSummary, QuotaSummary, RouteSummary, ServiceSummary};
 
@@ -90,7 +90,7 @@ pub trait Cluster: Send + Sync {
     /// The friend's namespace as it is now.
     ///
     /// An empty list is known to be empty: a cluster that cannot be asked, or whose last word is too old, is
-    /// [`PortError::Unavailable`]. As long as nothing of what is shown changes, the answer is the very same `Arc`, so
+    /// [`BackendError::Unavailable`]. As long as nothing of what is shown changes, the answer is the very same `Arc`, so
     /// that callers may keep what they made of it.
-    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, PortError>;
+    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError>;
 }

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-use portal_core::{FriendId, PortError};
+use portal_core::{BackendError, FriendId};
 
 /// The name of each object in a provisioned namespace.
 const OBJECT_NAME: &str = "friend-portal";
@@ -90,7 +90,7 @@ pub enum Provisioned {
 pub trait Namespaces: Send + Sync {
     /// Makes the namespace and all that belongs into it, or makes them as they should be; repeating it changes
     /// nothing.
-    async fn provision(&self, manifests: &NamespaceManifests) -> Result<Provisioned, PortError>;
+    async fn provision(&self, manifests: &NamespaceManifests) -> Result<Provisioned, BackendError>;
 }
 
 impl Provisioning {

@@ -7,7 +7,7 @@ use portal_adapters::db::{Db, DbAgents, DbAuditLog, DbContacts, DbExposures, DbF
 use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    AgentStore, AuditLog, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, PortError, Sessions,
+    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, Sessions,
 };
 use portal_dns::{ExposureStore, InstanceId, IntentStore, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;
@@ -68,7 +68,7 @@ impl Admin {
     ///
     /// # Errors
     /// The database cannot be reached.
-    pub async fn pending_migrations(&self) -> Result<Vec<String>, PortError> {
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, BackendError> {
         self.db.pending_migrations().await
     }
 
@@ -95,6 +95,6 @@ impl Admin {
 ///
 /// # Errors
 /// A kubeconfig that cannot be used.
-pub async fn namespaces(kubeconfig: Option<&Path>) -> Result<Arc<dyn Namespaces>, PortError> {
+pub async fn namespaces(kubeconfig: Option<&Path>) -> Result<Arc<dyn Namespaces>, BackendError> {
     Ok(Arc::new(KubeNamespaces::new(connect(kubeconfig).await?)))
 }

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::iter::successors;
 use std::time::Duration;
 
-use portal_core::{PortError, Probe};
+use portal_core::{BackendError, Probe};
 
 /// Longest wait for one answer; a person waits for the table.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ pub enum Verdict {
 
 impl Finding {
     /// What an answer says about something; trouble is why it failed.
-    pub fn of(name: impl Display, answer: Result<Verdict, PortError>) -> Self {
+    pub fn of(name: impl Display, answer: Result<Verdict, BackendError>) -> Self {
         let verdict = answer.unwrap_or_else(|error| Verdict::Failed(chain(&error)));
         Self { name: name.to_string(), verdict }
     }
@@ -46,7 +46,7 @@ impl Finding {
 }
 
 /// Waits for an answer, as long as a person would.
-pub async fn patiently(name: impl Display, answer: impl Future<Output = Result<Verdict, PortError>>) -> Finding {
+pub async fn patiently(name: impl Display, answer: impl Future<Output = Result<Verdict, BackendError>>) -> Finding {
     let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
         let verdict = Verdict::Failed(format!("no answer within {} s", PATIENCE.as_secs()));
         return Finding { name: name.to_string(), verdict };

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use portal_core::{BoxError, Invalid, PortError};
+use portal_core::{BackendError, BoxError, Invalid};
 
 use crate::check::Finding;
 use crate::compose;
@@ -26,7 +26,7 @@ pub enum CommandError {
     Telemetry(#[from] TelemetryError),
     /// Something behind the portal is in trouble.
     #[error(transparent)]
-    Port(#[from] PortError),
+    Port(#[from] BackendError),
     /// The portal cannot be served.
     #[error(transparent)]
     Serve(#[from] ServeError),

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_core::PortError;
+use portal_core::BackendError;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -28,7 +28,7 @@ impl Loops {
     pub fn repeat<P, F>(&mut self, name: &'static str, period: Duration, nudge: Option<Arc<Notify>>, pass: P)
     where
         P: Fn() -> F + Send + 'static,
-        F: Future<Output = Result<(), PortError>> + Send + 'static,
+        F: Future<Output = Result<(), BackendError>> + Send + 'static,
     {
         self.tasks.spawn(go_on(name, period, nudge, pass, self.stop.subscribe()));
     }
@@ -37,7 +37,7 @@ impl Loops {
     pub fn repeat_after<P, F>(&mut self, delay: Duration, name: &'static str, period: Duration, pass: P)
     where
         P: Fn() -> F + Send + 'static,
-        F: Future<Output = Result<(), PortError>> + Send + 'static,
+        F: Future<Output = Result<(), BackendError>> + Send + 'static,
     {
         let (stopping, mut early) = (self.stop.subscribe(), self.stop.subscribe());
         self.tasks.spawn(async move {
@@ -68,7 +68,7 @@ async fn go_on<P, F>(
     mut stopping: watch::Receiver<bool>,
 ) where
     P: Fn() -> F + Send + 'static,
-    F: Future<Output = Result<(), PortError>> + Send + 'static,
+    F: Future<Output = Result<(), BackendError>> + Send + 'static,
 {
     loop {
         // A task of its own: a panicking pass ends that task, not the repetition.
@@ -100,7 +100,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
-    use portal_core::{Backend, PortError};
+    use portal_core::{Backend, BackendError};
 
     use super::Loops;
 
@@ -113,7 +113,7 @@ mod tests {
             let turn = seen.fetch_add(1, Ordering::SeqCst);
             async move {
                 match turn {
-                    0 => Err(PortError::unavailable(Backend::Database, "down")),
+                    0 => Err(BackendError::unavailable(Backend::Database, "down")),
                     1 => panic!("on purpose"),
                     _ => Ok(()),
                 }

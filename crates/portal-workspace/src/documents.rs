@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use portal_core::{Action, AgentId, Backend, Clock, FriendId, FriendshipStore, Ids, PortError};
+use portal_core::{Action, AgentId, Backend, BackendError, Clock, FriendId, FriendshipStore, Ids};
 
 use crate::{
     Content, Document, DocumentFiles, DocumentName, DocumentPath, DocumentStore, Entry, Precondition, Tag, Unreadable,
@@ -87,7 +87,7 @@ impl Documents {
     ///
     /// # Errors
     /// Trouble with the workspace or the database; a document that cannot be read as text is listed like any other.
-    pub async fn list(&self, reader: &Reader) -> Result<Vec<Overview>, PortError> {
+    pub async fn list(&self, reader: &Reader) -> Result<Vec<Overview>, BackendError> {
         let mut overviews = Vec::with_capacity(DocumentName::ALL.len());
         for name in DocumentName::ALL {
             let entry = self.desk.ports.files.read(&path(reader, name)).await?;
@@ -143,7 +143,7 @@ impl Documents {
     ///
     /// # Errors
     /// Trouble with the database.
-    pub async fn versions(&self, reader: &Reader, name: DocumentName) -> Result<Vec<Version>, PortError> {
+    pub async fn versions(&self, reader: &Reader, name: DocumentName) -> Result<Vec<Version>, BackendError> {
         self.desk.ports.versions.list(&path(reader, name), only(reader, name)).await
     }
 
@@ -162,7 +162,7 @@ impl Documents {
     ///
     /// # Errors
     /// Trouble with the workspace.
-    pub async fn count_logs(&self, reader: &Reader) -> Result<u64, PortError> {
+    pub async fn count_logs(&self, reader: &Reader) -> Result<u64, BackendError> {
         self.desk.ports.files.count_logs(&reader.agent, &reader.friend).await
     }
 
@@ -170,7 +170,7 @@ impl Documents {
         let desk = Arc::clone(&self.desk);
         // A caller that hangs up must not leave the document held, so the work is a task of its own.
         let task = tokio::spawn(async move { desk.write(&write).await });
-        task.await.unwrap_or_else(|trouble| Err(PortError::backend(Backend::Workspace, trouble).into()))
+        task.await.unwrap_or_else(|trouble| Err(BackendError::failed(Backend::Workspace, trouble).into()))
     }
 }
 
@@ -185,7 +185,7 @@ impl Desk {
         }
     }
 
-    async fn may_write(&self, reader: &Reader, name: DocumentName) -> Result<bool, PortError> {
+    async fn may_write(&self, reader: &Reader, name: DocumentName) -> Result<bool, BackendError> {
         match name {
             DocumentName::Memory => Ok(true),
             DocumentName::FriendNotes => Ok(false),

@@ -1,6 +1,6 @@
 //! Why a document was not read or not written.
 
-use portal_core::PortError;
+use portal_core::BackendError;
 
 use crate::{DocumentName, Tag};
 
@@ -48,7 +48,7 @@ pub enum WorkspaceError {
     UnknownVersion(DocumentName),
     /// The workspace or the database is in trouble; whether a write took place is known once it was settled.
     #[error("the workspace could not do it")]
-    Port(#[from] PortError),
+    Port(#[from] BackendError),
 }
 
 impl WorkspaceError {

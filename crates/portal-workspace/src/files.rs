@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AgentId, FriendId, PortError};
+use portal_core::{AgentId, BackendError, FriendId};
 
 use crate::DocumentPath;
 
@@ -67,18 +67,18 @@ pub struct Staged {
 #[async_trait]
 pub trait DocumentFiles: Send + Sync {
     /// What stands there now.
-    async fn read(&self, path: &DocumentPath) -> Result<Entry, PortError>;
+    async fn read(&self, path: &DocumentPath) -> Result<Entry, BackendError>;
     /// Puts `bytes` beside the document under the name of `write`, safe from power failures; the folders on the way
     /// are made. Staged texts are seen by nobody but [`Self::staged`].
-    async fn stage(&self, path: &DocumentPath, write: &str, bytes: Vec<u8>) -> Result<(), PortError>;
+    async fn stage(&self, path: &DocumentPath, write: &str, bytes: Vec<u8>) -> Result<(), BackendError>;
     /// Puts the staged text of `write` into its place, in one step for everybody who reads the document.
-    async fn place(&self, path: &DocumentPath, write: &str, how: Place) -> Result<Placed, PortError>;
+    async fn place(&self, path: &DocumentPath, write: &str, how: Place) -> Result<Placed, BackendError>;
     /// The complete texts that stand beside the document, sorted by write.
-    async fn staged(&self, path: &DocumentPath) -> Result<Vec<Staged>, PortError>;
+    async fn staged(&self, path: &DocumentPath) -> Result<Vec<Staged>, BackendError>;
     /// Removes what is staged under `write`, if it still is `bytes`; `false` if it is not and so stays. Without
     /// `bytes`, whatever is staged is put aside beside the document under a name that people see. Nothing staged is
     /// success.
-    async fn discard(&self, path: &DocumentPath, write: &str, bytes: Option<&[u8]>) -> Result<bool, PortError>;
+    async fn discard(&self, path: &DocumentPath, write: &str, bytes: Option<&[u8]>) -> Result<bool, BackendError>;
     /// How many daily log files (`memory/YYYY-MM-DD*.md`) the agent keeps of the friend.
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, PortError>;
+    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError>;
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use portal_core::{AuditEntry, FriendId, PortError};
+use portal_core::{AuditEntry, BackendError, FriendId};
 
 use crate::{Author, DocumentPath, Tag, Version};
 
@@ -96,32 +96,32 @@ pub enum Ended {
 #[async_trait]
 pub trait DocumentStore: Send + Sync {
     /// Gives the document to `write` for `lease`; `None` while somebody else holds it.
-    async fn claim(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<Option<Held>, PortError>;
+    async fn claim(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<Option<Held>, BackendError>;
     /// Holds it for `lease` from now; `false` if `write` does not hold it any more.
-    async fn renew(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<bool, PortError>;
+    async fn renew(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<bool, BackendError>;
     /// Stores the new text as pending, the text before it and the audit line, all or nothing; `false` if `write` does
     /// not hold the document any more.
-    async fn begin(&self, path: &DocumentPath, begin: Begin) -> Result<bool, PortError>;
+    async fn begin(&self, path: &DocumentPath, begin: Begin) -> Result<bool, BackendError>;
     /// Keeps a text that was found outside the portal, unless the newest version is the same text.
-    async fn keep(&self, path: &DocumentPath, found: NewVersion) -> Result<(), PortError>;
+    async fn keep(&self, path: &DocumentPath, found: NewVersion) -> Result<(), BackendError>;
     /// Ends what is pending and gives the document back; `false` if `write` does not hold it any more.
-    async fn end(&self, path: &DocumentPath, write: &str, ended: Ended) -> Result<bool, PortError>;
+    async fn end(&self, path: &DocumentPath, write: &str, ended: Ended) -> Result<bool, BackendError>;
     /// The documents that somebody held too long.
-    async fn abandoned(&self) -> Result<Vec<DocumentPath>, PortError>;
+    async fn abandoned(&self) -> Result<Vec<DocumentPath>, BackendError>;
 }
 
 /// The kept texts of documents. A pending one is not among them.
 #[async_trait]
 pub trait VersionStore: Send + Sync {
     /// The versions of a document, the newest first; only those of one friend where `friend` says so.
-    async fn list(&self, path: &DocumentPath, friend: Option<&FriendId>) -> Result<Vec<Version>, PortError>;
+    async fn list(&self, path: &DocumentPath, friend: Option<&FriendId>) -> Result<Vec<Version>, BackendError>;
     /// The version of that id among those that [`Self::list`] gives, with its bytes.
     async fn find(
         &self,
         path: &DocumentPath,
         friend: Option<&FriendId>,
         id: &str,
-    ) -> Result<Option<(Version, Vec<u8>)>, PortError>;
+    ) -> Result<Option<(Version, Vec<u8>)>, BackendError>;
     /// Forgets versions; those that are gone already are no trouble.
-    async fn forget(&self, path: &DocumentPath, ids: &[String]) -> Result<(), PortError>;
+    async fn forget(&self, path: &DocumentPath, ids: &[String]) -> Result<(), BackendError>;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -100,13 +100,13 @@ impl Refusal {
     }
 
     /// The refusal as trouble behind the port.
-    pub(super) fn into_trouble(self, retry_after: Option<Duration>) -> PortError {
+    pub(super) fn into_trouble(self, retry_after: Option<Duration>) -> BackendError {
         match self.meaning() {
-            Meaning::Denied => PortError::denied(Backend::Dns, self),
+            Meaning::Denied => BackendError::denied(Backend::Dns, self),
             Meaning::TooMany | Meaning::Down => {
-                PortError::Unavailable { backend: Backend::Dns, retry_after, source: self.into() }
+                BackendError::unavailable(Backend::Dns, self).with_retry_after(retry_after)
             }
-            Meaning::Occupied | Meaning::Missing | Meaning::Wrong => PortError::backend(Backend::Dns, self),
+            Meaning::Occupied | Meaning::Missing | Meaning::Wrong => BackendError::failed(Backend::Dns, self),
         }
     }
 }

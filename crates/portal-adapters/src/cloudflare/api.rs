@@ -11,8 +11,8 @@ use cloudflare::framework::endpoint::RequestBody;
 use cloudflare::framework::endpoint::spec::EndpointSpec;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use portal_core::{Backend, Invalid, PortError};
-use portal_dns::Caller;
+use portal_core::{Backend, BackendError, Invalid};
+use portal_dns::Priority;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -57,7 +57,7 @@ pub(super) enum CallError {
     /// Cloudflare refused it in words that a caller may understand.
     Refused(Refusal),
     /// Trouble.
-    Trouble(PortError),
+    Trouble(BackendError),
 }
 
 impl CallError {
@@ -67,13 +67,13 @@ impl CallError {
     }
 }
 
-impl From<PortError> for CallError {
-    fn from(trouble: PortError) -> Self {
+impl From<BackendError> for CallError {
+    fn from(trouble: BackendError) -> Self {
         Self::Trouble(trouble)
     }
 }
 
-impl From<CallError> for PortError {
+impl From<CallError> for BackendError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Refused(refusal) => refusal.into_trouble(None),
@@ -114,13 +114,10 @@ impl CloudflareApi {
     }
 
     /// Makes a call when it is the caller's turn.
-    pub(super) async fn call(&self, caller: &Caller, call: &Call<'_>) -> Result<Envelope, CallError> {
+    pub(super) async fn call(&self, caller: &Priority, call: &Call<'_>) -> Result<Envelope, CallError> {
         self.budget.take(caller).await.map_err(|spent| {
-            CallError::Trouble(PortError::Unavailable {
-                backend: Backend::Dns,
-                retry_after: Some(spent.retry_after),
-                source: spent.into(),
-            })
+            let retry_after = Some(spent.retry_after);
+            CallError::Trouble(BackendError::unavailable(Backend::Dns, spent).with_retry_after(retry_after))
         })?;
         let response = self.send(call).await.map_err(CallError::Trouble)?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -130,7 +127,7 @@ impl CloudflareApi {
         }
         let parsed = serde_json::from_slice::<Envelope>(&body);
         if status.is_success() {
-            let envelope = parsed.map_err(|error| CallError::Trouble(PortError::backend(Backend::Dns, error)))?;
+            let envelope = parsed.map_err(|error| CallError::Trouble(BackendError::failed(Backend::Dns, error)))?;
             if envelope.is_success() {
                 return Ok(envelope);
             }
@@ -145,7 +142,7 @@ impl CloudflareApi {
         Err(CallError::Refused(refusal))
     }
 
-    async fn send(&self, call: &Call<'_>) -> Result<reqwest::Response, PortError> {
+    async fn send(&self, call: &Call<'_>) -> Result<reqwest::Response, BackendError> {
         let mut request = self.http.request(call.method(), call.url(&self.environment)).auth(&self.credentials);
         if let Some(RequestBody::Json(body)) = call.body() {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
@@ -168,11 +165,11 @@ fn environment(api_url: Option<&str>) -> Result<Environment, Invalid> {
     Ok(Environment::Custom(format!("{}/", url.as_str().trim_end_matches('/'))))
 }
 
-async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, PortError> {
+async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, BackendError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(trouble)? {
         if body.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(PortError::backend(Backend::Dns, "the answer is too long"));
+            return Err(BackendError::failed(Backend::Dns, "the answer is too long"));
         }
         body.extend_from_slice(&chunk);
     }
@@ -180,10 +177,10 @@ async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, PortError> {
 }
 
 /// A call whose answer did not arrive; whether it had its effect is not known.
-fn trouble(error: reqwest::Error) -> PortError {
+fn trouble(error: reqwest::Error) -> BackendError {
     if error.is_builder() {
-        PortError::backend(Backend::Dns, error)
+        BackendError::failed(Backend::Dns, error)
     } else {
-        PortError::unavailable(Backend::Dns, error)
+        BackendError::unavailable(Backend::Dns, error)
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portal_core::FriendId;
-use portal_dns::Caller;
+use portal_dns::Priority;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -61,10 +61,10 @@ impl Budget {
     ///
     /// # Errors
     /// [`Spent`], at once, if the turn cannot come while the caller has patience.
-    pub(crate) async fn take(&self, caller: &Caller) -> Result<(), Spent> {
+    pub(crate) async fn take(&self, caller: &Priority) -> Result<(), Spent> {
         let patience = match caller {
-            Caller::Friend(_) => FRIEND_PATIENCE,
-            Caller::Background => BACKGROUND_PATIENCE,
+            Priority::Friend(_) => FRIEND_PATIENCE,
+            Priority::Background => BACKGROUND_PATIENCE,
         };
         let deadline = Instant::now() + patience;
         let mut turn = self.state().enqueue(caller);
@@ -109,11 +109,11 @@ impl Budget {
 }
 
 impl State {
-    fn enqueue(&mut self, caller: &Caller) -> oneshot::Receiver<()> {
+    fn enqueue(&mut self, caller: &Priority) -> oneshot::Receiver<()> {
         let (sender, turn) = oneshot::channel();
         match caller {
-            Caller::Background => self.background.push_back(sender),
-            Caller::Friend(friend) => match self.friends.iter_mut().find(|(waiting, _)| waiting == friend) {
+            Priority::Background => self.background.push_back(sender),
+            Priority::Friend(friend) => match self.friends.iter_mut().find(|(waiting, _)| waiting == friend) {
                 Some((_, calls)) => calls.push_back(sender),
                 None => self.friends.push_back((friend.clone(), VecDeque::from([sender]))),
             },
@@ -162,10 +162,10 @@ impl State {
     }
 
     /// When the next call of this caller may be made, as far as is known; never in the past.
-    fn opens_at(&self, caller: &Caller, now: Instant) -> Instant {
+    fn opens_at(&self, caller: &Priority, now: Instant) -> Instant {
         let friend = match caller {
-            Caller::Friend(friend) => Some(friend),
-            Caller::Background => None,
+            Priority::Friend(friend) => Some(friend),
+            Priority::Background => None,
         };
         let room = self.window.opens_at(friend, now);
         self.paused_until.map_or(room, |until| until.max(room))

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_core::{Backend, Invalid, PortError};
-use portal_dns::{Caller, DomainName, Ensured, Hostname, Mark, RecordState, Records, Removed, Seen, Target, Ttl};
+use portal_core::{Backend, BackendError, Invalid};
+use portal_dns::{
+    DomainName, Ensured, Hostname, Observed, OwnershipMarker, Priority, RecordState, Records, Removed, Target, Ttl,
+};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -66,32 +68,32 @@ impl CloudflareRecords {
         Ok(Self { api, domain, ttl, zone_name, zone })
     }
 
-    async fn zone(&self, caller: &Caller) -> Result<&WireId, PortError> {
+    async fn zone(&self, caller: &Priority) -> Result<&WireId, BackendError> {
         self.zone.get_or_try_init(|| self.find_zone(caller)).await
     }
 
-    async fn find_zone(&self, caller: &Caller) -> Result<WireId, PortError> {
+    async fn find_zone(&self, caller: &Priority) -> Result<WireId, BackendError> {
         let name = self.zone_name.as_str();
         let answer = self.api.call(caller, &Call::FindZone { name }).await?;
         let zones = items(&answer.result)?;
         let zone = zones.iter().find(|zone| zone.get("name").and_then(Value::as_str) == Some(name));
         zone.and_then(|zone| zone.get("id")?.as_str())
             .and_then(WireId::parse)
-            .ok_or_else(|| PortError::denied(Backend::Dns, format!("the token shows no zone {name}")))
+            .ok_or_else(|| BackendError::denied(Backend::Dns, format!("the token shows no zone {name}")))
     }
 
     /// Every record at a name, of whatever type.
-    async fn at(&self, host: &Hostname, caller: &Caller) -> Result<Vec<WireRecord>, PortError> {
+    async fn at(&self, host: &Hostname, caller: &Priority) -> Result<Vec<WireRecord>, BackendError> {
         let call = Call::ListAt { zone: self.zone(caller).await?, name: host.as_str() };
         let answer = self.api.call(caller, &call).await?;
         let records: Vec<_> = items(&answer.result)?.iter().map(|value| WireRecord::read(value, self.ttl)).collect();
         if records.iter().any(|record| record.name != host.as_str() && !record.name.is_empty()) {
-            return Err(PortError::backend(Backend::Dns, "records were listed that have another name"));
+            return Err(BackendError::failed(Backend::Dns, "records were listed that have another name"));
         }
         Ok(records)
     }
 
-    async fn create(&self, host: &Hostname, wanted: &RecordState, caller: &Caller) -> Result<Ensured, CallError> {
+    async fn create(&self, host: &Hostname, wanted: &RecordState, caller: &Priority) -> Result<Ensured, CallError> {
         let comment = wanted.mark.to_string();
         let record = body(host, wanted, &comment);
         let zone = self.zone(caller).await?;
@@ -104,7 +106,12 @@ impl CloudflareRecords {
     }
 
     /// Takes a record that was just created away again if somebody else's stands beside it.
-    async fn keep_if_alone(&self, host: &Hostname, mark: &Mark, caller: &Caller) -> Result<Ensured, CallError> {
+    async fn keep_if_alone(
+        &self,
+        host: &Hostname,
+        mark: &OwnershipMarker,
+        caller: &Priority,
+    ) -> Result<Ensured, CallError> {
         let (mine, others) = split(self.at(host, caller).await?, mark);
         if others == 0 {
             return Ok(Ensured::Created);
@@ -118,7 +125,7 @@ impl CloudflareRecords {
         host: &Hostname,
         wanted: &RecordState,
         mine: &[Marked],
-        caller: &Caller,
+        caller: &Priority,
     ) -> Result<Ensured, CallError> {
         let Some((first, duplicates)) = mine.split_first() else { return Ok(Ensured::Foreign) };
         let comment = wanted.mark.to_string();
@@ -138,7 +145,7 @@ impl CloudflareRecords {
         Ok(Ensured::Changed)
     }
 
-    async fn delete_all(&self, records: &[Marked], caller: &Caller) -> Result<(), CallError> {
+    async fn delete_all(&self, records: &[Marked], caller: &Priority) -> Result<(), CallError> {
         let zone = self.zone(caller).await?;
         for Marked { id, .. } in records {
             match self.api.call(caller, &Call::Delete { zone, id }).await {
@@ -155,7 +162,7 @@ impl CloudflareRecords {
         host: &Hostname,
         wanted: &RecordState,
         believed_absent: bool,
-        caller: &Caller,
+        caller: &Priority,
     ) -> Result<Ensured, CallError> {
         if believed_absent {
             return self.create(host, wanted, caller).await;
@@ -171,7 +178,7 @@ impl CloudflareRecords {
 
 #[async_trait]
 impl Records for CloudflareRecords {
-    async fn look(&self, host: &Hostname, caller: &Caller) -> Result<Seen, PortError> {
+    async fn look(&self, host: &Hostname, caller: &Priority) -> Result<Observed, BackendError> {
         Ok(seen(&self.at(host, caller).await?))
     }
 
@@ -179,10 +186,10 @@ impl Records for CloudflareRecords {
         &self,
         host: &Hostname,
         wanted: &RecordState,
-        seen: &Seen,
-        caller: &Caller,
-    ) -> Result<Ensured, PortError> {
-        let mut outcome = self.settle(host, wanted, *seen == Seen::Absent, caller).await;
+        seen: &Observed,
+        caller: &Priority,
+    ) -> Result<Ensured, BackendError> {
+        let mut outcome = self.settle(host, wanted, *seen == Observed::Absent, caller).await;
         for _ in 1..ROUNDS {
             match &outcome {
                 Err(error) if error.means(Meaning::Occupied) || error.means(Meaning::Missing) => {}
@@ -197,7 +204,12 @@ impl Records for CloudflareRecords {
         }
     }
 
-    async fn remove(&self, host: &Hostname, mark: &Mark, caller: &Caller) -> Result<Removed, PortError> {
+    async fn remove(
+        &self,
+        host: &Hostname,
+        mark: &OwnershipMarker,
+        caller: &Priority,
+    ) -> Result<Removed, BackendError> {
         let (mine, others) = split(self.at(host, caller).await?, mark);
         match (mine.is_empty(), others) {
             (true, 0) => return Ok(Removed::Absent),
@@ -207,8 +219,8 @@ impl Records for CloudflareRecords {
         Ok(Removed::Done)
     }
 
-    async fn list(&self) -> Result<Vec<(Hostname, Seen)>, PortError> {
-        let caller = Caller::Background;
+    async fn list(&self) -> Result<Vec<(Hostname, Observed)>, BackendError> {
+        let caller = Priority::Background;
         let zone = self.zone(&caller).await?;
         let mut names: BTreeMap<Hostname, Vec<WireRecord>> = BTreeMap::new();
         let mut read: u64 = 0;
@@ -231,7 +243,7 @@ impl Records for CloudflareRecords {
 }
 
 /// The records with this mark, and how many others there are.
-fn split(records: Vec<WireRecord>, mark: &Mark) -> (Vec<Marked>, usize) {
+fn split(records: Vec<WireRecord>, mark: &OwnershipMarker) -> (Vec<Marked>, usize) {
     let all = records.len();
     let mine: Vec<_> =
         records.into_iter().filter_map(|record| record.marked).filter(|it| it.state.mark == *mark).collect();
@@ -239,6 +251,6 @@ fn split(records: Vec<WireRecord>, mark: &Mark) -> (Vec<Marked>, usize) {
     (mine, others)
 }
 
-fn items(result: &Value) -> Result<&Vec<Value>, PortError> {
-    result.as_array().ok_or_else(|| PortError::backend(Backend::Dns, "a list was asked for and something else came"))
+fn items(result: &Value) -> Result<&Vec<Value>, BackendError> {
+    result.as_array().ok_or_else(|| BackendError::failed(Backend::Dns, "a list was asked for and something else came"))
 }

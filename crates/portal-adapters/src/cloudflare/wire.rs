@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use portal_dns::{DomainName, Hostname, Mark, RecordState, Seen, Target, Ttl};
+use portal_dns::{DomainName, Hostname, Observed, OwnershipMarker, RecordState, Target, Ttl};
 use serde_json::Value;
 
 use super::endpoint::{RecordBody, WireId};
@@ -37,15 +37,15 @@ impl WireRecord {
 }
 
 /// What stands at a name, told from all its records.
-pub(super) fn seen(records: &[WireRecord]) -> Seen {
+pub(super) fn seen(records: &[WireRecord]) -> Observed {
     let mut marked: Vec<_> = records.iter().filter_map(|it| it.marked.as_ref()).map(|it| it.state.clone()).collect();
     match (records.len(), marked.pop()) {
-        (0, _) => Seen::Absent,
-        (_, None) => Seen::Foreign,
-        (1, Some(only)) => Seen::Marked(only),
+        (0, _) => Observed::Absent,
+        (_, None) => Observed::Foreign,
+        (1, Some(only)) => Observed::Marked(only),
         (all, Some(last)) => {
             marked.push(last);
-            Seen::Several { others: marked.len() < all, marked }
+            Observed::Several { others: marked.len() < all, marked }
         }
     }
 }
@@ -62,7 +62,7 @@ pub(super) fn body<'a>(host: &'a Hostname, wanted: &RecordState, comment: &'a st
 }
 
 fn read_marked(value: &Value, asked: Ttl) -> Option<Marked> {
-    let mark = Mark::parse(text(value, "comment")?)?;
+    let mark = OwnershipMarker::parse(text(value, "comment")?)?;
     let id = WireId::parse(text(value, "id")?)?;
     let target = target(text(value, "type")?, text(value, "content")?)?;
     let proxied = value.get("proxied").and_then(Value::as_bool).unwrap_or_default();

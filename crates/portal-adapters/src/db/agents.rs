@@ -1,7 +1,7 @@
 //! The register of agents, in the database.
 
 use async_trait::async_trait;
-use portal_core::{Agent, AgentId, AgentStore, AuditEntry, PortError, TokenHash};
+use portal_core::{Agent, AgentId, AgentStore, AuditEntry, BackendError, TokenHash};
 
 use super::Db;
 
@@ -19,25 +19,25 @@ impl DbAgents {
 
 #[async_trait]
 impl AgentStore for DbAgents {
-    async fn list(&self) -> Result<Vec<Agent>, PortError> {
+    async fn list(&self) -> Result<Vec<Agent>, BackendError> {
         ask!(self.0, read, agents::list())
     }
 
-    async fn find_by_token(&self, token: &TokenHash) -> Result<Option<Agent>, PortError> {
+    async fn find_by_token(&self, token: &TokenHash) -> Result<Option<Agent>, BackendError> {
         let token = *token;
         ask!(self.0, read, agents::find_by_token(&token))
     }
 
-    async fn create(&self, agent: Agent, token: TokenHash, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn create(&self, agent: Agent, token: TokenHash, audit: AuditEntry) -> Result<bool, BackendError> {
         ask!(self.0, write, agents::create(&agent, &token, &audit))
     }
 
-    async fn rotate(&self, id: &AgentId, token: TokenHash, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn rotate(&self, id: &AgentId, token: TokenHash, audit: AuditEntry) -> Result<bool, BackendError> {
         let id = id.clone();
         ask!(self.0, write, agents::rotate(&id, &token, &audit))
     }
 
-    async fn remove(&self, id: &AgentId, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn remove(&self, id: &AgentId, audit: AuditEntry) -> Result<bool, BackendError> {
         let id = id.clone();
         ask!(self.0, write, agents::remove(&id, &audit))
     }

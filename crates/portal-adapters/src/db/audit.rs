@@ -1,7 +1,7 @@
 //! The audit log, in the database.
 
 use async_trait::async_trait;
-use portal_core::{AuditEntry, AuditFilter, AuditLog, AuditRecord, PortError};
+use portal_core::{AuditEntry, AuditFilter, AuditLog, AuditRecord, BackendError};
 
 use super::Db;
 
@@ -19,11 +19,11 @@ impl DbAuditLog {
 
 #[async_trait]
 impl AuditLog for DbAuditLog {
-    async fn append(&self, entry: AuditEntry) -> Result<(), PortError> {
+    async fn append(&self, entry: AuditEntry) -> Result<(), BackendError> {
         ask!(self.0, write, audit::insert(&entry))
     }
 
-    async fn list(&self, filter: AuditFilter) -> Result<Vec<AuditRecord>, PortError> {
+    async fn list(&self, filter: AuditFilter) -> Result<Vec<AuditRecord>, BackendError> {
         ask!(self.0, read, audit::list(&filter))
     }
 }

@@ -1,7 +1,7 @@
 //! The friends' contacts, in the database.
 
 use async_trait::async_trait;
-use portal_core::{AuditEntry, Contact, ContactAdded, ContactStore, FriendId, PortError};
+use portal_core::{AuditEntry, BackendError, Contact, ContactAdded, ContactStore, FriendId};
 
 use super::Db;
 
@@ -19,16 +19,16 @@ impl DbContacts {
 
 #[async_trait]
 impl ContactStore for DbContacts {
-    async fn list(&self, friend: &FriendId) -> Result<Vec<Contact>, PortError> {
+    async fn list(&self, friend: &FriendId) -> Result<Vec<Contact>, BackendError> {
         let friend = friend.clone();
         ask!(self.0, read, contacts::list(&friend))
     }
 
-    async fn add(&self, contact: Contact, audit: AuditEntry) -> Result<ContactAdded, PortError> {
+    async fn add(&self, contact: Contact, audit: AuditEntry) -> Result<ContactAdded, BackendError> {
         ask!(self.0, write, contacts::add(&contact, &audit))
     }
 
-    async fn remove(&self, contact: &Contact, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn remove(&self, contact: &Contact, audit: AuditEntry) -> Result<bool, BackendError> {
         let contact = contact.clone();
         ask!(self.0, write, contacts::remove(&contact, &audit))
     }

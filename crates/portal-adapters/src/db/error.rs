@@ -2,7 +2,7 @@
 
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel_async::pooled_connection::bb8::RunError;
-use portal_core::{Backend, Invalid, PortError};
+use portal_core::{Backend, BackendError, Invalid};
 
 /// Why a query of `db/queries/` has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +15,7 @@ pub(in crate::db) enum QueryError {
     Row(#[from] Invalid),
 }
 
-impl From<QueryError> for PortError {
+impl From<QueryError> for BackendError {
     /// Only what is certainly a fault of the portal's own is `Backend`: a broken constraint, a row or a statement that
     /// makes no sense. All else, from a lost connection to a full disk, passes without a change of the portal.
     fn from(error: QueryError) -> Self {
@@ -30,7 +30,7 @@ impl From<QueryError> for PortError {
             ) => false,
             QueryError::Row(_) | QueryError::Statement(_) => true,
         };
-        if ours { Self::backend(Backend::Database, error) } else { Self::unavailable(Backend::Database, error) }
+        if ours { Self::failed(Backend::Database, error) } else { Self::unavailable(Backend::Database, error) }
     }
 }
 
@@ -47,9 +47,9 @@ fn is_constraint(kind: DatabaseErrorKind) -> bool {
 }
 
 /// No connection within the time for it; `last` is what the latest attempt to make one ran into.
-pub(super) fn no_connection(error: RunError, last: Option<String>) -> PortError {
+pub(super) fn no_connection(error: RunError, last: Option<String>) -> BackendError {
     match last {
-        Some(last) => PortError::unavailable(Backend::Database, last),
-        None => PortError::unavailable(Backend::Database, error),
+        Some(last) => BackendError::unavailable(Backend::Database, last),
+        None => BackendError::unavailable(Backend::Database, error),
     }
 }

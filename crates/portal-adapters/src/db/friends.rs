@@ -1,7 +1,7 @@
 //! The register of friends, in the database.
 
 use async_trait::async_trait;
-use portal_core::{AuditEntry, Friend, FriendCreated, FriendId, FriendRemoved, FriendStore, PortError};
+use portal_core::{AuditEntry, BackendError, Friend, FriendCreated, FriendId, FriendRemoved, FriendStore};
 
 use super::Db;
 
@@ -19,24 +19,24 @@ impl DbFriends {
 
 #[async_trait]
 impl FriendStore for DbFriends {
-    async fn find(&self, id: &FriendId) -> Result<Option<Friend>, PortError> {
+    async fn find(&self, id: &FriendId) -> Result<Option<Friend>, BackendError> {
         let id = id.clone();
         ask!(self.0, read, friends::find(&id))
     }
 
-    async fn list(&self) -> Result<Vec<Friend>, PortError> {
+    async fn list(&self) -> Result<Vec<Friend>, BackendError> {
         ask!(self.0, read, friends::list())
     }
 
-    async fn create(&self, friend: Friend, audit: AuditEntry) -> Result<FriendCreated, PortError> {
+    async fn create(&self, friend: Friend, audit: AuditEntry) -> Result<FriendCreated, BackendError> {
         ask!(self.0, write, friends::create(&friend, &audit))
     }
 
-    async fn update(&self, friend: Friend, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn update(&self, friend: Friend, audit: AuditEntry) -> Result<bool, BackendError> {
         ask!(self.0, write, friends::update(&friend, &audit))
     }
 
-    async fn remove(&self, id: &FriendId, audit: AuditEntry) -> Result<FriendRemoved, PortError> {
+    async fn remove(&self, id: &FriendId, audit: AuditEntry) -> Result<FriendRemoved, BackendError> {
         let id = id.clone();
         ask!(self.0, write, friends::remove(&id, &audit))
     }

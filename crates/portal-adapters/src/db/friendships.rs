@@ -1,7 +1,7 @@
 //! The friendships, in the database.
 
 use async_trait::async_trait;
-use portal_core::{AgentId, AuditEntry, FriendId, Friendship, FriendshipStore, PortError};
+use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipStore};
 
 use super::Db;
 
@@ -19,23 +19,23 @@ impl DbFriendships {
 
 #[async_trait]
 impl FriendshipStore for DbFriendships {
-    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, PortError> {
+    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, BackendError> {
         let agent = agent.clone();
         let friend = friend.clone();
         ask!(self.0, read, friendships::find(&agent, &friend))
     }
 
-    async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, PortError> {
+    async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError> {
         let friend = friend.clone();
         ask!(self.0, read, friendships::of_friend(&friend))
     }
 
-    async fn of_agent(&self, agent: &AgentId) -> Result<Vec<Friendship>, PortError> {
+    async fn of_agent(&self, agent: &AgentId) -> Result<Vec<Friendship>, BackendError> {
         let agent = agent.clone();
         ask!(self.0, read, friendships::of_agent(&agent))
     }
 
-    async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, BackendError> {
         ask!(self.0, write, friendships::set(&friendship, &audit))
     }
 }

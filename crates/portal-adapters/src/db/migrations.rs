@@ -3,7 +3,7 @@
 use diesel::migration::{Migration, MigrationSource};
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use portal_core::{Backend, BoxError, PortError};
+use portal_core::{Backend, BackendError, BoxError};
 
 use super::{postgres, sqlite};
 
@@ -16,33 +16,33 @@ pub(super) const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrati
 const MIGRATING: i64 = 0x706f_7274_616c;
 
 /// Runs what is pending on SQLite, making the file first if there is none. Blocks.
-pub(super) fn run_sqlite(pools: &sqlite::Pools) -> Result<Vec<String>, PortError> {
+pub(super) fn run_sqlite(pools: &sqlite::Pools) -> Result<Vec<String>, BackendError> {
     run(&mut AsyncMigrationHarness::new(pools.create()?), SQLITE)
 }
 
 /// Runs what is pending on PostgreSQL.
-pub(super) async fn run_postgres(pools: &postgres::Pools) -> Result<Vec<String>, PortError> {
+pub(super) async fn run_postgres(pools: &postgres::Pools) -> Result<Vec<String>, BackendError> {
     let mut conn = pools.create().await?;
     // Given back when the connection closes, which is when this function returns.
     diesel::sql_query("select pg_advisory_lock($1)")
         .bind::<diesel::sql_types::BigInt, _>(MIGRATING)
         .execute(&mut conn)
         .await
-        .map_err(|error| PortError::unavailable(Backend::Database, error))?;
+        .map_err(|error| BackendError::unavailable(Backend::Database, error))?;
     run(&mut AsyncMigrationHarness::new(conn), POSTGRES)
 }
 
 /// What is pending on SQLite. Blocks.
-pub(super) fn pending_sqlite(pools: &sqlite::Pools) -> Result<Vec<String>, PortError> {
+pub(super) fn pending_sqlite(pools: &sqlite::Pools) -> Result<Vec<String>, BackendError> {
     pending(&mut AsyncMigrationHarness::new(pools.open()?), SQLITE)
 }
 
 /// What is pending on PostgreSQL.
-pub(super) async fn pending_postgres(pools: &postgres::Pools) -> Result<Vec<String>, PortError> {
+pub(super) async fn pending_postgres(pools: &postgres::Pools) -> Result<Vec<String>, BackendError> {
     pending(&mut AsyncMigrationHarness::new(pools.create().await?), POSTGRES)
 }
 
-fn run<B, H, S>(harness: &mut H, source: S) -> Result<Vec<String>, PortError>
+fn run<B, H, S>(harness: &mut H, source: S) -> Result<Vec<String>, BackendError>
 where
     B: diesel::backend::Backend,
     H: MigrationHarness<B>,
@@ -52,7 +52,7 @@ where
     Ok(ran.iter().map(ToString::to_string).collect())
 }
 
-fn pending<B, H, S>(harness: &mut H, source: S) -> Result<Vec<String>, PortError>
+fn pending<B, H, S>(harness: &mut H, source: S) -> Result<Vec<String>, BackendError>
 where
     B: diesel::backend::Backend,
     H: MigrationHarness<B>,
@@ -62,6 +62,6 @@ where
     Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
 }
 
-fn failed(error: BoxError) -> PortError {
-    PortError::backend(Backend::Database, error)
+fn failed(error: BoxError) -> BackendError {
+    BackendError::failed(Backend::Database, error)
 }

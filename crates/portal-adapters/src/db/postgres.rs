@@ -8,7 +8,7 @@ use diesel_async::pooled_connection::bb8::{Pool, PooledConnection};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::FutureExt;
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 
 use super::DbSettings;
 use super::error::no_connection;
@@ -83,18 +83,18 @@ impl Pools {
     }
 
     /// A connection for reading.
-    pub(super) async fn read(&self) -> Result<PooledConnection<'_, Conn>, PortError> {
+    pub(super) async fn read(&self) -> Result<PooledConnection<'_, Conn>, BackendError> {
         self.pool.get().await.map_err(|error| no_connection(error, self.server.last_error()))
     }
 
     /// A connection for writing.
-    pub(super) async fn write(&self) -> Result<PooledConnection<'_, Conn>, PortError> {
+    pub(super) async fn write(&self) -> Result<PooledConnection<'_, Conn>, BackendError> {
         self.read().await
     }
 
     /// A connection of its own, for migrations.
-    pub(super) async fn create(&self) -> Result<Conn, PortError> {
-        self.server.connect().await.map_err(|error| PortError::unavailable(Backend::Database, error))
+    pub(super) async fn create(&self) -> Result<Conn, BackendError> {
+        self.server.connect().await.map_err(|error| BackendError::unavailable(Backend::Database, error))
     }
 }
 

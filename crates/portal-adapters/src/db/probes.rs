@@ -1,7 +1,7 @@
 //! Whether the database answers, and whether it is this version's.
 
 use async_trait::async_trait;
-use portal_core::{Backend, PortError, Probe};
+use portal_core::{Backend, BackendError, Probe};
 
 use super::Db;
 
@@ -26,7 +26,7 @@ impl Probe for DbProbe {
         true
     }
 
-    async fn probe(&self) -> Result<(), PortError> {
+    async fn probe(&self) -> Result<(), BackendError> {
         self.0.ping().await
     }
 }
@@ -52,11 +52,11 @@ impl Probe for MigrationsProbe {
         true
     }
 
-    async fn probe(&self) -> Result<(), PortError> {
+    async fn probe(&self) -> Result<(), BackendError> {
         let pending = self.0.pending_migrations().await?;
         if pending.is_empty() {
             return Ok(());
         }
-        Err(PortError::unavailable(Backend::Database, format!("migrations have not run: {}", pending.join(", "))))
+        Err(BackendError::unavailable(Backend::Database, format!("migrations have not run: {}", pending.join(", "))))
     }
 }

@@ -13,7 +13,7 @@ use diesel_async::sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper
 use diesel_async::{AsyncConnection, TransactionManager};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use portal_core::{Backend, BoxError, PortError};
+use portal_core::{Backend, BackendError, BoxError};
 
 use super::DbSettings;
 use super::error::{QueryError, no_connection};
@@ -26,7 +26,7 @@ pub(super) type Pooled = PooledConnection<'static, Conn>;
 
 /// A connection as soon as one is free, and the threads that it may block.
 pub(super) struct Lent {
-    pub(super) connection: BoxFuture<'static, Result<Pooled, PortError>>,
+    pub(super) connection: BoxFuture<'static, Result<Pooled, BackendError>>,
     pub(super) threads: BlockingPool,
 }
 
@@ -167,21 +167,21 @@ impl Pools {
     }
 
     /// A connection of its own, for migrations; makes the file if there is none. Blocks.
-    pub(super) fn create(&self) -> Result<Conn, PortError> {
-        self.file.create().map_err(|error| PortError::unavailable(Backend::Database, error))?;
+    pub(super) fn create(&self) -> Result<Conn, BackendError> {
+        self.file.create().map_err(|error| BackendError::unavailable(Backend::Database, error))?;
         self.open()
     }
 
     /// A connection of its own to a file that must be there. Blocks.
-    pub(super) fn open(&self) -> Result<Conn, PortError> {
-        self.file.connect(Access::Write).map_err(|error| PortError::unavailable(Backend::Database, error))
+    pub(super) fn open(&self) -> Result<Conn, BackendError> {
+        self.file.connect(Access::Write).map_err(|error| BackendError::unavailable(Backend::Database, error))
     }
 
     fn lend(&self, of: &Connections) -> Lent {
         let (file, pool) = (self.file.clone(), of.pool.clone());
         let connection = async move {
             let conn = pool.get_owned().await.map_err(|error| no_connection(error, file.last_error()))?;
-            file.is_still_there().map_err(|error| PortError::unavailable(Backend::Database, error))?;
+            file.is_still_there().map_err(|error| BackendError::unavailable(Backend::Database, error))?;
             Ok(conn)
         };
         Lent { connection: connection.boxed(), threads: of.threads.clone() }

@@ -2,7 +2,8 @@
 
 use portal_core::SeededIds;
 use portal_dns::{
-    EXPOSURE_LABEL, ExposureId, Hostname, InstanceId, Mark, RoutePlace, RouteSpec, ServiceName, ServicePort, Tls,
+    EXPOSURE_LABEL, ExposureId, Hostname, InstanceId, OwnershipMarker, RoutePlace, RouteSpec, ServiceName, ServicePort,
+    Tls,
 };
 use portal_k8s::IngressRoute;
 use serde_json::json;
@@ -13,9 +14,9 @@ fn place() -> RoutePlace {
     RoutePlace { namespace: "friend-alice".to_owned(), name: "expose-my-app".to_owned() }
 }
 
-fn mark() -> Mark {
+fn mark() -> OwnershipMarker {
     let ids = SeededIds::from_seed(7);
-    Mark {
+    OwnershipMarker {
         instance: InstanceId::parse("00112233445566778899aabbccddeeff").unwrap(),
         exposure: ExposureId::random(&ids),
     }

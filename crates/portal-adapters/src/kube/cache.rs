@@ -6,13 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use portal_core::{Backend, Clock, FriendId, PortError};
+use portal_core::{Backend, BackendError, Clock, FriendId};
 use portal_dns::{RoutePlace, WorkQueue};
 use portal_k8s::{Contents, Kind, Overview, Summary};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::observe::{Observed, StandingRoute, Topic, What};
+use super::observe::{ObjectUpdate, StandingRoute, Topic, What};
 use super::strings::Strings;
 
 /// What namespaces of friends begin with; of all others only the routes are kept.
@@ -72,12 +72,12 @@ impl Cache {
     }
 
     /// Whether everything that is shown is fresh enough to be shown.
-    pub(super) fn check_all(&self) -> Result<(), PortError> {
+    pub(super) fn check_all(&self) -> Result<(), BackendError> {
         Topic::ALL.into_iter().try_for_each(|topic| self.check(topic))
     }
 
     /// Whether what is known of `topic` is fresh enough.
-    pub(super) fn check(&self, topic: Topic) -> Result<(), PortError> {
+    pub(super) fn check(&self, topic: Topic) -> Result<(), BackendError> {
         let heard = self.heard.get(topic.index()).map_or(0, |heard| heard.load(Ordering::Acquire));
         let Some(heard) = heard.checked_sub(1) else {
             return Err(stale(format!("{topic:?} were not listed yet")));
@@ -121,8 +121,8 @@ impl Cache {
     }
 
     /// Takes in an object that was added or changed.
-    pub(super) fn put(&self, observed: Observed) {
-        let Observed { namespace, name, what } = observed;
+    pub(super) fn put(&self, observed: ObjectUpdate) {
+        let ObjectUpdate { namespace, name, what } = observed;
         let now = self.clock.now();
         match what {
             What::Phase(phase) => {
@@ -254,6 +254,6 @@ impl Cache {
     }
 }
 
-fn stale(why: String) -> PortError {
-    PortError::unavailable(Backend::Cluster, why)
+fn stale(why: String) -> BackendError {
+    BackendError::unavailable(Backend::Cluster, why)
 }

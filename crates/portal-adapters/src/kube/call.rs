@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::Error;
 use kube::core::Status;
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 use tokio::time::timeout;
 
 /// How long the API server may take for one call.
@@ -17,25 +17,25 @@ pub(super) async fn call<T>(calling: impl Future<Output = kube::Result<T>>) -> R
 }
 
 /// What trouble a failed call is.
-pub(super) fn trouble(error: Error) -> PortError {
+pub(super) fn trouble(error: Error) -> BackendError {
     match &error {
         Error::Api(status) => refused(status.code, retry_after(&error), error),
-        Error::Auth(_) => PortError::denied(Backend::Cluster, error),
+        Error::Auth(_) => BackendError::denied(Backend::Cluster, error),
         Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => unavailable(None, error),
-        _ => PortError::backend(Backend::Cluster, error),
+        _ => BackendError::failed(Backend::Cluster, error),
     }
 }
 
-fn refused(code: u16, retry_after: Option<Duration>, error: Error) -> PortError {
+fn refused(code: u16, retry_after: Option<Duration>, error: Error) -> BackendError {
     match code {
-        401 | 403 => PortError::denied(Backend::Cluster, error),
+        401 | 403 => BackendError::denied(Backend::Cluster, error),
         429 | 500 | 502..=504 => unavailable(retry_after, error),
-        _ => PortError::backend(Backend::Cluster, error),
+        _ => BackendError::failed(Backend::Cluster, error),
     }
 }
 
-fn unavailable(retry_after: Option<Duration>, error: Error) -> PortError {
-    PortError::Unavailable { backend: Backend::Cluster, retry_after, source: error.into() }
+fn unavailable(retry_after: Option<Duration>, error: Error) -> BackendError {
+    BackendError::unavailable(Backend::Cluster, error).with_retry_after(retry_after)
 }
 
 /// When to come back, where the API server said so.

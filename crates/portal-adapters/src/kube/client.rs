@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// A configuration that cannot be read.
-pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, PortError> {
+pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, BackendError> {
     let mut config = match kubeconfig {
         Some(path) => of_kubeconfig(Kubeconfig::read_from(path).map_err(unusable)?).await?,
         None => match usual().await {
@@ -37,7 +37,7 @@ async fn usual() -> Option<Config> {
     of_kubeconfig(Kubeconfig::read().ok()?).await.ok()
 }
 
-async fn of_kubeconfig(kubeconfig: Kubeconfig) -> Result<Config, PortError> {
+async fn of_kubeconfig(kubeconfig: Kubeconfig) -> Result<Config, BackendError> {
     let authority = authority_file(&kubeconfig);
     let mut config =
         Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(unusable)?;
@@ -55,6 +55,6 @@ fn authority_file(kubeconfig: &Kubeconfig) -> Option<PathBuf> {
     cluster.certificate_authority.as_ref().filter(|_| is_elsewhere).map(PathBuf::from)
 }
 
-fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> PortError {
-    PortError::backend(Backend::Cluster, error)
+fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> BackendError {
+    BackendError::failed(Backend::Cluster, error)
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota, Service};
 use kube::{Api, Client};
-use portal_core::{Clock, FriendId, PortError, Probe};
+use portal_core::{BackendError, Clock, FriendId, Probe};
 use portal_dns::WorkQueue;
 use portal_k8s::{Cluster, IngressRoute, Overview};
 use tokio::runtime::Handle;
@@ -74,7 +74,7 @@ impl Drop for KubeCluster {
 
 #[async_trait]
 impl Cluster for KubeCluster {
-    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, PortError> {
+    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
         self.cache.check_all()?;
         Ok(self.cache.overview(&friend.namespace()).unwrap_or_else(|| self.nothing.clone()))
     }
@@ -90,7 +90,7 @@ impl Probe for KubeCluster {
         false
     }
 
-    async fn probe(&self) -> Result<(), PortError> {
+    async fn probe(&self) -> Result<(), BackendError> {
         self.cache.check_all()
     }
 }

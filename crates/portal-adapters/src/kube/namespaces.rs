@@ -5,7 +5,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use portal_core::PortError;
+use portal_core::BackendError;
 use portal_k8s::{NamespaceManifests, Namespaces, Phase, Provisioned};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,7 +28,7 @@ impl KubeNamespaces {
         Self { client }
     }
 
-    async fn apply_inside<K>(&self, namespace: &str, object: &K) -> Result<(), PortError>
+    async fn apply_inside<K>(&self, namespace: &str, object: &K) -> Result<(), BackendError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
         K: Clone + Debug + Serialize + DeserializeOwned,
@@ -39,7 +39,7 @@ impl KubeNamespaces {
 
 #[async_trait]
 impl Namespaces for KubeNamespaces {
-    async fn provision(&self, manifests: &NamespaceManifests) -> Result<Provisioned, PortError> {
+    async fn provision(&self, manifests: &NamespaceManifests) -> Result<Provisioned, BackendError> {
         let name = manifests.namespace.name_any();
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let standing = match call(namespaces.get_opt(&name)).await.map_err(trouble)? {
@@ -62,7 +62,7 @@ impl Namespaces for KubeNamespaces {
 }
 
 /// The namespace, just made or made by somebody else in the same moment.
-async fn create(namespaces: &Api<Namespace>, wanted: &Namespace) -> Result<Namespace, PortError> {
+async fn create(namespaces: &Api<Namespace>, wanted: &Namespace) -> Result<Namespace, BackendError> {
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     match call(namespaces.create(&params, wanted)).await {
         Err(error) if status(&error).is_some_and(|status| status.code == 409) => {
@@ -72,7 +72,7 @@ async fn create(namespaces: &Api<Namespace>, wanted: &Namespace) -> Result<Names
     }
 }
 
-async fn apply<K>(api: &Api<K>, object: &K) -> Result<(), PortError>
+async fn apply<K>(api: &Api<K>, object: &K) -> Result<(), BackendError>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
 {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota, Service};
 use kube::{Resource, ResourceExt};
-use portal_dns::SeenRoute;
+use portal_dns::ObservedRoute;
 use portal_k8s::{
     DeploymentSummary, IngressRoute, Kind, Phase, PodSummary, QuotaSummary, RouteRule, RouteSummary, ServiceSummary,
     Summary,
@@ -49,7 +49,7 @@ impl Topic {
 
 /// What is kept of an object.
 #[derive(Debug)]
-pub(super) struct Observed {
+pub(super) struct ObjectUpdate {
     /// The namespace it is in; of a namespace, its own name.
     pub(super) namespace: String,
     /// Its name.
@@ -73,7 +73,7 @@ pub(super) enum What {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StandingRoute {
     /// What there is to know of it.
-    pub(super) seen: SeenRoute,
+    pub(super) seen: ObservedRoute,
     /// Its rules.
     pub(super) rules: Vec<RouteRule>,
 }
@@ -89,9 +89,9 @@ pub(super) trait Observe:
     fn what(&self) -> What;
 
     /// What is kept of it, with its name.
-    fn observe(&self) -> Observed {
+    fn observe(&self) -> ObjectUpdate {
         let name = self.name_any();
-        Observed { namespace: self.namespace().unwrap_or_else(|| name.clone()), name, what: self.what() }
+        ObjectUpdate { namespace: self.namespace().unwrap_or_else(|| name.clone()), name, what: self.what() }
     }
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessR
 use kube::api::{ListParams, PostParams};
 use kube::core::Status;
 use kube::{Api, Client};
-use portal_core::PortError;
+use portal_core::BackendError;
 use portal_k8s::IngressRoute;
 
 use super::call::{call, status, trouble};
@@ -56,7 +56,7 @@ impl Right {
     ///
     /// # Errors
     /// The API server cannot be asked.
-    pub async fn ask(self, client: &Client) -> Result<Result<(), String>, PortError> {
+    pub async fn ask(self, client: &Client) -> Result<Result<(), String>, BackendError> {
         let attributes = ResourceAttributes {
             group: Some(self.group.to_owned()),
             resource: Some(self.resource.to_owned()),
@@ -82,7 +82,7 @@ impl Right {
 ///
 /// # Errors
 /// The API server cannot be asked.
-pub async fn serves_routes(client: &Client) -> Result<Result<(), String>, PortError> {
+pub async fn serves_routes(client: &Client) -> Result<Result<(), String>, BackendError> {
     let routes: Api<IngressRoute> = Api::all(client.clone());
     match call(routes.list(&ListParams::default().limit(1))).await {
         Ok(_) => Ok(Ok(())),

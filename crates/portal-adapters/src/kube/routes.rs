@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Error};
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 use portal_dns::{
-    Freshness, Hostname, Mark, RouteChanged, RouteCreated, RoutePlace, RouteSpec, RouteVersion, Routes, RoutesSeen,
-    SeenRoute,
+    Freshness, Hostname, ObservedRoute, ObservedRoutes, OwnershipMarker, RouteChanged, RouteCreated, RoutePlace,
+    RouteSpec, RouteVersion, Routes,
 };
 use portal_k8s::{IngressRoute, Kind};
 use serde_json::json;
@@ -45,9 +45,9 @@ impl KubeRoutes {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    async fn ask(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<RoutesSeen, PortError> {
+    async fn ask(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<ObservedRoutes, BackendError> {
         let all: Api<IngressRoute> = Api::all(self.client.clone());
-        let mut found = RoutesSeen::default();
+        let mut found = ObservedRoutes::default();
         let mut params = ListParams::default().limit(PAGE);
         loop {
             let page = call(all.list(&params)).await.map_err(trouble)?;
@@ -66,9 +66,9 @@ impl KubeRoutes {
         }
     }
 
-    fn remember(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<RoutesSeen, PortError> {
+    fn remember(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<ObservedRoutes, BackendError> {
         self.cluster.cache.check(Topic::Objects(Kind::Route))?;
-        Ok(self.cluster.cache.with_routes(|routes| RoutesSeen {
+        Ok(self.cluster.cache.with_routes(|routes| ObservedRoutes {
             own: routes.get(place).map(|standing| standing.seen.clone()),
             others: routes
                 .values()
@@ -79,13 +79,13 @@ impl KubeRoutes {
     }
 
     /// What stands at a place now.
-    async fn standing(&self, place: &RoutePlace) -> Result<Option<SeenRoute>, PortError> {
+    async fn standing(&self, place: &RoutePlace) -> Result<Option<ObservedRoute>, BackendError> {
         let found = call(self.of(&place.namespace).get_opt(&place.name)).await.map_err(trouble)?;
         found.map(|route| seen(&route).ok_or_else(nameless)).transpose()
     }
 
     /// Sets the fields of ours and takes back what others added; `None` if the route changed in between.
-    async fn apply(&self, place: &RoutePlace, wanted: &IngressRoute) -> Result<Option<IngressRoute>, PortError> {
+    async fn apply(&self, place: &RoutePlace, wanted: &IngressRoute) -> Result<Option<IngressRoute>, BackendError> {
         let api = self.of(&place.namespace);
         let params = PatchParams::apply(MANAGER).force();
         let applied = call(api.patch(&place.name, &params, &Patch::Apply(wanted))).await;
@@ -94,7 +94,7 @@ impl KubeRoutes {
             return Ok(Some(applied));
         }
         // Members that another manager owns survive an apply; the route would go on saying what we did not ask for.
-        let to_value = |spec| serde_json::to_value(spec).map_err(|error| PortError::backend(Backend::Cluster, error));
+        let to_value = |spec| serde_json::to_value(spec).map_err(|error| BackendError::failed(Backend::Cluster, error));
         let spec = undo(&to_value(&applied.spec)?, &to_value(&wanted.spec)?);
         let patch = json!({"metadata": {"resourceVersion": applied.metadata.resource_version}, "spec": spec});
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
@@ -134,14 +134,14 @@ impl Routes for KubeRoutes {
         place: &RoutePlace,
         hosts: &[Hostname],
         freshness: Freshness,
-    ) -> Result<RoutesSeen, PortError> {
+    ) -> Result<ObservedRoutes, BackendError> {
         match freshness {
             Freshness::Live => self.ask(place, hosts).await,
             Freshness::Watched => self.remember(place, hosts),
         }
     }
 
-    async fn list(&self) -> Result<Vec<SeenRoute>, PortError> {
+    async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError> {
         self.cluster.cache.check(Topic::Objects(Kind::Route))?;
         Ok(self.cluster.cache.with_routes(|routes| {
             let marked = routes.values().filter(|standing| standing.seen.mark.is_some());
@@ -149,7 +149,12 @@ impl Routes for KubeRoutes {
         }))
     }
 
-    async fn create(&self, place: &RoutePlace, spec: &RouteSpec, mark: &Mark) -> Result<RouteCreated, PortError> {
+    async fn create(
+        &self,
+        place: &RoutePlace,
+        spec: &RouteSpec,
+        mark: &OwnershipMarker,
+    ) -> Result<RouteCreated, BackendError> {
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         match call(self.of(&place.namespace).create(&params, &object(place, spec, mark))).await {
             Ok(created) => {
@@ -166,9 +171,9 @@ impl Routes for KubeRoutes {
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &Mark,
+        mark: &OwnershipMarker,
         version: &RouteVersion,
-    ) -> Result<RouteChanged, PortError> {
+    ) -> Result<RouteChanged, BackendError> {
         let Some(standing) = self.standing(place).await? else { return Ok(RouteChanged::Absent) };
         if standing.version != *version || standing.mark.as_ref() != Some(mark) {
             return Ok(RouteChanged::Stale);
@@ -181,7 +186,12 @@ impl Routes for KubeRoutes {
         Ok(RouteChanged::Done)
     }
 
-    async fn delete(&self, place: &RoutePlace, mark: &Mark, version: &RouteVersion) -> Result<RouteChanged, PortError> {
+    async fn delete(
+        &self,
+        place: &RoutePlace,
+        mark: &OwnershipMarker,
+        version: &RouteVersion,
+    ) -> Result<RouteChanged, BackendError> {
         let Some(standing) = self.standing(place).await? else { return Ok(RouteChanged::Absent) };
         if standing.version.uid != version.uid || standing.mark.as_ref() != Some(mark) {
             return Ok(RouteChanged::Stale);
@@ -204,7 +214,7 @@ impl Routes for KubeRoutes {
 }
 
 /// `None` where a precondition did not hold, or the object is gone.
-fn unless_conflict<T>(answer: Result<T, Error>) -> Result<Option<T>, PortError> {
+fn unless_conflict<T>(answer: Result<T, Error>) -> Result<Option<T>, BackendError> {
     match answer {
         Ok(done) => Ok(Some(done)),
         Err(error) if status(&error).is_some_and(|it| it.is_conflict() || it.is_not_found()) => Ok(None),
@@ -230,8 +240,8 @@ fn is_older(version: &RouteVersion, other: &RouteVersion) -> bool {
     }
 }
 
-fn nameless() -> PortError {
-    PortError::backend(Backend::Cluster, "the API server told of a route without name, uid or version")
+fn nameless() -> BackendError {
+    BackendError::failed(Backend::Cluster, "the API server told of a route without name, uid or version")
 }
 
 #[cfg(test)]

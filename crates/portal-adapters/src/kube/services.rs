@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::try_join;
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use kube::{Api, Client};
-use portal_core::{FriendId, PortError};
+use portal_core::{BackendError, FriendId};
 use portal_dns::{Freshness, ServiceName, ServiceState, Services};
 use portal_k8s::{Kind, Phase, ServiceSummary};
 
@@ -28,7 +28,7 @@ impl KubeServices {
         Self { client, cluster }
     }
 
-    async fn ask(&self, namespace: &str, service: &str) -> Result<ServiceState, PortError> {
+    async fn ask(&self, namespace: &str, service: &str) -> Result<ServiceState, BackendError> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let services: Api<Service> = Api::namespaced(self.client.clone(), namespace);
         let (home, found) =
@@ -39,7 +39,7 @@ impl KubeServices {
         Ok(found.map_or(ServiceState::Absent, |found| service_state(&ServiceSummary::from(&found))))
     }
 
-    fn remember(&self, namespace: &str, service: &str) -> Result<ServiceState, PortError> {
+    fn remember(&self, namespace: &str, service: &str) -> Result<ServiceState, BackendError> {
         self.cluster.cache.check(Topic::Namespaces)?;
         self.cluster.cache.check(Topic::Objects(Kind::Service))?;
         Ok(self.cluster.cache.with_contents(namespace, |contents| match contents.phase() {
@@ -56,7 +56,7 @@ impl Services for KubeServices {
         friend: &FriendId,
         service: &ServiceName,
         freshness: Freshness,
-    ) -> Result<ServiceState, PortError> {
+    ) -> Result<ServiceState, BackendError> {
         match freshness {
             Freshness::Live => self.ask(&friend.namespace(), service.as_str()).await,
             Freshness::Watched => self.remember(&friend.namespace(), service.as_str()),

@@ -1,7 +1,7 @@
 //! Agents, in memory.
 
 use async_trait::async_trait;
-use portal_core::{Agent, AgentId, AgentStore, AuditEntry, PortError, TokenHash};
+use portal_core::{Agent, AgentId, AgentStore, AuditEntry, BackendError, TokenHash};
 
 use super::MemoryPeople;
 
@@ -19,17 +19,17 @@ impl MemoryAgents {
 
 #[async_trait]
 impl AgentStore for MemoryAgents {
-    async fn list(&self) -> Result<Vec<Agent>, PortError> {
+    async fn list(&self) -> Result<Vec<Agent>, BackendError> {
         self.0.transaction(|register| register.agents.values().map(|(agent, _)| agent.clone()).collect())
     }
 
-    async fn find_by_token(&self, token: &TokenHash) -> Result<Option<Agent>, PortError> {
+    async fn find_by_token(&self, token: &TokenHash) -> Result<Option<Agent>, BackendError> {
         self.0.transaction(|register| {
             register.agents.values().find(|(_, kept)| kept == token).map(|(agent, _)| agent.clone())
         })
     }
 
-    async fn create(&self, agent: Agent, token: TokenHash, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn create(&self, agent: Agent, token: TokenHash, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
             if register.agents.contains_key(&agent.id) {
                 return false;
@@ -40,7 +40,7 @@ impl AgentStore for MemoryAgents {
         })
     }
 
-    async fn rotate(&self, id: &AgentId, token: TokenHash, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn rotate(&self, id: &AgentId, token: TokenHash, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
             let Some((_, kept)) = register.agents.get_mut(id) else { return false };
             *kept = token;
@@ -49,7 +49,7 @@ impl AgentStore for MemoryAgents {
         })
     }
 
-    async fn remove(&self, id: &AgentId, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn remove(&self, id: &AgentId, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
             if register.agents.remove(id).is_none() {
                 return false;

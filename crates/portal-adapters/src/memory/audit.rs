@@ -1,7 +1,7 @@
 //! The audit log, in memory.
 
 use async_trait::async_trait;
-use portal_core::{AuditEntry, AuditFilter, AuditLog, AuditRecord, PortError};
+use portal_core::{AuditEntry, AuditFilter, AuditLog, AuditRecord, BackendError};
 
 use super::MemoryPeople;
 
@@ -21,7 +21,7 @@ impl MemoryAuditLog {
     ///
     /// # Errors
     /// The register is down.
-    pub fn record(&self, entry: AuditEntry) -> Result<(), PortError> {
+    pub fn record(&self, entry: AuditEntry) -> Result<(), BackendError> {
         self.0.transaction(|register| register.record(entry))
     }
 
@@ -29,18 +29,18 @@ impl MemoryAuditLog {
     ///
     /// # Errors
     /// The register is down.
-    pub fn ping(&self) -> Result<(), PortError> {
+    pub fn ping(&self) -> Result<(), BackendError> {
         self.0.transaction(|_| ())
     }
 }
 
 #[async_trait]
 impl AuditLog for MemoryAuditLog {
-    async fn append(&self, entry: AuditEntry) -> Result<(), PortError> {
+    async fn append(&self, entry: AuditEntry) -> Result<(), BackendError> {
         self.record(entry)
     }
 
-    async fn list(&self, filter: AuditFilter) -> Result<Vec<AuditRecord>, PortError> {
+    async fn list(&self, filter: AuditFilter) -> Result<Vec<AuditRecord>, BackendError> {
         let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
         self.0.transaction(|register| {
             let matching = register.audit.iter().rev().filter(|record| matches(record, &filter));

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Service;
-use portal_core::{Backend, Clock, FriendId, PortError};
+use portal_core::{Backend, BackendError, Clock, FriendId};
 use portal_k8s::{Cluster, Contents, IngressRoute, Kind, Overview, Phase};
 
 pub use manifest::{Loaded, ManifestError};
@@ -121,9 +121,9 @@ impl MemoryCluster {
     }
 
     /// Asks the API server, which may be gone.
-    fn ask<T>(&self, question: impl FnOnce(&mut World) -> T) -> Result<T, PortError> {
+    fn ask<T>(&self, question: impl FnOnce(&mut World) -> T) -> Result<T, BackendError> {
         self.with(|world| match &world.trouble {
-            Some(cause) => Err(PortError::unavailable(Backend::Cluster, cause.clone())),
+            Some(cause) => Err(BackendError::unavailable(Backend::Cluster, cause.clone())),
             None => Ok(question(world)),
         })
     }
@@ -135,7 +135,7 @@ impl MemoryCluster {
 
 #[async_trait]
 impl Cluster for MemoryCluster {
-    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, PortError> {
+    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
         self.ask(|world| {
             let space = world.namespaces.get(&friend.namespace());
             space.map_or_else(|| world.nothing.clone(), |space| space.overview.clone())

@@ -1,7 +1,7 @@
 //! Contacts, in memory.
 
 use async_trait::async_trait;
-use portal_core::{AuditEntry, Contact, ContactAdded, ContactStore, FriendId, PortError};
+use portal_core::{AuditEntry, BackendError, Contact, ContactAdded, ContactStore, FriendId};
 
 use super::MemoryPeople;
 
@@ -19,7 +19,7 @@ impl MemoryContacts {
 
 #[async_trait]
 impl ContactStore for MemoryContacts {
-    async fn list(&self, friend: &FriendId) -> Result<Vec<Contact>, PortError> {
+    async fn list(&self, friend: &FriendId) -> Result<Vec<Contact>, BackendError> {
         self.0.transaction(|register| {
             let mut contacts: Vec<_> =
                 register.contacts.iter().filter(|contact| contact.friend == *friend).cloned().collect();
@@ -28,7 +28,7 @@ impl ContactStore for MemoryContacts {
         })
     }
 
-    async fn add(&self, contact: Contact, audit: AuditEntry) -> Result<ContactAdded, PortError> {
+    async fn add(&self, contact: Contact, audit: AuditEntry) -> Result<ContactAdded, BackendError> {
         self.0.transaction(|register| {
             if !register.friends.contains_key(&contact.friend) {
                 return ContactAdded::NoFriend;
@@ -46,7 +46,7 @@ impl ContactStore for MemoryContacts {
         })
     }
 
-    async fn remove(&self, contact: &Contact, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn remove(&self, contact: &Contact, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
             let before = register.contacts.len();
             register.contacts.retain(|kept| kept != contact);

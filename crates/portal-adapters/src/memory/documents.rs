@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use portal_core::{Clock, FriendId, PortError};
+use portal_core::{BackendError, Clock, FriendId};
 use portal_workspace::{
     Author, Begin, DocumentPath, DocumentStore, Ended, Held, LastWrite, NewVersion, Pending, Tag, Version, VersionStore,
 };
@@ -108,7 +108,7 @@ impl KeptDocument {
 
 #[async_trait]
 impl DocumentStore for MemoryDocuments {
-    async fn claim(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<Option<Held>, PortError> {
+    async fn claim(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<Option<Held>, BackendError> {
         let now = self.clock.now();
         self.people.transaction(|register| {
             let document = register.documents.entry(path.clone()).or_default();
@@ -121,7 +121,7 @@ impl DocumentStore for MemoryDocuments {
         })
     }
 
-    async fn renew(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<bool, PortError> {
+    async fn renew(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<bool, BackendError> {
         let until = self.clock.now() + lease;
         self.people.transaction(|register| {
             let Some(document) = register.document_of(path, write) else { return false };
@@ -130,7 +130,7 @@ impl DocumentStore for MemoryDocuments {
         })
     }
 
-    async fn begin(&self, path: &DocumentPath, mut begin: Begin) -> Result<bool, PortError> {
+    async fn begin(&self, path: &DocumentPath, mut begin: Begin) -> Result<bool, BackendError> {
         self.people.transaction(|register| {
             let audit = begin.audit.clone();
             let Some(document) = register.document_of(path, &begin.text.id) else { return false };
@@ -143,11 +143,11 @@ impl DocumentStore for MemoryDocuments {
         })
     }
 
-    async fn keep(&self, path: &DocumentPath, found: NewVersion) -> Result<(), PortError> {
+    async fn keep(&self, path: &DocumentPath, found: NewVersion) -> Result<(), BackendError> {
         self.people.transaction(|register| register.documents.entry(path.clone()).or_default().keep(found))
     }
 
-    async fn end(&self, path: &DocumentPath, write: &str, ended: Ended) -> Result<bool, PortError> {
+    async fn end(&self, path: &DocumentPath, write: &str, ended: Ended) -> Result<bool, BackendError> {
         self.people.transaction(|register| {
             let Some(document) = register.document_of(path, write) else { return false };
             document.lease = None;
@@ -156,7 +156,7 @@ impl DocumentStore for MemoryDocuments {
         })
     }
 
-    async fn abandoned(&self) -> Result<Vec<DocumentPath>, PortError> {
+    async fn abandoned(&self) -> Result<Vec<DocumentPath>, BackendError> {
         let now = self.clock.now();
         let is_over = |document: &KeptDocument| document.lease.as_ref().is_some_and(|lease| lease.until <= now);
         self.people.transaction(|register| {
@@ -168,7 +168,7 @@ impl DocumentStore for MemoryDocuments {
 
 #[async_trait]
 impl VersionStore for MemoryDocuments {
-    async fn list(&self, path: &DocumentPath, friend: Option<&FriendId>) -> Result<Vec<Version>, PortError> {
+    async fn list(&self, path: &DocumentPath, friend: Option<&FriendId>) -> Result<Vec<Version>, BackendError> {
         self.people.transaction(|register| {
             let texts = register.documents.get(path).into_iter().flat_map(|document| document.versions.iter().rev());
             texts.map(|text| stamp(&text.version)).filter(|version| is_of(version, friend)).collect()
@@ -180,7 +180,7 @@ impl VersionStore for MemoryDocuments {
         path: &DocumentPath,
         friend: Option<&FriendId>,
         id: &str,
-    ) -> Result<Option<(Version, Vec<u8>)>, PortError> {
+    ) -> Result<Option<(Version, Vec<u8>)>, BackendError> {
         self.people.transaction(|register| {
             let text = register.documents.get(path)?.versions.iter().find(|text| text.version.id == id)?;
             let version = stamp(&text.version);
@@ -188,7 +188,7 @@ impl VersionStore for MemoryDocuments {
         })
     }
 
-    async fn forget(&self, path: &DocumentPath, ids: &[String]) -> Result<(), PortError> {
+    async fn forget(&self, path: &DocumentPath, ids: &[String]) -> Result<(), BackendError> {
         self.people.transaction(|register| {
             if let Some(document) = register.documents.get_mut(path) {
                 document.versions.retain(|text| !ids.contains(&text.version.id));

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use portal_core::{AuditEntry, FriendId, PortError};
+use portal_core::{AuditEntry, BackendError, FriendId};
 use portal_dns::{
     Before, Change, Claimed, Desired, EXPOSURES_PER_FRIEND, Exposure, ExposureId, ExposureName, ExposureStore, Fence,
-    Hostname, Intent, IntentStore, Lease, Parted, Reservation, Reserved, RoutePlace, Settled, Settlement, Status,
-    Tombstone,
+    Hostname, Intent, IntentStore, Lease, ReleaseReason, Reservation, Reserved, RoutePlace, Settled, Settlement,
+    Status, Tombstone,
 };
 
 use super::MemoryPeople;
@@ -45,7 +45,7 @@ impl MemoryExposures {
     }
 
     /// Does `work` as one transaction.
-    fn transaction<T>(&self, work: impl FnOnce(&mut Tables, &mut Register) -> T) -> Result<T, PortError> {
+    fn transaction<T>(&self, work: impl FnOnce(&mut Tables, &mut Register) -> T) -> Result<T, BackendError> {
         self.people.transaction(|register| work(&mut lock(&self.tables), register))
     }
 }
@@ -120,7 +120,7 @@ impl Tables {
         }
         let exposure = row.intent.exposure.clone();
         let (rest, freed) = row.intent.clone().settled(settlement);
-        let parted = if rest.is_some() { Parted::Moved } else { Parted::Ended };
+        let parted = if rest.is_some() { ReleaseReason::Moved } else { ReleaseReason::Deleted };
         let now = after(row, now);
         row.lease = None;
         match rest {
@@ -160,7 +160,7 @@ fn lies_at(stone: &Tombstone, intent: &Intent) -> bool {
 
 #[async_trait]
 impl ExposureStore for MemoryExposures {
-    async fn reserve(&self, wanted: Reservation, audit: AuditEntry) -> Result<Reserved, PortError> {
+    async fn reserve(&self, wanted: Reservation, audit: AuditEntry) -> Result<Reserved, BackendError> {
         self.transaction(|tables, register| {
             if !register.friends.contains_key(&wanted.friend) {
                 return Reserved::NoFriend;
@@ -178,7 +178,7 @@ impl ExposureStore for MemoryExposures {
         friend: &FriendId,
         name: &ExposureName,
         audit: AuditEntry,
-    ) -> Result<Option<Intent>, PortError> {
+    ) -> Result<Option<Intent>, BackendError> {
         self.transaction(|tables, register| {
             let intent = tables.find(friend, name)?.clone();
             if intent.desired == Desired::Absent {
@@ -197,7 +197,7 @@ impl ExposureStore for MemoryExposures {
         generation: i64,
         before: Option<Before>,
         audit: AuditEntry,
-    ) -> Result<bool, PortError> {
+    ) -> Result<bool, BackendError> {
         self.transaction(|tables, register| {
             let Some(row) = tables.rows.get(id).filter(|row| row.intent.generation == generation) else { return false };
             let intent = row.intent.clone().withdrawn(before, audit.at);
@@ -207,11 +207,11 @@ impl ExposureStore for MemoryExposures {
         })
     }
 
-    async fn find(&self, friend: &FriendId, name: &ExposureName) -> Result<Option<Exposure>, PortError> {
+    async fn find(&self, friend: &FriendId, name: &ExposureName) -> Result<Option<Exposure>, BackendError> {
         self.transaction(|tables, _| tables.find(friend, name).map(|intent| intent.exposure.clone()))
     }
 
-    async fn list(&self, friend: &FriendId) -> Result<Vec<Exposure>, PortError> {
+    async fn list(&self, friend: &FriendId) -> Result<Vec<Exposure>, BackendError> {
         self.transaction(|tables, _| {
             let mut exposures: Vec<_> = tables.of(friend).map(|intent| intent.exposure.clone()).collect();
             exposures.sort_by(|one, other| one.name.cmp(&other.name));
@@ -219,7 +219,7 @@ impl ExposureStore for MemoryExposures {
         })
     }
 
-    async fn changes(&self, since: Option<DateTime<Utc>>) -> Result<Vec<Change>, PortError> {
+    async fn changes(&self, since: Option<DateTime<Utc>>) -> Result<Vec<Change>, BackendError> {
         self.transaction(|tables, _| match since {
             Some(since) => tables.changes().filter(|change| change.at >= since).collect(),
             None => tables.changes().max_by_key(|change| change.at).into_iter().collect(),
@@ -229,15 +229,15 @@ impl ExposureStore for MemoryExposures {
 
 #[async_trait]
 impl IntentStore for MemoryExposures {
-    async fn claim(&self, id: &ExposureId, lease: Lease) -> Result<Claimed, PortError> {
+    async fn claim(&self, id: &ExposureId, lease: Lease) -> Result<Claimed, BackendError> {
         self.transaction(|tables, _| tables.claim(id, lease))
     }
 
-    async fn settle(&self, fence: Fence, settlement: Settlement, now: DateTime<Utc>) -> Result<Settled, PortError> {
+    async fn settle(&self, fence: Fence, settlement: Settlement, now: DateTime<Utc>) -> Result<Settled, BackendError> {
         self.transaction(|tables, _| tables.settle(&fence, settlement, now))
     }
 
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<ExposureId>, PortError> {
+    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<ExposureId>, BackendError> {
         self.transaction(|tables, _| {
             let is_unfinished = |intent: &Intent| {
                 let unfinished = matches!(intent.exposure.status, Status::Pending | Status::Removing);
@@ -251,18 +251,18 @@ impl IntentStore for MemoryExposures {
         })
     }
 
-    async fn page(&self, after: Option<&ExposureId>, limit: u32) -> Result<Vec<Intent>, PortError> {
+    async fn page(&self, after: Option<&ExposureId>, limit: u32) -> Result<Vec<Intent>, BackendError> {
         self.transaction(|tables, _| {
             let rows = tables.rows.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
             rows.take(limit as usize).map(|(_, row)| row.intent.clone()).collect()
         })
     }
 
-    async fn tombstones(&self) -> Result<Vec<Tombstone>, PortError> {
+    async fn tombstones(&self) -> Result<Vec<Tombstone>, BackendError> {
         self.transaction(|tables, _| tables.tombstones.values().cloned().collect())
     }
 
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, PortError> {
+    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
         self.transaction(|tables, _| {
             let kept = tables.tombstones.len();
             tables.tombstones.retain(|_, stone| stone.at >= before);
@@ -270,7 +270,7 @@ impl IntentStore for MemoryExposures {
         })
     }
 
-    async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {
         self.transaction(|tables, register| {
             let Some(row) = tables.rows.get_mut(id) else { return false };
             row.intent.attempts = 0;

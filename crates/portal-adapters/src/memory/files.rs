@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AgentId, Backend, Clock, FriendId, PortError};
+use portal_core::{AgentId, Backend, BackendError, Clock, FriendId};
 use portal_workspace::{DOCUMENT_MAX_BYTES, DocumentFiles, DocumentPath, Entry, Place, Placed, Staged};
 
 /// The agents' folders, in memory. Clones share them.
@@ -74,9 +74,9 @@ impl MemoryFiles {
         self.folders(|folders| folders.aside.len())
     }
 
-    fn reach<T>(&self, work: impl FnOnce(&mut Folders) -> T) -> Result<T, PortError> {
+    fn reach<T>(&self, work: impl FnOnce(&mut Folders) -> T) -> Result<T, BackendError> {
         self.folders(|folders| match &folders.trouble {
-            Some(cause) => Err(PortError::unavailable(Backend::Workspace, cause.clone())),
+            Some(cause) => Err(BackendError::unavailable(Backend::Workspace, cause.clone())),
             None => Ok(work(folders)),
         })
     }
@@ -88,7 +88,7 @@ impl MemoryFiles {
 
 #[async_trait]
 impl DocumentFiles for MemoryFiles {
-    async fn read(&self, path: &DocumentPath) -> Result<Entry, PortError> {
+    async fn read(&self, path: &DocumentPath) -> Result<Entry, BackendError> {
         self.reach(|folders| match folders.entries.get(path) {
             None => Entry::Absent,
             Some(Kept::Other) => Entry::NotAFile,
@@ -99,12 +99,12 @@ impl DocumentFiles for MemoryFiles {
         })
     }
 
-    async fn stage(&self, path: &DocumentPath, write: &str, bytes: Vec<u8>) -> Result<(), PortError> {
+    async fn stage(&self, path: &DocumentPath, write: &str, bytes: Vec<u8>) -> Result<(), BackendError> {
         let kept = Kept::File(bytes, self.clock.now());
         self.reach(|folders| folders.staged.insert((path.clone(), write.to_owned()), kept)).map(drop)
     }
 
-    async fn place(&self, path: &DocumentPath, write: &str, how: Place) -> Result<Placed, PortError> {
+    async fn place(&self, path: &DocumentPath, write: &str, how: Place) -> Result<Placed, BackendError> {
         let staged_at = (path.clone(), write.to_owned());
         self.reach(|folders| {
             let wanted = (how == Place::Exchange) == folders.entries.contains_key(path);
@@ -125,14 +125,14 @@ impl DocumentFiles for MemoryFiles {
         })
     }
 
-    async fn staged(&self, path: &DocumentPath) -> Result<Vec<Staged>, PortError> {
+    async fn staged(&self, path: &DocumentPath) -> Result<Vec<Staged>, BackendError> {
         self.reach(|folders| {
             let beside = folders.staged.iter().filter(|((of, _), _)| of == path);
             beside.map(|((_, write), kept)| Staged { write: write.clone(), bytes: keepable(kept) }).collect()
         })
     }
 
-    async fn discard(&self, path: &DocumentPath, write: &str, bytes: Option<&[u8]>) -> Result<bool, PortError> {
+    async fn discard(&self, path: &DocumentPath, write: &str, bytes: Option<&[u8]>) -> Result<bool, BackendError> {
         let staged_at = (path.clone(), write.to_owned());
         self.reach(|folders| {
             let Some(kept) = folders.staged.get(&staged_at) else { return true };
@@ -146,7 +146,7 @@ impl DocumentFiles for MemoryFiles {
         })
     }
 
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, PortError> {
+    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError> {
         self.reach(|folders| folders.logs.get(&(agent.clone(), friend.clone())).copied().unwrap_or(0))
     }
 }

@@ -1,7 +1,7 @@
 //! Friends, in memory.
 
 use async_trait::async_trait;
-use portal_core::{AuditEntry, Friend, FriendCreated, FriendId, FriendRemoved, FriendStore, PortError};
+use portal_core::{AuditEntry, BackendError, Friend, FriendCreated, FriendId, FriendRemoved, FriendStore};
 
 use super::MemoryPeople;
 
@@ -19,15 +19,15 @@ impl MemoryFriends {
 
 #[async_trait]
 impl FriendStore for MemoryFriends {
-    async fn find(&self, id: &FriendId) -> Result<Option<Friend>, PortError> {
+    async fn find(&self, id: &FriendId) -> Result<Option<Friend>, BackendError> {
         self.0.transaction(|register| register.friends.get(id).cloned())
     }
 
-    async fn list(&self) -> Result<Vec<Friend>, PortError> {
+    async fn list(&self) -> Result<Vec<Friend>, BackendError> {
         self.0.transaction(|register| register.friends.values().cloned().collect())
     }
 
-    async fn create(&self, friend: Friend, audit: AuditEntry) -> Result<FriendCreated, PortError> {
+    async fn create(&self, friend: Friend, audit: AuditEntry) -> Result<FriendCreated, BackendError> {
         self.0.transaction(|register| {
             if register.friends.contains_key(&friend.id) {
                 return FriendCreated::Exists;
@@ -41,7 +41,7 @@ impl FriendStore for MemoryFriends {
         })
     }
 
-    async fn update(&self, friend: Friend, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn update(&self, friend: Friend, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
             let Some(stored) = register.friends.get_mut(&friend.id) else { return false };
             *stored = Friend { created_at: stored.created_at, ..friend };
@@ -50,7 +50,7 @@ impl FriendStore for MemoryFriends {
         })
     }
 
-    async fn remove(&self, id: &FriendId, audit: AuditEntry) -> Result<FriendRemoved, PortError> {
+    async fn remove(&self, id: &FriendId, audit: AuditEntry) -> Result<FriendRemoved, BackendError> {
         self.0.transaction(|register| {
             if !register.friends.contains_key(id) {
                 return FriendRemoved::Absent;

@@ -1,7 +1,7 @@
 //! Friendships, in memory.
 
 use async_trait::async_trait;
-use portal_core::{AgentId, AuditEntry, FriendId, Friendship, FriendshipStore, PortError};
+use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipStore};
 
 use super::MemoryPeople;
 
@@ -19,23 +19,23 @@ impl MemoryFriendships {
 
 #[async_trait]
 impl FriendshipStore for MemoryFriendships {
-    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, PortError> {
+    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, BackendError> {
         self.0.transaction(|register| register.friendships.get(&(agent.clone(), friend.clone())).cloned())
     }
 
-    async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, PortError> {
+    async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError> {
         self.0.transaction(|register| {
             register.friendships.values().filter(|kept| kept.friend == *friend).cloned().collect()
         })
     }
 
-    async fn of_agent(&self, agent: &AgentId) -> Result<Vec<Friendship>, PortError> {
+    async fn of_agent(&self, agent: &AgentId) -> Result<Vec<Friendship>, BackendError> {
         self.0.transaction(|register| {
             register.friendships.values().filter(|kept| kept.agent == *agent).cloned().collect()
         })
     }
 
-    async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
             let known =
                 register.agents.contains_key(&friendship.agent) && register.friends.contains_key(&friendship.friend);

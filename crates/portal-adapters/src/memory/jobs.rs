@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AuditEntry, Clock, FriendshipStatus, PortError};
+use portal_core::{AuditEntry, BackendError, Clock, FriendshipStatus};
 use portal_cron::{
     DueJob, Firing, Job, JobCreated, JobStore, Lease, LeasedRun, Owner, Run, RunQueue, RunRequested, RunStatus,
     Settled, Settlement, Stretch, Switch, Switched, Trigger, Verdict,
@@ -45,7 +45,7 @@ impl MemoryJobs {
 
 #[async_trait]
 impl JobStore for MemoryJobs {
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, PortError> {
+    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError> {
         self.people.transaction(|register| {
             let mut jobs: Vec<Job> = register.jobs.values().filter(|job| job.owner == *owner).cloned().collect();
             jobs.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
@@ -53,7 +53,7 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn create(&self, job: Job, limit: u32, audit: AuditEntry) -> Result<JobCreated, PortError> {
+    async fn create(&self, job: Job, limit: u32, audit: AuditEntry) -> Result<JobCreated, BackendError> {
         self.people.transaction(|register| {
             if register.standing(&job.owner).is_none() {
                 return JobCreated::NoFriendship;
@@ -72,7 +72,13 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn switch(&self, owner: &Owner, id: &str, switch: Switch, audit: AuditEntry) -> Result<Switched, PortError> {
+    async fn switch(
+        &self,
+        owner: &Owner,
+        id: &str,
+        switch: Switch,
+        audit: AuditEntry,
+    ) -> Result<Switched, BackendError> {
         self.people.transaction(|register| {
             let Some(job) = register.job_of(owner, id) else { return Switched::Absent };
             if job.state.next_run != switch.seen {
@@ -88,7 +94,7 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, BackendError> {
         self.people.transaction(|register| {
             let found = register.job_of(owner, id).is_some();
             if found {
@@ -99,7 +105,13 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn request(&self, owner: &Owner, id: &str, run: &str, audit: AuditEntry) -> Result<RunRequested, PortError> {
+    async fn request(
+        &self,
+        owner: &Owner,
+        id: &str,
+        run: &str,
+        audit: AuditEntry,
+    ) -> Result<RunRequested, BackendError> {
         self.people.transaction(|register| {
             if register.job_of(owner, id).is_none() {
                 return RunRequested::Absent;
@@ -124,7 +136,7 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn runs(&self, owner: &Owner, id: &str, limit: u32) -> Result<Option<Vec<Run>>, PortError> {
+    async fn runs(&self, owner: &Owner, id: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
         self.people.transaction(|register| {
             register.job_of(owner, id)?;
             let mut runs: Vec<&Run> =
@@ -137,11 +149,11 @@ impl JobStore for MemoryJobs {
 
 #[async_trait]
 impl RunQueue for MemoryJobs {
-    async fn now(&self) -> Result<DateTime<Utc>, PortError> {
+    async fn now(&self) -> Result<DateTime<Utc>, BackendError> {
         self.people.transaction(|_| self.clock.now())
     }
 
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, PortError> {
+    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, BackendError> {
         self.people.transaction(|register| {
             let idle = register.jobs.values().filter(|job| !register.has_open_run(&job.id));
             let mut due: Vec<DueJob> = idle.filter_map(|job| due_job(register, job, now)).collect();
@@ -151,12 +163,12 @@ impl RunQueue for MemoryJobs {
         })
     }
 
-    async fn fire(&self, firings: Vec<Firing>, lease: Lease) -> Result<Vec<LeasedRun>, PortError> {
+    async fn fire(&self, firings: Vec<Firing>, lease: Lease) -> Result<Vec<LeasedRun>, BackendError> {
         self.people
             .transaction(|register| firings.into_iter().filter_map(|firing| register.fire(firing, lease)).collect())
     }
 
-    async fn take(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, PortError> {
+    async fn take(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, BackendError> {
         self.people.transaction(|register| {
             let free = |kept: &&KeptRun| {
                 let job = register.jobs.get(&kept.job);
@@ -170,7 +182,7 @@ impl RunQueue for MemoryJobs {
         })
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, PortError> {
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, BackendError> {
         self.people.transaction(|register| {
             let Settlement { run, attempt, at, verdict } = settlement;
             let current = |kept: &&mut KeptRun| kept.is_open() && kept.run.attempts == attempt;
@@ -199,7 +211,7 @@ impl RunQueue for MemoryJobs {
         })
     }
 
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, PortError> {
+    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
         self.people.transaction(|register| {
             let count = register.runs.len();
             register.runs.retain(|_, kept| kept.run.finished_at.is_none_or(|at| at >= before));

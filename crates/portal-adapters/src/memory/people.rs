@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portal_core::{
-    Agent, AgentId, AuditEntry, AuditRecord, Backend, Contact, Friend, FriendId, Friendship, PortError, Session,
-    Standing, TokenHash,
+    Agent, AgentId, AuditEntry, AuditRecord, Backend, BackendError, Contact, Friend, FriendId, Friendship, Session,
+    SessionState, TokenHash,
 };
 use portal_cron::Job;
 use portal_workspace::DocumentPath;
@@ -23,7 +23,7 @@ pub struct MemoryPeople(Arc<Mutex<Register>>);
 /// A session as it is kept.
 pub(super) struct KeptSession {
     pub(super) session: Session,
-    pub(super) standing: Standing,
+    pub(super) standing: SessionState,
 }
 
 /// All tables under one lock, so that each store method is one transaction.
@@ -65,9 +65,9 @@ impl MemoryPeople {
     }
 
     /// Does `work` as one transaction; `work` does nothing before it knows that it will succeed.
-    pub(super) fn transaction<T>(&self, work: impl FnOnce(&mut Register) -> T) -> Result<T, PortError> {
+    pub(super) fn transaction<T>(&self, work: impl FnOnce(&mut Register) -> T) -> Result<T, BackendError> {
         self.register(|register| match &register.trouble {
-            Some(cause) => Err(PortError::unavailable(Backend::Database, cause.clone())),
+            Some(cause) => Err(BackendError::unavailable(Backend::Database, cause.clone())),
             None => Ok(work(register)),
         })
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use portal_core::{Backend, PortError};
-use portal_dns::{Caller, DomainName, Ensured, Hostname, Mark, RecordState, Records, Removed, Seen};
+use portal_core::{Backend, BackendError};
+use portal_dns::{DomainName, Ensured, Hostname, Observed, OwnershipMarker, Priority, RecordState, Records, Removed};
 
 /// A zone that holds records of every type, as a provider would, in memory. Clones share one zone.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ pub struct ZoneCall {
     /// For which hostname; `None` for the whole zone.
     pub host: Option<Hostname>,
     /// For whom.
-    pub caller: Caller,
+    pub caller: Priority,
 }
 
 #[derive(Default)]
@@ -103,28 +103,28 @@ impl MemoryRecords {
         &self,
         method: &'static str,
         host: Option<&Hostname>,
-        caller: &Caller,
-    ) -> Result<MutexGuard<'_, Zone>, PortError> {
+        caller: &Priority,
+    ) -> Result<MutexGuard<'_, Zone>, BackendError> {
         let mut zone = self.zone();
         zone.calls.push(ZoneCall { method, host: host.cloned(), caller: caller.clone() });
         match &zone.trouble {
-            Some(cause) => Err(PortError::unavailable(Backend::Dns, cause.clone())),
+            Some(cause) => Err(BackendError::unavailable(Backend::Dns, cause.clone())),
             None => Ok(zone),
         }
     }
 }
 
 impl Zone {
-    fn seen(&self, host: &Hostname) -> Seen {
+    fn seen(&self, host: &Hostname) -> Observed {
         let records = self.records.get(host.as_str()).map(Vec::as_slice).unwrap_or_default();
         let marked = records.iter().find_map(|record| match record {
             ZoneRecord::Marked(state) => Some(state.clone()),
             ZoneRecord::Plain { .. } => None,
         });
         match marked {
-            Some(state) => Seen::Marked(state),
-            None if records.is_empty() => Seen::Absent,
-            None => Seen::Foreign,
+            Some(state) => Observed::Marked(state),
+            None if records.is_empty() => Observed::Absent,
+            None => Observed::Foreign,
         }
     }
 
@@ -134,7 +134,7 @@ impl Zone {
         records.push(ZoneRecord::Marked(wanted.clone()));
     }
 
-    fn take(&mut self, host: &Hostname, mark: &Mark) {
+    fn take(&mut self, host: &Hostname, mark: &OwnershipMarker) {
         if let Some(records) = self.records.get_mut(host.as_str()) {
             records.retain(|record| !carries(record, mark));
         }
@@ -142,13 +142,13 @@ impl Zone {
     }
 }
 
-fn carries(record: &ZoneRecord, mark: &Mark) -> bool {
+fn carries(record: &ZoneRecord, mark: &OwnershipMarker) -> bool {
     matches!(record, ZoneRecord::Marked(state) if state.mark == *mark)
 }
 
 #[async_trait]
 impl Records for MemoryRecords {
-    async fn look(&self, host: &Hostname, caller: &Caller) -> Result<Seen, PortError> {
+    async fn look(&self, host: &Hostname, caller: &Priority) -> Result<Observed, BackendError> {
         Ok(self.call("look", Some(host), caller)?.seen(host))
     }
 
@@ -156,34 +156,39 @@ impl Records for MemoryRecords {
         &self,
         host: &Hostname,
         wanted: &RecordState,
-        _: &Seen,
-        caller: &Caller,
-    ) -> Result<Ensured, PortError> {
+        _: &Observed,
+        caller: &Priority,
+    ) -> Result<Ensured, BackendError> {
         let mut zone = self.call("ensure", Some(host), caller)?;
         let ensured = match zone.seen(host) {
-            Seen::Absent => Ensured::Created,
-            Seen::Marked(state) if state == *wanted => Ensured::Same,
-            Seen::Marked(state) if state.mark == wanted.mark => Ensured::Changed,
-            Seen::Marked(_) | Seen::Several { .. } | Seen::Foreign => return Ok(Ensured::Foreign),
+            Observed::Absent => Ensured::Created,
+            Observed::Marked(state) if state == *wanted => Ensured::Same,
+            Observed::Marked(state) if state.mark == wanted.mark => Ensured::Changed,
+            Observed::Marked(_) | Observed::Several { .. } | Observed::Foreign => return Ok(Ensured::Foreign),
         };
         zone.put(host, wanted);
         Ok(ensured)
     }
 
-    async fn remove(&self, host: &Hostname, mark: &Mark, caller: &Caller) -> Result<Removed, PortError> {
+    async fn remove(
+        &self,
+        host: &Hostname,
+        mark: &OwnershipMarker,
+        caller: &Priority,
+    ) -> Result<Removed, BackendError> {
         let mut zone = self.call("remove", Some(host), caller)?;
         match zone.seen(host) {
-            Seen::Absent => Ok(Removed::Absent),
-            Seen::Marked(state) if state.mark == *mark => {
+            Observed::Absent => Ok(Removed::Absent),
+            Observed::Marked(state) if state.mark == *mark => {
                 zone.take(host, mark);
                 Ok(Removed::Done)
             }
-            Seen::Marked(_) | Seen::Several { .. } | Seen::Foreign => Ok(Removed::Foreign),
+            Observed::Marked(_) | Observed::Several { .. } | Observed::Foreign => Ok(Removed::Foreign),
         }
     }
 
-    async fn list(&self) -> Result<Vec<(Hostname, Seen)>, PortError> {
-        let zone = self.call("list", None, &Caller::Background)?;
+    async fn list(&self) -> Result<Vec<(Hostname, Observed)>, BackendError> {
+        let zone = self.call("list", None, &Priority::Background)?;
         let hosts = zone.records.keys().filter_map(|name| Hostname::parse(name).ok());
         let hosts = hosts.filter(|host| host.is_in(&self.domain));
         Ok(hosts.map(|host| (host.clone(), zone.seen(&host))).collect())

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_core::{
-    AuditEntry, FriendId, FriendshipStatus, PortError, Session, SessionStore, Standing, StoredSession, TokenHash,
+    AuditEntry, BackendError, FriendId, FriendshipStatus, Session, SessionState, SessionStore, StoredSession, TokenHash,
 };
 
 use super::MemoryPeople;
@@ -25,27 +25,27 @@ impl MemorySessions {
 
 impl KeptSession {
     fn is_valid_for(&self, friend: &FriendId, now: DateTime<Utc>) -> bool {
-        self.session.friend == *friend && self.standing == Standing::Valid && now < self.session.expires_at
+        self.session.friend == *friend && self.standing == SessionState::Valid && now < self.session.expires_at
     }
 }
 
 #[async_trait]
 impl SessionStore for MemorySessions {
-    async fn issue(&self, session: Session, token: TokenHash, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn issue(&self, session: Session, token: TokenHash, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
             let key = (session.agent.clone(), session.friend.clone());
             let friendship = register.friendships.get(&key);
             if friendship.is_none_or(|kept| kept.status != FriendshipStatus::Active) {
                 return false;
             }
-            let kept = KeptSession { session, standing: Standing::Valid };
+            let kept = KeptSession { session, standing: SessionState::Valid };
             register.sessions.insert(kept.session.id.clone(), (token, kept));
             register.record(audit);
             true
         })
     }
 
-    async fn find(&self, token: &TokenHash) -> Result<Option<StoredSession>, PortError> {
+    async fn find(&self, token: &TokenHash) -> Result<Option<StoredSession>, BackendError> {
         self.0.transaction(|register| {
             let (_, kept) = register.sessions.values().find(|(hash, _)| hash == token)?;
             let key = (kept.session.agent.clone(), kept.session.friend.clone());
@@ -55,7 +55,7 @@ impl SessionStore for MemorySessions {
         })
     }
 
-    async fn list(&self, friend: &FriendId, now: DateTime<Utc>) -> Result<Vec<Session>, PortError> {
+    async fn list(&self, friend: &FriendId, now: DateTime<Utc>) -> Result<Vec<Session>, BackendError> {
         self.0.transaction(|register| {
             let valid = register.sessions.values().filter(|(_, kept)| kept.is_valid_for(friend, now));
             let mut sessions: Vec<_> = valid.map(|(_, kept)| kept.session.clone()).collect();
@@ -64,23 +64,23 @@ impl SessionStore for MemorySessions {
         })
     }
 
-    async fn revoke(&self, friend: &FriendId, id: &str, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn revoke(&self, friend: &FriendId, id: &str, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
             let Some((_, kept)) = register.sessions.get_mut(id) else { return false };
             if !kept.is_valid_for(friend, audit.at) {
                 return false;
             }
-            kept.standing = Standing::Revoked;
+            kept.standing = SessionState::Revoked;
             register.record(audit);
             true
         })
     }
 
-    async fn revoke_all(&self, friend: &FriendId, audit: AuditEntry) -> Result<u64, PortError> {
+    async fn revoke_all(&self, friend: &FriendId, audit: AuditEntry) -> Result<u64, BackendError> {
         self.0.transaction(|register| {
             let mut revoked = 0;
             for (_, kept) in register.sessions.values_mut().filter(|(_, kept)| kept.is_valid_for(friend, audit.at)) {
-                kept.standing = Standing::Revoked;
+                kept.standing = SessionState::Revoked;
                 revoked += 1;
             }
             if revoked > 0 {
@@ -90,7 +90,7 @@ impl SessionStore for MemorySessions {
         })
     }
 
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, PortError> {
+    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
         self.0.transaction(|register| {
             let mut swept = 0;
             register.sessions.retain(|_, (_, kept)| {

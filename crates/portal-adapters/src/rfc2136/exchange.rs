@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, Record, RecordType, TSigVerifier, TSigner};
-use portal_core::{Backend, Clock, PortError};
+use portal_core::{Backend, BackendError, Clock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -34,27 +34,27 @@ impl Server {
     /// Does something in a new conversation, all of it within the server's timeout.
     pub(super) async fn talk<T>(
         &self,
-        what: impl AsyncFnOnce(&mut Conversation<'_>) -> Result<T, PortError>,
-    ) -> Result<T, PortError> {
+        what: impl AsyncFnOnce(&mut Conversation<'_>) -> Result<T, BackendError>,
+    ) -> Result<T, BackendError> {
         let conversation = async {
             let stream = TcpStream::connect(&self.address).await.map_err(unreachable)?;
             what(&mut Conversation { server: self, stream }).await
         };
         tokio::time::timeout(self.timeout, conversation)
             .await
-            .map_err(|elapsed| PortError::unavailable(Backend::Dns, elapsed))?
+            .map_err(|elapsed| BackendError::unavailable(Backend::Dns, elapsed))?
     }
 }
 
 impl Conversation<'_> {
     /// Sends a message and returns the verified answer, whatever its response code.
-    pub(super) async fn ask(&mut self, message: Message) -> Result<Message, PortError> {
+    pub(super) async fn ask(&mut self, message: Message) -> Result<Message, BackendError> {
         let mut verifier = self.send(message).await?;
         self.receive(&mut verifier).await
     }
 
     /// All records of a zone.
-    pub(super) async fn transfer(&mut self, zone: &Name) -> Result<Vec<Record>, PortError> {
+    pub(super) async fn transfer(&mut self, zone: &Name) -> Result<Vec<Record>, BackendError> {
         let mut message = Message::query();
         message.metadata.recursion_desired = false;
         message.add_query(Query::query(zone.clone(), RecordType::AXFR));
@@ -68,7 +68,7 @@ impl Conversation<'_> {
                 return Err(refused(answer.response_code));
             }
             if answer.answers.is_empty() || records.len() > LARGEST_ZONE {
-                return Err(PortError::backend(Backend::Dns, "the zone transfer was broken off or is too long"));
+                return Err(BackendError::failed(Backend::Dns, "the zone transfer was broken off or is too long"));
             }
             ends_seen += answer.answers.iter().filter(|record| record.record_type() == RecordType::SOA).count();
             records.extend(answer.answers.iter().cloned());
@@ -76,7 +76,7 @@ impl Conversation<'_> {
         Ok(records)
     }
 
-    async fn send(&mut self, mut message: Message) -> Result<Expected, PortError> {
+    async fn send(&mut self, mut message: Message) -> Result<Expected, BackendError> {
         let now = u64::try_from(self.server.clock.now().timestamp()).unwrap_or_default();
         let id = message.id;
         let verifier = message.finalize(&self.server.signer, now).map_err(nonsense)?;
@@ -88,7 +88,7 @@ impl Conversation<'_> {
         Ok(Expected { id, verifier })
     }
 
-    async fn receive(&mut self, expected: &mut Expected) -> Result<Message, PortError> {
+    async fn receive(&mut self, expected: &mut Expected) -> Result<Message, BackendError> {
         let length = self.stream.read_u16().await.map_err(unreachable)?;
         let mut bytes = vec![0; usize::from(length)];
         self.stream.read_exact(&mut bytes).await.map_err(unreachable)?;
@@ -107,29 +107,29 @@ struct Expected {
 }
 
 /// The trouble that a response code stands for.
-pub(super) fn refused(code: ResponseCode) -> PortError {
+pub(super) fn refused(code: ResponseCode) -> BackendError {
     let source = format!("the dns server answered {code}");
     match code {
         ResponseCode::Refused | ResponseCode::NotAuth | ResponseCode::BADSIG | ResponseCode::BADKEY => {
-            PortError::denied(Backend::Dns, source)
+            BackendError::denied(Backend::Dns, source)
         }
-        ResponseCode::ServFail => PortError::unavailable(Backend::Dns, source),
-        _ => PortError::backend(Backend::Dns, source),
+        ResponseCode::ServFail => BackendError::unavailable(Backend::Dns, source),
+        _ => BackendError::failed(Backend::Dns, source),
     }
 }
 
 /// A server that does not know the key cannot sign its answer, and says so in the code.
-fn unverified(bytes: &[u8], error: impl std::error::Error + Send + Sync + 'static) -> PortError {
+fn unverified(bytes: &[u8], error: impl std::error::Error + Send + Sync + 'static) -> BackendError {
     match Message::from_vec(bytes).map(|answer| answer.response_code) {
         Ok(code @ (ResponseCode::NotAuth | ResponseCode::Refused)) => refused(code),
         Ok(_) | Err(_) => nonsense(error),
     }
 }
 
-fn unreachable(error: std::io::Error) -> PortError {
-    PortError::unavailable(Backend::Dns, error)
+fn unreachable(error: std::io::Error) -> BackendError {
+    BackendError::unavailable(Backend::Dns, error)
 }
 
-fn nonsense(error: impl Into<portal_core::BoxError>) -> PortError {
-    PortError::backend(Backend::Dns, error)
+fn nonsense(error: impl Into<portal_core::BoxError>) -> BackendError {
+    BackendError::failed(Backend::Dns, error)
 }

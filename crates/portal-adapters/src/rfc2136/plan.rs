@@ -3,8 +3,8 @@
 use std::slice;
 
 use hickory_proto::rr::{Name, Record};
-use portal_core::PortError;
-use portal_dns::{Mark, RecordState, Target};
+use portal_core::BackendError;
+use portal_dns::{OwnershipMarker, RecordState, Target};
 
 use super::site::{MarkRecord, Place, Site, mark_record, record};
 use super::update::Update;
@@ -23,7 +23,7 @@ pub(super) enum Step {
 }
 
 /// What makes the record at a place as wanted.
-pub(super) fn ensure(zone: &Name, place: &Place, site: &Site, wanted: &RecordState) -> Result<Step, PortError> {
+pub(super) fn ensure(zone: &Name, place: &Place, site: &Site, wanted: &RecordState) -> Result<Step, BackendError> {
     let new = record(place, wanted)?;
     let new_mark = mark_record(place, &wanted.mark, &new);
     let Some(mark) = &site.mark else {
@@ -49,7 +49,7 @@ pub(super) fn ensure(zone: &Name, place: &Place, site: &Site, wanted: &RecordSta
 }
 
 /// What removes the record that carries this mark; `None` if there is no such mark.
-pub(super) fn remove(zone: &Name, site: &Site, mark: &Mark) -> Option<Update> {
+pub(super) fn remove(zone: &Name, site: &Site, mark: &OwnershipMarker) -> Option<Update> {
     let MarkRecord { record, .. } = site.mark.as_ref().filter(|it| it.mark == *mark)?;
     let unmarked = Update::of(zone).if_exactly(slice::from_ref(record)).if_exactly(&site.of_our_type).delete(record);
     Some(site.ours.iter().fold(unmarked, Update::delete))

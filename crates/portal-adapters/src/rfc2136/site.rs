@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use hickory_proto::ProtoError;
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use portal_core::{Backend, PortError};
-use portal_dns::{DomainName, Hostname, Mark, RecordState, Seen, Target, Ttl};
+use portal_core::{Backend, BackendError};
+use portal_dns::{DomainName, Hostname, Observed, OwnershipMarker, RecordState, Target, Ttl};
 
 /// The label below which marks stand.
 const MARK_LABEL: &str = "_friend-portal";
@@ -19,8 +19,8 @@ pub(super) struct Place {
 
 impl Place {
     /// Where the record and the mark of a hostname stand.
-    pub(super) fn of(host: &Hostname) -> Result<Self, PortError> {
-        let read = |text: &str| name(text).map_err(|error| PortError::backend(Backend::Dns, error));
+    pub(super) fn of(host: &Hostname) -> Result<Self, BackendError> {
+        let read = |text: &str| name(text).map_err(|error| BackendError::failed(Backend::Dns, error));
         Ok(Self { host: read(host.as_str())?, mark: read(&format!("{MARK_LABEL}.{host}"))? })
     }
 }
@@ -55,7 +55,7 @@ pub(super) struct Site {
 /// A mark in the zone.
 #[derive(Debug, PartialEq)]
 pub(super) struct MarkRecord {
-    pub(super) mark: Mark,
+    pub(super) mark: OwnershipMarker,
     /// The record at the name of the mark, whole.
     pub(super) record: Record,
     /// The record that it says it marks.
@@ -87,15 +87,15 @@ impl Site {
 
     /// What stands there, in the words of the port. A mark whose record somebody deleted is told with an address
     /// that nobody wants, so that the record is put back, or the mark removed.
-    pub(super) fn seen(&self) -> Seen {
+    pub(super) fn seen(&self) -> Observed {
         match (&self.mark, &self.ours) {
-            (Some(mark), Some(record)) => Seen::Marked(state(&mark.mark, record)),
+            (Some(mark), Some(record)) => Observed::Marked(state(&mark.mark, record)),
             (Some(mark), None) if !self.others => {
                 let missing = Record::from_rdata(Name::root(), 0, RData::A(A(Ipv4Addr::UNSPECIFIED)));
-                Seen::Marked(state(&mark.mark, &missing))
+                Observed::Marked(state(&mark.mark, &missing))
             }
-            (None, _) if self.is_vacant() => Seen::Absent,
-            _ => Seen::Foreign,
+            (None, _) if self.is_vacant() => Observed::Absent,
+            _ => Observed::Foreign,
         }
     }
 }
@@ -104,7 +104,7 @@ impl MarkRecord {
     fn read(record: &Record) -> Option<Self> {
         let RData::TXT(txt) = &record.data else { return None };
         let mut strings = txt.txt_data.iter().map(|bytes| std::str::from_utf8(bytes));
-        let mark = Mark::parse(strings.next()?.ok()?)?;
+        let mark = OwnershipMarker::parse(strings.next()?.ok()?)?;
         let names = strings.next().and_then(Result::ok).unwrap_or_default().to_owned();
         Some(Self { mark, record: record.clone(), names })
     }
@@ -123,10 +123,10 @@ impl MarkRecord {
 }
 
 /// The record that is to stand at `host`.
-pub(super) fn record(place: &Place, wanted: &RecordState) -> Result<Record, PortError> {
+pub(super) fn record(place: &Place, wanted: &RecordState) -> Result<Record, BackendError> {
     let data = match &wanted.target {
         Target::Cname(target) => {
-            RData::CNAME(CNAME(name(target.as_str()).map_err(|error| PortError::backend(Backend::Dns, error))?))
+            RData::CNAME(CNAME(name(target.as_str()).map_err(|error| BackendError::failed(Backend::Dns, error))?))
         }
         Target::A(address) => RData::A(A(*address)),
         Target::Aaaa(address) => RData::AAAA(AAAA(*address)),
@@ -135,7 +135,7 @@ pub(super) fn record(place: &Place, wanted: &RecordState) -> Result<Record, Port
 }
 
 /// The mark of that record.
-pub(super) fn mark_record(place: &Place, mark: &Mark, marked: &Record) -> Record {
+pub(super) fn mark_record(place: &Place, mark: &OwnershipMarker, marked: &Record) -> Record {
     let text = TXT::new(vec![mark.to_string(), describe(&marked.data).unwrap_or_default()]);
     Record::from_rdata(place.mark.clone(), marked.ttl, RData::TXT(text))
 }
@@ -163,7 +163,7 @@ fn plain(name: &Name) -> String {
 
 /// A marked record, in the words of the port. Data that no target of ours could have is told as the unspecified
 /// address, which differs from whatever is wanted.
-fn state(mark: &Mark, record: &Record) -> RecordState {
+fn state(mark: &OwnershipMarker, record: &Record) -> RecordState {
     let odd = Target::A(Ipv4Addr::UNSPECIFIED);
     let target = match &record.data {
         RData::CNAME(CNAME(name)) => DomainName::parse(&plain(name)).map_or(odd, Target::Cname),

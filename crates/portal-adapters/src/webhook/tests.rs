@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use portal_core::{FixedClock, PortError};
+use portal_core::{BackendError, BackendErrorKind, FixedClock};
 use portal_cron::{Delivery, Receipt};
 use secrecy::SecretString;
 use wiremock::matchers::{body_string, header, method, path};
@@ -23,7 +23,7 @@ fn delivery(address: &str, timeout: Duration) -> WebhookDelivery {
     WebhookDelivery::new(WebhookSettings { url, secret: SecretString::from(SECRET), timeout }, clock).unwrap()
 }
 
-async fn deliver_to(answer: ResponseTemplate) -> Result<Receipt, PortError> {
+async fn deliver_to(answer: ResponseTemplate) -> Result<Receipt, BackendError> {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(answer).expect(1).mount(&server).await;
     delivery(&server.uri(), Duration::from_secs(5)).deliver(&sample()).await
@@ -74,7 +74,10 @@ async fn a_redirect_is_not_followed() {
 async fn a_receiver_in_trouble_is_tried_again() {
     for status in [408, 425, 429, 500, 502, 503, 504] {
         let trouble = deliver_to(ResponseTemplate::new(status)).await.unwrap_err();
-        assert!(matches!(trouble, PortError::Unavailable { retry_after: None, .. }), "{status}");
+        assert!(
+            matches!(trouble, BackendError { kind: BackendErrorKind::Unavailable, retry_after: None, .. }),
+            "{status}"
+        );
     }
 }
 
@@ -90,7 +93,7 @@ async fn a_receiver_says_when_to_come_back() {
     ] {
         let answer = ResponseTemplate::new(503).insert_header("Retry-After", said);
         let trouble = deliver_to(answer).await.unwrap_err();
-        assert_eq!(trouble.retry_after(), seconds.map(Duration::from_secs), "{said}");
+        assert_eq!(trouble.retry_after, seconds.map(Duration::from_secs), "{said}");
     }
 }
 
@@ -105,7 +108,7 @@ async fn a_receiver_that_does_not_answer_in_time_or_at_all_is_unavailable() {
     };
     for address in [server.uri(), closed] {
         let trouble = delivery(&address, Duration::from_millis(200)).deliver(&sample()).await.unwrap_err();
-        assert!(matches!(trouble, PortError::Unavailable { .. }));
+        assert!(matches!(trouble, BackendError { kind: BackendErrorKind::Unavailable, .. }));
         let told = format!("{trouble:?} {:?}", std::error::Error::source(&trouble).map(ToString::to_string));
         assert!(!told.contains("in-the-address") && !told.contains(SECRET), "{told}");
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portal_adapters::cloudflare::{CloudflareRecords, Fault, SCRIPTED_TOKEN, ScriptedCloudflare, ZoneName};
-use portal_dns::{Ensured, Hostname, RecordState, Records, Removed, Seen};
+use portal_dns::{Ensured, Hostname, Observed, RecordState, Records, Removed};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -67,7 +67,7 @@ async fn check_making(wanted: &RecordState, fault: &Fault, call: usize) {
     }
     world.cloudflare.forget_faults();
     assert_ne!(world.ensure(wanted).await, Ensured::Foreign, "{fault:?} at {call}");
-    assert_eq!(world.records.look(&host(), &alice()).await.unwrap(), Seen::Marked(wanted.clone()));
+    assert_eq!(world.records.look(&host(), &alice()).await.unwrap(), Observed::Marked(wanted.clone()));
     assert_eq!((world.ours(), world.foreign()), (1, foreign), "{fault:?} at {call}");
 }
 
@@ -75,11 +75,11 @@ async fn check_changing(wanted: &RecordState, fault: &Fault, call: usize) {
     let world = world().await;
     assert_eq!(world.ensure(&address(7)).await, Ensured::Created);
     fail(&world, call, fault);
-    world.records.ensure(&host(), wanted, &Seen::Marked(address(7)), &alice()).await.ok();
+    world.records.ensure(&host(), wanted, &Observed::Marked(address(7)), &alice()).await.ok();
     world.cloudflare.forget_faults();
     assert_eq!(world.ours(), 1, "never without a record: {fault:?} at {call}");
     world.ensure(wanted).await;
-    assert_eq!(world.records.look(&host(), &alice()).await.unwrap(), Seen::Marked(wanted.clone()));
+    assert_eq!(world.records.look(&host(), &alice()).await.unwrap(), Observed::Marked(wanted.clone()));
     assert_eq!(world.ours(), 1, "{fault:?} at {call}");
 }
 
@@ -120,8 +120,8 @@ async fn whatever_goes_wrong_while_a_record_is_removed_doing_it_again_removes_it
 async fn a_record_whose_answer_was_lost_is_found_again_by_its_mark() {
     let world = world().await;
     world.cloudflare.script([Some(Fault::LoseAnswer)]);
-    assert!(world.records.ensure(&host(), &tunnel(true), &Seen::Absent, &alice()).await.is_err());
-    assert_eq!(world.records.look(&host(), &alice()).await.unwrap(), Seen::Marked(tunnel(true)));
+    assert!(world.records.ensure(&host(), &tunnel(true), &Observed::Absent, &alice()).await.is_err());
+    assert_eq!(world.records.look(&host(), &alice()).await.unwrap(), Observed::Marked(tunnel(true)));
     assert_eq!(world.ensure(&tunnel(true)).await, Ensured::Same);
 }
 
@@ -130,9 +130,9 @@ async fn an_address_that_somebody_else_put_there_in_the_same_moment_stays_alone(
     let world = world().await;
     let theirs = json!({"name": host().as_str(), "type": "A", "content": "198.51.100.9", "ttl": 1});
     assert!(world.cloudflare.put(ZONE, theirs).is_some());
-    let ensured = world.records.ensure(&host(), &address(7), &Seen::Absent, &alice()).await.unwrap();
+    let ensured = world.records.ensure(&host(), &address(7), &Observed::Absent, &alice()).await.unwrap();
     assert_eq!((ensured, world.ours()), (Ensured::Foreign, 1));
-    assert_eq!(world.records.look(&host(), &alice()).await.unwrap(), Seen::Foreign);
+    assert_eq!(world.records.look(&host(), &alice()).await.unwrap(), Observed::Foreign);
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_zone_of_a_thousand_exposures_is_listed_in_less_than_ten_calls() {
     let listed = world.records.list().await.unwrap();
     assert_eq!((listed.len(), world.cloudflare.calls().len()), (2501, 3));
     let last = Hostname::parse("app-2499.example.org").unwrap();
-    assert!(listed.contains(&(last, Seen::Marked(wanted))));
+    assert!(listed.contains(&(last, Observed::Marked(wanted))));
 }
 
 #[tokio::test]
@@ -176,9 +176,9 @@ async fn a_limit_delays_the_work_and_stops_none_of_it() {
     let (began, mut refusals) = (Instant::now(), 0);
     for index in 0..6 {
         let name = Hostname::parse(&format!("app-{index}.example.org")).unwrap();
-        while let Err(error) = world.records.ensure(&name, &tunnel(true), &Seen::Absent, &alice()).await {
+        while let Err(error) = world.records.ensure(&name, &tunnel(true), &Observed::Absent, &alice()).await {
             assert!(began.elapsed() < Duration::from_secs(30), "{error:?}");
-            tokio::time::sleep(error.retry_after().unwrap()).await;
+            tokio::time::sleep(error.retry_after.unwrap()).await;
             refusals += 1;
         }
     }

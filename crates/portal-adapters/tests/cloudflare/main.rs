@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use portal_adapters::cloudflare::{CloudflareApi, CloudflareRecords, CloudflareSettings, CloudflareZone, ZoneName};
 use portal_core::FriendId;
-use portal_dns::{Caller, DomainName, Hostname, Mark, RecordState, Target, Ttl};
+use portal_dns::{DomainName, Hostname, OwnershipMarker, Priority, RecordState, Target, Ttl};
 
 const MARK: &str = "friend-portal/00112233445566778899aabbccddeeff/ffeeddccbbaa99887766554433221100";
 const ZONE: &str = "example.org";
@@ -32,13 +32,13 @@ fn host() -> Hostname {
     Hostname::parse("app-alice.example.org").unwrap()
 }
 
-fn alice() -> Caller {
-    Caller::Friend(FriendId::parse("alice").unwrap())
+fn alice() -> Priority {
+    Priority::Friend(FriendId::parse("alice").unwrap())
 }
 
 fn tunnel(proxied: bool) -> RecordState {
     let target = Target::Cname(domain("tunnel.example.net"));
-    RecordState { mark: Mark::parse(MARK).unwrap(), target, ttl: Ttl::parse(600).unwrap(), proxied }
+    RecordState { mark: OwnershipMarker::parse(MARK).unwrap(), target, ttl: Ttl::parse(600).unwrap(), proxied }
 }
 
 fn address(last: u8) -> RecordState {

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use portal_core::{Action, Clock, FriendId, FriendRemoved, Ids};
 use portal_dns::{
     Claimed, Desired, DomainName, EXPOSURES_PER_FRIEND, ExposureId, ExposureName, Fence, Hostname, Intent, Lease,
-    Parted, Reason, Reservation, Reserved, ServiceName, ServicePort, Settled, Settlement, Status,
+    Reason, ReleaseReason, Reservation, Reserved, ServiceName, ServicePort, Settled, Settlement, Status,
 };
 
 use crate::world::{World, friend_id};
@@ -175,7 +175,10 @@ async fn an_exposure_that_moves_owns_both_hostnames_until_the_old_one_is_freed(w
     work(world, &intent.exposure.id, active(world.clock.now())).await;
     assert!(matches!(reserve(world, &wanted(world, &bc, "a", "a.net")).await, Reserved::New(_)));
     let stones = world.intents.tombstones().await.unwrap();
-    assert_eq!((stones.len(), stones[0].parted, &stones[0].hostname), (1, Parted::Moved, &intent.exposure.hostname));
+    assert_eq!(
+        (stones.len(), stones[0].parted, &stones[0].hostname),
+        (1, ReleaseReason::Moved, &intent.exposure.hostname)
+    );
 }
 
 async fn an_exposure_that_moves_there_and_back_ends_where_it_began(world: &World) {
@@ -281,7 +284,7 @@ async fn what_is_gone_frees_its_names_and_is_remembered(world: &World) {
     assert_eq!(stones.len(), 1);
     let shown = (&stones[0].exposure, &stones[0].friend, &stones[0].name, &stones[0].hostname, stones[0].parted);
     let Intent { exposure, .. } = &intent;
-    assert_eq!(shown, (&exposure.id, &c, &exposure.name, &exposure.hostname, Parted::Ended));
+    assert_eq!(shown, (&exposure.id, &c, &exposure.name, &exposure.hostname, ReleaseReason::Deleted));
     let Reserved::New(next) = reserve(world, &wanted(world, &bc, "a", "a.net")).await else { unreachable!() };
     assert_eq!(claim(world, &next.exposure.id, "next").await.1, stones, "by its hostname");
     let again = new(world, &c, "a-b-x").await;

@@ -9,8 +9,8 @@ mod rights;
 use std::sync::Arc;
 
 use portal_dns::{
-    Freshness, Hostname, InstanceId, Mark, RouteChanged, RouteCreated, RoutePlace, RouteSpec, RouteVersion, SeenRoute,
-    ServiceName, ServicePort, ServiceState, Tls,
+    Freshness, Hostname, InstanceId, ObservedRoute, OwnershipMarker, RouteChanged, RouteCreated, RoutePlace, RouteSpec,
+    RouteVersion, ServiceName, ServicePort, ServiceState, Tls,
 };
 use portal_k8s::Phase;
 
@@ -35,9 +35,9 @@ macro_rules! promises {
     };
 }
 
-fn mark(digit: char) -> Mark {
+fn mark(digit: char) -> OwnershipMarker {
     let id = |digit: char| digit.to_string().repeat(32);
-    Mark {
+    OwnershipMarker {
         instance: InstanceId::parse(&id('0')).unwrap(),
         exposure: portal_dns::ExposureId::parse(&id(digit)).unwrap(),
     }
@@ -61,7 +61,7 @@ fn spec(ground: &Ground, port: i64) -> RouteSpec {
     }
 }
 
-async fn own(ground: &Ground, freshness: Freshness) -> Option<SeenRoute> {
+async fn own(ground: &Ground, freshness: Freshness) -> Option<ObservedRoute> {
     ground.routes.look(&place(ground), &[host(ground)], freshness).await.unwrap().own
 }
 
@@ -104,7 +104,7 @@ async fn there_is_no_route_without_a_namespace(ground: &Ground) {
 
 async fn a_route_is_changed_if_it_is_the_version_that_was_seen_and_carries_the_mark(ground: &Ground) {
     let seen = made(ground).await;
-    let change = |mark: Mark, version: RouteVersion| async move {
+    let change = |mark: OwnershipMarker, version: RouteVersion| async move {
         ground.routes.change(&place(ground), &spec(ground, 81), &mark, &version).await.unwrap()
     };
     let other_uid = RouteVersion { uid: "00000000-0000-4000-8000-ffffffffffff".to_owned(), ..seen.clone() };
@@ -136,7 +136,7 @@ async fn what_was_added_by_hand_is_seen_and_taken_back(ground: &Ground) {
 
 async fn a_route_is_deleted_if_it_is_the_object_that_was_seen_and_carries_the_mark(ground: &Ground) {
     let seen = made(ground).await;
-    let delete = |mark: Mark, version: RouteVersion| async move {
+    let delete = |mark: OwnershipMarker, version: RouteVersion| async move {
         ground.routes.delete(&place(ground), &mark, &version).await.unwrap()
     };
     let other_uid = RouteVersion { uid: "00000000-0000-4000-8000-ffffffffffff".to_owned(), ..seen.clone() };

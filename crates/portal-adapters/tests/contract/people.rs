@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditFilter, ChannelId, Clock, Contact, ContactAdded, Friend, FriendCreated,
-    FriendRemoved, Friendship, FriendshipStatus, Standing,
+    FriendRemoved, Friendship, FriendshipStatus, SessionState,
 };
 
 use crate::world::{World, friend_id};
@@ -299,7 +299,7 @@ async fn a_session_is_found_with_the_friendship_as_it_is_now(world: &World) {
     for status in [FriendshipStatus::Active, FriendshipStatus::Blocked, FriendshipStatus::Inactive] {
         world.befriend(&agent, &friend, status).await;
         let stored = world.sessions.find(&token).await.unwrap().unwrap();
-        assert_eq!((stored.session, stored.standing), (session.clone(), Standing::Valid));
+        assert_eq!((stored.session, stored.standing), (session.clone(), SessionState::Valid));
         assert_eq!(stored.friendship, Some(status));
     }
     assert_eq!(world.sessions.find(&world.token()).await.unwrap(), None);
@@ -313,7 +313,7 @@ async fn a_revoked_session_says_so_and_is_listed_no_more(world: &World) {
     for expected in [true, false] {
         let audit = world.audit(Action::SessionRevoke);
         assert_eq!(world.sessions.revoke(&friend, &session.id, audit).await.unwrap(), expected);
-        assert_eq!(world.sessions.find(&token).await.unwrap().unwrap().standing, Standing::Revoked);
+        assert_eq!(world.sessions.find(&token).await.unwrap().unwrap().standing, SessionState::Revoked);
         assert!(world.sessions.list(&friend, world.clock.now()).await.unwrap().is_empty());
     }
 }
@@ -325,7 +325,7 @@ async fn a_session_is_revoked_by_its_owner_only(world: &World) {
     world.sessions.issue(session.clone(), token, world.audit(Action::SessionIssue)).await.unwrap();
     assert!(!world.sessions.revoke(&bob, &session.id, world.audit(Action::SessionRevoke)).await.unwrap());
     assert!(!world.sessions.revoke(&friend, "other", world.audit(Action::SessionRevoke)).await.unwrap());
-    assert_eq!(world.sessions.find(&token).await.unwrap().unwrap().standing, Standing::Valid);
+    assert_eq!(world.sessions.find(&token).await.unwrap().unwrap().standing, SessionState::Valid);
 }
 
 async fn an_expired_session_is_not_listed_and_cannot_be_revoked(world: &World) {

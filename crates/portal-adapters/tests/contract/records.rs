@@ -12,8 +12,8 @@ use futures::StreamExt;
 use futures::future::join;
 use portal_core::{FriendId, Ids};
 use portal_dns::{
-    Caller, DomainName, Ensured, ExposureId, Hostname, InstanceId, Mark, RecordState, Records, Removed, Seen, Target,
-    Ttl,
+    DomainName, Ensured, ExposureId, Hostname, InstanceId, Observed, OwnershipMarker, Priority, RecordState, Records,
+    Removed, Target, Ttl,
 };
 
 /// A zone with nothing of ours in it, and somebody else at work there.
@@ -87,13 +87,13 @@ fn ids() -> portal_core::SeededIds {
     portal_core::SeededIds::from_seed(1)
 }
 
-fn mark(number: u8) -> Mark {
+fn mark(number: u8) -> OwnershipMarker {
     let id = format!("{number:032x}");
-    Mark { instance: InstanceId::parse(&ids().id()).unwrap(), exposure: ExposureId::parse(&id).unwrap() }
+    OwnershipMarker { instance: InstanceId::parse(&ids().id()).unwrap(), exposure: ExposureId::parse(&id).unwrap() }
 }
 
-fn alice() -> Caller {
-    Caller::Friend(FriendId::parse("alice").unwrap())
+fn alice() -> Priority {
+    Priority::Friend(FriendId::parse("alice").unwrap())
 }
 
 fn tunnel() -> Target {
@@ -113,7 +113,7 @@ impl Ground {
         Hostname::parse(&format!("{label}.{}", self.domain)).unwrap()
     }
 
-    async fn look(&self, host: &Hostname) -> Seen {
+    async fn look(&self, host: &Hostname) -> Observed {
         self.records.look(host, &alice()).await.unwrap()
     }
 
@@ -122,12 +122,12 @@ impl Ground {
         self.ensure_believing(host, wanted, &seen).await
     }
 
-    async fn ensure_believing(&self, host: &Hostname, wanted: &RecordState, seen: &Seen) -> Ensured {
+    async fn ensure_believing(&self, host: &Hostname, wanted: &RecordState, seen: &Observed) -> Ensured {
         self.records.ensure(host, wanted, seen, &alice()).await.unwrap()
     }
 
     async fn remove(&self, host: &Hostname, number: u8) -> Removed {
-        self.records.remove(host, &mark(number), &Caller::Background).await.unwrap()
+        self.records.remove(host, &mark(number), &Priority::Background).await.unwrap()
     }
 
     async fn at(&self, host: &Hostname) -> Vec<(String, String)> {
@@ -141,7 +141,7 @@ impl Ground {
 
 async fn an_empty_name_is_absent(ground: &Ground) {
     let host = ground.host("app-alice");
-    assert_eq!(ground.look(&host).await, Seen::Absent);
+    assert_eq!(ground.look(&host).await, Observed::Absent);
     assert_eq!(ground.remove(&host, 1).await, Removed::Absent);
     assert_eq!(ground.records.list().await.unwrap(), []);
 }
@@ -155,7 +155,7 @@ async fn a_record_is_made_and_told_as_it_was_asked_for(ground: &Ground) {
     ] {
         let (host, wanted) = (ground.host(label), wanted(1, target));
         assert_eq!(ground.ensure(&host, &wanted).await, Ensured::Created);
-        assert_eq!(ground.look(&host).await, Seen::Marked(wanted));
+        assert_eq!(ground.look(&host).await, Observed::Marked(wanted));
         assert_eq!(ground.at(&host).await, [(expected.0.to_owned(), expected.1.to_owned())]);
     }
 }
@@ -168,7 +168,7 @@ async fn making_a_record_again_changes_nothing(ground: &Ground) {
         let before = ground.at(&host).await;
         assert_eq!(ground.ensure(&host, &wanted).await, Ensured::Same);
         // An answer that was lost leaves us believing that nothing is there.
-        assert_eq!(ground.ensure_believing(&host, &wanted, &Seen::Absent).await, Ensured::Same);
+        assert_eq!(ground.ensure_believing(&host, &wanted, &Observed::Absent).await, Ensured::Same);
         assert_eq!(ground.at(&host).await, before);
     }
 }
@@ -181,12 +181,12 @@ async fn a_record_of_ours_is_changed_in_place(ground: &Ground) {
     for target in [other_tunnel, address(7), address(8), Target::Aaaa(v6), tunnel()] {
         let wanted = wanted(1, target);
         assert_eq!(ground.ensure(&host, &wanted).await, Ensured::Changed, "{:?}", wanted.target);
-        assert_eq!(ground.look(&host).await, Seen::Marked(wanted));
+        assert_eq!(ground.look(&host).await, Observed::Marked(wanted));
         assert_eq!(ground.at(&host).await.len(), 1);
     }
     let longer = RecordState { ttl: Ttl::parse(3600).unwrap(), ..wanted(1, tunnel()) };
     assert_eq!(ground.ensure(&host, &longer).await, Ensured::Changed);
-    assert_eq!(ground.look(&host).await, Seen::Marked(longer));
+    assert_eq!(ground.look(&host).await, Observed::Marked(longer));
 }
 
 const FOREIGN: [(&str, &str); 5] = [
@@ -202,13 +202,13 @@ async fn a_foreign_record_of_any_type_is_left_alone(ground: &Ground) {
         let host = ground.host(&format!("{}-alice", kind.to_lowercase()));
         ground.put_at(&host, kind, content).await;
         let before = ground.somebody.unmarked().await;
-        assert_eq!(ground.look(&host).await, Seen::Foreign, "{kind}");
+        assert_eq!(ground.look(&host).await, Observed::Foreign, "{kind}");
         for target in [tunnel(), address(7)] {
             assert_eq!(ground.ensure(&host, &wanted(1, target)).await, Ensured::Foreign, "{kind}");
         }
         assert_eq!(ground.remove(&host, 1).await, Removed::Foreign, "{kind}");
         assert_eq!(ground.somebody.unmarked().await, before, "{kind}");
-        assert_eq!(ground.look(&host).await, Seen::Foreign, "{kind}");
+        assert_eq!(ground.look(&host).await, Observed::Foreign, "{kind}");
     }
 }
 
@@ -220,11 +220,11 @@ async fn what_we_believed_to_be_absent_is_never_overwritten(ground: &Ground) {
         ground.put_at(&host, kind, content).await;
         let before = ground.somebody.unmarked().await;
         for target in [tunnel(), address(7)] {
-            let ensured = ground.ensure_believing(&host, &wanted(1, target), &Seen::Absent).await;
+            let ensured = ground.ensure_believing(&host, &wanted(1, target), &Observed::Absent).await;
             assert_eq!(ensured, Ensured::Foreign, "{kind}");
         }
         assert_eq!(ground.somebody.unmarked().await, before, "{kind}");
-        assert_eq!(ground.look(&host).await, Seen::Foreign, "{kind}");
+        assert_eq!(ground.look(&host).await, Observed::Foreign, "{kind}");
     }
 }
 
@@ -232,12 +232,12 @@ async fn a_record_with_another_mark_is_left_alone(ground: &Ground) {
     for (label, target) in [("cname-alice", tunnel()), ("a-alice", address(7))] {
         let (host, theirs) = (ground.host(label), wanted(2, target.clone()));
         ground.ensure(&host, &theirs).await;
-        for seen in [Seen::Marked(theirs.clone()), Seen::Absent, Seen::Foreign] {
+        for seen in [Observed::Marked(theirs.clone()), Observed::Absent, Observed::Foreign] {
             let ours = wanted(1, target.clone());
             assert_eq!(ground.ensure_believing(&host, &ours, &seen).await, Ensured::Foreign, "{seen:?}");
         }
         assert_eq!(ground.remove(&host, 1).await, Removed::Foreign);
-        assert_eq!(ground.look(&host).await, Seen::Marked(theirs));
+        assert_eq!(ground.look(&host).await, Observed::Marked(theirs));
         assert_eq!(ground.at(&host).await.len(), 1);
     }
 }
@@ -249,10 +249,10 @@ async fn a_record_that_was_edited_is_put_right(ground: &Ground) {
         let (host, wanted) = (ground.host(label), wanted(1, target));
         ground.ensure(&host, &wanted).await;
         ground.somebody.edit(&host, edit).await;
-        let Seen::Marked(edited) = ground.look(&host).await else { panic!("the mark is still there") };
+        let Observed::Marked(edited) = ground.look(&host).await else { panic!("the mark is still there") };
         assert_eq!((&edited.mark, edited.target == wanted.target), (&wanted.mark, false));
         assert_eq!(ground.ensure(&host, &wanted).await, Ensured::Changed);
-        assert_eq!(ground.look(&host).await, Seen::Marked(wanted));
+        assert_eq!(ground.look(&host).await, Observed::Marked(wanted));
         assert_eq!(ground.at(&host).await.len(), 1);
     }
 }
@@ -262,8 +262,8 @@ async fn a_record_that_lost_its_mark_is_left_alone(ground: &Ground) {
     ground.ensure(&host, &wanted).await;
     ground.somebody.unmark(&host).await;
     let before = ground.somebody.unmarked().await;
-    assert_eq!(ground.look(&host).await, Seen::Foreign);
-    for seen in [Seen::Foreign, Seen::Marked(wanted.clone()), Seen::Absent] {
+    assert_eq!(ground.look(&host).await, Observed::Foreign);
+    for seen in [Observed::Foreign, Observed::Marked(wanted.clone()), Observed::Absent] {
         assert_eq!(ground.ensure_believing(&host, &wanted, &seen).await, Ensured::Foreign, "{seen:?}");
     }
     assert_eq!(ground.remove(&host, 1).await, Removed::Foreign);
@@ -279,14 +279,14 @@ async fn removing_takes_what_carries_the_mark_and_nothing_else(ground: &Ground) 
     let before = ground.somebody.unmarked().await;
     assert_eq!(ground.remove(&host, 1).await, Removed::Done);
     assert_eq!(ground.somebody.unmarked().await, before);
-    assert_eq!(ground.look(&host).await, Seen::Foreign);
+    assert_eq!(ground.look(&host).await, Observed::Foreign);
     assert_eq!(ground.remove(&host, 1).await, Removed::Foreign);
-    assert_eq!(ground.look(&ground.host("other-alice")).await, Seen::Marked(wanted(2, tunnel())));
+    assert_eq!(ground.look(&ground.host("other-alice")).await, Observed::Marked(wanted(2, tunnel())));
 
     let alone = ground.host("alone-alice");
     ground.ensure(&alone, &wanted(1, tunnel())).await;
     assert_eq!(ground.remove(&alone, 1).await, Removed::Done);
-    assert_eq!((ground.look(&alone).await, ground.at(&alone).await), (Seen::Absent, Vec::new()));
+    assert_eq!((ground.look(&alone).await, ground.at(&alone).await), (Observed::Absent, Vec::new()));
     assert_eq!(ground.remove(&alone, 1).await, Removed::Absent);
     assert_eq!(ground.ensure(&alone, &wanted(3, address(7))).await, Ensured::Created);
 }
@@ -298,13 +298,13 @@ async fn a_wildcard_is_no_record_of_the_name(ground: &Ground) {
     }
     let before = ground.somebody.unmarked().await;
     let (host, wanted) = (ground.host("app-alice"), wanted(1, address(7)));
-    assert_eq!(ground.look(&host).await, Seen::Absent);
+    assert_eq!(ground.look(&host).await, Observed::Absent);
     assert_eq!(ground.remove(&host, 1).await, Removed::Absent);
     assert_eq!(ground.ensure(&host, &wanted).await, Ensured::Created);
-    assert_eq!(ground.look(&host).await, Seen::Marked(wanted.clone()));
-    assert_eq!(ground.records.list().await.unwrap(), [(host.clone(), Seen::Marked(wanted))]);
+    assert_eq!(ground.look(&host).await, Observed::Marked(wanted.clone()));
+    assert_eq!(ground.records.list().await.unwrap(), [(host.clone(), Observed::Marked(wanted))]);
     assert_eq!(ground.remove(&host, 1).await, Removed::Done);
-    assert_eq!(ground.look(&host).await, Seen::Absent);
+    assert_eq!(ground.look(&host).await, Observed::Absent);
     assert_eq!(ground.somebody.unmarked().await, before);
 }
 
@@ -316,9 +316,9 @@ async fn names_that_begin_alike_are_told_apart(ground: &Ground) {
     let inner = format!("inner.a-alice.{}", ground.domain);
     ground.somebody.put(&inner, "TXT", "somebody else's").await;
     assert_eq!(ground.remove(&hosts[0], 1).await, Removed::Done);
-    assert_eq!(ground.look(&hosts[0]).await, Seen::Absent);
+    assert_eq!(ground.look(&hosts[0]).await, Observed::Absent);
     for (number, host) in (1..).zip(&hosts).skip(1) {
-        assert_eq!(ground.look(host).await, Seen::Marked(wanted(number, tunnel())));
+        assert_eq!(ground.look(host).await, Observed::Marked(wanted(number, tunnel())));
     }
 }
 
@@ -345,8 +345,8 @@ async fn of_two_writers_one_wins(ground: &Ground) {
         let host = ground.host(&format!("app-{round}"));
         let (one, other) = (wanted(1, tunnel()), wanted(2, tunnel()));
         let won = join(
-            ground.ensure_believing(&host, &one, &Seen::Absent),
-            ground.ensure_believing(&host, &other, &Seen::Absent),
+            ground.ensure_believing(&host, &one, &Observed::Absent),
+            ground.ensure_believing(&host, &other, &Observed::Absent),
         )
         .await;
         let winner = match won {
@@ -354,7 +354,7 @@ async fn of_two_writers_one_wins(ground: &Ground) {
             (Ensured::Foreign, Ensured::Created) => other,
             won => panic!("{won:?}"),
         };
-        assert_eq!(ground.look(&host).await, Seen::Marked(winner));
+        assert_eq!(ground.look(&host).await, Observed::Marked(winner));
         assert_eq!(ground.at(&host).await.len(), 1);
     }
 }
@@ -362,12 +362,12 @@ async fn of_two_writers_one_wins(ground: &Ground) {
 async fn a_listing_of_many_names_is_whole(ground: &Ground) {
     let hosts: Vec<_> = (0..120).map(|index| ground.host(&format!("app-{index:03}"))).collect();
     let made =
-        hosts.iter().map(|host| async { ground.ensure_believing(host, &wanted(1, tunnel()), &Seen::Absent).await });
+        hosts.iter().map(|host| async { ground.ensure_believing(host, &wanted(1, tunnel()), &Observed::Absent).await });
     // Few at once: a name server writes each to its disk before it answers, one after the other.
     let made: Vec<_> = futures::stream::iter(made).buffered(8).collect().await;
     assert!(made.into_iter().all(|ensured| ensured == Ensured::Created));
     let mut listed = ground.records.list().await.unwrap();
     listed.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let expected: Vec<_> = hosts.into_iter().map(|host| (host, Seen::Marked(wanted(1, tunnel())))).collect();
+    let expected: Vec<_> = hosts.into_iter().map(|host| (host, Observed::Marked(wanted(1, tunnel())))).collect();
     assert_eq!(listed, expected);
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use portal_core::FriendId;
 use portal_dns::{
-    ExposureId, ExposureName, Freshness, Hostname, InstanceId, Mark, RouteChanged, RouteCreated, RoutePlace, RouteSpec,
-    RouteVersion, Routes, RoutesSeen, SeenRoute, ServiceName, ServicePort, ServiceState, Services, Tls,
+    ExposureId, ExposureName, Freshness, Hostname, InstanceId, ObservedRoute, ObservedRoutes, OwnershipMarker,
+    RouteChanged, RouteCreated, RoutePlace, RouteSpec, RouteVersion, Routes, ServiceName, ServicePort, ServiceState,
+    Services, Tls,
 };
 
 /// A cluster with the namespaces `friend-alice` and `friend-bob`, empty, and somebody else at work there.
@@ -67,8 +68,8 @@ fn host(label: &str) -> Hostname {
     Hostname::parse(&format!("{label}.example.org")).unwrap()
 }
 
-fn mark(number: u8) -> Mark {
-    Mark {
+fn mark(number: u8) -> OwnershipMarker {
+    OwnershipMarker {
         instance: InstanceId::parse(&"0".repeat(32)).unwrap(),
         exposure: ExposureId::parse(&format!("{number:032x}")).unwrap(),
     }
@@ -92,12 +93,12 @@ fn theirs(name: &str, rule: &str) -> String {
 }
 
 impl Ground {
-    async fn look(&self, place: &RoutePlace, labels: &[&str]) -> RoutesSeen {
+    async fn look(&self, place: &RoutePlace, labels: &[&str]) -> ObservedRoutes {
         let hosts: Vec<_> = labels.iter().map(|label| host(label)).collect();
         self.routes.look(place, &hosts, Freshness::Live).await.unwrap()
     }
 
-    async fn own(&self, place: &RoutePlace) -> SeenRoute {
+    async fn own(&self, place: &RoutePlace) -> ObservedRoute {
         self.look(place, &["none"]).await.own.unwrap()
     }
 
@@ -121,7 +122,7 @@ impl Ground {
 
 async fn where_there_is_nothing_nothing_is_seen(ground: &Ground) {
     let place = place("alice", "app");
-    assert_eq!(ground.look(&place, &["app-alice"]).await, RoutesSeen::default());
+    assert_eq!(ground.look(&place, &["app-alice"]).await, ObservedRoutes::default());
     assert_eq!(ground.routes.list().await.unwrap(), []);
     let version = RouteVersion { uid: "none".to_owned(), resource_version: "1".to_owned() };
     assert_eq!(ground.change(&place, &spec(&["app-alice"]), 1, &version).await, RouteChanged::Absent);

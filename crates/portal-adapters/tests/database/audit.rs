@@ -5,8 +5,8 @@ use diesel::{Connection, SqliteConnection};
 use portal_adapters::RandomIds;
 use portal_adapters::db::{Db, DbAgents, DbContacts, DbFriends, DbFriendships, DbSessions, DbSettings};
 use portal_core::{
-    Action, Agent, AgentId, AgentStore, Contact, ContactStore, Friend, FriendStore, Friendship, FriendshipStatus,
-    FriendshipStore, Ids, PortError, SESSION_LIFETIME, Session, SessionStore, Standing, Token,
+    Action, Agent, AgentId, AgentStore, BackendError, Contact, ContactStore, Friend, FriendStore, Friendship,
+    FriendshipStatus, FriendshipStore, Ids, SESSION_LIFETIME, Session, SessionState, SessionStore, Token,
 };
 
 use crate::newcomer::{by_root, newcomer};
@@ -102,12 +102,12 @@ impl Stores {
         let agents = self.agents.list().await.unwrap();
         assert_eq!(self.agents.find_by_token(&token.hash()).await.unwrap().as_slice(), agents);
         assert_eq!(self.sessions.list(&alice.id, alice.created_at).await.unwrap(), std::slice::from_ref(session));
-        assert_eq!(self.sessions.find(&token.hash()).await.unwrap().unwrap().standing, Standing::Valid);
+        assert_eq!(self.sessions.find(&token.hash()).await.unwrap().unwrap().standing, SessionState::Valid);
     }
 }
 
 #[track_caller]
-fn fails<T: std::fmt::Debug>(outcome: &Result<T, PortError>) {
+fn fails<T: std::fmt::Debug>(outcome: &Result<T, BackendError>) {
     assert!(outcome.is_err(), "{outcome:?}");
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use portal_adapters::db::{Db, DbFriends, DbSettings};
-use portal_core::{Friend, FriendCreated, FriendId, FriendStore, PortError};
+use portal_core::{BackendError, BackendErrorKind, Friend, FriendCreated, FriendId, FriendStore};
 
 use crate::newcomer::newcomer;
 use crate::postgres::Database;
@@ -34,18 +34,18 @@ async fn with_alice(settings: &DbSettings) -> DbFriends {
     friends
 }
 
-async fn register(friends: &DbFriends, id: &str) -> Result<FriendCreated, PortError> {
+async fn register(friends: &DbFriends, id: &str) -> Result<FriendCreated, BackendError> {
     let (friend, audit) = newcomer(id);
     friends.create(friend, audit).await
 }
 
-async fn find(friends: &DbFriends, id: &str) -> Result<Option<Friend>, PortError> {
+async fn find(friends: &DbFriends, id: &str) -> Result<Option<Friend>, BackendError> {
     friends.find(&FriendId::parse(id).unwrap()).await
 }
 
 #[track_caller]
-fn is_unavailable<T: std::fmt::Debug>(outcome: &Result<T, PortError>) {
-    assert!(matches!(outcome, Err(PortError::Unavailable { .. })), "{outcome:?}");
+fn is_unavailable<T: std::fmt::Debug>(outcome: &Result<T, BackendError>) {
+    assert!(matches!(outcome, Err(BackendError { kind: BackendErrorKind::Unavailable, .. })), "{outcome:?}");
 }
 
 struct File {
@@ -152,7 +152,9 @@ async fn ask_two_hundred_times(friends: &DbFriends) -> usize {
                 assert!(found.is_some(), "alice was there all the time");
                 answers += 1;
             }
-            Err(trouble) => assert!(matches!(trouble, PortError::Unavailable { .. }), "{trouble:?}"),
+            Err(trouble) => {
+                assert!(matches!(trouble, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{trouble:?}");
+            }
         }
     }
     answers

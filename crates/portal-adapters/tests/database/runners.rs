@@ -15,8 +15,8 @@ use portal_adapters::db::{Db, DbAgents, DbContacts, DbFriends, DbFriendships, Db
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, Clock, Friend, FriendId, FriendStore, Friendship,
-    FriendshipStatus, FriendshipStore, Ids, PortError, Token,
+    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, BackendError, Clock, Friend, FriendId, FriendStore,
+    Friendship, FriendshipStatus, FriendshipStore, Ids, Token,
 };
 use portal_cron::{
     Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, Owner, Receipt, Run, RunQueue, RunStatus, Runner,
@@ -203,7 +203,7 @@ struct Slow(LogDelivery);
 
 #[async_trait]
 impl Delivery for Slow {
-    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, PortError> {
+    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, BackendError> {
         sleep(Duration::from_millis(30)).await;
         let receipt = self.0.deliver(message).await;
         sleep(Duration::from_millis(30)).await;
@@ -216,7 +216,7 @@ struct Stalling(PathBuf);
 
 #[async_trait]
 impl Delivery for Stalling {
-    async fn deliver(&self, _: &ScheduledMessage) -> Result<Receipt, PortError> {
+    async fn deliver(&self, _: &ScheduledMessage) -> Result<Receipt, BackendError> {
         std::fs::write(self.0.join("begun"), "").unwrap();
         let begun = Instant::now();
         while !self.0.join("go on").exists() {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use portal_adapters::files::{AgentRoots, DiskFiles};
-use portal_core::{Backend, FriendId, PortError};
+use portal_core::{Backend, BackendError, FriendId};
 use portal_workspace::{DocumentFiles, DocumentName, DocumentPath, Entry, Place, Placed};
 
 use crate::ground::agent;
@@ -83,9 +83,9 @@ async fn a_pipe_a_folder_or_a_socket_in_its_place_holds_nobody_up() {
 }
 
 #[track_caller]
-fn assert_out_of_reach<T: std::fmt::Debug>(answer: Result<T, PortError>) {
+fn assert_out_of_reach<T: std::fmt::Debug>(answer: Result<T, BackendError>) {
     let trouble = answer.unwrap_err();
-    assert_eq!(trouble.at(), Backend::Workspace, "{trouble:?}");
+    assert_eq!(trouble.backend, Backend::Workspace, "{trouble:?}");
 }
 
 #[tokio::test]

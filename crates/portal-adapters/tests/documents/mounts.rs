@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use portal_adapters::files::{AgentRoots, DiskFiles};
-use portal_core::{FriendId, PortError};
+use portal_core::{BackendError, BackendErrorKind, FriendId};
 use portal_workspace::{DocumentFiles, DocumentName, DocumentPath, Entry};
 
 use crate::ground::agent;
@@ -52,7 +52,7 @@ async fn a_full_file_system_is_trouble_and_the_old_text_stays() {
     files.stage(&memory(), "a", old.clone()).await.unwrap();
     files.place(&memory(), "a", portal_workspace::Place::New).await.unwrap();
     let trouble = files.stage(&memory(), "b", old.clone()).await.unwrap_err();
-    assert!(matches!(trouble, PortError::Unavailable { .. }), "{trouble:?}");
+    assert!(matches!(trouble, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{trouble:?}");
     assert_eq!(files.staged(&memory()).await.unwrap(), [], "what was staged in part is gone");
     assert_eq!(held(&files).await, old);
     files.stage(&memory(), "c", b"short".to_vec()).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_read_only_file_system_is_read_and_refuses_to_be_written() {
     let files = DiskFiles::new(AgentRoots::under(Path::new(&folder)));
     assert_eq!(held(&files).await, b"old");
     let trouble = files.stage(&memory(), "b", b"new".to_vec()).await.unwrap_err();
-    assert!(matches!(trouble, PortError::Denied { .. }), "{trouble:?}");
+    assert!(matches!(trouble, BackendError { kind: BackendErrorKind::Denied, .. }), "{trouble:?}");
     assert!(files.exchanges(&agent()).await.is_err());
     assert_eq!(held(&files).await, b"old");
 }

@@ -1,4 +1,4 @@
-use portal_core::{Backend, Invalid, PortError};
+use portal_core::{Backend, BackendError, Invalid};
 
 use super::ApiError;
 
@@ -7,14 +7,14 @@ fn trouble_behind_a_port_has_the_word_that_the_port_gives_it() {
     for backend in
         [Backend::Database, Backend::Cluster, Backend::Dns, Backend::Workspace, Backend::Gateway, Backend::Delivery]
     {
-        let word = PortError::backend(backend, "x").code();
-        assert_eq!(ApiError::from(PortError::backend(backend, "x")).problem("").code, word);
+        let word = BackendError::failed(backend, "x").code();
+        assert_eq!(ApiError::from(BackendError::failed(backend, "x")).problem("").code, word);
     }
 }
 
 #[test]
 fn the_cause_of_trouble_is_for_the_log_only() {
-    let error = ApiError::from(PortError::unavailable(Backend::Dns, "token sesame was refused"));
+    let error = ApiError::from(BackendError::unavailable(Backend::Dns, "token sesame was refused"));
     let said = serde_json::to_string(&error.problem("id")).unwrap();
     assert!(!said.contains("sesame"), "{said}");
     assert_eq!(error.chain(), "the dns provider is unavailable: token sesame was refused");

@@ -3,7 +3,7 @@
 use actix_web::get;
 use actix_web::web::{Data, Json};
 use futures::join;
-use portal_core::PortError;
+use portal_core::BackendError;
 
 use crate::auth::Friend;
 use crate::body::friend::{AgentOfFriend, Me, Stats};
@@ -46,7 +46,7 @@ pub(crate) async fn list_domains(_: Friend, state: Data<ApiState>) -> Json<Vec<S
 }
 
 /// A count, or nothing if whoever counts is in trouble.
-fn known(count: Result<Option<u64>, PortError>) -> Option<u64> {
+fn known(count: Result<Option<u64>, BackendError>) -> Option<u64> {
     count.unwrap_or_else(|error| {
         tracing::warn!(cause = std::error::Error::source(&error), "{error}, so a stat is not known");
         None

@@ -11,7 +11,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use async_trait::async_trait;
 use portal_api::{Readiness, Settings};
-use portal_core::{PortError, Probe};
+use portal_core::{BackendError, Probe};
 use serde_json::json;
 
 use crate::world::{World, request};
@@ -156,7 +156,7 @@ impl Probe for Faulty {
         true
     }
 
-    async fn probe(&self) -> Result<(), PortError> {
+    async fn probe(&self) -> Result<(), BackendError> {
         panic!("sesame")
     }
 }

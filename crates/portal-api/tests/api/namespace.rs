@@ -213,5 +213,5 @@ async fn secrets_are_counted_by_the_quota() {
     cluster.load_yaml("namespace.yaml", include_str!("namespace.yaml"), HOME).unwrap();
     assert_eq!(secrets.count(&alice, &main).await.unwrap(), Some(3));
     cluster.go_down(CAUSE);
-    assert_eq!(secrets.count(&alice, &main).await.unwrap_err().at(), Backend::Cluster);
+    assert_eq!(secrets.count(&alice, &main).await.unwrap_err().backend, Backend::Cluster);
 }

@@ -88,7 +88,7 @@ async fn what_an_operation_stands_on_is_named_when_it_is_gone() {
             let answer = world.ask(operation.at(&path, &token)).await;
             assert!(!String::from_utf8_lossy(&answer.bytes).contains(CAUSE), "{}", operation.name);
             if operation.needs.contains(&backend) {
-                answer.assert_problem(503, portal_core::PortError::unavailable(backend, CAUSE).code());
+                answer.assert_problem(503, portal_core::BackendError::unavailable(backend, CAUSE).code());
             } else {
                 assert!(answer.status.is_success(), "{}: {:?}", operation.name, answer.bytes);
             }

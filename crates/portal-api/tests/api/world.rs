@@ -17,8 +17,8 @@ use portal_adapters::memory::{
 };
 use portal_api::{ApiState, Count, NamespaceViews, Readiness, Settings};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, ChannelId, Contact,
-    ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, PortError,
+    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
+    Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore,
     Probe, SeededIds, SessionStore, Sessions, Token,
 };
 use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys};
@@ -44,8 +44,8 @@ impl Switch {
         self.0.store(false, Ordering::SeqCst);
     }
 
-    fn check(&self, backend: Backend) -> Result<(), PortError> {
-        if self.0.load(Ordering::SeqCst) { Err(PortError::unavailable(backend, CAUSE)) } else { Ok(()) }
+    fn check(&self, backend: Backend) -> Result<(), BackendError> {
+        if self.0.load(Ordering::SeqCst) { Err(BackendError::unavailable(backend, CAUSE)) } else { Ok(()) }
     }
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Counted {
 
 #[async_trait]
 impl Count for Counted {
-    async fn count(&self, _: &FriendId, _: &AgentId) -> Result<Option<u64>, PortError> {
+    async fn count(&self, _: &FriendId, _: &AgentId) -> Result<Option<u64>, BackendError> {
         self.switch.check(self.backend)?;
         Ok(Some(self.number))
     }
@@ -81,7 +81,7 @@ impl Probe for Peer {
         self.backend == Backend::Database
     }
 
-    async fn probe(&self) -> Result<(), PortError> {
+    async fn probe(&self) -> Result<(), BackendError> {
         self.switch.check(self.backend)
     }
 }

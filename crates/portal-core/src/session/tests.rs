@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{SESSION_LIFETIME, Session, SessionError, SessionStore, Sessions, Standing, StoredSession};
+use super::{SESSION_LIFETIME, Session, SessionError, SessionState, SessionStore, Sessions, StoredSession};
 use crate::{
-    AgentId, AuditEntry, Backend, FixedClock, Friend, FriendId, FriendshipStatus, PortError, SeededIds, Token,
+    AgentId, AuditEntry, Backend, BackendError, FixedClock, Friend, FriendId, FriendshipStatus, SeededIds, Token,
     TokenHash,
 };
 
@@ -20,31 +20,31 @@ struct OneSession {
 
 #[async_trait]
 impl SessionStore for OneSession {
-    async fn issue(&self, _: Session, _: TokenHash, _: AuditEntry) -> Result<bool, PortError> {
+    async fn issue(&self, _: Session, _: TokenHash, _: AuditEntry) -> Result<bool, BackendError> {
         Ok(false)
     }
 
-    async fn find(&self, _: &TokenHash) -> Result<Option<StoredSession>, PortError> {
+    async fn find(&self, _: &TokenHash) -> Result<Option<StoredSession>, BackendError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.down.load(Ordering::SeqCst) {
-            return Err(PortError::unavailable(Backend::Database, "gone"));
+            return Err(BackendError::unavailable(Backend::Database, "gone"));
         }
         Ok(Some(self.stored.clone()))
     }
 
-    async fn list(&self, _: &FriendId, _: DateTime<Utc>) -> Result<Vec<Session>, PortError> {
+    async fn list(&self, _: &FriendId, _: DateTime<Utc>) -> Result<Vec<Session>, BackendError> {
         Ok(Vec::new())
     }
 
-    async fn revoke(&self, _: &FriendId, _: &str, _: AuditEntry) -> Result<bool, PortError> {
+    async fn revoke(&self, _: &FriendId, _: &str, _: AuditEntry) -> Result<bool, BackendError> {
         Ok(true)
     }
 
-    async fn revoke_all(&self, _: &FriendId, _: AuditEntry) -> Result<u64, PortError> {
+    async fn revoke_all(&self, _: &FriendId, _: AuditEntry) -> Result<u64, BackendError> {
         Ok(1)
     }
 
-    async fn sweep(&self, _: DateTime<Utc>) -> Result<u64, PortError> {
+    async fn sweep(&self, _: DateTime<Utc>) -> Result<u64, BackendError> {
         Ok(0)
     }
 }
@@ -55,7 +55,7 @@ struct Door {
     sessions: Sessions,
 }
 
-fn door(standing: Standing, friendship: Option<FriendshipStatus>) -> Door {
+fn door(standing: SessionState, friendship: Option<FriendshipStatus>) -> Door {
     let created_at = DateTime::UNIX_EPOCH;
     let session = Session {
         id: "one".to_owned(),
@@ -80,12 +80,12 @@ async fn is_refused(door: &Door) -> bool {
 #[tokio::test]
 async fn only_a_valid_session_of_an_active_friendship_is_let_in() {
     use FriendshipStatus::{Active, Blocked, Inactive};
-    assert!(!is_refused(&door(Standing::Valid, Some(Active))).await);
+    assert!(!is_refused(&door(SessionState::Valid, Some(Active))).await);
     for (standing, friendship) in [
-        (Standing::Revoked, Some(Active)),
-        (Standing::Valid, Some(Inactive)),
-        (Standing::Valid, Some(Blocked)),
-        (Standing::Valid, None),
+        (SessionState::Revoked, Some(Active)),
+        (SessionState::Valid, Some(Inactive)),
+        (SessionState::Valid, Some(Blocked)),
+        (SessionState::Valid, None),
     ] {
         assert!(is_refused(&door(standing, friendship)).await, "{standing:?} {friendship:?}");
     }
@@ -93,7 +93,7 @@ async fn only_a_valid_session_of_an_active_friendship_is_let_in() {
 
 #[tokio::test]
 async fn a_session_ends_with_its_thirtieth_day_even_while_its_answer_is_remembered() {
-    let door = door(Standing::Valid, Some(FriendshipStatus::Active));
+    let door = door(SessionState::Valid, Some(FriendshipStatus::Active));
     assert!(!is_refused(&door).await);
     door.clock.set(DateTime::UNIX_EPOCH + SESSION_LIFETIME - TimeDelta::milliseconds(1));
     assert!(!is_refused(&door).await);
@@ -103,7 +103,7 @@ async fn a_session_ends_with_its_thirtieth_day_even_while_its_answer_is_remember
 
 #[tokio::test]
 async fn a_store_that_cannot_be_asked_refuses_nobody() {
-    let door = door(Standing::Valid, Some(FriendshipStatus::Active));
+    let door = door(SessionState::Valid, Some(FriendshipStatus::Active));
     door.store.down.store(true, Ordering::SeqCst);
     let answer = door.sessions.check(&Token::presented("t")).await;
     assert!(matches!(answer, Err(SessionError::Unchecked(_))), "{answer:?}");
@@ -113,7 +113,7 @@ async fn a_store_that_cannot_be_asked_refuses_nobody() {
 
 #[tokio::test]
 async fn many_requests_at_once_ask_the_store_once() {
-    let door = door(Standing::Valid, Some(FriendshipStatus::Active));
+    let door = door(SessionState::Valid, Some(FriendshipStatus::Active));
     let token = Token::presented("t");
     let answers = futures::future::join_all((0..8).map(|_| Box::pin(door.sessions.check(&token)))).await;
     assert!(answers.iter().all(Result::is_ok));
@@ -122,7 +122,7 @@ async fn many_requests_at_once_ask_the_store_once() {
 
 #[tokio::test]
 async fn what_this_replica_revoked_is_asked_for_again_at_once() {
-    let door = door(Standing::Valid, Some(FriendshipStatus::Active));
+    let door = door(SessionState::Valid, Some(FriendshipStatus::Active));
     let token = Token::presented("t");
     door.sessions.check(&token).await.unwrap();
     let alice = FriendId::parse("alice").unwrap();

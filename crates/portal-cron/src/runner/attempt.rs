@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use portal_core::{Ids, PortError};
+use portal_core::{BackendError, Ids};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{RunnerSettings, span};
@@ -100,10 +100,10 @@ impl Desk {
         }
     }
 
-    fn again(&self, attempt: &Attempt, error: &str, trouble: &PortError) -> Verdict {
+    fn again(&self, attempt: &Attempt, error: &str, trouble: &BackendError) -> Verdict {
         let cause = std::error::Error::source(trouble).map(ToString::to_string).unwrap_or_default();
         tracing::warn!(run.id = %attempt.leased.id, %cause, "{trouble}");
-        self.later(attempt, error, trouble.retry_after().unwrap_or_default())
+        self.later(attempt, error, trouble.retry_after.unwrap_or_default())
     }
 
     /// A later attempt, unless it would come too late.

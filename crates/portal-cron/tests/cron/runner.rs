@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_adapters::memory::{MemoryContacts, MemoryJobs};
-use portal_core::{Action, Backend, Clock, ContactStore, FriendshipStatus, PortError};
+use portal_core::{Action, Backend, BackendError, Clock, ContactStore, FriendshipStatus};
 use portal_cron::{
     DueJob, Firing, JobDraft, Lease, LeasedRun, RunQueue, RunStatus, RunnerSettings, Settled, Settlement, Stretch,
     Trigger, Verdict,
@@ -24,32 +24,32 @@ struct Restarting {
 
 #[async_trait]
 impl RunQueue for Restarting {
-    async fn now(&self) -> Result<DateTime<Utc>, PortError> {
+    async fn now(&self) -> Result<DateTime<Utc>, BackendError> {
         self.queue.now().await
     }
 
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, PortError> {
+    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, BackendError> {
         self.queue.due(now, limit).await
     }
 
-    async fn fire(&self, firings: Vec<Firing>, lease: Lease) -> Result<Vec<LeasedRun>, PortError> {
+    async fn fire(&self, firings: Vec<Firing>, lease: Lease) -> Result<Vec<LeasedRun>, BackendError> {
         self.queue.fire(firings, lease).await
     }
 
-    async fn take(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, PortError> {
+    async fn take(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, BackendError> {
         self.queue.take(lease, limit).await
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, PortError> {
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, BackendError> {
         let left = self.failures.load(Ordering::SeqCst);
         if left > 0 {
             self.failures.store(left - 1, Ordering::SeqCst);
-            return Err(PortError::unavailable(Backend::Database, "restarting"));
+            return Err(BackendError::unavailable(Backend::Database, "restarting"));
         }
         self.queue.settle(settlement).await
     }
 
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, PortError> {
+    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
         self.queue.sweep(before).await
     }
 }

@@ -10,9 +10,9 @@ use portal_adapters::memory::{
     MemoryAgents, MemoryAuditLog, MemoryContacts, MemoryFriends, MemoryFriendships, MemoryJobs, MemoryPeople,
 };
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, ChannelId, Clock, Contact,
-    ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, PortError,
-    SeededIds, Token,
+    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
+    Clock, Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus,
+    FriendshipStore, SeededIds, Token,
 };
 use portal_cron::{
     CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, Jobs, Owner, Receipt, Run, RunQueue, Runner,
@@ -53,18 +53,16 @@ impl Receiver {
 
 #[async_trait]
 impl Delivery for Receiver {
-    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, PortError> {
+    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, BackendError> {
         self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(message.clone());
         let answer = self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front();
         match answer.unwrap_or(Answer::Accept) {
             Answer::Accept => Ok(Receipt::Accepted),
             Answer::Refuse => Ok(Receipt::Refused("the receiver said no".to_owned())),
-            Answer::Trouble => Err(PortError::unavailable(Backend::Delivery, "connection refused")),
-            Answer::Busy(after) => Err(PortError::Unavailable {
-                backend: Backend::Delivery,
-                retry_after: Some(after),
-                source: "busy".into(),
-            }),
+            Answer::Trouble => Err(BackendError::unavailable(Backend::Delivery, "connection refused")),
+            Answer::Busy(after) => {
+                Err(BackendError::unavailable(Backend::Delivery, "busy").with_retry_after(Some(after)))
+            }
             Answer::Hang => std::future::pending().await,
             Answer::AcceptAfter(signal) => {
                 signal.notified().await;

@@ -1,19 +1,19 @@
 //! Wanted against seen: what is to be done, as a pure function.
 
 use crate::{
-    Desired, Domain, Hostname, InstanceId, Intent, Mark, Reason, RecordState, RoutePlace, RouteSpec, RoutesSeen, Seen,
-    SeenRoute, ServiceState, Tombstone,
+    Desired, Domain, Hostname, InstanceId, Intent, Observed, ObservedRoute, ObservedRoutes, OwnershipMarker, Reason,
+    RecordState, RoutePlace, RouteSpec, ServiceState, Tombstone,
 };
 
 /// All that was seen around one exposure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Situation {
     /// What stands at the wanted hostname.
-    pub(crate) record: Seen,
+    pub(crate) record: Observed,
     /// What stands at each hostname that is to be given up.
-    pub(crate) leaving: Vec<(Hostname, Seen)>,
+    pub(crate) leaving: Vec<(Hostname, Observed)>,
     /// The routes.
-    pub(crate) routes: RoutesSeen,
+    pub(crate) routes: ObservedRoutes,
     /// The Service.
     pub(crate) service: ServiceState,
 }
@@ -22,10 +22,10 @@ pub(crate) struct Situation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     CreateRoute(RouteSpec),
-    ChangeRoute(RouteSpec, SeenRoute),
-    DeleteRoute(SeenRoute, Mark),
-    EnsureRecord(Hostname, RecordState, Seen),
-    RemoveRecord(Hostname, Mark),
+    ChangeRoute(RouteSpec, ObservedRoute),
+    DeleteRoute(ObservedRoute, OwnershipMarker),
+    EnsureRecord(Hostname, RecordState, Observed),
+    RemoveRecord(Hostname, OwnershipMarker),
 }
 
 impl Step {
@@ -146,7 +146,8 @@ impl<'a> Planner<'a> {
         match (ours.next(), self.our_mark(host, &self.seen.record)) {
             (Some(state), _) if *state == wanted && ours.next().is_none() => Vec::new(),
             (None, Some(former)) => {
-                let left = if matches!(self.seen.record, Seen::Marked(_)) { Seen::Absent } else { Seen::Foreign };
+                let left =
+                    if matches!(self.seen.record, Observed::Marked(_)) { Observed::Absent } else { Observed::Foreign };
                 vec![Step::RemoveRecord(host.clone(), former.clone()), ensure(left)]
             }
             _ => vec![ensure(self.seen.record.clone())],
@@ -184,7 +185,7 @@ impl<'a> Planner<'a> {
     /// Whether our record came to stand beside somebody else's, who may have been there first: an attempt that never
     /// got as far as to see that it is alone. Who comes later is let be.
     fn is_crowded(self) -> bool {
-        let Seen::Several { marked, others } = &self.seen.record else { return false };
+        let Observed::Several { marked, others } = &self.seen.record else { return false };
         let host = &self.intent.exposure.hostname;
         let (own, strange): (Vec<_>, Vec<_>) = marked.iter().partition(|state| self.is_tied(host, &state.mark));
         !self.intent.established && !own.is_empty() && (*others || !strange.is_empty())
@@ -193,50 +194,52 @@ impl<'a> Planner<'a> {
     /// Whether something that is not ours stands at the hostname, answers for it, or has the route's name.
     fn is_contested(self) -> bool {
         let host = &self.intent.exposure.hostname;
-        let record_is_foreign = self.seen.record != Seen::Absent && self.our_mark(host, &self.seen.record).is_none();
-        let RoutesSeen { own, others } = &self.seen.routes;
+        let record_is_foreign =
+            self.seen.record != Observed::Absent && self.our_mark(host, &self.seen.record).is_none();
+        let ObservedRoutes { own, others } = &self.seen.routes;
         record_is_foreign
             || own.as_ref().is_some_and(|own| !self.is_our_own(own))
             || others.iter().any(|other| !self.is_former(other))
     }
 
     /// Leaving hostnames whose record is still there and ours.
-    fn old_records(self) -> impl Iterator<Item = (&'a Hostname, &'a Mark)> {
+    fn old_records(self) -> impl Iterator<Item = (&'a Hostname, &'a OwnershipMarker)> {
         self.seen.leaving.iter().filter_map(move |(host, seen)| Some((host, self.our_mark(host, seen)?)))
     }
 
     /// The mark of a record, if our database ties it to `host`: it is this exposure's, which owns the hostname, or a
     /// former owner's.
-    fn our_mark(self, host: &Hostname, seen: &'a Seen) -> Option<&'a Mark> {
+    fn our_mark(self, host: &Hostname, seen: &'a Observed) -> Option<&'a OwnershipMarker> {
         let marks = || seen.marked().iter().map(|state| &state.mark);
         marks().find(|mark| **mark == self.mark()).or_else(|| marks().find(|mark| self.is_tied(host, mark)))
     }
 
-    fn is_tied(self, host: &Hostname, mark: &Mark) -> bool {
+    fn is_tied(self, host: &Hostname, mark: &OwnershipMarker) -> bool {
         *mark == self.mark() || self.was_of(mark, |tombstone| tombstone.hostname == *host)
     }
 
     /// Whether the route at our place is this exposure's, or a former one's of the same name.
-    fn is_our_own(self, own: &SeenRoute) -> bool {
-        let ties = |mark: &Mark| {
+    fn is_our_own(self, own: &ObservedRoute) -> bool {
+        let ties = |mark: &OwnershipMarker| {
             *mark == self.mark() || self.was_of(mark, |tombstone| tombstone.route().as_ref() == Some(&own.place))
         };
         own.mark.as_ref().is_some_and(ties)
     }
 
     /// Whether a route at another place is where a former exposure had its own.
-    fn is_former(self, route: &SeenRoute) -> bool {
-        let ties = |mark: &Mark| self.was_of(mark, |tombstone| tombstone.route().as_ref() == Some(&route.place));
+    fn is_former(self, route: &ObservedRoute) -> bool {
+        let ties =
+            |mark: &OwnershipMarker| self.was_of(mark, |tombstone| tombstone.route().as_ref() == Some(&route.place));
         route.mark.as_ref().is_some_and(ties)
     }
 
-    fn was_of(self, mark: &Mark, place: impl Fn(&Tombstone) -> bool) -> bool {
+    fn was_of(self, mark: &OwnershipMarker, place: impl Fn(&Tombstone) -> bool) -> bool {
         let former = |tombstone: &Tombstone| tombstone.exposure == mark.exposure && place(tombstone);
         mark.instance == *self.context.instance && self.context.tombstones.iter().any(former)
     }
 
-    fn mark(self) -> Mark {
-        Mark { instance: self.context.instance.clone(), exposure: self.intent.exposure.id.clone() }
+    fn mark(self) -> OwnershipMarker {
+        OwnershipMarker { instance: self.context.instance.clone(), exposure: self.intent.exposure.id.clone() }
     }
 
     fn route(self, hosts: Vec<Hostname>) -> RouteSpec {
@@ -251,7 +254,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn delete(route: &SeenRoute) -> Option<Step> {
+fn delete(route: &ObservedRoute) -> Option<Step> {
     Some(Step::DeleteRoute(route.clone(), route.mark.clone()?))
 }
 

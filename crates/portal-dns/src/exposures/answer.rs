@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 use tokio::sync::oneshot;
 
 use crate::{DnsError, Exposure};
@@ -80,5 +80,5 @@ impl<T> Question<T> {
 
 /// The worker died; what it had stored is finished by a later pass.
 fn lost(dropped: oneshot::error::RecvError) -> DnsError {
-    DnsError::Unavailable(PortError::backend(Backend::Database, dropped))
+    DnsError::Unavailable(BackendError::failed(Backend::Database, dropped))
 }

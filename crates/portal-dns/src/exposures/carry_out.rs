@@ -2,14 +2,14 @@
 
 use std::pin::pin;
 
-use portal_core::{Action, AuditEntry, Backend, FriendId, PortError};
+use portal_core::{Action, AuditEntry, Backend, BackendError, FriendId};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, PATIENCE};
 use super::{Inner, Opened};
 use crate::reconcile::Reconciled;
 use crate::{
-    Before, Caller, Desired, DnsError, Exposure, ExposureId, ExposureName, Intent, Reason, Reservation, Reserved,
+    Before, Desired, DnsError, Exposure, ExposureId, ExposureName, Intent, Priority, Reason, Reservation, Reserved,
     Status,
 };
 
@@ -109,7 +109,7 @@ impl Inner {
         gone: Option<Exposure>,
     ) -> Result<Exposure, DnsError> {
         let stored = self.store.find(friend, name).await?;
-        let unknown = || PortError::unavailable(Backend::Database, "the request was not stored in time");
+        let unknown = || BackendError::unavailable(Backend::Database, "the request was not stored in time");
         stored.or(gone).ok_or_else(|| unknown().into())
     }
 
@@ -127,7 +127,7 @@ impl Inner {
     }
 
     async fn reconcile_or_leave(&self, id: &ExposureId, friend: &FriendId) -> Reconciled {
-        let caller = Caller::Friend(friend.clone());
+        let caller = Priority::Friend(friend.clone());
         self.reconciler.reconcile(id, &caller).await.unwrap_or_else(|trouble| {
             tracing::warn!(exposure.id = %id, error = &trouble as &dyn std::error::Error, "an exposure is left to a later pass");
             Reconciled::Busy

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use portal_core::PortError;
+use portal_core::BackendError;
 
 use super::{Listed, PassReport, warn};
-use crate::owners::{Owners, Standing};
+use crate::owners::{Owners, Ownership};
 use crate::reconcile::Reconciler;
 use crate::reconcile::act::Acted;
-use crate::{Caller, Hostname, Intent, Mark, Seen, SeenRoute, Tombstone};
+use crate::{Hostname, Intent, Observed, ObservedRoute, OwnershipMarker, Priority, Tombstone};
 
 impl Reconciler {
     /// Removes records with a mark of ours at hostnames that their exposure has given up.
@@ -20,17 +20,17 @@ impl Reconciler {
         report: &mut PassReport,
     ) {
         let owners = Owners::of(&self.instance, intents, tombstones);
-        let marks = |seen: &Seen| seen.marked().iter().map(|record| record.mark.clone()).collect::<Vec<_>>();
+        let marks = |seen: &Observed| seen.marked().iter().map(|record| record.mark.clone()).collect::<Vec<_>>();
         let marked: Vec<_> =
             listed.records.iter().flat_map(|(host, seen)| marks(seen).into_iter().map(move |it| (host, it))).collect();
         for (host, mark) in marked {
             match owners.standing(host, &mark) {
-                Standing::Theirs | Standing::Owned => continue,
-                Standing::Orphaned => {
+                Ownership::Theirs | Ownership::Owned => continue,
+                Ownership::Orphaned => {
                     report.orphans.push((host.clone(), mark));
                     continue;
                 }
-                Standing::GivenUp => {}
+                Ownership::GivenUp => {}
             }
             let swept = self.sweep_record(host, &mark, &owners).await;
             count(swept, report);
@@ -39,11 +39,16 @@ impl Reconciler {
 
     /// Nothing ever makes a record for an exposure that is gone, so its mark alone is condition enough. One that
     /// lives on elsewhere could be on its way back to this hostname: whoever works on it has to do it.
-    async fn sweep_record(&self, host: &Hostname, mark: &Mark, owners: &Owners<'_>) -> Result<bool, PortError> {
+    async fn sweep_record(
+        &self,
+        host: &Hostname,
+        mark: &OwnershipMarker,
+        owners: &Owners<'_>,
+    ) -> Result<bool, BackendError> {
         if owners.is_alive(&mark.exposure) {
             return self.give_up_again(&mark.exposure, host).await;
         }
-        let acted = self.remove_record(host, mark, &Caller::Background).await?;
+        let acted = self.remove_record(host, mark, &Priority::Background).await?;
         tracing::warn!(%host, exposure.id = %mark.exposure, "removed a record that had come back");
         Ok(acted == Acted::AsPlanned)
     }
@@ -51,7 +56,7 @@ impl Reconciler {
     /// Removes routes of exposures that are gone, where these had them.
     pub(super) async fn sweep_routes(
         &self,
-        routes: Vec<SeenRoute>,
+        routes: Vec<ObservedRoute>,
         intents: &[Intent],
         tombstones: &[Tombstone],
         report: &mut PassReport,
@@ -71,7 +76,7 @@ impl Reconciler {
     }
 }
 
-fn count(swept: Result<bool, PortError>, report: &mut PassReport) {
+fn count(swept: Result<bool, BackendError>, report: &mut PassReport) {
     match swept {
         Ok(true) => report.swept += 1,
         Ok(false) => {}

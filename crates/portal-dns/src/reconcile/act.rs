@@ -1,13 +1,13 @@
 //! Carrying out one step of a plan.
 
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 
 use super::Reconciler;
 use super::observe::timely;
 use crate::exposure::plan::{Step, place};
 use crate::{
-    Caller, Ensured, Hostname, Intent, Mark, RecordState, Removed, RouteChanged, RouteCreated, RouteSpec, Seen,
-    SeenRoute,
+    Ensured, Hostname, Intent, Observed, ObservedRoute, OwnershipMarker, Priority, RecordState, Removed, RouteChanged,
+    RouteCreated, RouteSpec,
 };
 
 /// What became of a step.
@@ -21,7 +21,7 @@ pub(crate) enum Acted {
 
 impl Reconciler {
     /// Carries out a step; an error means that nothing is known of its effect.
-    pub(crate) async fn act(&self, intent: &Intent, step: Step, caller: &Caller) -> Result<Acted, PortError> {
+    pub(crate) async fn act(&self, intent: &Intent, step: Step, caller: &Priority) -> Result<Acted, BackendError> {
         tracing::debug!(exposure.id = %intent.exposure.id, step = step.word(), "a step towards an exposure");
         match step {
             Step::CreateRoute(spec) => self.create_route(intent, &spec).await,
@@ -32,7 +32,7 @@ impl Reconciler {
         }
     }
 
-    async fn create_route(&self, intent: &Intent, spec: &RouteSpec) -> Result<Acted, PortError> {
+    async fn create_route(&self, intent: &Intent, spec: &RouteSpec) -> Result<Acted, BackendError> {
         let place = place(intent);
         let mark = self.mark(intent);
         Ok(match timely(Backend::Cluster, self.routes.create(&place, spec, &mark)).await? {
@@ -41,7 +41,12 @@ impl Reconciler {
         })
     }
 
-    async fn change_route(&self, intent: &Intent, spec: &RouteSpec, seen: &SeenRoute) -> Result<Acted, PortError> {
+    async fn change_route(
+        &self,
+        intent: &Intent,
+        spec: &RouteSpec,
+        seen: &ObservedRoute,
+    ) -> Result<Acted, BackendError> {
         let mark = self.mark(intent);
         let change = self.routes.change(&seen.place, spec, &mark, &seen.version);
         Ok(match timely(Backend::Cluster, change).await? {
@@ -50,7 +55,11 @@ impl Reconciler {
         })
     }
 
-    pub(crate) async fn delete_route(&self, seen: &SeenRoute, mark: &Mark) -> Result<Acted, PortError> {
+    pub(crate) async fn delete_route(
+        &self,
+        seen: &ObservedRoute,
+        mark: &OwnershipMarker,
+    ) -> Result<Acted, BackendError> {
         let delete = self.routes.delete(&seen.place, mark, &seen.version);
         Ok(match timely(Backend::Cluster, delete).await? {
             RouteChanged::Done | RouteChanged::Absent => Acted::AsPlanned,
@@ -62,9 +71,9 @@ impl Reconciler {
         &self,
         host: &Hostname,
         wanted: &RecordState,
-        seen: &Seen,
-        caller: &Caller,
-    ) -> Result<Acted, PortError> {
+        seen: &Observed,
+        caller: &Priority,
+    ) -> Result<Acted, BackendError> {
         let Some(zone) = self.zone_of(host) else { return Ok(Acted::Surprised) };
         Ok(match timely(Backend::Dns, zone.records.ensure(host, wanted, seen, caller)).await? {
             Ensured::Created | Ensured::Changed | Ensured::Same => Acted::AsPlanned,
@@ -75,9 +84,9 @@ impl Reconciler {
     pub(crate) async fn remove_record(
         &self,
         host: &Hostname,
-        mark: &Mark,
-        caller: &Caller,
-    ) -> Result<Acted, PortError> {
+        mark: &OwnershipMarker,
+        caller: &Priority,
+    ) -> Result<Acted, BackendError> {
         let Some(zone) = self.zone_of(host) else { return Ok(Acted::Surprised) };
         Ok(match timely(Backend::Dns, zone.records.remove(host, mark, caller)).await? {
             Removed::Done | Removed::Absent => Acted::AsPlanned,
@@ -86,7 +95,7 @@ impl Reconciler {
     }
 
     /// What an exposure's records and routes are marked with.
-    pub(crate) fn mark(&self, intent: &Intent) -> Mark {
-        Mark { instance: self.instance.clone(), exposure: intent.exposure.id.clone() }
+    pub(crate) fn mark(&self, intent: &Intent) -> OwnershipMarker {
+        OwnershipMarker { instance: self.instance.clone(), exposure: intent.exposure.id.clone() }
     }
 }

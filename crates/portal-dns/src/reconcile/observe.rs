@@ -2,15 +2,20 @@
 
 use std::future::Future;
 
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 
 use super::{Reconciler, STEP_TIMEOUT};
 use crate::exposure::plan::{Situation, place};
-use crate::{Caller, Freshness, Hostname, Intent, Seen, Zone};
+use crate::{Freshness, Hostname, Intent, Observed, Priority, Zone};
 
 impl Reconciler {
     /// What stands there now; an error if anything of it could not be seen.
-    pub(super) async fn observe(&self, intent: &Intent, zone: &Zone, caller: &Caller) -> Result<Situation, PortError> {
+    pub(super) async fn observe(
+        &self,
+        intent: &Intent,
+        zone: &Zone,
+        caller: &Priority,
+    ) -> Result<Situation, BackendError> {
         let exposure = &intent.exposure;
         let place = place(intent);
         let hosts = [exposure.hostname.clone()];
@@ -23,11 +28,15 @@ impl Reconciler {
         Ok(Situation { record, leaving, routes, service })
     }
 
-    async fn look_at_leaving(&self, intent: &Intent, caller: &Caller) -> Result<Vec<(Hostname, Seen)>, PortError> {
+    async fn look_at_leaving(
+        &self,
+        intent: &Intent,
+        caller: &Priority,
+    ) -> Result<Vec<(Hostname, Observed)>, BackendError> {
         let mut leaving = Vec::new();
         for host in &intent.leaving {
             let zone = self.zone_of(host).ok_or_else(|| {
-                PortError::unavailable(Backend::Dns, format!("the domain of {host} is not configured"))
+                BackendError::unavailable(Backend::Dns, format!("the domain of {host} is not configured"))
             })?;
             leaving.push((host.clone(), timely(Backend::Dns, zone.records.look(host, caller)).await?));
         }
@@ -43,10 +52,10 @@ impl Reconciler {
 /// An answer within [`STEP_TIMEOUT`], or trouble.
 pub(crate) async fn timely<T>(
     backend: Backend,
-    call: impl Future<Output = Result<T, PortError>>,
-) -> Result<T, PortError> {
+    call: impl Future<Output = Result<T, BackendError>>,
+) -> Result<T, BackendError> {
     match tokio::time::timeout(STEP_TIMEOUT, call).await {
         Ok(answer) => answer,
-        Err(elapsed) => Err(PortError::unavailable(backend, elapsed)),
+        Err(elapsed) => Err(BackendError::unavailable(backend, elapsed)),
     }
 }

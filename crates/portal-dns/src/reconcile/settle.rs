@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 
 use super::{Held, Reconciled, Reconciler, Round};
 use crate::exposure::plan::Verdict;
@@ -45,7 +45,7 @@ impl Reconciler {
     }
 
     /// Trouble leaves what is known as it was: an exposure that stood still stands if it could only not be looked at.
-    pub(super) fn troubled(&self, intent: &Intent, trouble: &PortError, reason: Reason, blame: Blame) -> Settlement {
+    pub(super) fn troubled(&self, intent: &Intent, trouble: &BackendError, reason: Reason, blame: Blame) -> Settlement {
         let id = &intent.exposure.id;
         tracing::warn!(exposure.id = %id, error = trouble as &dyn std::error::Error, "an exposure has to wait");
         let (status, reason) = match (intent.desired, intent.exposure.status, blame) {
@@ -56,7 +56,7 @@ impl Reconciler {
             (Desired::Present, ..) => (Status::Pending, Some(reason)),
         };
         let attempts = intent.attempts.saturating_add(1);
-        let asked_for = trouble.retry_after().and_then(|wait| TimeDelta::from_std(wait).ok());
+        let asked_for = trouble.retry_after.and_then(|wait| TimeDelta::from_std(wait).ok());
         let wait = pause(attempts).max(asked_for.unwrap_or_default());
         Settlement::Stays {
             status,
@@ -74,7 +74,7 @@ impl Reconciler {
         intent: &Intent,
         held: &Held,
         settlement: Settlement,
-    ) -> Result<Recorded, PortError> {
+    ) -> Result<Recorded, BackendError> {
         let id = intent.exposure.id.clone();
         let fence = Fence { id, generation: intent.generation, token: held.token.clone() };
         let settled = self.intents.settle(fence, settlement, self.clock.now()).await?;
@@ -106,8 +106,8 @@ pub(super) enum Blame {
     Step,
 }
 
-fn reason_of(trouble: &PortError) -> Reason {
-    match trouble.at() {
+fn reason_of(trouble: &BackendError) -> Reason {
+    match trouble.backend {
         Backend::Dns => Reason::DnsUnavailable,
         _ => Reason::ClusterUnavailable,
     }

@@ -1,7 +1,7 @@
 //! What changes behind the portal's back, and what one pass makes of it.
 
 use portal_adapters::memory::ZoneRecord;
-use portal_dns::{Exposure, Exposures, Mark, Reason, RecordState, Status, Target};
+use portal_dns::{Exposure, Exposures, OwnershipMarker, Reason, RecordState, Status, Target};
 use portal_k8s::{Kind, Phase};
 
 use super::world::{World, domain, friend, instance, name, open, plain, wish};
@@ -40,7 +40,7 @@ async fn a_record_that_vanished_or_was_edited_is_put_back() {
     world.a.erase(HOST);
     assert_eq!(portal.pass().await.unwrap().repaired, 1);
     world.assert_converged("vanished").await;
-    let mark = Mark { instance: instance(), exposure: shown(&portal).await.id };
+    let mark = OwnershipMarker { instance: instance(), exposure: shown(&portal).await.id };
     let edited = RecordState { target: Target::A(std::net::Ipv4Addr::LOCALHOST), ..domain("a.net").record(mark) };
     world.a.erase(HOST);
     world.a.plant(HOST, ZoneRecord::Marked(edited));
@@ -104,8 +104,8 @@ async fn a_route_that_lost_its_labels_is_never_touched_again() {
 #[tokio::test(start_paused = true)]
 async fn a_mark_of_another_portal_or_another_exposure_is_not_ours() {
     for mark in [
-        Mark { instance: portal_dns::InstanceId::parse(&"9".repeat(32)).unwrap(), exposure: id("1") },
-        Mark { instance: instance(), exposure: id("2") },
+        OwnershipMarker { instance: portal_dns::InstanceId::parse(&"9".repeat(32)).unwrap(), exposure: id("1") },
+        OwnershipMarker { instance: instance(), exposure: id("2") },
     ] {
         let (world, portal) = exposed().await;
         let theirs = ZoneRecord::Marked(domain("a.net").record(mark));

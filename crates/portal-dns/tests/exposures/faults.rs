@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_adapters::memory::{MemoryCluster, MemoryExposures, MemoryRecords};
-use portal_core::{AuditEntry, Backend, FriendId, PortError};
+use portal_core::{AuditEntry, Backend, BackendError, FriendId};
 use portal_dns::{
-    Before, Caller, Change, Claimed, Ensured, Exposure, ExposureId, ExposureName, ExposurePorts, ExposureStore,
-    Exposures, Fence, Freshness, Hostname, Intent, IntentStore, Lease, Mark, RecordState, Records, Removed,
-    Reservation, Reserved, RouteChanged, RouteCreated, RoutePlace, RouteSpec, RouteVersion, Routes, RoutesSeen, Seen,
-    SeenRoute, ServiceName, ServiceState, Services, Settled, Settlement, Tombstone,
+    Before, Change, Claimed, Ensured, Exposure, ExposureId, ExposureName, ExposurePorts, ExposureStore, Exposures,
+    Fence, Freshness, Hostname, Intent, IntentStore, Lease, Observed, ObservedRoute, ObservedRoutes, OwnershipMarker,
+    Priority, RecordState, Records, Removed, Reservation, Reserved, RouteChanged, RouteCreated, RoutePlace, RouteSpec,
+    RouteVersion, Routes, ServiceName, ServiceState, Services, Settled, Settlement, Tombstone,
 };
 
 use super::world::World;
@@ -83,8 +83,8 @@ impl Faults {
     async fn through<T>(
         &self,
         backend: Backend,
-        call: impl Future<Output = Result<T, PortError>> + Send,
-    ) -> Result<T, PortError> {
+        call: impl Future<Output = Result<T, BackendError>> + Send,
+    ) -> Result<T, BackendError> {
         if self.is_dead.load(Ordering::SeqCst) {
             return pending().await;
         }
@@ -106,7 +106,7 @@ impl Faults {
         if strikes == Some(Fault::Timeout) && backend != Backend::Database {
             return pending().await;
         }
-        Err(PortError::unavailable(backend, "struck"))
+        Err(BackendError::unavailable(backend, "struck"))
     }
 }
 
@@ -131,7 +131,7 @@ struct Struck<P> {
 
 #[async_trait]
 impl Records for Struck<MemoryRecords> {
-    async fn look(&self, host: &Hostname, caller: &Caller) -> Result<Seen, PortError> {
+    async fn look(&self, host: &Hostname, caller: &Priority) -> Result<Observed, BackendError> {
         self.faults.through(Backend::Dns, self.inner.look(host, caller)).await
     }
 
@@ -139,32 +139,47 @@ impl Records for Struck<MemoryRecords> {
         &self,
         host: &Hostname,
         wanted: &RecordState,
-        seen: &Seen,
-        caller: &Caller,
-    ) -> Result<Ensured, PortError> {
+        seen: &Observed,
+        caller: &Priority,
+    ) -> Result<Ensured, BackendError> {
         self.faults.through(Backend::Dns, self.inner.ensure(host, wanted, seen, caller)).await
     }
 
-    async fn remove(&self, host: &Hostname, mark: &Mark, caller: &Caller) -> Result<Removed, PortError> {
+    async fn remove(
+        &self,
+        host: &Hostname,
+        mark: &OwnershipMarker,
+        caller: &Priority,
+    ) -> Result<Removed, BackendError> {
         self.faults.through(Backend::Dns, self.inner.remove(host, mark, caller)).await
     }
 
-    async fn list(&self) -> Result<Vec<(Hostname, Seen)>, PortError> {
+    async fn list(&self) -> Result<Vec<(Hostname, Observed)>, BackendError> {
         self.faults.through(Backend::Dns, self.inner.list()).await
     }
 }
 
 #[async_trait]
 impl Routes for Struck<MemoryCluster> {
-    async fn look(&self, place: &RoutePlace, hosts: &[Hostname], how: Freshness) -> Result<RoutesSeen, PortError> {
+    async fn look(
+        &self,
+        place: &RoutePlace,
+        hosts: &[Hostname],
+        how: Freshness,
+    ) -> Result<ObservedRoutes, BackendError> {
         self.faults.through(Backend::Cluster, Routes::look(&self.inner, place, hosts, how)).await
     }
 
-    async fn list(&self) -> Result<Vec<SeenRoute>, PortError> {
+    async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError> {
         self.faults.through(Backend::Cluster, self.inner.list()).await
     }
 
-    async fn create(&self, place: &RoutePlace, spec: &RouteSpec, mark: &Mark) -> Result<RouteCreated, PortError> {
+    async fn create(
+        &self,
+        place: &RoutePlace,
+        spec: &RouteSpec,
+        mark: &OwnershipMarker,
+    ) -> Result<RouteCreated, BackendError> {
         self.faults.through(Backend::Cluster, self.inner.create(place, spec, mark)).await
     }
 
@@ -172,27 +187,37 @@ impl Routes for Struck<MemoryCluster> {
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &Mark,
+        mark: &OwnershipMarker,
         version: &RouteVersion,
-    ) -> Result<RouteChanged, PortError> {
+    ) -> Result<RouteChanged, BackendError> {
         self.faults.through(Backend::Cluster, self.inner.change(place, spec, mark, version)).await
     }
 
-    async fn delete(&self, place: &RoutePlace, mark: &Mark, version: &RouteVersion) -> Result<RouteChanged, PortError> {
+    async fn delete(
+        &self,
+        place: &RoutePlace,
+        mark: &OwnershipMarker,
+        version: &RouteVersion,
+    ) -> Result<RouteChanged, BackendError> {
         self.faults.through(Backend::Cluster, Routes::delete(&self.inner, place, mark, version)).await
     }
 }
 
 #[async_trait]
 impl Services for Struck<MemoryCluster> {
-    async fn look(&self, friend: &FriendId, service: &ServiceName, how: Freshness) -> Result<ServiceState, PortError> {
+    async fn look(
+        &self,
+        friend: &FriendId,
+        service: &ServiceName,
+        how: Freshness,
+    ) -> Result<ServiceState, BackendError> {
         self.faults.through(Backend::Cluster, Services::look(&self.inner, friend, service, how)).await
     }
 }
 
 #[async_trait]
 impl ExposureStore for Struck<MemoryExposures> {
-    async fn reserve(&self, wanted: Reservation, audit: AuditEntry) -> Result<Reserved, PortError> {
+    async fn reserve(&self, wanted: Reservation, audit: AuditEntry) -> Result<Reserved, BackendError> {
         self.faults.through(Backend::Database, self.inner.reserve(wanted, audit)).await
     }
 
@@ -201,7 +226,7 @@ impl ExposureStore for Struck<MemoryExposures> {
         friend: &FriendId,
         name: &ExposureName,
         audit: AuditEntry,
-    ) -> Result<Option<Intent>, PortError> {
+    ) -> Result<Option<Intent>, BackendError> {
         self.faults.through(Backend::Database, self.inner.close(friend, name, audit)).await
     }
 
@@ -211,50 +236,50 @@ impl ExposureStore for Struck<MemoryExposures> {
         generation: i64,
         before: Option<Before>,
         audit: AuditEntry,
-    ) -> Result<bool, PortError> {
+    ) -> Result<bool, BackendError> {
         self.faults.through(Backend::Database, self.inner.withdraw(id, generation, before, audit)).await
     }
 
-    async fn find(&self, friend: &FriendId, name: &ExposureName) -> Result<Option<Exposure>, PortError> {
+    async fn find(&self, friend: &FriendId, name: &ExposureName) -> Result<Option<Exposure>, BackendError> {
         self.faults.through(Backend::Database, self.inner.find(friend, name)).await
     }
 
-    async fn list(&self, friend: &FriendId) -> Result<Vec<Exposure>, PortError> {
+    async fn list(&self, friend: &FriendId) -> Result<Vec<Exposure>, BackendError> {
         self.faults.through(Backend::Database, self.inner.list(friend)).await
     }
 
-    async fn changes(&self, since: Option<DateTime<Utc>>) -> Result<Vec<Change>, PortError> {
+    async fn changes(&self, since: Option<DateTime<Utc>>) -> Result<Vec<Change>, BackendError> {
         self.faults.through(Backend::Database, self.inner.changes(since)).await
     }
 }
 
 #[async_trait]
 impl IntentStore for Struck<MemoryExposures> {
-    async fn claim(&self, id: &ExposureId, lease: Lease) -> Result<Claimed, PortError> {
+    async fn claim(&self, id: &ExposureId, lease: Lease) -> Result<Claimed, BackendError> {
         self.faults.through(Backend::Database, self.inner.claim(id, lease)).await
     }
 
-    async fn settle(&self, fence: Fence, settlement: Settlement, now: DateTime<Utc>) -> Result<Settled, PortError> {
+    async fn settle(&self, fence: Fence, settlement: Settlement, now: DateTime<Utc>) -> Result<Settled, BackendError> {
         self.faults.through(Backend::Database, self.inner.settle(fence, settlement, now)).await
     }
 
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<ExposureId>, PortError> {
+    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<ExposureId>, BackendError> {
         self.faults.through(Backend::Database, self.inner.due(now, limit)).await
     }
 
-    async fn page(&self, after: Option<&ExposureId>, limit: u32) -> Result<Vec<Intent>, PortError> {
+    async fn page(&self, after: Option<&ExposureId>, limit: u32) -> Result<Vec<Intent>, BackendError> {
         self.faults.through(Backend::Database, self.inner.page(after, limit)).await
     }
 
-    async fn tombstones(&self) -> Result<Vec<Tombstone>, PortError> {
+    async fn tombstones(&self) -> Result<Vec<Tombstone>, BackendError> {
         self.faults.through(Backend::Database, self.inner.tombstones()).await
     }
 
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, PortError> {
+    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
         self.faults.through(Backend::Database, self.inner.sweep(before)).await
     }
 
-    async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, PortError> {
+    async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {
         self.faults.through(Backend::Database, self.inner.hurry(id, audit)).await
     }
 }

@@ -1,7 +1,7 @@
 //! Opening an exposure, and who is refused.
 
 use portal_core::Action;
-use portal_dns::{Caller, Reason, Status};
+use portal_dns::{Priority, Reason, Status};
 
 use super::world::{World, close, friend, open, plain, wish};
 
@@ -15,7 +15,7 @@ async fn a_service_is_put_on_the_internet_with_two_calls_to_its_zone() {
     assert_eq!(opened.exposure.port.number(), 80);
     world.assert_converged("opened").await;
     let calls: Vec<_> = world.a.calls().into_iter().map(|call| (call.method, call.caller)).collect();
-    let alice = || Caller::Friend(friend("alice"));
+    let alice = || Priority::Friend(friend("alice"));
     assert_eq!(calls, [("look", alice()), ("ensure", alice())]);
     assert_eq!(world.audited(Action::ExposureOpen).await, 1);
 }

@@ -9,7 +9,9 @@ use portal_adapters::cloudflare::{
     CloudflareApi, CloudflareRecords, CloudflareSettings, CloudflareZone, Fault, SCRIPTED_TOKEN, ScriptedCloudflare,
     ZoneName,
 };
-use portal_dns::{DnsError, Exposures, Hostname, Mark, Opened, Reason, RecordState, Records, Status, Target};
+use portal_dns::{
+    DnsError, Exposures, Hostname, Opened, OwnershipMarker, Reason, RecordState, Records, Status, Target,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -97,7 +99,7 @@ impl Ground {
 
 /// What a record with a mark says, read here and not by the adapter.
 fn read(record: &Value) -> Option<(Hostname, RecordState)> {
-    let mark = Mark::parse(record["comment"].as_str()?)?;
+    let mark = OwnershipMarker::parse(record["comment"].as_str()?)?;
     let content = record["content"].as_str().unwrap();
     let target = match record["type"].as_str().unwrap() {
         "A" => Target::A(content.parse().unwrap()),

@@ -7,8 +7,10 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
 use portal_adapters::memory::MemoryRecords;
-use portal_core::PortError;
-use portal_dns::{Caller, Ensured, Exposures, Hostname, Mark, Reason, RecordState, Records, Removed, Seen, Status};
+use portal_core::BackendError;
+use portal_dns::{
+    Ensured, Exposures, Hostname, Observed, OwnershipMarker, Priority, Reason, RecordState, Records, Removed, Status,
+};
 use tokio::time::Instant;
 
 use super::world::{World, close, friend, name, open, plain, wish};
@@ -21,7 +23,7 @@ struct SlowRecords(MemoryRecords, Meanwhile);
 
 #[async_trait]
 impl Records for SlowRecords {
-    async fn look(&self, host: &Hostname, caller: &Caller) -> Result<Seen, PortError> {
+    async fn look(&self, host: &Hostname, caller: &Priority) -> Result<Observed, BackendError> {
         let seen = self.0.look(host, caller).await;
         (self.1)().await;
         seen
@@ -31,17 +33,22 @@ impl Records for SlowRecords {
         &self,
         host: &Hostname,
         wanted: &RecordState,
-        seen: &Seen,
-        caller: &Caller,
-    ) -> Result<Ensured, PortError> {
+        seen: &Observed,
+        caller: &Priority,
+    ) -> Result<Ensured, BackendError> {
         self.0.ensure(host, wanted, seen, caller).await
     }
 
-    async fn remove(&self, host: &Hostname, mark: &Mark, caller: &Caller) -> Result<Removed, PortError> {
+    async fn remove(
+        &self,
+        host: &Hostname,
+        mark: &OwnershipMarker,
+        caller: &Priority,
+    ) -> Result<Removed, BackendError> {
         self.0.remove(host, mark, caller).await
     }
 
-    async fn list(&self) -> Result<Vec<(Hostname, Seen)>, PortError> {
+    async fn list(&self) -> Result<Vec<(Hostname, Observed)>, BackendError> {
         self.0.list().await
     }
 }

@@ -13,8 +13,8 @@ use portal_core::{
 };
 use portal_dns::{
     DnsError, Domain, DomainName, Exposure, ExposureName, ExposurePorts, Exposures, Hostname, InstanceId, Intent,
-    IntentStore, Mark, OpenExposure, Opened, OrphanPorts, Orphans, RecordState, Records, RouteSpec, Routes, Status,
-    Target, Tls, Ttl, Zone,
+    IntentStore, OpenExposure, Opened, OrphanPorts, Orphans, OwnershipMarker, RecordState, Records, RouteSpec, Routes,
+    Status, Target, Tls, Ttl, Zone,
 };
 use tokio::runtime::Handle;
 
@@ -152,10 +152,11 @@ impl World {
     }
 
     /// The routes with a mark, as namespace, name and what they say.
-    pub(crate) async fn routes(&self) -> Vec<(String, String, Option<RouteSpec>, Mark)> {
+    pub(crate) async fn routes(&self) -> Vec<(String, String, Option<RouteSpec>, OwnershipMarker)> {
         let routes = Routes::list(&self.cluster).await.unwrap();
-        let shown =
-            |route: portal_dns::SeenRoute| (route.place.namespace, route.place.name, route.spec, route.mark.unwrap());
+        let shown = |route: portal_dns::ObservedRoute| {
+            (route.place.namespace, route.place.name, route.spec, route.mark.unwrap())
+        };
         routes.into_iter().map(shown).collect()
     }
 
@@ -195,7 +196,7 @@ impl World {
             assert!(marked.contains(&record(intent)), "{context}: {intent:?} without its record: {marked:?}");
             assert!(routes.contains(&route(intent)), "{context}: {intent:?} without its route: {routes:?}");
         }
-        let is_kept = |mark: &Mark| intents.iter().any(|intent| intent.exposure.id == mark.exposure);
+        let is_kept = |mark: &OwnershipMarker| intents.iter().any(|intent| intent.exposure.id == mark.exposure);
         for (host, state) in &marked {
             assert!(is_kept(&state.mark), "{context}: a record at {host} of an exposure that is gone");
         }
@@ -207,12 +208,12 @@ impl World {
 
 /// The record of an exposure that stands.
 fn record(Intent { exposure, .. }: &Intent) -> (Hostname, RecordState) {
-    let mark = Mark { instance: instance(), exposure: exposure.id.clone() };
+    let mark = OwnershipMarker { instance: instance(), exposure: exposure.id.clone() };
     (exposure.hostname.clone(), domain(exposure.domain.as_str()).record(mark))
 }
 
 /// The route of an exposure that stands, as [`World::routes`] tells it.
-fn route(Intent { exposure, .. }: &Intent) -> (String, String, Option<RouteSpec>, Mark) {
+fn route(Intent { exposure, .. }: &Intent) -> (String, String, Option<RouteSpec>, OwnershipMarker) {
     let domain = domain(exposure.domain.as_str());
     let spec = RouteSpec {
         hosts: vec![exposure.hostname.clone()],
@@ -221,7 +222,7 @@ fn route(Intent { exposure, .. }: &Intent) -> (String, String, Option<RouteSpec>
         entry_points: domain.entry_points,
         tls: domain.tls,
     };
-    let mark = Mark { instance: instance(), exposure: exposure.id.clone() };
+    let mark = OwnershipMarker { instance: instance(), exposure: exposure.id.clone() };
     (exposure.friend.namespace(), format!("expose-{}", exposure.name), Some(spec), mark)
 }
 

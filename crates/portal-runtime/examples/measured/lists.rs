@@ -12,7 +12,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use portal_adapters::SystemClock;
 use portal_adapters::memory::MemoryCluster;
-use portal_core::{Backend, BoxError, Clock, FriendId, PortError};
+use portal_core::{Backend, BackendError, BoxError, Clock, FriendId};
 use portal_k8s::{
     Cluster, Contents, DeploymentSummary, IngressRoute, Overview, Phase, PodSummary, QuotaSummary, RouteSummary,
     ServiceSummary, Summary,
@@ -24,19 +24,19 @@ use crate::world;
 struct ListedCluster(Client);
 
 impl ListedCluster {
-    async fn list<K>(&self, namespace: &str) -> Result<Vec<K>, PortError>
+    async fn list<K>(&self, namespace: &str) -> Result<Vec<K>, BackendError>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
     {
         let api = Api::<K>::namespaced(self.0.clone(), namespace);
         let listed = api.list(&ListParams::default()).await;
-        Ok(listed.map_err(|error| PortError::unavailable(Backend::Cluster, error))?.items)
+        Ok(listed.map_err(|error| BackendError::unavailable(Backend::Cluster, error))?.items)
     }
 }
 
 #[async_trait]
 impl Cluster for ListedCluster {
-    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, PortError> {
+    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
         let namespace = friend.namespace();
         let (pods, services, deployments, quotas, routes) = futures::try_join!(
             self.list::<Pod>(&namespace),

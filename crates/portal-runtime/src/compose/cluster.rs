@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portal_adapters::kube::{KubeCluster, KubeRoutes, KubeServices, KubeSettings, Right, connect, serves_routes};
-use portal_core::{Clock, PortError};
+use portal_core::{BackendError, Clock};
 use tokio::runtime::Handle;
 
 use crate::check::{Finding, Verdict};
@@ -20,7 +20,7 @@ pub(crate) struct Watched {
 ///
 /// # Errors
 /// A kubeconfig that cannot be used. A cluster that does not answer is none: it is asked until it does.
-pub(crate) async fn watch(settings: &ClusterSettings, clock: Arc<dyn Clock>) -> Result<Watched, PortError> {
+pub(crate) async fn watch(settings: &ClusterSettings, clock: Arc<dyn Clock>) -> Result<Watched, BackendError> {
     let client = connect(settings.kubeconfig.as_deref()).await?;
     let how = KubeSettings { max_staleness: settings.max_staleness };
     let cluster = Arc::new(KubeCluster::watching(&client, how, clock, &Handle::current()));
@@ -35,7 +35,7 @@ pub(crate) async fn check_rights(settings: &ClusterSettings) -> Vec<Finding> {
     rights(settings).await.unwrap_or_else(|error| vec![Finding::of("cluster", Err(error))])
 }
 
-async fn rights(settings: &ClusterSettings) -> Result<Vec<Finding>, PortError> {
+async fn rights(settings: &ClusterSettings) -> Result<Vec<Finding>, BackendError> {
     let client = connect(settings.kubeconfig.as_deref()).await?;
     let verdict = |answer: Result<(), String>| answer.map_or_else(Verdict::Failed, |()| Verdict::Fine);
     let mut findings = Vec::new();

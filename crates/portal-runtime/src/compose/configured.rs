@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portal_adapters::db::{DbExposures, DbFriendships};
 use portal_adapters::webhook::{WebhookDelivery, WebhookSettings};
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{Backend, Clock, Ids, Invalid, PortError};
+use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
 use portal_cron::{Delivery, Receipt, ScheduledMessage};
 use portal_dns::{ExposurePorts, Exposures, InstanceId, IntentStore, Zone, unserved_hostnames};
 use tokio::runtime::Handle;
@@ -76,13 +76,13 @@ struct NoReceiver;
 
 #[async_trait]
 impl Delivery for NoReceiver {
-    async fn deliver(&self, _: &ScheduledMessage) -> Result<Receipt, PortError> {
-        Err(PortError::unavailable(Backend::Delivery, "no receiver is configured"))
+    async fn deliver(&self, _: &ScheduledMessage) -> Result<Receipt, BackendError> {
+        Err(BackendError::unavailable(Backend::Delivery, "no receiver is configured"))
     }
 }
 
 /// Whether every exposure stands in a domain of the configuration.
-async fn domains_in_use(store: &dyn IntentStore, zones: &[Zone]) -> Result<Verdict, PortError> {
+async fn domains_in_use(store: &dyn IntentStore, zones: &[Zone]) -> Result<Verdict, BackendError> {
     let served: Vec<_> = zones.iter().map(|zone| zone.domain.name.clone()).collect();
     let unserved = unserved_hostnames(store, &served).await?;
     let Some(first) = unserved.first() else { return Ok(Verdict::Fine) };

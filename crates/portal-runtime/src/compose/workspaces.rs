@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use portal_adapters::files::{AgentRoots, DiskFiles};
-use portal_core::{AgentId, FriendshipStatus, FriendshipStore, PortError, Probe};
+use portal_core::{AgentId, BackendError, FriendshipStatus, FriendshipStore, Probe};
 
 use crate::check::{Finding, Verdict, patiently};
 use crate::config::AgentSettings;
@@ -32,7 +32,7 @@ impl Probe for WorkspacesProbe {
         false
     }
 
-    async fn probe(&self) -> Result<(), PortError> {
+    async fn probe(&self) -> Result<(), BackendError> {
         for agent in &self.agents {
             self.files.reach(agent).await?;
         }
@@ -52,7 +52,7 @@ pub(crate) async fn check(agents: &[AgentSettings], friendships: Arc<dyn Friends
     findings
 }
 
-async fn exchanges(files: &DiskFiles, agent: &AgentId) -> Result<Verdict, PortError> {
+async fn exchanges(files: &DiskFiles, agent: &AgentId) -> Result<Verdict, BackendError> {
     files.reach(agent).await?;
     if files.exchanges(agent).await? {
         return Ok(Verdict::Fine);
@@ -62,7 +62,7 @@ async fn exchanges(files: &DiskFiles, agent: &AgentId) -> Result<Verdict, PortEr
     Ok(Verdict::Warning(why.to_owned()))
 }
 
-async fn shares(friendships: &dyn FriendshipStore, agent: &AgentId) -> Result<Verdict, PortError> {
+async fn shares(friendships: &dyn FriendshipStore, agent: &AgentId) -> Result<Verdict, BackendError> {
     let friendships = friendships.of_agent(agent).await?;
     let active = friendships.iter().filter(|friendship| friendship.status == FriendshipStatus::Active);
     let sharing: Vec<_> = active.map(|friendship| friendship.friend.as_str()).collect();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use portal_adapters::cloudflare::{CloudflareApi, CloudflareRecords, CloudflareSettings, CloudflareZone, ZoneName};
 use portal_adapters::rfc2136::{Rfc2136Records, Rfc2136Settings, TsigKeyAlgorithm};
-use portal_core::{Backend, Clock, Invalid, PortError, Probe};
-use portal_dns::{Caller, Domain, DomainName, Exposures, Hostname, Records, Zone};
+use portal_core::{Backend, BackendError, Clock, Invalid, Probe};
+use portal_dns::{Domain, DomainName, Exposures, Hostname, Priority, Records, Zone};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -146,10 +146,10 @@ impl Tokens {
 ///
 /// # Errors
 /// The zone cannot be read.
-pub(crate) async fn read(zone: &Zone) -> Result<(), PortError> {
+pub(crate) async fn read(zone: &Zone) -> Result<(), BackendError> {
     let Zone { domain, records } = zone;
     if let Ok(host) = Hostname::parse(&format!("friend-portal-check.{}", domain.name)) {
-        records.look(&host, &Caller::Background).await?;
+        records.look(&host, &Priority::Background).await?;
     }
     records.list().await.map(drop)
 }
@@ -168,13 +168,13 @@ impl Probe for ZonesProbe {
         false
     }
 
-    async fn probe(&self) -> Result<(), PortError> {
+    async fn probe(&self) -> Result<(), BackendError> {
         let unlisted = match self.0.last_pass() {
-            None => return Err(PortError::unavailable(Backend::Dns, "the zones were not listed yet")),
+            None => return Err(BackendError::unavailable(Backend::Dns, "the zones were not listed yet")),
             Some(report) if report.unlisted.is_empty() => return Ok(()),
             Some(report) => report.unlisted.iter().map(DomainName::as_str).collect::<Vec<_>>().join(", "),
         };
-        Err(PortError::unavailable(Backend::Dns, format!("these zones could not be listed: {unlisted}")))
+        Err(BackendError::unavailable(Backend::Dns, format!("these zones could not be listed: {unlisted}")))
     }
 }
 

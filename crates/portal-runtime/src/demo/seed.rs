@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 use portal_adapters::db::{Db, DbAgents, DbFriends, DbFriendships, DbSessions};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, ChannelId, Clock, Friend, FriendId, FriendStore, Friendship,
-    FriendshipStatus, FriendshipStore, PortError, SESSION_LIFETIME, Session, SessionStore, Token,
+    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, BackendError, ChannelId, Clock, Friend, FriendId,
+    FriendStore, Friendship, FriendshipStatus, FriendshipStore, SESSION_LIFETIME, Session, SessionStore, Token,
 };
 
 use crate::commands::CommandError;
@@ -78,7 +78,7 @@ fn session_id(friend: &str) -> String {
 
 /// Opens the friend's session under its well-known token, unless there is one, revoked or not: what was done in the
 /// demo stays done. One that has expired is opened again.
-async fn session(db: &Db, clock: &dyn Clock, session: Session, audit: AuditEntry) -> Result<(), PortError> {
+async fn session(db: &Db, clock: &dyn Clock, session: Session, audit: AuditEntry) -> Result<(), BackendError> {
     let store = DbSessions::new(db.clone());
     let token = Token::presented(session_id(session.friend.as_str())).hash();
     store.sweep(clock.now()).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use portal_core::{Backend, PortError};
+use portal_core::{Backend, BackendError};
 
 use super::Desk;
 use super::write::{Turn, lost};
@@ -34,7 +34,7 @@ impl Documents {
     ///
     /// # Errors
     /// The database cannot be asked. Trouble with a single document is logged and counted.
-    pub async fn settle(&self) -> Result<Settled, PortError> {
+    pub async fn settle(&self) -> Result<Settled, BackendError> {
         let mut outcome = Settled::default();
         for path in self.desk.ports.store.abandoned().await? {
             match self.desk.settle(path.clone()).await {
@@ -51,7 +51,7 @@ impl Documents {
 }
 
 impl Desk {
-    async fn settle(&self, path: DocumentPath) -> Result<(), PortError> {
+    async fn settle(&self, path: DocumentPath) -> Result<(), BackendError> {
         let turn = Turn { path, write: self.ports.ids.id() };
         match self.ports.store.claim(&turn.path, &turn.write, LEASE).await? {
             None => Ok(()),
@@ -60,7 +60,7 @@ impl Desk {
     }
 
     /// Ends what whoever held the document before has left, and gives the row back.
-    pub(super) async fn take_over(&self, turn: &Turn, pending: Option<&Pending>) -> Result<(), PortError> {
+    pub(super) async fn take_over(&self, turn: &Turn, pending: Option<&Pending>) -> Result<(), BackendError> {
         let staged = self.ports.files.staged(&turn.path).await?;
         // Whoever staged these did so before this turn, if it is still this one's turn: only then are they to be
         // put away. From then on the write that was abandoned has nothing to place.
@@ -71,7 +71,12 @@ impl Desk {
     }
 
     /// Ends this turn's own write: puts away what stands beside the document, then gives the row back.
-    pub(super) async fn conclude(&self, turn: &Turn, pending: &Pending, known: Option<Ended>) -> Result<(), PortError> {
+    pub(super) async fn conclude(
+        &self,
+        turn: &Turn,
+        pending: &Pending,
+        known: Option<Ended>,
+    ) -> Result<(), BackendError> {
         let own = self.look_again(&turn.path, &turn.write).await?.into_iter().collect();
         self.put_all_away(turn, Some(pending), own, known).await
     }
@@ -94,7 +99,7 @@ impl Desk {
         pending: Option<&Pending>,
         staged: Vec<Staged>,
         known: Option<Ended>,
-    ) -> Result<(), PortError> {
+    ) -> Result<(), BackendError> {
         let mut last_seen = None;
         for staged in staged {
             let own = pending.is_some_and(|pending| pending.write == staged.write);
@@ -115,7 +120,7 @@ impl Desk {
         path: &DocumentPath,
         pending: &Pending,
         last_seen: Option<Staged>,
-    ) -> Result<Ended, PortError> {
+    ) -> Result<Ended, BackendError> {
         let current = match self.ports.files.read(path).await? {
             Entry::File { bytes, .. } => Some(Tag::of(&bytes)),
             Entry::Absent | Entry::Large { .. } | Entry::NotAFile => None,
@@ -135,7 +140,7 @@ impl Desk {
         path: &DocumentPath,
         placed: Option<&Pending>,
         mut staged: Staged,
-    ) -> Result<Option<Staged>, PortError> {
+    ) -> Result<Option<Staged>, BackendError> {
         for _ in 0..LOOKS {
             if placed.is_some_and(|pending| is_foreign(&staged, pending)) {
                 staged = self.come_to_rest(path, staged).await?;
@@ -149,11 +154,11 @@ impl Desk {
                 None => return Ok(None),
             }
         }
-        Err(PortError::unavailable(Backend::Workspace, "somebody keeps writing into a file that was replaced"))
+        Err(BackendError::unavailable(Backend::Workspace, "somebody keeps writing into a file that was replaced"))
     }
 
     /// Waits for somebody who had the file open when it was exchanged, and is still writing to it.
-    async fn come_to_rest(&self, path: &DocumentPath, mut staged: Staged) -> Result<Staged, PortError> {
+    async fn come_to_rest(&self, path: &DocumentPath, mut staged: Staged) -> Result<Staged, BackendError> {
         let mut same = 0;
         for _ in 0..LOOKS {
             let enough = if staged.bytes.as_ref().is_some_and(Vec::is_empty) { EMPTY_LOOKS } else { 1 };
@@ -169,12 +174,12 @@ impl Desk {
         Ok(staged)
     }
 
-    async fn look_again(&self, path: &DocumentPath, write: &str) -> Result<Option<Staged>, PortError> {
+    async fn look_again(&self, path: &DocumentPath, write: &str) -> Result<Option<Staged>, BackendError> {
         let staged = self.ports.files.staged(path).await?;
         Ok(staged.into_iter().find(|staged| staged.write == write))
     }
 
-    async fn keep(&self, path: &DocumentPath, staged: &Staged) -> Result<(), PortError> {
+    async fn keep(&self, path: &DocumentPath, staged: &Staged) -> Result<(), BackendError> {
         let Some(bytes) = staged.bytes.clone() else {
             tracing::warn!(%path, "something that cannot be kept as a version stood in a document's place; it is put aside");
             return Ok(());

@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use portal_core::{Action, Actor, AuditEntry, Backend, PortError};
+use portal_core::{Action, Actor, AuditEntry, Backend, BackendError};
 use tokio::time::Instant;
 
 use super::{Desk, Writer};
@@ -71,7 +71,7 @@ impl Desk {
         Ok(new)
     }
 
-    async fn wait(&self, turn: &Turn) -> Result<Held, PortError> {
+    async fn wait(&self, turn: &Turn) -> Result<Held, BackendError> {
         let deadline = Instant::now() + PATIENCE;
         let mut pause = PAUSES.0;
         loop {
@@ -79,7 +79,7 @@ impl Desk {
                 Some(held) if !held.taken_over => return Ok(held),
                 Some(held) => self.take_over(turn, held.pending.as_ref()).await?,
                 None if Instant::now() >= deadline => {
-                    return Err(PortError::unavailable(Backend::Workspace, "another writer holds the document"));
+                    return Err(BackendError::unavailable(Backend::Workspace, "another writer holds the document"));
                 }
                 None => {
                     tokio::time::sleep(pause).await;
@@ -174,7 +174,7 @@ impl Desk {
 
     /// Puts the staged text in its place; `false` if the file appeared or vanished meanwhile and the writer wanted it
     /// otherwise.
-    async fn place(&self, turn: &Turn, pending: &Pending, wanted: &Precondition) -> Result<bool, PortError> {
+    async fn place(&self, turn: &Turn, pending: &Pending, wanted: &Precondition) -> Result<bool, BackendError> {
         let mut how = if pending.previous.is_some() { Place::Exchange } else { Place::New };
         for _ in 0..FLIPS {
             match self.ports.files.place(&turn.path, &turn.write, how).await? {
@@ -185,7 +185,7 @@ impl Desk {
                 Placed::Otherwise => how = Place::New,
             }
         }
-        Err(PortError::unavailable(Backend::Workspace, "the file keeps appearing and vanishing"))
+        Err(BackendError::unavailable(Backend::Workspace, "the file keeps appearing and vanishing"))
     }
 
     async fn give_back(&self, turn: &Turn) {
@@ -208,6 +208,6 @@ impl Desk {
 }
 
 /// This write slept so long that another portal took over and discarded it.
-pub(super) fn lost() -> PortError {
-    PortError::unavailable(Backend::Workspace, "the right to write the document ran out")
+pub(super) fn lost() -> BackendError {
+    BackendError::unavailable(Backend::Workspace, "the right to write the document ran out")
 }

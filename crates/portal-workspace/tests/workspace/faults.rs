@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use portal_core::{AgentId, Backend, FriendId, PortError};
+use portal_core::{AgentId, Backend, BackendError, FriendId};
 use portal_workspace::{
     Begin, DocumentFiles, DocumentPath, DocumentPorts, DocumentStore, Ended, Entry, Held, NewVersion, Place, Placed,
     Staged,
@@ -58,8 +58,8 @@ impl Script {
         self.calls.load(Ordering::SeqCst) > self.at
     }
 
-    async fn call<T>(&self, effect: impl Future<Output = Result<T, PortError>> + Send) -> Result<T, PortError> {
-        let failed = || PortError::unavailable(Backend::Workspace, "scripted");
+    async fn call<T>(&self, effect: impl Future<Output = Result<T, BackendError>> + Send) -> Result<T, BackendError> {
+        let failed = || BackendError::unavailable(Backend::Workspace, "scripted");
         let now = self.calls.fetch_add(1, Ordering::SeqCst) == self.at;
         if self.dead.load(Ordering::SeqCst) {
             return Err(failed());
@@ -94,54 +94,54 @@ struct Scripted {
 
 #[async_trait]
 impl DocumentFiles for Scripted {
-    async fn read(&self, path: &DocumentPath) -> Result<Entry, PortError> {
+    async fn read(&self, path: &DocumentPath) -> Result<Entry, BackendError> {
         self.script.call(self.inner.files.read(path)).await
     }
 
-    async fn stage(&self, path: &DocumentPath, write: &str, bytes: Vec<u8>) -> Result<(), PortError> {
+    async fn stage(&self, path: &DocumentPath, write: &str, bytes: Vec<u8>) -> Result<(), BackendError> {
         self.script.call(self.inner.files.stage(path, write, bytes)).await
     }
 
-    async fn place(&self, path: &DocumentPath, write: &str, how: Place) -> Result<Placed, PortError> {
+    async fn place(&self, path: &DocumentPath, write: &str, how: Place) -> Result<Placed, BackendError> {
         self.script.call(self.inner.files.place(path, write, how)).await
     }
 
-    async fn staged(&self, path: &DocumentPath) -> Result<Vec<Staged>, PortError> {
+    async fn staged(&self, path: &DocumentPath) -> Result<Vec<Staged>, BackendError> {
         self.script.call(self.inner.files.staged(path)).await
     }
 
-    async fn discard(&self, path: &DocumentPath, write: &str, bytes: Option<&[u8]>) -> Result<bool, PortError> {
+    async fn discard(&self, path: &DocumentPath, write: &str, bytes: Option<&[u8]>) -> Result<bool, BackendError> {
         self.script.call(self.inner.files.discard(path, write, bytes)).await
     }
 
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, PortError> {
+    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError> {
         self.script.call(self.inner.files.count_logs(agent, friend)).await
     }
 }
 
 #[async_trait]
 impl DocumentStore for Scripted {
-    async fn claim(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<Option<Held>, PortError> {
+    async fn claim(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<Option<Held>, BackendError> {
         self.script.call(self.inner.store.claim(path, write, lease)).await
     }
 
-    async fn renew(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<bool, PortError> {
+    async fn renew(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<bool, BackendError> {
         self.script.call(self.inner.store.renew(path, write, lease)).await
     }
 
-    async fn begin(&self, path: &DocumentPath, begin: Begin) -> Result<bool, PortError> {
+    async fn begin(&self, path: &DocumentPath, begin: Begin) -> Result<bool, BackendError> {
         self.script.call(self.inner.store.begin(path, begin)).await
     }
 
-    async fn keep(&self, path: &DocumentPath, found: NewVersion) -> Result<(), PortError> {
+    async fn keep(&self, path: &DocumentPath, found: NewVersion) -> Result<(), BackendError> {
         self.script.call(self.inner.store.keep(path, found)).await
     }
 
-    async fn end(&self, path: &DocumentPath, write: &str, ended: Ended) -> Result<bool, PortError> {
+    async fn end(&self, path: &DocumentPath, write: &str, ended: Ended) -> Result<bool, BackendError> {
         self.script.call(self.inner.store.end(path, write, ended)).await
     }
 
-    async fn abandoned(&self) -> Result<Vec<DocumentPath>, PortError> {
+    async fn abandoned(&self) -> Result<Vec<DocumentPath>, BackendError> {
         self.script.call(self.inner.store.abandoned()).await
     }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use portal_core::PortError;
+use portal_core::{BackendError, BackendErrorKind};
 use serde_json::{Value, json};
 
 use super::{Envelope, Meaning, Refusal, pause_after_refusal, pause_of_last_call};
@@ -60,10 +60,10 @@ fn errors_of_an_odd_shape_hide_none_of_the_others() {
 #[test]
 fn a_refusal_is_the_kind_of_trouble_that_it_means() {
     let trouble = |status| refusal(status, &Value::Null).into_trouble(Some(Duration::from_secs(7)));
-    assert!(matches!(trouble(403), PortError::Denied { .. }));
-    assert_eq!(trouble(429).retry_after(), Some(Duration::from_secs(7)));
-    assert!(matches!(trouble(502), PortError::Unavailable { .. }));
-    assert!(matches!(trouble(400), PortError::Backend { .. }));
+    assert!(matches!(trouble(403), BackendError { kind: BackendErrorKind::Denied, .. }));
+    assert_eq!(trouble(429).retry_after, Some(Duration::from_secs(7)));
+    assert!(matches!(trouble(502), BackendError { kind: BackendErrorKind::Unavailable, .. }));
+    assert!(matches!(trouble(400), BackendError { kind: BackendErrorKind::Failed, .. }));
 }
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

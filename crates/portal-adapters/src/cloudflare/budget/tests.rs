@@ -2,17 +2,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use portal_core::FriendId;
-use portal_dns::Caller;
+use portal_dns::Priority;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Budget, Spent};
 
-fn friend(id: &str) -> Caller {
-    Caller::Friend(FriendId::parse(id).unwrap())
+fn friend(id: &str) -> Priority {
+    Priority::Friend(FriendId::parse(id).unwrap())
 }
 
-async fn take(budget: &Budget, caller: &Caller, times: usize) -> Result<(), Spent> {
+async fn take(budget: &Budget, caller: &Priority, times: usize) -> Result<(), Spent> {
     for _ in 0..times {
         budget.take(caller).await?;
     }
@@ -20,7 +20,7 @@ async fn take(budget: &Budget, caller: &Caller, times: usize) -> Result<(), Spen
 }
 
 /// Takes calls until one is refused at once; tells how many there were.
-async fn take_all(budget: &Budget, caller: &Caller) -> usize {
+async fn take_all(budget: &Budget, caller: &Priority) -> usize {
     let mut taken = 0;
     while budget.take(caller).await.is_ok() {
         taken += 1;
@@ -29,7 +29,7 @@ async fn take_all(budget: &Budget, caller: &Caller) -> usize {
 }
 
 /// Many friends, so that none of them uses a large part of the budget.
-fn crowd() -> Vec<Caller> {
+fn crowd() -> Vec<Priority> {
     (0..10).map(|index| friend(&format!("friend-{index}"))).collect()
 }
 
@@ -79,7 +79,7 @@ async fn a_call_that_can_be_had_soon_is_waited_for() {
 }
 
 /// Lets these callers queue up, in this order, for four calls that come free one after another; tells who got them.
-async fn served(callers: &[Caller]) -> Vec<Caller> {
+async fn served(callers: &[Priority]) -> Vec<Priority> {
     let budget = Arc::new(Budget::of(4));
     for caller in crowd().iter().take(4) {
         budget.take(caller).await.unwrap();
@@ -110,14 +110,14 @@ async fn friends_take_turns() {
 #[tokio::test(start_paused = true)]
 async fn background_work_yields_to_people_who_wait() {
     let (alice, bob) = (friend("alice"), friend("bob"));
-    let queue = [Caller::Background, alice.clone(), bob.clone()];
-    assert_eq!(served(&queue).await, [alice, bob, Caller::Background]);
+    let queue = [Priority::Background, alice.clone(), bob.clone()];
+    assert_eq!(served(&queue).await, [alice, bob, Priority::Background]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn background_work_leaves_a_quarter_to_people() {
     let budget = Budget::of(100);
-    assert_eq!(take_all(&budget, &Caller::Background).await, 75);
+    assert_eq!(take_all(&budget, &Priority::Background).await, 75);
     assert_eq!(take(&budget, &friend("alice"), 25).await, Ok(()));
 }
 
@@ -135,7 +135,7 @@ async fn a_pause_holds_everybody_and_then_ends() {
     budget.pause(Duration::from_secs(10));
     assert_eq!(budget.left(), 0);
     assert_eq!(budget.take(&friend("alice")).await, Err(Spent { retry_after: Duration::from_secs(40) }));
-    assert_eq!(budget.take(&Caller::Background).await, Err(Spent { retry_after: Duration::from_secs(40) }));
+    assert_eq!(budget.take(&Priority::Background).await, Err(Spent { retry_after: Duration::from_secs(40) }));
     tokio::time::advance(Duration::from_secs(39)).await;
     assert_eq!(budget.take(&friend("alice")).await, Ok(()));
     assert_eq!(budget.left(), 99);
@@ -158,6 +158,6 @@ async fn who_stops_waiting_takes_no_call() {
 
 #[tokio::test(start_paused = true)]
 async fn more_replicas_than_calls_still_leave_one() {
-    assert_eq!(Budget::shared_by(u16::MAX).take(&Caller::Background).await, Ok(()));
+    assert_eq!(Budget::shared_by(u16::MAX).take(&Priority::Background).await, Ok(()));
     assert_eq!(Budget::shared_by(0).left(), 1100);
 }

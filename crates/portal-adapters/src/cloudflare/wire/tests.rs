@@ -1,4 +1,4 @@
-use portal_dns::{DomainName, Hostname, Mark, RecordState, Seen, Target, Ttl};
+use portal_dns::{DomainName, Hostname, Observed, OwnershipMarker, RecordState, Target, Ttl};
 use serde_json::{Value, json};
 
 use super::{WireRecord, body, seen};
@@ -10,7 +10,7 @@ fn ttl(seconds: u32) -> Ttl {
 }
 
 fn state(target: Target, seconds: u32, proxied: bool) -> RecordState {
-    RecordState { mark: Mark::parse(MARK).unwrap(), target, ttl: ttl(seconds), proxied }
+    RecordState { mark: OwnershipMarker::parse(MARK).unwrap(), target, ttl: ttl(seconds), proxied }
 }
 
 fn tunnel() -> Target {
@@ -23,7 +23,7 @@ fn record(kind: &str, content: &str, seconds: u32, proxied: bool) -> Value {
 }
 
 #[track_caller]
-fn check(record: &Value, expected: &Seen) {
+fn check(record: &Value, expected: &Observed) {
     let read = WireRecord::read(record, ttl(600));
     assert_eq!(read.name, "app-alice.example.org");
     assert_eq!(seen(&[read]), *expected, "{record}");
@@ -40,7 +40,7 @@ fn a_record_of_ours_is_read_as_it_was_written() {
     ] {
         let mut written = serde_json::to_value(body(&host, &wanted, MARK)).unwrap();
         written["id"] = json!("a1");
-        check(&written, &Seen::Marked(wanted));
+        check(&written, &Observed::Marked(wanted));
     }
 }
 
@@ -53,7 +53,7 @@ fn what_was_edited_by_hand_differs_from_what_is_wanted() {
         (record("CNAME", "tunnel.example.net", 1, false), state(tunnel(), 600, false)),
         (record("A", "192.0.2.1", 600, false), state(tunnel(), 600, false)),
     ] {
-        let Seen::Marked(told) = seen(&[WireRecord::read(&edited, ttl(600))]) else { panic!("{edited}") };
+        let Observed::Marked(told) = seen(&[WireRecord::read(&edited, ttl(600))]) else { panic!("{edited}") };
         assert_ne!(told, wanted, "{edited}");
     }
 }
@@ -62,7 +62,7 @@ fn what_was_edited_by_hand_differs_from_what_is_wanted() {
 fn a_record_is_the_same_however_cloudflare_spells_it() {
     let mut spelled = record("CNAME", "Tunnel.Example.NET.", 1, true);
     spelled["name"] = json!("App-Alice.Example.Org");
-    check(&spelled, &Seen::Marked(state(tunnel(), 600, true)));
+    check(&spelled, &Observed::Marked(state(tunnel(), 600, true)));
 }
 
 #[test]
@@ -82,9 +82,9 @@ fn whatever_is_not_plainly_ours_is_foreign() {
         odd.push(record);
     }
     for record in &odd {
-        check(record, &Seen::Foreign);
+        check(record, &Observed::Foreign);
     }
-    assert_eq!(seen(&[WireRecord::read(&json!("what"), ttl(600))]), Seen::Foreign);
+    assert_eq!(seen(&[WireRecord::read(&json!("what"), ttl(600))]), Observed::Foreign);
 }
 
 #[test]
@@ -93,10 +93,10 @@ fn marks_are_seen_beside_others_and_beside_each_other() {
     let (one, two) = (record("A", "192.0.2.7", 60, false), record("A", "192.0.2.8", 60, false));
     let [state_one, state_two] = [7, 8].map(|last| state(Target::A([192, 0, 2, last].into()), 60, false));
     let theirs = json!({"name": "app-alice.example.org", "type": "TXT"});
-    let beside = Seen::Several { marked: vec![state_one.clone()], others: true };
+    let beside = Observed::Several { marked: vec![state_one.clone()], others: true };
     assert_eq!(seen(&[read(&theirs), read(&one)]), beside);
-    let twins = Seen::Several { marked: vec![state_one, state_two], others: false };
+    let twins = Observed::Several { marked: vec![state_one, state_two], others: false };
     assert_eq!(seen(&[read(&one), read(&two)]), twins);
-    assert_eq!(seen(&[read(&theirs), read(&theirs)]), Seen::Foreign);
-    assert_eq!(seen(&[]), Seen::Absent);
+    assert_eq!(seen(&[read(&theirs), read(&theirs)]), Observed::Foreign);
+    assert_eq!(seen(&[]), Observed::Absent);
 }

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{AuditEntry, FriendId, Invalid};
 use portal_dns::{
-    Claimed, Exposure, ExposureId, ExposureName, Fence, Hostname, Intent, Lease, Parted, RoutePlace, Settled,
+    Claimed, Exposure, ExposureId, ExposureName, Fence, Hostname, Intent, Lease, ReleaseReason, RoutePlace, Settled,
     Settlement, Tombstone,
 };
 
@@ -73,7 +73,7 @@ pub(in crate::db) async fn settle(
         let intent = rows::intent(conn, row).await?;
         let exposure = intent.exposure.clone();
         let (rest, freed) = intent.settled(settlement);
-        let parted = if rest.is_some() { Parted::Moved } else { Parted::Ended };
+        let parted = if rest.is_some() { ReleaseReason::Moved } else { ReleaseReason::Deleted };
         bury(conn, &exposure, &freed, parted, at).await?;
         match rest {
             Some(intent) => {
@@ -94,7 +94,7 @@ async fn bury(
     conn: &mut Conn,
     exposure: &Exposure,
     freed: &[Hostname],
-    parted: Parted,
+    parted: ReleaseReason,
     at: DateTime<Utc>,
 ) -> Result<(), QueryError> {
     for hostname in freed {
@@ -183,10 +183,10 @@ pub(in crate::db) async fn hurry(conn: &mut Conn, id: &ExposureId, audit: &Audit
     .await
 }
 
-fn word(parted: Parted) -> &'static str {
+fn word(parted: ReleaseReason) -> &'static str {
     match parted {
-        Parted::Moved => "moved",
-        Parted::Ended => "ended",
+        ReleaseReason::Moved => "moved",
+        ReleaseReason::Deleted => "ended",
     }
 }
 
@@ -197,8 +197,8 @@ fn tombstone(stone: &Stone) -> Result<Tombstone, QueryError> {
         name: ExposureName::parse(&stone.name)?,
         hostname: Hostname::parse(&stone.hostname)?,
         parted: match stone.parted.as_str() {
-            "moved" => Parted::Moved,
-            "ended" => Parted::Ended,
+            "moved" => ReleaseReason::Moved,
+            "ended" => ReleaseReason::Deleted,
             _ => return Err(Invalid::new("parted", "parted must be moved or ended").into()),
         },
         at: stone.at.and_utc(),

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{AgentId, AuditEntry, FriendId, FriendshipStatus, Session, Standing, StoredSession, TokenHash};
+use portal_core::{AgentId, AuditEntry, FriendId, FriendshipStatus, Session, SessionState, StoredSession, TokenHash};
 
 use super::{Conn, audit, friends as people, friendships as relationships};
 use crate::db::error::QueryError;
@@ -64,7 +64,7 @@ pub(in crate::db) async fn find(conn: &mut Conn, token: &TokenHash) -> Result<Op
         .await
         .optional()?;
     let Some((row, revoked_at, status, friend)) = found else { return Ok(None) };
-    let standing = if revoked_at.is_some() { Standing::Revoked } else { Standing::Valid };
+    let standing = if revoked_at.is_some() { SessionState::Revoked } else { SessionState::Valid };
     let friendship = status.as_deref().map(FriendshipStatus::parse).transpose()?;
     Ok(Some(StoredSession { session: session(row)?, standing, friendship, friend: friend.try_into()? }))
 }

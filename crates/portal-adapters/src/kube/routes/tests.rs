@@ -7,10 +7,10 @@ use chrono::DateTime;
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use portal_core::{FixedClock, PortError};
+use portal_core::{BackendError, BackendErrorKind, FixedClock};
 use portal_dns::{
-    ExposureId, Freshness, Hostname, InstanceId, Mark, RouteCreated, RoutePlace, RouteSpec, Routes, ServiceName,
-    ServicePort, Tls,
+    ExposureId, Freshness, Hostname, InstanceId, OwnershipMarker, RouteCreated, RoutePlace, RouteSpec, Routes,
+    ServiceName, ServicePort, Tls,
 };
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -48,9 +48,9 @@ fn spec() -> RouteSpec {
     }
 }
 
-fn mark() -> Mark {
+fn mark() -> OwnershipMarker {
     let id = "0".repeat(32);
-    Mark { instance: InstanceId::parse(&id).unwrap(), exposure: ExposureId::parse(&id).unwrap() }
+    OwnershipMarker { instance: InstanceId::parse(&id).unwrap(), exposure: ExposureId::parse(&id).unwrap() }
 }
 
 fn send(answer: SendResponse<Response<Body>>, code: u16, body: &Value) {
@@ -63,7 +63,7 @@ fn failure(code: u16, reason: &str, details: &Value) -> Value {
 }
 
 /// What creating a route comes to when the API server answers like this.
-async fn created(code: u16, body: Value) -> Result<RouteCreated, PortError> {
+async fn created(code: u16, body: Value) -> Result<RouteCreated, BackendError> {
     let (routes, mut server) = routes();
     let answering = tokio::spawn(async move {
         let (request, answer) = server.next_request().await.unwrap();
@@ -92,32 +92,32 @@ async fn a_route_that_cannot_be_created_is_told_from_one_that_must_not_be() {
 async fn trouble_is_told_by_what_an_operator_would_do_about_it() {
     for code in [401, 403] {
         let denied = created(code, failure(code, "Forbidden", &json!({}))).await.unwrap_err();
-        assert!(matches!(denied, PortError::Denied { .. }), "{code}: {denied:?}");
+        assert!(matches!(denied, BackendError { kind: BackendErrorKind::Denied, .. }), "{code}: {denied:?}");
     }
     for code in [429, 500, 503, 504] {
         let away = created(code, failure(code, "", &json!({"retryAfterSeconds": 7}))).await.unwrap_err();
-        assert!(matches!(away, PortError::Unavailable { .. }), "{code}: {away:?}");
-        assert_eq!(away.retry_after(), Some(Duration::from_secs(7)));
+        assert!(matches!(away, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{code}: {away:?}");
+        assert_eq!(away.retry_after, Some(Duration::from_secs(7)));
     }
     let refused = created(422, failure(422, "Invalid", &json!({}))).await.unwrap_err();
-    assert!(matches!(refused, PortError::Backend { .. }), "{refused:?}");
+    assert!(matches!(refused, BackendError { kind: BackendErrorKind::Failed, .. }), "{refused:?}");
     let nonsense = created(200, json!({"kind": "Nonsense"})).await.unwrap_err();
-    assert!(matches!(nonsense, PortError::Backend { .. }), "{nonsense:?}");
+    assert!(matches!(nonsense, BackendError { kind: BackendErrorKind::Failed, .. }), "{nonsense:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_does_not_answer_is_unavailable() {
     let (routes, _server) = routes();
     let silent = routes.look(&place(), &[host()], Freshness::Live).await.unwrap_err();
-    assert!(matches!(silent, PortError::Unavailable { .. }), "{silent:?}");
+    assert!(matches!(silent, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{silent:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_not_watched_yet_is_unavailable_and_not_empty() {
     let (routes, _server) = routes();
-    assert!(matches!(routes.list().await, Err(PortError::Unavailable { .. })));
+    assert!(matches!(routes.list().await, Err(BackendError { kind: BackendErrorKind::Unavailable, .. })));
     let watched = routes.look(&place(), &[host()], Freshness::Watched).await;
-    assert!(matches!(watched, Err(PortError::Unavailable { .. })));
+    assert!(matches!(watched, Err(BackendError { kind: BackendErrorKind::Unavailable, .. })));
 }
 
 #[tokio::test(start_paused = true)]

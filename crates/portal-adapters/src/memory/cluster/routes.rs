@@ -1,10 +1,10 @@
 //! Routes of the cluster in memory, as exposing a service needs them.
 
 use async_trait::async_trait;
-use portal_core::PortError;
+use portal_core::BackendError;
 use portal_dns::{
-    Freshness, Hostname, Mark, RouteChanged, RouteCreated, RoutePlace, RouteSpec, RouteVersion, Routes, RoutesSeen,
-    SeenRoute,
+    Freshness, Hostname, ObservedRoute, ObservedRoutes, OwnershipMarker, RouteChanged, RouteCreated, RoutePlace,
+    RouteSpec, RouteVersion, Routes,
 };
 use portal_k8s::{IngressRoute, Kind};
 
@@ -19,8 +19,8 @@ impl Routes for MemoryCluster {
         place: &RoutePlace,
         hosts: &[Hostname],
         _freshness: Freshness,
-    ) -> Result<RoutesSeen, PortError> {
-        self.ask(|world| RoutesSeen {
+    ) -> Result<ObservedRoutes, BackendError> {
+        self.ask(|world| ObservedRoutes {
             own: world.at(place).and_then(seen),
             others: world
                 .routes()
@@ -31,11 +31,16 @@ impl Routes for MemoryCluster {
         })
     }
 
-    async fn list(&self) -> Result<Vec<SeenRoute>, PortError> {
+    async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError> {
         self.ask(|world| world.routes().filter_map(seen).filter(|route| route.mark.is_some()).collect())
     }
 
-    async fn create(&self, place: &RoutePlace, spec: &RouteSpec, mark: &Mark) -> Result<RouteCreated, PortError> {
+    async fn create(
+        &self,
+        place: &RoutePlace,
+        spec: &RouteSpec,
+        mark: &OwnershipMarker,
+    ) -> Result<RouteCreated, BackendError> {
         let now = self.clock.now();
         self.ask(|world| {
             if world.at(place).is_some() {
@@ -53,9 +58,9 @@ impl Routes for MemoryCluster {
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &Mark,
+        mark: &OwnershipMarker,
         version: &RouteVersion,
-    ) -> Result<RouteChanged, PortError> {
+    ) -> Result<RouteChanged, BackendError> {
         let now = self.clock.now();
         self.ask(|world| {
             let Some(known) = world.at(place) else { return RouteChanged::Absent };
@@ -70,7 +75,12 @@ impl Routes for MemoryCluster {
         })
     }
 
-    async fn delete(&self, place: &RoutePlace, mark: &Mark, version: &RouteVersion) -> Result<RouteChanged, PortError> {
+    async fn delete(
+        &self,
+        place: &RoutePlace,
+        mark: &OwnershipMarker,
+        version: &RouteVersion,
+    ) -> Result<RouteChanged, BackendError> {
         let now = self.clock.now();
         self.ask(|world| {
             let Some(known) = world.at(place) else { return RouteChanged::Absent };

@@ -1,7 +1,7 @@
 //! Services of the cluster in memory, as exposing one needs them.
 
 use async_trait::async_trait;
-use portal_core::{FriendId, PortError};
+use portal_core::{BackendError, FriendId};
 use portal_dns::{Freshness, ServiceName, ServiceState, Services};
 
 use portal_k8s::ServiceSummary;
@@ -16,7 +16,7 @@ impl Services for MemoryCluster {
         friend: &FriendId,
         service: &ServiceName,
         _freshness: Freshness,
-    ) -> Result<ServiceState, PortError> {
+    ) -> Result<ServiceState, BackendError> {
         self.ask(|world| {
             let Some(space) = world.living(&friend.namespace()) else { return ServiceState::NamespaceGone };
             space

@@ -2,7 +2,7 @@ use std::slice;
 
 use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::{RData, Record};
-use portal_dns::{DomainName, Hostname, Mark, RecordState, Seen, Target, Ttl};
+use portal_dns::{DomainName, Hostname, Observed, OwnershipMarker, RecordState, Target, Ttl};
 
 use super::{Place, Site, host_of, mark_record, name, record};
 
@@ -12,8 +12,8 @@ fn place() -> Place {
     Place::of(&Hostname::parse("app-alice.example.org").unwrap()).unwrap()
 }
 
-fn mark() -> Mark {
-    Mark::parse(MARK).unwrap()
+fn mark() -> OwnershipMarker {
+    OwnershipMarker::parse(MARK).unwrap()
 }
 
 fn state(target: Target) -> RecordState {
@@ -46,7 +46,7 @@ fn at_mark(strings: &[&str]) -> Record {
 }
 
 #[track_caller]
-fn check(host: &[Record], marks: &[Record], expected: &Seen) {
+fn check(host: &[Record], marks: &[Record], expected: &Observed) {
     assert_eq!(Site::read(&place(), host, marks).seen(), *expected, "{host:?} {marks:?}");
 }
 
@@ -55,26 +55,26 @@ fn a_record_is_marked_by_the_mark_that_names_it() {
     for target in [tunnel(), address(7), Target::Aaaa("2001:db8::7".parse().unwrap())] {
         let ours = stands(target.clone());
         let marks = [mark_record(&place(), &mark(), &ours)];
-        check(slice::from_ref(&ours), &marks, &Seen::Marked(state(target.clone())));
-        check(&[txt(&["beside"]), ours], &marks, &Seen::Marked(state(target)));
+        check(slice::from_ref(&ours), &marks, &Observed::Marked(state(target.clone())));
+        check(&[txt(&["beside"]), ours], &marks, &Observed::Marked(state(target)));
     }
 }
 
 #[test]
 fn an_edited_record_is_still_ours_if_it_is_the_only_one_of_its_type() {
     let marks = [mark_record(&place(), &mark(), &stands(address(7)))];
-    check(&[stands(address(9))], &marks, &Seen::Marked(state(address(9))));
-    check(&[stands(address(7)), stands(address(9))], &marks, &Seen::Marked(state(address(7))));
-    check(&[stands(address(8)), stands(address(9))], &marks, &Seen::Foreign);
-    check(&[stands(tunnel())], &marks, &Seen::Foreign);
+    check(&[stands(address(9))], &marks, &Observed::Marked(state(address(9))));
+    check(&[stands(address(7)), stands(address(9))], &marks, &Observed::Marked(state(address(7))));
+    check(&[stands(address(8)), stands(address(9))], &marks, &Observed::Foreign);
+    check(&[stands(tunnel())], &marks, &Observed::Foreign);
 }
 
 #[test]
 fn a_mark_without_its_record_is_told_with_an_address_that_nobody_wants() {
     let marks = [mark_record(&place(), &mark(), &stands(address(7)))];
-    let Seen::Marked(told) = Site::read(&place(), &[], &marks).seen() else { panic!("not told") };
+    let Observed::Marked(told) = Site::read(&place(), &[], &marks).seen() else { panic!("not told") };
     assert_eq!((told.mark, told.target), (mark(), Target::A([0, 0, 0, 0].into())));
-    check(&[txt(&["somebody else's"])], &marks, &Seen::Foreign);
+    check(&[txt(&["somebody else's"])], &marks, &Observed::Foreign);
 }
 
 #[test]
@@ -88,11 +88,11 @@ fn what_is_no_mark_marks_nothing() {
         vec![txt(&[MARK, "A 192.0.2.7"])],
         vec![moved(stands(tunnel()))],
     ] {
-        check(slice::from_ref(&ours), &marks, &Seen::Foreign);
+        check(slice::from_ref(&ours), &marks, &Observed::Foreign);
         let is_taken = marks.iter().any(|record| record.name == place().mark);
-        check(&[], &marks, if is_taken { &Seen::Foreign } else { &Seen::Absent });
+        check(&[], &marks, if is_taken { &Observed::Foreign } else { &Observed::Absent });
     }
-    check(&[txt(&["beside"])], &[at_mark(&[MARK])], &Seen::Foreign);
+    check(&[txt(&["beside"])], &[at_mark(&[MARK])], &Observed::Foreign);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portal_adapters::cloudflare::{
     CloudflareApi, CloudflareRecords, CloudflareSettings, CloudflareZone, SCRIPTED_TOKEN, ScriptedCloudflare, ZoneName,
 };
-use portal_dns::{DomainName, Hostname, Mark, Ttl};
+use portal_dns::{DomainName, Hostname, OwnershipMarker, Ttl};
 use serde_json::{Value, json};
 
 use super::{Ground, Somebody};
@@ -38,7 +38,7 @@ impl Dashboard {
 }
 
 fn is_marked(record: &Value) -> bool {
-    record["comment"].as_str().is_some_and(|comment| Mark::parse(comment).is_some())
+    record["comment"].as_str().is_some_and(|comment| OwnershipMarker::parse(comment).is_some())
 }
 
 #[async_trait]

@@ -6,9 +6,9 @@ use portal_core::FriendId;
 
 use super::{Context, Plan, Situation, Step, Verdict, plan};
 use crate::{
-    Domain, DomainName, ExposureId, ExposureName, Hostname, InstanceId, Intent, Mark, Parted, Reason, RecordState,
-    Reservation, RoutePlace, RouteSpec, RouteVersion, RoutesSeen, Seen, SeenRoute, ServiceName, ServicePort,
-    ServiceState, Target, Tls, Tombstone, Ttl,
+    Domain, DomainName, ExposureId, ExposureName, Hostname, InstanceId, Intent, Observed, ObservedRoute,
+    ObservedRoutes, OwnershipMarker, Reason, RecordState, ReleaseReason, Reservation, RoutePlace, RouteSpec,
+    RouteVersion, ServiceName, ServicePort, ServiceState, Target, Tls, Tombstone, Ttl,
 };
 
 fn domain(name: &str) -> Domain {
@@ -31,8 +31,8 @@ fn id(digit: char) -> ExposureId {
     ExposureId::parse(&digit.to_string().repeat(32)).unwrap()
 }
 
-fn mark(exposure: char) -> Mark {
-    Mark { instance: instance('0'), exposure: id(exposure) }
+fn mark(exposure: char) -> OwnershipMarker {
+    OwnershipMarker { instance: instance('0'), exposure: id(exposure) }
 }
 
 fn host(domain: &str) -> Hostname {
@@ -63,8 +63,8 @@ fn closed() -> Intent {
     intent().closed(DateTime::UNIX_EPOCH)
 }
 
-fn record(mark: Mark) -> Seen {
-    Seen::Marked(domain("a.net").record(mark))
+fn record(mark: OwnershipMarker) -> Observed {
+    Observed::Marked(domain("a.net").record(mark))
 }
 
 fn spec(domains: &[&str]) -> RouteSpec {
@@ -77,9 +77,9 @@ fn spec(domains: &[&str]) -> RouteSpec {
     }
 }
 
-fn route(mark: Option<Mark>, domains: &[&str]) -> SeenRoute {
+fn route(mark: Option<OwnershipMarker>, domains: &[&str]) -> ObservedRoute {
     let intent = intent();
-    SeenRoute {
+    ObservedRoute {
         place: RoutePlace::of(&intent.exposure.friend, &intent.exposure.name),
         version: RouteVersion { uid: "uid".to_owned(), resource_version: "7".to_owned() },
         mark,
@@ -87,13 +87,13 @@ fn route(mark: Option<Mark>, domains: &[&str]) -> SeenRoute {
     }
 }
 
-fn elsewhere(mark: Option<Mark>) -> SeenRoute {
+fn elsewhere(mark: Option<OwnershipMarker>) -> ObservedRoute {
     let place = RoutePlace { namespace: "friend-bob".to_owned(), name: "expose-x".to_owned() };
-    SeenRoute { place, ..route(mark, &["a.net"]) }
+    ObservedRoute { place, ..route(mark, &["a.net"]) }
 }
 
-fn own(route: SeenRoute) -> RoutesSeen {
-    RoutesSeen { own: Some(route), others: Vec::new() }
+fn own(route: ObservedRoute) -> ObservedRoutes {
+    ObservedRoutes { own: Some(route), others: Vec::new() }
 }
 
 fn serving() -> ServiceState {
@@ -101,14 +101,14 @@ fn serving() -> ServiceState {
 }
 
 fn nothing() -> Situation {
-    Situation { record: Seen::Absent, leaving: Vec::new(), routes: RoutesSeen::default(), service: serving() }
+    Situation { record: Observed::Absent, leaving: Vec::new(), routes: ObservedRoutes::default(), service: serving() }
 }
 
 fn standing() -> Situation {
     Situation { record: record(mark('1')), routes: own(route(Some(mark('1')), &["a.net"])), ..nothing() }
 }
 
-fn tombstone(exposure: char, friend: &str, name: &str, parted: Parted) -> Tombstone {
+fn tombstone(exposure: char, friend: &str, name: &str, parted: ReleaseReason) -> Tombstone {
     Tombstone {
         exposure: id(exposure),
         friend: FriendId::parse(friend).unwrap(),
@@ -136,7 +136,7 @@ fn check_refused(intent: &Intent, seen: &Situation, reason: Reason) {
 
 #[test]
 fn what_is_missing_is_made_the_route_before_the_record() {
-    let ensure = Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Seen::Absent);
+    let ensure = Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Observed::Absent);
     check(&intent(), &nothing(), &[Step::CreateRoute(spec(&["a.net"])), ensure], Verdict::Active);
 }
 
@@ -147,41 +147,42 @@ fn what_stands_is_left_as_it_is() {
 
 #[test]
 fn what_drifted_is_put_back_in_place() {
-    let edited = SeenRoute { spec: None, ..route(Some(mark('1')), &["a.net"]) };
+    let edited = ObservedRoute { spec: None, ..route(Some(mark('1')), &["a.net"]) };
     let pointing_elsewhere =
         RecordState { target: Target::A(Ipv4Addr::LOCALHOST), ..domain("a.net").record(mark('1')) };
-    let seen = Situation { record: Seen::Marked(pointing_elsewhere.clone()), routes: own(edited.clone()), ..nothing() };
+    let seen =
+        Situation { record: Observed::Marked(pointing_elsewhere.clone()), routes: own(edited.clone()), ..nothing() };
     let steps = [
         Step::ChangeRoute(spec(&["a.net"]), edited),
-        Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Seen::Marked(pointing_elsewhere)),
+        Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Observed::Marked(pointing_elsewhere)),
     ];
     check(&intent(), &seen, &steps, Verdict::Active);
 }
 
 #[test]
 fn whatever_is_not_ours_refuses_and_nothing_is_done() {
-    let theirs = Mark { instance: instance('9'), exposure: id('1') };
-    for record in [Seen::Foreign, record(theirs.clone()), record(mark('2'))] {
+    let theirs = OwnershipMarker { instance: instance('9'), exposure: id('1') };
+    for record in [Observed::Foreign, record(theirs.clone()), record(mark('2'))] {
         check_refused(&intent(), &Situation { record, ..nothing() }, Reason::HostnameTaken);
     }
     for mark in [None, Some(theirs), Some(mark('2'))] {
         let at_our_place = own(route(mark.clone(), &["a.net"]));
         check_refused(&intent(), &Situation { routes: at_our_place, ..nothing() }, Reason::HostnameTaken);
-        let at_our_host = RoutesSeen { own: None, others: vec![elsewhere(mark)] };
+        let at_our_host = ObservedRoutes { own: None, others: vec![elsewhere(mark)] };
         check_refused(&intent(), &Situation { routes: at_our_host, ..nothing() }, Reason::HostnameTaken);
     }
 }
 
 #[test]
 fn our_own_id_at_a_place_that_is_not_ours_is_a_copy() {
-    let copied = RoutesSeen { own: None, others: vec![elsewhere(Some(mark('1')))] };
+    let copied = ObservedRoutes { own: None, others: vec![elsewhere(Some(mark('1')))] };
     check_refused(&intent(), &Situation { routes: copied, ..nothing() }, Reason::HostnameTaken);
 }
 
 #[test]
 fn what_was_ours_and_lost_its_mark_is_left_alone() {
     let established = Intent { established: true, ..intent() };
-    check_refused(&established, &Situation { record: Seen::Foreign, ..standing() }, Reason::MarkLost);
+    check_refused(&established, &Situation { record: Observed::Foreign, ..standing() }, Reason::MarkLost);
     let unlabelled = Situation { routes: own(route(None, &["a.net"])), ..standing() };
     check_refused(&established, &unlabelled, Reason::MarkLost);
 }
@@ -192,31 +193,33 @@ fn what_a_former_exposure_left_is_cleared_away() {
     let strange = elsewhere(Some(mark('3')));
     let seen = Situation {
         record: record(mark('2')),
-        routes: RoutesSeen { own: Some(left.clone()), others: vec![strange.clone()] },
+        routes: ObservedRoutes { own: Some(left.clone()), others: vec![strange.clone()] },
         ..nothing()
     };
-    let tombstones = [tombstone('2', "alice", "my-app", Parted::Ended), tombstone('3', "bob", "x", Parted::Ended)];
+    let tombstones =
+        [tombstone('2', "alice", "my-app", ReleaseReason::Deleted), tombstone('3', "bob", "x", ReleaseReason::Deleted)];
     let steps = vec![
         Step::DeleteRoute(strange, mark('3')),
         Step::DeleteRoute(left, mark('2')),
         Step::CreateRoute(spec(&["a.net"])),
         Step::RemoveRecord(host("a.net"), mark('2')),
-        Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Seen::Absent),
+        Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Observed::Absent),
     ];
     assert_eq!(planned(&intent(), &seen, &tombstones), Plan { steps, verdict: Verdict::Active });
 }
 
 #[test]
 fn the_route_of_an_exposure_that_only_moved_away_is_its_own() {
-    let seen = Situation { routes: RoutesSeen { own: None, others: vec![elsewhere(Some(mark('3')))] }, ..nothing() };
-    let moved = [tombstone('3', "bob", "x", Parted::Moved)];
+    let seen =
+        Situation { routes: ObservedRoutes { own: None, others: vec![elsewhere(Some(mark('3')))] }, ..nothing() };
+    let moved = [tombstone('3', "bob", "x", ReleaseReason::Moved)];
     let plan = planned(&intent(), &seen, &moved);
     assert_eq!(plan, Plan { steps: vec![], verdict: Verdict::Failed(Reason::HostnameTaken) });
 }
 
 #[test]
 fn a_tombstone_of_another_hostname_proves_nothing() {
-    let elsewhere = Tombstone { hostname: host("b.net"), ..tombstone('2', "bob", "x", Parted::Ended) };
+    let elsewhere = Tombstone { hostname: host("b.net"), ..tombstone('2', "bob", "x", ReleaseReason::Deleted) };
     let plan = planned(&intent(), &Situation { record: record(mark('2')), ..nothing() }, &[elsewhere]);
     assert_eq!(plan.verdict, Verdict::Failed(Reason::HostnameTaken));
 }
@@ -227,14 +230,14 @@ fn a_move_keeps_the_old_name_until_its_record_is_gone() {
     let there = Situation { leaving: vec![(host("a.net"), record(mark('1')))], routes: own(old.clone()), ..nothing() };
     let steps = [
         Step::ChangeRoute(spec(&["b.net", "a.net"]), old),
-        Step::EnsureRecord(host("b.net"), domain("b.net").record(mark('1')), Seen::Absent),
+        Step::EnsureRecord(host("b.net"), domain("b.net").record(mark('1')), Observed::Absent),
         Step::RemoveRecord(host("a.net"), mark('1')),
     ];
     check(&moving(), &there, &steps, Verdict::Again);
     let both = route(Some(mark('1')), &["b.net", "a.net"]);
     let halfway = Situation {
         record: record(mark('1')),
-        leaving: vec![(host("a.net"), Seen::Absent)],
+        leaving: vec![(host("a.net"), Observed::Absent)],
         routes: own(both.clone()),
         ..nothing()
     };
@@ -244,7 +247,7 @@ fn a_move_keeps_the_old_name_until_its_record_is_gone() {
 #[test]
 fn a_move_to_a_taken_name_leaves_the_old_one_standing() {
     let seen = Situation {
-        record: Seen::Foreign,
+        record: Observed::Foreign,
         leaving: vec![(host("a.net"), record(mark('1')))],
         routes: own(route(Some(mark('1')), &["a.net"])),
         ..nothing()
@@ -253,9 +256,9 @@ fn a_move_to_a_taken_name_leaves_the_old_one_standing() {
 }
 
 /// The record of the exposure, beside one with another mark or something without any.
-fn beside(other: Option<RecordState>) -> Seen {
+fn beside(other: Option<RecordState>) -> Observed {
     let others = other.is_none();
-    Seen::Several { marked: other.into_iter().chain([domain("a.net").record(mark('1'))]).collect(), others }
+    Observed::Several { marked: other.into_iter().chain([domain("a.net").record(mark('1'))]).collect(), others }
 }
 
 #[test]
@@ -271,7 +274,7 @@ fn an_attempt_that_finds_itself_beside_others_gives_way() {
 
 #[test]
 fn a_move_that_finds_itself_beside_others_keeps_the_old_name() {
-    let record = Seen::Several { marked: vec![domain("b.net").record(mark('1'))], others: true };
+    let record = Observed::Several { marked: vec![domain("b.net").record(mark('1'))], others: true };
     let seen = Situation { record, leaving: vec![(host("a.net"), self::record(mark('1')))], ..standing() };
     let remove = Step::RemoveRecord(host("b.net"), mark('1'));
     check(&moving(), &seen, &[remove], Verdict::Failed(Reason::HostnameTaken));
@@ -280,7 +283,7 @@ fn a_move_that_finds_itself_beside_others_keeps_the_old_name() {
 #[test]
 fn a_record_of_ours_is_found_behind_one_with_another_mark() {
     let theirs = RecordState { mark: mark('2'), ..domain("a.net").record(mark('1')) };
-    let seen = Situation { record: beside(Some(theirs)), routes: RoutesSeen::default(), ..nothing() };
+    let seen = Situation { record: beside(Some(theirs)), routes: ObservedRoutes::default(), ..nothing() };
     check(&closed(), &seen, &[Step::RemoveRecord(host("a.net"), mark('1'))], Verdict::Gone);
 }
 
@@ -302,7 +305,7 @@ fn removal_takes_the_record_before_the_route() {
 #[test]
 fn removal_touches_nothing_that_is_not_ours() {
     check(&closed(), &nothing(), &[], Verdict::Gone);
-    let foreign = Situation { record: Seen::Foreign, routes: own(route(None, &["a.net"])), ..nothing() };
+    let foreign = Situation { record: Observed::Foreign, routes: own(route(None, &["a.net"])), ..nothing() };
     check(&closed(), &foreign, &[], Verdict::Gone);
     let theirs = Situation { record: record(mark('2')), routes: own(route(Some(mark('2')), &["a.net"])), ..nothing() };
     check(&closed(), &theirs, &[], Verdict::Gone);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portal_adapters::SystemClock;
 use portal_adapters::cloudflare::{SCRIPTED_TOKEN, ScriptedCloudflare};
-use portal_core::{Clock, PortError};
+use portal_core::{BackendError, Clock};
 use portal_dns::DomainName;
 
 use super::{Tokens, read, zones};
@@ -66,7 +66,7 @@ fn zones_of_one_token_share_its_budget() {
 }
 
 /// What reading the only domain comes to, with a Cloudflare that serves `example.org`.
-async fn check(token: &str) -> Result<(), PortError> {
+async fn check(token: &str) -> Result<(), BackendError> {
     let cloudflare = ScriptedCloudflare::start(&["example.org"]).await.unwrap();
     let (text, _) = TWO_DOMAINS.split_at(TWO_DOMAINS.rfind("[[domains]]").unwrap());
     let address = format!("api_url = \"{}\"", cloudflare.url());

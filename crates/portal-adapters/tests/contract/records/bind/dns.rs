@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use portal_adapters::SystemClock;
 use portal_adapters::rfc2136::{Rfc2136Records, Rfc2136Settings};
-use portal_core::PortError;
-use portal_dns::{DomainName, Ensured, Records, Removed, Seen};
+use portal_core::{BackendError, BackendErrorKind};
+use portal_dns::{DomainName, Ensured, Observed, Records, Removed};
 
 use super::{delete, ground, resolve, settings};
 use crate::records::{address, alice, tunnel, wanted};
@@ -38,10 +38,10 @@ async fn a_record_that_was_deleted_by_hand_is_put_back_by_its_mark() {
     ground.ensure(&host, &wanted).await;
     delete(&host).await;
     assert_eq!(ground.at(&host).await, []);
-    let Seen::Marked(told) = ground.look(&host).await else { panic!("the mark is still there") };
+    let Observed::Marked(told) = ground.look(&host).await else { panic!("the mark is still there") };
     assert_eq!((&told.mark, told == wanted), (&wanted.mark, false));
     assert_eq!(ground.ensure(&host, &wanted).await, Ensured::Changed);
-    assert_eq!(ground.look(&host).await, Seen::Marked(wanted));
+    assert_eq!(ground.look(&host).await, Observed::Marked(wanted));
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_mark_without_its_record_is_removed() {
     ground.ensure(&host, &wanted(1, address(7))).await;
     delete(&host).await;
     assert_eq!(ground.remove(&host, 1).await, Removed::Done);
-    assert_eq!(ground.look(&host).await, Seen::Absent);
+    assert_eq!(ground.look(&host).await, Observed::Absent);
     assert_eq!(ground.ensure(&host, &wanted(2, tunnel())).await, Ensured::Created);
 }
 
@@ -80,12 +80,12 @@ async fn what_stands_where_the_mark_belongs_refuses_the_name() {
         let host = ground.host(label);
         ground.somebody.put(&format!("_friend-portal.{host}"), kind, content).await;
         let before = ground.somebody.unmarked().await;
-        assert_eq!(ground.look(&host).await, Seen::Foreign, "{kind}");
-        for seen in [Seen::Absent, Seen::Foreign] {
+        assert_eq!(ground.look(&host).await, Observed::Foreign, "{kind}");
+        for seen in [Observed::Absent, Observed::Foreign] {
             let ensured = ground.ensure_believing(&host, &wanted(1, address(7)), &seen).await;
             assert_eq!(ensured, Ensured::Foreign, "{kind}");
         }
-        assert!(ground.records.list().await.unwrap().contains(&(host.clone(), Seen::Foreign)), "{kind}");
+        assert!(ground.records.list().await.unwrap().contains(&(host.clone(), Observed::Foreign)), "{kind}");
         assert_eq!(ground.remove(&host, 1).await, Removed::Foreign, "{kind}");
         assert_eq!(ground.somebody.unmarked().await, before, "{kind}");
     }
@@ -104,10 +104,14 @@ async fn a_key_that_the_server_refuses_is_a_denial() {
         let records = open(&settings);
         let wanted = wanted(1, tunnel());
         for error in [
-            records.ensure(&host, &wanted, &Seen::Absent, &alice()).await.unwrap_err(),
+            records.ensure(&host, &wanted, &Observed::Absent, &alice()).await.unwrap_err(),
             records.list().await.unwrap_err(),
         ] {
-            assert!(matches!(error, PortError::Denied { .. }), "{}: {error:?}", settings.key_name);
+            assert!(
+                matches!(error, BackendError { kind: BackendErrorKind::Denied, .. }),
+                "{}: {error:?}",
+                settings.key_name
+            );
         }
     }
 }
