@@ -19,6 +19,7 @@ mod run;
 mod runner;
 mod schedule;
 mod session_key;
+mod shares;
 mod store;
 
 pub use delivery::{Delivery, Receipt, ScheduledMessage};
@@ -28,10 +29,11 @@ pub use firing::{Plan, plan};
 pub use job::{Job, JobDraft, JobName, JobSpec, JobState, Owner, Thinking};
 pub use jobs::{Created, Engine, Engines, Jobs, Started, check_time_zone};
 pub use run::{Run, RunStatus, Stretch, Trigger};
-pub use runner::{Runner, RunnerSettings};
+pub use runner::{AttemptEnd, NoObserver, Runner, RunnerObserver, RunnerSettings};
 pub use schedule::Schedule;
 pub use session_key::{Claimant, SessionKey, SessionKeys};
+pub use shares::FriendShares;
 pub use store::{
-    DueJob, Firing, JobCreated, JobStore, Lease, LeasedRun, RunQueue, RunRequested, Settled, Settlement, Switch,
-    Switched, Verdict,
+    Backlog, DueJob, Firing, JobCreated, JobStore, Lease, LeasedRun, Replanned, RunQueue, RunRequested, Settled,
+    Settlement, Switch, Switched, Verdict,
 };

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_core::{AuditEntry, BackendError};
 
-use crate::{Job, Owner, Run, Schedule, Stretch, Trigger};
+use crate::{FriendShares, Job, Owner, Run, Schedule, Stretch, Trigger};
 
 /// What became of storing a new job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,23 +173,50 @@ pub enum Settled {
     Superseded,
 }
 
+/// Jobs that were planned anew in one batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replanned {
+    /// Jobs whose next fire time changed.
+    pub changed: u64,
+    /// Last job that was looked at; `None` once all were.
+    pub last: Option<String>,
+}
+
+/// Work that waits in the queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Jobs that are due.
+    pub due: u64,
+    /// Runs that are open: queued, running or to be tried again.
+    pub open: u64,
+}
+
 /// The runs, as any number of runners share them.
 ///
-/// There is one run for each instant of a job, one open run of a job at most, and only the newest attempt of a run may
-/// settle it: a store keeps these three promises by constraints, whoever calls.
+/// There is one run for each fire time of a job, one open run of a job at most, and only the newest attempt of a run
+/// may record its outcome: a store keeps these three promises by constraints, whoever calls.
 #[async_trait]
 pub trait RunQueue: Send + Sync {
-    /// The time, by the clock that all runners of this queue share.
+    /// Returns the time, by the clock that all runners of this queue share.
     async fn now(&self) -> Result<DateTime<Utc>, BackendError>;
-    /// Up to `limit` jobs that are due at `now` and have no open run, the longest due first.
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, BackendError>;
-    /// Stores the firings that are not stale, of jobs that have no open run; gives the runs thereby leased.
+    /// Returns up to `limit` jobs that are due at `now` and have no open run, friends in turn, the longest due first.
+    /// Jobs whose friendship is not active may be among them; they are to be parked.
+    async fn due(&self, now: DateTime<Utc>, limit: u32, shares: FriendShares) -> Result<Vec<DueJob>, BackendError>;
+    /// Stores the firings that are not stale, of jobs that have no open run; returns the runs thereby leased.
     async fn fire(&self, firings: Vec<Firing>, lease: Lease) -> Result<Vec<LeasedRun>, BackendError>;
-    /// Takes up to `limit` open runs that nobody holds: queued ones, those to be tried again, those whose lease has
-    /// ended. Runs of friendships that are not active are left.
-    async fn take(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, BackendError>;
-    /// Ends an attempt.
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, BackendError>;
-    /// Forgets runs that ended before `before`; tells how many.
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
+    /// Takes up to `limit` open runs that nobody holds, friends in turn: queued ones, those to be tried again, those
+    /// whose lease has ended. Runs of friendships that are not active are left.
+    async fn take(&self, lease: Lease, limit: u32, shares: FriendShares) -> Result<Vec<LeasedRun>, BackendError>;
+    /// Records the outcomes of attempts in one transaction; returns one result for each, in their order.
+    async fn settle(&self, outcomes: Vec<Settlement>) -> Result<Vec<Settled>, BackendError>;
+    /// Takes jobs and open runs out of the queue whose friendship is not active, as far as they are due at `now`;
+    /// returns how many. A friendship that becomes active again puts them back: its jobs are planned from then on.
+    async fn park_inactive(&self, now: DateTime<Utc>) -> Result<u64, BackendError>;
+    /// Plans jobs anew whose next fire time is later than their schedule says at `now`, and lets open runs be taken
+    /// whose pause ends more than a day after `now`. Looks at one batch of jobs, those after the job `after`.
+    async fn replan(&self, now: DateTime<Utc>, after: Option<String>) -> Result<Replanned, BackendError>;
+    /// Returns the latest time at which a run of any job began.
+    async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError>;
+    /// Returns what waits in the queue at `now`.
+    async fn backlog(&self, now: DateTime<Utc>) -> Result<Backlog, BackendError>;
 }

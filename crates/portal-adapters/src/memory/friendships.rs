@@ -1,7 +1,7 @@
 //! Friendships, in memory.
 
 use async_trait::async_trait;
-use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipStore};
+use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipStatus, FriendshipStore};
 
 use super::MemoryPeople;
 
@@ -43,7 +43,13 @@ impl FriendshipStore for MemoryFriendships {
                 return false;
             }
             let key = (friendship.agent.clone(), friendship.friend.clone());
-            let created_at = register.friendships.get(&key).map_or(friendship.created_at, |kept| kept.created_at);
+            let before = register.friendships.get(&key);
+            let created_at = before.map_or(friendship.created_at, |kept| kept.created_at);
+            let resumes = friendship.status == FriendshipStatus::Active
+                && before.is_some_and(|kept| kept.status != FriendshipStatus::Active);
+            if resumes {
+                register.plan_jobs(&friendship, audit.at);
+            }
             register.friendships.insert(key, Friendship { created_at, ..friendship });
             register.record(audit);
             true

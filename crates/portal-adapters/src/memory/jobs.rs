@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AuditEntry, BackendError, Clock, FriendshipStatus};
+use portal_core::{AuditEntry, BackendError, Clock, Friendship, FriendshipStatus};
 use portal_cron::{
-    DueJob, Firing, Job, JobCreated, JobStore, Lease, LeasedRun, Owner, Run, RunQueue, RunRequested, RunStatus,
-    Settled, Settlement, Stretch, Switch, Switched, Trigger, Verdict,
+    Backlog, DueJob, Firing, FriendShares, Job, JobCreated, JobStore, Lease, LeasedRun, Owner, Replanned, Run, RunQueue,
+    RunRequested, RunStatus, Settled, Settlement, Stretch, Switch, Switched, Trigger, Verdict,
 };
 
 use super::MemoryPeople;
@@ -153,13 +153,14 @@ impl RunQueue for MemoryJobs {
         self.people.transaction(|_| self.clock.now())
     }
 
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, BackendError> {
+    async fn due(&self, now: DateTime<Utc>, limit: u32, shares: FriendShares) -> Result<Vec<DueJob>, BackendError> {
         self.people.transaction(|register| {
             let idle = register.jobs.values().filter(|job| !register.has_open_run(&job.id));
-            let mut due: Vec<DueJob> = idle.filter_map(|job| due_job(register, job, now)).collect();
-            due.sort_by(|a, b| (a.due_since, &a.id).cmp(&(b.due_since, &b.id)));
-            due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            due
+            let friend = |job: &Job| job.owner.friend.to_string();
+            let mut due: Vec<(String, DueJob)> =
+                idle.filter_map(|job| Some((friend(job), due_job(register, job, now)?))).collect();
+            due.sort_by(|(_, a), (_, b)| (a.due_since, &a.id).cmp(&(b.due_since, &b.id)));
+            shares.choose(due, limit)
         })
     }
 
@@ -168,54 +169,58 @@ impl RunQueue for MemoryJobs {
             .transaction(|register| firings.into_iter().filter_map(|firing| register.fire(firing, lease)).collect())
     }
 
-    async fn take(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, BackendError> {
+    async fn take(&self, lease: Lease, limit: u32, shares: FriendShares) -> Result<Vec<LeasedRun>, BackendError> {
         self.people.transaction(|register| {
-            let free = |kept: &&KeptRun| {
-                let job = register.jobs.get(&kept.job);
-                kept.is_open() && kept.claimable_at <= lease.now && job.is_some_and(|job| register.is_active(job))
+            let free = |kept: &KeptRun| {
+                let job = register.jobs.get(&kept.job).filter(|job| register.is_active(job))?;
+                let is_free = kept.is_open() && kept.claimable_at <= lease.now;
+                is_free.then(|| (kept.claimable_at, kept.run.id.clone(), job.owner.friend.to_string()))
             };
-            let mut free: Vec<_> =
-                register.runs.values().filter(free).map(|kept| (kept.claimable_at, kept.run.id.clone())).collect();
+            let mut free: Vec<_> = register.runs.values().filter_map(free).collect();
             free.sort();
-            free.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            free.into_iter().filter_map(|(_, id)| register.take(&id, lease)).collect()
+            let free = shares.choose(free.into_iter().map(|(_, id, friend)| (friend, id)), limit);
+            free.into_iter().filter_map(|id| register.take(&id, lease)).collect()
         })
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, BackendError> {
+    async fn settle(&self, outcomes: Vec<Settlement>) -> Result<Vec<Settled>, BackendError> {
+        self.people.transaction(|register| outcomes.into_iter().map(|outcome| register.settle(outcome)).collect())
+    }
+
+    async fn park_inactive(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
         self.people.transaction(|register| {
-            let Settlement { run, attempt, at, verdict } = settlement;
-            let current = |kept: &&mut KeptRun| kept.is_open() && kept.run.attempts == attempt;
-            let Some(kept) = register.runs.get_mut(&run).filter(current) else { return Settled::Superseded };
-            let ended = match verdict {
-                Verdict::Delivered => {
-                    kept.run.error = None;
-                    RunStatus::Delivered
-                }
-                Verdict::Failed(error) => {
-                    kept.run.error = Some(error);
-                    RunStatus::Failed
-                }
-                Verdict::Retry { at, error } => {
-                    (kept.run.status, kept.run.error, kept.claimable_at) = (RunStatus::Retrying, Some(error), at);
-                    return Settled::Done;
-                }
-            };
-            (kept.run.status, kept.run.finished_at) = (ended, Some(at));
-            if let Some(job) = register.jobs.get_mut(&kept.job) {
-                job.state.last_status = Some(ended);
-                let errors = job.state.consecutive_errors;
-                job.state.consecutive_errors = if ended == RunStatus::Failed { errors.saturating_add(1) } else { 0 };
+            let due = register.jobs.values().filter(|job| job.state.next_run.is_some_and(|next| next <= now));
+            let parked: Vec<String> = due.filter(|job| !register.is_active(job)).map(|job| job.id.clone()).collect();
+            for job in &parked {
+                register.jobs.entry(job.clone()).and_modify(|job| job.state.next_run = None);
             }
-            Settled::Done
+            u64::try_from(parked.len()).unwrap_or(u64::MAX)
         })
     }
 
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
+    async fn replan(&self, now: DateTime<Utc>, _: Option<String>) -> Result<Replanned, BackendError> {
         self.people.transaction(|register| {
-            let count = register.runs.len();
-            register.runs.retain(|_, kept| kept.run.finished_at.is_none_or(|at| at >= before));
-            u64::try_from(count - register.runs.len()).unwrap_or(u64::MAX)
+            let mut changed = 0;
+            for job in register.jobs.values_mut() {
+                let next = job.spec.schedule.next_after(now);
+                if job.state.next_run > next {
+                    job.state.next_run = next;
+                    changed += 1;
+                }
+            }
+            Replanned { changed, last: None }
+        })
+    }
+
+    async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError> {
+        self.people.transaction(|register| register.jobs.values().filter_map(|job| job.state.last_run).max())
+    }
+
+    async fn backlog(&self, now: DateTime<Utc>) -> Result<Backlog, BackendError> {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        self.people.transaction(|register| Backlog {
+            due: count(register.jobs.values().filter_map(|job| due_job(register, job, now)).count()),
+            open: count(register.runs.values().filter(|kept| kept.is_open()).count()),
         })
     }
 }
@@ -233,6 +238,41 @@ impl Register {
 
     fn is_active(&self, job: &Job) -> bool {
         self.standing(&job.owner) == Some(FriendshipStatus::Active)
+    }
+
+    /// Plans the jobs of a friendship that became active: what was due before is not missed.
+    pub(super) fn plan_jobs(&mut self, of: &Friendship, now: DateTime<Utc>) {
+        let own = |job: &&mut Job| job.owner.friend == of.friend && job.owner.agent == of.agent && job.enabled;
+        for job in self.jobs.values_mut().filter(own) {
+            job.state.next_run = job.spec.schedule.next_after(now);
+        }
+    }
+
+    fn settle(&mut self, outcome: Settlement) -> Settled {
+        let Settlement { run, attempt, at, verdict } = outcome;
+        let current = |kept: &&mut KeptRun| kept.is_open() && kept.run.attempts == attempt;
+        let Some(kept) = self.runs.get_mut(&run).filter(current) else { return Settled::Superseded };
+        let ended = match verdict {
+            Verdict::Delivered => {
+                kept.run.error = None;
+                RunStatus::Delivered
+            }
+            Verdict::Failed(error) => {
+                kept.run.error = Some(error);
+                RunStatus::Failed
+            }
+            Verdict::Retry { at, error } => {
+                (kept.run.status, kept.run.error, kept.claimable_at) = (RunStatus::Retrying, Some(error), at);
+                return Settled::Done;
+            }
+        };
+        (kept.run.status, kept.run.finished_at) = (ended, Some(at));
+        if let Some(job) = self.jobs.get_mut(&kept.job) {
+            job.state.last_status = Some(ended);
+            let errors = job.state.consecutive_errors;
+            job.state.consecutive_errors = if ended == RunStatus::Failed { errors.saturating_add(1) } else { 0 };
+        }
+        Settled::Done
     }
 
     fn job_of(&mut self, owner: &Owner, id: &str) -> Option<&mut Job> {

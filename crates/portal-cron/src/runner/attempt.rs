@@ -1,5 +1,6 @@
 //! One attempt at one run.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,69 +8,73 @@ use chrono::{DateTime, SubsecRound, Utc};
 use portal_core::{BackendError, Ids};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::observer::{AttemptEnd, RunnerObserver};
+use super::outcome::OutcomeWriter;
 use super::{RunnerSettings, span};
 use crate::{
-    Delivery, LeasedRun, Receipt, RunQueue, ScheduledMessage, SessionKey, SessionKeys, Settled, Settlement, Trigger,
-    Verdict,
+    Delivery, LeasedRun, Receipt, ScheduledMessage, SessionKey, SessionKeys, Settled, Settlement, Trigger, Verdict,
 };
 
-/// The pause after the first attempt that failed; it doubles with each one.
+/// Pause after the first attempt that failed; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest pause between two attempts.
+/// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// The pause before a settlement is tried again that the queue did not take.
-const SETTLE_PAUSE: Duration = Duration::from_millis(500);
+/// Pause before an outcome that could not be recorded is recorded again.
+const RECORD_PAUSE: Duration = Duration::from_millis(500);
 
 const NOT_ACCEPTED: &str = "the receiver did not accept the message in time";
 
-/// A run in hand.
+/// An attempt at a run.
+#[derive(Clone)]
 pub(super) struct Attempt {
     pub(super) leased: LeasedRun,
-    /// The moment before the queue's clock was read.
+    /// Moment before the queue's clock was read, on this process's steady clock.
     pub(super) clock_read: Instant,
-    /// What the queue's clock said.
+    /// The queue's clock when the run was claimed.
     pub(super) taken_at: DateTime<Utc>,
 }
 
 impl Attempt {
-    /// The time by the queue's clock, as this process's steady clock carries it on.
-    fn now(&self) -> DateTime<Utc> {
+    /// Returns the time by the queue's clock, as this process's steady clock carries it on.
+    pub(super) fn now(&self) -> DateTime<Utc> {
         (self.taken_at + span(self.clock_read.elapsed())).trunc_subsecs(3)
     }
 }
 
-/// Where attempts are made.
-pub(super) struct Desk {
-    pub(super) queue: Arc<dyn RunQueue>,
+/// Delivers runs and records the outcomes.
+pub(super) struct DeliveryWorker {
+    pub(super) outcomes: OutcomeWriter,
     pub(super) keys: Arc<SessionKeys>,
     pub(super) delivery: Arc<dyn Delivery>,
     pub(super) ids: Arc<dyn Ids>,
     pub(super) settings: RunnerSettings,
+    pub(super) observer: Arc<dyn RunnerObserver>,
 }
 
-impl Desk {
-    /// Makes an attempt and records its end.
+impl DeliveryWorker {
+    /// Makes an attempt and records its outcome.
     pub(super) async fn attend(&self, attempt: Attempt) {
-        let run = &attempt.leased.id;
-        let Some(verdict) = self.verdict(&attempt).await else {
+        let (run, begun) = (&attempt.leased.id, Instant::now());
+        let Some(verdict) = self.attempt(&attempt).await else {
             tracing::warn!(run.id = %run, "the lease is too short to begin a delivery; the run is left to be taken over");
             return;
         };
         let job = &attempt.leased.job;
-        let ended = match verdict {
-            Verdict::Delivered => "delivered",
-            Verdict::Failed(_) => "failed",
-            Verdict::Retry { .. } => "to be tried again",
+        let end = match verdict {
+            Verdict::Delivered => AttemptEnd::Delivered,
+            Verdict::Failed(_) => AttemptEnd::Failed,
+            Verdict::Retry { .. } => AttemptEnd::Retried,
         };
+        self.observer.attempt_ended(end, begun.elapsed());
         tracing::info!(
             run.id = %run, run.attempt = attempt.leased.attempt, job.id = %job.id, friend.id = %job.owner.friend,
-            "attempt at a run ended: {ended}"
+            "attempt at a run ended: {}", end.as_str()
         );
-        self.settle(&attempt, verdict).await;
+        self.record(&attempt, verdict).await;
     }
 
-    /// How the attempt ends; `None` if it was not begun and somebody else is to make it.
-    async fn verdict(&self, attempt: &Attempt) -> Option<Verdict> {
+    /// Makes the attempt; `None` if it was not begun and another process is to make it.
+    async fn attempt(&self, attempt: &Attempt) -> Option<Verdict> {
         let leased = &attempt.leased;
         if leased.trigger == Trigger::Schedule && leased.attempt > 1 && !leased.job.enabled {
             return Some(Verdict::Failed("the job was disabled before its message was accepted".to_owned()));
@@ -82,9 +87,9 @@ impl Desk {
             Ok(Some(session)) => session,
             // A contact can change hands after the job was made.
             Ok(None) => return Some(Verdict::Failed("the job's session is no longer the friend's own".to_owned())),
-            Err(trouble) => return Some(self.again(attempt, "the portal could not check the session", &trouble)),
+            Err(error) => return Some(self.again(attempt, "the portal could not check the session", &error)),
         };
-        if attempt.clock_read.elapsed() > self.patience() {
+        if attempt.clock_read.elapsed() > self.delivery_timeout() {
             return None;
         }
         Some(self.deliver(attempt, session).await)
@@ -92,46 +97,46 @@ impl Desk {
 
     async fn deliver(&self, attempt: &Attempt, session: SessionKey) -> Verdict {
         let message = message(&attempt.leased, session);
-        match timeout(self.patience(), self.delivery.deliver(&message)).await {
+        match timeout(self.delivery_timeout(), self.delivery.deliver(&message)).await {
             Ok(Ok(Receipt::Accepted)) => Verdict::Delivered,
             Ok(Ok(Receipt::Refused(reason))) => Verdict::Failed(reason),
-            Ok(Err(trouble)) => self.again(attempt, "the receiver could not be reached or was in trouble", &trouble),
+            Ok(Err(error)) => self.again(attempt, "the receiver could not be reached or failed", &error),
             Err(_) => self.later(attempt, "the receiver did not answer in time", Duration::ZERO),
         }
     }
 
-    fn again(&self, attempt: &Attempt, error: &str, trouble: &BackendError) -> Verdict {
-        let cause = std::error::Error::source(trouble).map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(run.id = %attempt.leased.id, %cause, "{trouble}");
-        self.later(attempt, error, trouble.retry_after.unwrap_or_default())
+    fn again(&self, attempt: &Attempt, reason: &str, error: &BackendError) -> Verdict {
+        tracing::warn!(run.id = %attempt.leased.id, error = error as &dyn Error, "an attempt at a run failed");
+        self.later(attempt, reason, error.retry_after.unwrap_or_default())
     }
 
-    /// A later attempt, unless it would come too late.
-    fn later(&self, attempt: &Attempt, error: &str, at_least: Duration) -> Verdict {
+    /// Returns a later attempt, or the failure of the run if that would come after the window.
+    fn later(&self, attempt: &Attempt, reason: &str, at_least: Duration) -> Verdict {
         let pause = pause(attempt.leased.attempt, &*self.ids).max(at_least);
         let at = attempt.now().checked_add_signed(span(pause)).filter(|at| *at <= self.deadline(&attempt.leased));
         match at {
-            Some(at) => Verdict::Retry { at: at.trunc_subsecs(3), error: error.to_owned() },
-            None => Verdict::Failed(format!("{NOT_ACCEPTED}: {error}")),
+            Some(at) => Verdict::Retry { at: at.trunc_subsecs(3), error: reason.to_owned() },
+            None => Verdict::Failed(format!("{NOT_ACCEPTED}: {reason}")),
         }
     }
 
-    /// Records the end for as long as the run is surely ours; after that it is somebody else's to end.
-    async fn settle(&self, attempt: &Attempt, verdict: Verdict) {
+    /// Records the outcome for as long as the lease lasts; after that another process may own the run.
+    async fn record(&self, attempt: &Attempt, verdict: Verdict) {
         let run = &attempt.leased.id;
-        let settlement = Settlement { run: run.clone(), attempt: attempt.leased.attempt, at: attempt.now(), verdict };
+        let outcome = Settlement { run: run.clone(), attempt: attempt.leased.attempt, at: attempt.now(), verdict };
         loop {
-            match self.queue.settle(settlement.clone()).await {
+            match self.outcomes.record(outcome.clone()).await {
                 Ok(Settled::Done) => return,
                 Ok(Settled::Superseded) => {
-                    tracing::warn!(run.id = %run, "the run was taken over or removed; its end was not recorded");
+                    tracing::warn!(run.id = %run, "the run was taken over or removed; its outcome was not recorded");
                     return;
                 }
-                Err(trouble) if attempt.clock_read.elapsed() + SETTLE_PAUSE > self.settings.lease => {
-                    tracing::error!(run.id = %run, "the end of an attempt could not be recorded: {trouble}");
+                Err(error) if attempt.clock_read.elapsed() + RECORD_PAUSE > self.settings.lease => {
+                    let error = &*error as &dyn Error;
+                    tracing::error!(run.id = %run, error, "the outcome of an attempt could not be recorded");
                     return;
                 }
-                Err(_) => sleep(SETTLE_PAUSE).await,
+                Err(_) => sleep(RECORD_PAUSE).await,
             }
         }
     }
@@ -140,8 +145,9 @@ impl Desk {
         leased.due_at.checked_add_signed(span(self.settings.window)).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
-    /// How long a delivery may take, and until when it may begin.
-    fn patience(&self) -> Duration {
+    /// Longest time of a delivery, and of the time after the claim in which it may begin: half the lease, so that the
+    /// delivery has ended when the lease has.
+    fn delivery_timeout(&self) -> Duration {
         self.settings.lease / 2
     }
 }
@@ -163,7 +169,7 @@ fn message(leased: &LeasedRun, session: SessionKey) -> ScheduledMessage {
     }
 }
 
-/// The pause after attempt number `attempt`: half of it fixed, half of it by chance, so that messages that failed
+/// Returns the pause after attempt number `attempt`: half of it fixed, half of it by chance, so that messages that failed
 /// together do not come back together.
 fn pause(attempt: u32, ids: &dyn Ids) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
