@@ -59,7 +59,6 @@ const PARK_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Settings of a runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct RunnerSettings {
     /// Longest delay of a message: a fire time is run, and tried again, for this long and no longer.
     pub window: Duration,
@@ -68,11 +67,18 @@ pub struct RunnerSettings {
     pub lease: Duration,
     /// Most deliveries in flight at once.
     pub slots: u32,
+    /// Time for which runs that ended are kept.
+    pub retention: Duration,
 }
 
 impl Default for RunnerSettings {
     fn default() -> Self {
-        Self { window: Duration::from_hours(1), lease: Duration::from_mins(1), slots: 256 }
+        Self {
+            window: Duration::from_hours(1),
+            lease: Duration::from_mins(1),
+            slots: 256,
+            retention: Duration::from_hours(30 * 24),
+        }
     }
 }
 
@@ -301,6 +307,15 @@ impl Runner {
         let now = self.queue.now().await?;
         self.observer.backlog(self.queue.backlog(now).await?);
         Ok(())
+    }
+
+    /// Deletes old runs; returns how many.
+    ///
+    /// # Errors
+    /// The queue failed.
+    pub async fn sweep(&self) -> Result<u64, BackendError> {
+        let now = self.queue.now().await?;
+        self.queue.sweep(now - span(self.settings.retention)).await
     }
 
     fn is_stopping(&self) -> bool {

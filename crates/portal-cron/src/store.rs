@@ -217,6 +217,8 @@ pub trait RunQueue: Send + Sync {
     async fn replan(&self, now: DateTime<Utc>, after: Option<String>) -> Result<Replanned, BackendError>;
     /// Returns the latest time at which a run of any job began.
     async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError>;
+    /// Deletes runs that ended before `before`; returns how many.
+    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
     /// Returns what waits in the queue at `now`.
     async fn backlog(&self, now: DateTime<Utc>) -> Result<Backlog, BackendError>;
 }

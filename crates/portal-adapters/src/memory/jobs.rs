@@ -216,6 +216,14 @@ impl RunQueue for MemoryJobs {
         self.people.transaction(|register| register.jobs.values().filter_map(|job| job.state.last_run).max())
     }
 
+    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
+        self.people.transaction(|register| {
+            let count = register.runs.len();
+            register.runs.retain(|_, kept| kept.run.finished_at.is_none_or(|at| at >= before));
+            u64::try_from(count - register.runs.len()).unwrap_or(u64::MAX)
+        })
+    }
+
     async fn backlog(&self, now: DateTime<Utc>) -> Result<Backlog, BackendError> {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         self.people.transaction(|register| Backlog {
