@@ -1,4 +1,20 @@
-//! Sending what is due: claim, deliver, record.
+//! The runner: from a fire time to a recorded delivery.
+//!
+//! The states of a run, and the order of effects that makes them safe:
+//! 1. *due*: jobs whose next fire time has come and that have no open run are read, and each is planned by itself
+//!    ([`plan_firing`]): the newest fire time inside the window runs, older ones are missed.
+//! 2. *fire*: in one transaction the missed window gets its row, the run its row as `running` under attempt 1 and a
+//!    lease, and the job its next fire time. A unique constraint on job and fire time lets one runner do so.
+//! 3. *claim*: open runs that nobody holds (`queued` by a friend, `retrying` after their pause, `running` under a lease
+//!    that has ended) become `running` under the next attempt number and a new lease.
+//! 4. *check*: an attempt after the window, of a job that was disabled meanwhile, or for a session that is no longer
+//!    the friend's own ends as `failed` without a delivery.
+//! 5. *deliver*: the message goes out under the run's id, within the first half of the lease; a delivery ends before
+//!    others may claim the run.
+//! 6. *complete*: the end is stored as `delivered`, `failed` or `retrying`, but only under the newest attempt number.
+//!    A process that resumes after its lease has ended changes nothing.
+//!
+//! A message is therefore delivered at least once, and again only where the end of a delivery could not be stored.
 
 use std::iter;
 use std::sync::Arc;
@@ -9,25 +25,28 @@ use portal_core::{BackendError, Ids};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::firing::plan;
-use crate::{Delivery, DueJob, Firing, Lease, LeasedRun, RunQueue, SessionKeys};
+use crate::firing::plan_firing;
+use crate::{Delivery, DueJob, Firing, LeasedRun, RunLease, RunQueue, Schedule, SessionKeys, TimeZones};
 
 mod attempt;
 
-use attempt::{Attempt, Desk};
+use attempt::{Attempt, DeliveryWorker};
 
-/// How a runner works.
+/// Time for which a job that fired once, and will not again, is still listed.
+const SPENT_RETENTION: Duration = Duration::from_hours(7 * 24);
+
+/// Settings of a runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunnerSettings {
-    /// How late a message may be: an instant is run, and tried again, for so long and not any longer.
+    /// Longest delay of a message: a fire time runs, and is tried again, for this long.
     pub window: Duration,
-    /// For how long a run belongs to the runner that took it. A delivery is given up after half of it, and is not
-    /// begun in the second half, so that it has ended when others may take the run over.
+    /// Time during which a run belongs to the runner that claimed it. A delivery is cut off after half of it and does
+    /// not begin in the second half, so that it has ended when others may claim the run.
     pub lease: Duration,
-    /// How many deliveries are under way at once.
+    /// Most deliveries at once.
     pub slots: u32,
-    /// How long ended runs are remembered.
-    pub memory: Duration,
+    /// Time for which ended runs are stored.
+    pub retention: Duration,
 }
 
 impl Default for RunnerSettings {
@@ -36,54 +55,63 @@ impl Default for RunnerSettings {
             window: Duration::from_hours(1),
             lease: Duration::from_mins(1),
             slots: 32,
-            memory: Duration::from_hours(30 * 24),
+            retention: Duration::from_hours(30 * 24),
         }
     }
 }
 
+/// Ports of a runner.
+#[derive(Clone)]
+pub struct RunnerPorts {
+    /// The queue, shared with other runners.
+    pub queue: Arc<dyn RunQueue>,
+    /// Asked before each delivery whose session it is.
+    pub keys: Arc<SessionKeys>,
+    /// The way to the receiver.
+    pub delivery: Arc<dyn Delivery>,
+    /// Source of run ids, and of chance in pauses.
+    pub ids: Arc<dyn Ids>,
+    /// Rules by which the next fire time is found.
+    pub zones: TimeZones,
+}
+
 /// Delivers the messages of due jobs; any number of runners, in any number of processes, share one queue.
 ///
-/// Every instant of an enabled job gets one row in the queue, as a run or in a missed stretch, before anything is
-/// delivered. A run is held by lease: what a dead or stalled process left open is taken over under a higher attempt
-/// number, and what that process says afterwards no longer counts. So a message is delivered at least once, and more
-/// than once only where the end of a delivery could not be recorded.
+/// Every fire time of an enabled job whose friendship is active gets one row in the queue, as a run or in a missed
+/// window, before anything is delivered.
 pub struct Runner {
-    queue: Arc<dyn RunQueue>,
-    desk: Arc<Desk>,
-    ids: Arc<dyn Ids>,
+    ports: RunnerPorts,
+    worker: Arc<DeliveryWorker>,
     settings: RunnerSettings,
     slots: Arc<Semaphore>,
 }
 
 impl Runner {
-    /// A runner that hands the messages of this queue to `delivery`.
-    pub fn new(
-        queue: Arc<dyn RunQueue>,
-        keys: Arc<SessionKeys>,
-        delivery: Arc<dyn Delivery>,
-        ids: Arc<dyn Ids>,
-        settings: RunnerSettings,
-    ) -> Self {
-        let desk = Desk { queue: queue.clone(), keys, delivery, ids: ids.clone(), settings };
+    /// A runner over these ports.
+    #[must_use]
+    pub fn new(ports: RunnerPorts, settings: RunnerSettings) -> Self {
+        let worker = Arc::new(DeliveryWorker { ports: ports.clone(), settings });
         let slots = Arc::new(Semaphore::new(usize::try_from(settings.slots).unwrap_or(Semaphore::MAX_PERMITS)));
-        Self { queue, desk: Arc::new(desk), ids, settings, slots }
+        Self { ports, worker, settings, slots }
     }
 
-    /// Does one pass: takes as many runs as there are free slots and begins to deliver them, each in a task of its
-    /// own; tells how many. To be called about once a second.
+    /// Claims as many runs as there are free slots and begins to deliver them, each in a task of its own; returns their
+    /// number. To be called about once a second.
     ///
     /// # Errors
-    /// Trouble with the queue. What was taken before is being delivered, the rest waits for the next pass.
+    /// The queue failed. Runs claimed before are being delivered, the others wait for the next call.
     pub async fn tick(&self) -> Result<usize, BackendError> {
         let mut free = self.free_slots();
+        // Read before the queue's clock, so that a lease never seems longer here than it is there.
         let clock_read = Instant::now();
-        let now = self.queue.now().await?;
-        let lease = Lease { now, until: now + span(self.settings.lease) };
-        let taken = match count(&free) {
+        let now = self.ports.queue.now().await?;
+        let lease = RunLease { now, until: now + span(self.settings.lease) };
+        // Open runs first: they are older than anything that fires now.
+        let claimed = match count(&free) {
             0 => Vec::new(),
-            limit => self.queue.take(lease, limit).await?,
+            limit => self.ports.queue.claim(lease, limit).await?,
         };
-        let begun = self.begin(taken, &mut free, clock_read, now);
+        let begun = self.begin(claimed, &mut free, clock_read, now);
         let fired = match count(&free) {
             0 => Vec::new(),
             limit => self.fire(lease, limit).await?,
@@ -91,38 +119,39 @@ impl Runner {
         Ok(begun + self.begin(fired, &mut free, clock_read, now))
     }
 
-    async fn fire(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, BackendError> {
-        let due = self.queue.due(lease.now, limit).await?;
-        if due.is_empty() {
-            return Ok(Vec::new());
-        }
-        let firings = due.iter().map(|job| self.firing(job, lease.now)).collect();
-        self.queue.fire(firings, lease).await
+    async fn fire(&self, lease: RunLease, limit: u32) -> Result<Vec<LeasedRun>, BackendError> {
+        let due = self.ports.queue.due(lease.now, limit).await?;
+        let firings: Vec<_> = due.iter().filter_map(|job| self.firing(job, lease.now)).collect();
+        if firings.is_empty() { Ok(Vec::new()) } else { self.ports.queue.fire(firings, lease).await }
     }
 
-    fn firing(&self, due: &DueJob, now: DateTime<Utc>) -> Firing {
-        let DueJob { id: job, schedule, due_since, is_active } = due;
-        let (job, due_since) = (job.clone(), *due_since);
-        if !is_active {
-            return Firing { job, due_since, missed: None, run: None, next_due: schedule.next_after(now) };
+    /// Decides about a due job; `None` for one whose timing cannot be read, which holds up nobody else.
+    fn firing(&self, due: &DueJob, now: DateTime<Utc>) -> Option<Firing> {
+        let schedule = Schedule::new(&due.timing, due.created_at, &self.ports.zones)
+            .inspect_err(|invalid| tracing::error!(job.id = %due.id, "a stored schedule cannot be read: {invalid}"))
+            .ok()?;
+        let (job, due_since) = (due.id.clone(), due.due_since);
+        if !due.is_active {
+            return Some(Firing { job, due_since, missed: None, run: None, next_due: schedule.next_after(now) });
         }
-        let plan = plan(schedule, due_since, now, span(self.settings.window));
-        let missed = plan.missed.map(|stretch| (self.ids.id(), stretch));
-        Firing { job, due_since, missed, run: plan.run.map(|at| (self.ids.id(), at)), next_due: plan.next_due }
+        let plan = plan_firing(&schedule, due_since, now, span(self.settings.window));
+        let missed = plan.missed.map(|window| (self.ports.ids.id(), window));
+        let run = plan.run.map(|at| (self.ports.ids.id(), at));
+        Some(Firing { job, due_since, missed, run, next_due: plan.next_due })
     }
 
     fn begin(
         &self,
-        leased: Vec<LeasedRun>,
+        claimed: Vec<LeasedRun>,
         free: &mut Vec<OwnedSemaphorePermit>,
         clock_read: Instant,
         now: DateTime<Utc>,
     ) -> usize {
-        let begun = leased.len();
-        for leased in leased {
-            let (slot, desk) = (free.pop(), self.desk.clone());
+        let begun = claimed.len();
+        for leased in claimed {
+            let (slot, worker) = (free.pop(), self.worker.clone());
             tokio::spawn(async move {
-                desk.attend(Attempt { leased, clock_read, taken_at: now }).await;
+                worker.attend(Attempt { leased, clock_read, claimed_at: now }).await;
                 drop(slot);
             });
         }
@@ -133,19 +162,19 @@ impl Runner {
         iter::from_fn(|| self.slots.clone().try_acquire_owned().ok()).collect()
     }
 
-    /// Waits until no delivery is under way: before the process ends, so that nothing has to be taken over.
+    /// Waits until no delivery is under way: before the process ends, so that no run has to be claimed by another.
     pub async fn idle(&self) {
         // The semaphore is never closed, so this can only end with all slots in hand.
         let _all = self.slots.acquire_many(self.settings.slots).await;
     }
 
-    /// Forgets old runs; tells how many.
+    /// Deletes old runs, and jobs that fired once a week ago; returns the number of runs.
     ///
     /// # Errors
-    /// Trouble with the queue.
-    pub async fn sweep(&self) -> Result<u64, BackendError> {
-        let now = self.queue.now().await?;
-        self.queue.sweep(now - span(self.settings.memory)).await
+    /// The queue failed.
+    pub async fn forget_old(&self) -> Result<u64, BackendError> {
+        let now = self.ports.queue.now().await?;
+        self.ports.queue.forget_before(now - span(self.settings.retention), now - span(SPENT_RETENTION)).await
     }
 }
 
@@ -153,7 +182,7 @@ fn count(slots: &[OwnedSemaphorePermit]) -> u32 {
     u32::try_from(slots.len()).unwrap_or(u32::MAX)
 }
 
-/// A setting's length as the calendar counts it; no setting is longer than a calendar.
+/// Returns a setting's length as the calendar counts it; no setting is longer than a calendar.
 fn span(length: Duration) -> TimeDelta {
     TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
 }

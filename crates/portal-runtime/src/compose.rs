@@ -13,7 +13,7 @@ use portal_adapters::db::{
 };
 use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
-use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerSettings, SessionKeys};
+use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones};
 use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
 use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
@@ -29,7 +29,7 @@ pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
 
 /// The fewest bytes of a webhook's secret, for the configuration, which names no adapters.
-pub(crate) const WEBHOOK_SECRET_MIN: usize = portal_adapters::webhook::SECRET_MIN;
+pub(crate) use portal_adapters::webhook::{Signature, SigningKey};
 
 /// How often sessions that ended long ago are forgotten.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
@@ -70,6 +70,8 @@ pub struct Parts {
     pub channels: Vec<ChannelId>,
     /// The way of due messages.
     pub delivery: Arc<dyn Delivery>,
+    /// Rules of the time zones in which they are due.
+    pub time_zones: TimeZones,
     /// The agents' folders.
     pub files: Arc<dyn DocumentFiles>,
     /// What else the portal stands on, beside the database.
@@ -96,7 +98,7 @@ pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
 /// Puts a portal together and starts its background passes.
 #[must_use]
 pub fn assemble(parts: Parts) -> Portal {
-    let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes } = parts;
+    let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, time_zones, files, probes } = parts;
     let sessions: Arc<dyn SessionStore> = Arc::new(DbSessions::new(db.clone()));
     let mut loops = Loops::default();
     sweep_sessions(&mut loops, sessions.clone(), clock.clone());
@@ -108,9 +110,10 @@ pub fn assemble(parts: Parts) -> Portal {
     }
     let jobs = Arc::new(DbJobs::new(db.clone(), clock.clone()));
     let keys = Arc::new(SessionKeys::new(Arc::new(DbContacts::new(db.clone())), channels));
-    let settings = RunnerSettings::default();
-    run_jobs(&mut loops, Runner::new(jobs.clone(), keys.clone(), delivery, ids.clone(), settings));
-    let engine = Arc::new(EmbeddedEngine::new(jobs, clock.clone(), ids.clone()));
+    let zones = time_zones.clone();
+    let runner = RunnerPorts { queue: jobs.clone(), keys: keys.clone(), delivery, ids: ids.clone(), zones };
+    run_jobs(&mut loops, Runner::new(runner, RunnerSettings::default()));
+    let engine = Arc::new(EmbeddedEngine::new(jobs, time_zones.clone(), clock.clone(), ids.clone()));
     let documents = documents(&db, files, &clock, &ids);
     settle_documents(&mut loops, documents.clone());
     let probes = all_probes(&db, probes);
@@ -121,7 +124,7 @@ pub fn assemble(parts: Parts) -> Portal {
         exposures,
         cluster: cluster.clone(),
         namespaces: NamespaceViews::new(clock.clone()),
-        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, Arc::new(DbFriends::new(db.clone())), clock.clone())),
+        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, time_zones, clock.clone())),
         documents: documents.clone(),
         logs: Arc::new(documents),
         secrets: Arc::new(QuotaSecrets(cluster)),
@@ -149,7 +152,7 @@ fn run_jobs(loops: &mut Loops, runner: Runner) {
     });
     loops.repeat("runs", RUN_SWEEP, None, move || {
         let sweeper = sweeper.clone();
-        async move { sweeper.sweep().await.map(drop) }
+        async move { sweeper.forget_old().await.map(drop) }
     });
 }
 
