@@ -8,9 +8,7 @@ mod zones;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_adapters::db::{
-    Db, DbContacts, DbDocuments, DbFriends, DbFriendships, DbJobs, DbProbe, DbSessions, DbSettings, MigrationsProbe,
-};
+use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
 use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
 use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones};
@@ -98,8 +96,22 @@ pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
 /// Puts a portal together and starts its background passes.
 #[must_use]
 pub fn assemble(parts: Parts) -> Portal {
-    let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, time_zones, files, probes } = parts;
-    let sessions: Arc<dyn SessionStore> = Arc::new(DbSessions::new(db.clone()));
+    let Parts {
+        db,
+        clock,
+        ids,
+        domains,
+        cluster,
+        work,
+        exposures,
+        budgets,
+        channels,
+        delivery,
+        time_zones,
+        files,
+        probes,
+    } = parts;
+    let sessions = db.sessions();
     let mut loops = Loops::default();
     sweep_sessions(&mut loops, sessions.clone(), clock.clone());
     // Where the cluster is watched, the first pass begins when all of it was listed.
@@ -108,18 +120,17 @@ pub fn assemble(parts: Parts) -> Portal {
     if let Some(queue) = work {
         follow_the_cluster(&mut loops, exposures.clone(), queue);
     }
-    let jobs = Arc::new(DbJobs::new(db.clone(), clock.clone()));
-    let keys = Arc::new(SessionKeys::new(Arc::new(DbContacts::new(db.clone())), channels));
+    let keys = Arc::new(SessionKeys::new(db.contacts(), channels));
     let zones = time_zones.clone();
-    let runner = RunnerPorts { queue: jobs.clone(), keys: keys.clone(), delivery, ids: ids.clone(), zones };
+    let runner = RunnerPorts { queue: db.runs(), keys: keys.clone(), delivery, ids: ids.clone(), zones };
     run_jobs(&mut loops, Runner::new(runner, RunnerSettings::default()));
-    let engine = Arc::new(EmbeddedEngine::new(jobs, time_zones.clone(), clock.clone(), ids.clone()));
+    let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
     let documents = documents(&db, files, &clock, &ids);
     settle_documents(&mut loops, documents.clone());
     let probes = all_probes(&db, probes);
     let state = ApiState {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
-        friendships: Arc::new(DbFriendships::new(db.clone())),
+        friendships: db.friendships(),
         domains: domains.into(),
         exposures,
         cluster: cluster.clone(),
@@ -201,12 +212,11 @@ fn follow_the_cluster(loops: &mut Loops, exposures: Exposures, queue: Arc<WorkQu
 }
 
 fn documents(db: &Db, files: Arc<dyn DocumentFiles>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Documents {
-    let rows = Arc::new(DbDocuments::new(db.clone(), clock.clone()));
     Documents::new(DocumentPorts {
         files,
-        store: rows.clone(),
-        versions: rows,
-        friendships: Arc::new(DbFriendships::new(db.clone())),
+        store: db.documents(),
+        versions: db.versions(),
+        friendships: db.friendships(),
         clock: clock.clone(),
         ids: ids.clone(),
     })
