@@ -154,7 +154,7 @@ impl ApiError {
     }
 
     /// Names the text that stands there now, as reading it would.
-    fn tagged(self, current: Option<&Tag>) -> Self {
+    fn tagged(self, current: Option<&impl fmt::Display>) -> Self {
         match current.map(|tag| HeaderValue::from_str(&format!("\"{tag}\""))) {
             Some(Ok(etag)) => self.with(header::ETAG, etag),
             _ => self,

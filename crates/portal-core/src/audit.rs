@@ -109,6 +109,8 @@ actions! {
     JobDelete = "job.delete",
     /// A job was run by hand.
     JobRun = "job.run",
+    /// A job's message, timing or another part was changed.
+    JobUpdate = "job.update",
     /// A job was enabled or disabled.
     JobToggle = "job.toggle",
 }

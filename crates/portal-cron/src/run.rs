@@ -1,131 +1,93 @@
-//! What became of a job's instants.
+//! The runs of a job.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use portal_core::Invalid;
 
-/// Why there is a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// Its instant came.
-    Schedule,
-    /// Somebody asked for it.
-    Manual,
-}
+use crate::job::words;
 
-impl Trigger {
-    /// Reads a trigger as [`Trigger::as_str`] writes it.
-    ///
-    /// # Errors
-    /// Refuses every other word.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "schedule" => Ok(Self::Schedule),
-            "manual" => Ok(Self::Manual),
-            _ => Err(Invalid::new("trigger", "trigger must be schedule or manual")),
-        }
-    }
-
-    /// The trigger as a word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::Manual => "manual",
-        }
+words! {
+    /// Reason of a run.
+    Trigger, "trigger", "schedule or manual" {
+        /// Its fire time came.
+        Schedule = "schedule",
+        /// Somebody asked for it.
+        Manual = "manual",
     }
 }
 
-/// Where a run stands. The first three are open: a job has at most one run in them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunStatus {
-    /// It was asked for and has not been begun.
-    Queued,
-    /// Its message is on the way.
-    Running,
-    /// It will be tried again.
-    Retrying,
-    /// The receiver accepted the message.
-    Delivered,
-    /// The message was refused, or not accepted in time.
-    Failed,
-    /// Its instants passed without an attempt.
-    Missed,
+words! {
+    /// State of a run. The first three are open: a job has at most one run in them.
+    RunStatus, "status", "queued, running, retrying, delivered, failed or missed" {
+        /// It was asked for and has not begun.
+        Queued = "queued",
+        /// Its message is on the way.
+        Running = "running",
+        /// An attempt failed, another one will follow.
+        Retrying = "retrying",
+        /// The receiver accepted the message.
+        Delivered = "delivered",
+        /// The message was refused, or not accepted in time.
+        Failed = "failed",
+        /// Its fire times passed without an attempt.
+        Missed = "missed",
+    }
 }
 
 impl RunStatus {
-    /// Reads a status as [`RunStatus::as_str`] writes it.
-    ///
-    /// # Errors
-    /// Refuses every other word.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "queued" => Ok(Self::Queued),
-            "running" => Ok(Self::Running),
-            "retrying" => Ok(Self::Retrying),
-            "delivered" => Ok(Self::Delivered),
-            "failed" => Ok(Self::Failed),
-            "missed" => Ok(Self::Missed),
-            _ => Err(Invalid::new("status", "status must be queued, running, retrying, delivered, failed or missed")),
-        }
-    }
-
-    /// The status as a word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Retrying => "retrying",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Missed => "missed",
-        }
-    }
+    /// The states of a run that has ended.
+    pub const ENDED: [Self; 3] = [Self::Delivered, Self::Failed, Self::Missed];
 }
 
-/// Instants in a row that passed without a run.
+/// Fire times in a row that passed without a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch {
+pub struct MissedWindow {
     /// The first of them.
     pub from: DateTime<Utc>,
     /// The last of them.
     pub to: DateTime<Utc>,
-    /// How many there were, at least 1.
+    /// Their number, at least 1.
     pub count: u32,
 }
 
-/// One firing of a job, or one stretch of instants that it missed.
+impl MissedWindow {
+    /// Returns number and times in words for the friend.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        let [from, to] = [self.from, self.to].map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
+        match self.count {
+            1 => format!("1 run, due at {to}, was missed"),
+            count => format!("{count} runs, due from {from} to {to}, were missed"),
+        }
+    }
+}
+
+/// One execution of a job, or one window of fire times that it missed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// Its id, which is also the idempotency key of its deliveries.
+    /// Also the idempotency key of its deliveries.
     pub id: String,
-    /// Why there is this run.
+    /// Its reason.
     pub trigger: Trigger,
-    /// Its instant: of the schedule, or when it was asked for; of a missed stretch the last one.
+    /// The fire time, or the moment at which it was asked for; of a missed window the last fire time.
     pub due_at: DateTime<Utc>,
-    /// When the first attempt began.
+    /// Begin of the first attempt.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// End of the run.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Where it stands.
+    /// Its state.
     pub status: RunStatus,
-    /// How many attempts were begun.
+    /// Number of attempts that were begun.
     pub attempts: u32,
-    /// What went wrong last, in words fit for the friend.
+    /// The newest error, in words for the friend.
     pub error: Option<String>,
-    /// What was missed, exactly if the status is [`RunStatus::Missed`].
-    pub missed: Option<Stretch>,
+    /// The missed fire times, exactly if the status is [`RunStatus::Missed`].
+    pub missed: Option<MissedWindow>,
 }
 
 impl Run {
-    /// What went wrong, as a friend is told; for a missed stretch how many instants it has, from when to when.
+    /// Returns the error, or number and times of the missed fire times, in words for the friend.
     #[must_use]
     pub fn explanation(&self) -> Option<String> {
-        let Some(Stretch { from, to, count }) = self.missed else { return self.error.clone() };
-        let [from, to] = [from, to].map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
-        Some(match count {
-            1 => format!("1 run, due at {to}, was missed"),
-            _ => format!("{count} runs, due from {from} to {to}, were missed"),
-        })
+        self.missed.as_ref().map(MissedWindow::explanation).or_else(|| self.error.clone())
     }
 }

@@ -1,23 +1,24 @@
-//! The runner: claims what is due, delivers it, records the outcome.
+//! The runner: from a fire time to a recorded delivery.
 //!
-//! One pass ([`Runner::tick`]) and the way of a run through it:
+//! The states of a run, and the order of effects that makes them safe:
+//! 1. *due*: jobs whose next fire time has come and that have no open run are read, friends in turn, and each is planned
+//!    by itself ([`plan_firing`]): the newest fire time inside the window runs, older ones are missed. Jobs whose
+//!    friendship is not active are parked, all in one statement, and take no slot.
+//! 2. *fire*: in one transaction the missed window gets its row, the run its row as `running` under attempt 1 and a
+//!    lease, and the job its next fire time. A unique constraint on job and fire time lets one runner do so.
+//! 3. *claim*: open runs that nobody holds (`queued` by a friend, `retrying` after their pause, `running` under a lease
+//!    that has ended) become `running` under the next attempt number and a new lease.
+//! 4. *check*: an attempt after the window, of a job that was disabled meanwhile, or for a session that is no longer
+//!    the friend's own ends as `failed` without a delivery.
+//! 5. *deliver*: the message goes out under the run's id, within the first half of the lease; a delivery ends before
+//!    others may claim the run.
+//! 6. *complete*: the end is stored as `delivered`, `failed` or `retrying`, but only under the newest attempt number.
+//!    A process that resumes after its lease has ended changes nothing. Ends that come together share a transaction.
 //!
-//! 1. The queue's clock is read. A clock that jumped back by more than a minute makes the queue plan every job anew,
-//!    since times computed before the jump would silence the jobs until the clock has caught up.
-//! 2. Open runs that nobody holds are taken: asked for by hand, to be tried again, or left by a process whose lease
-//!    ended. Then due jobs are fired: each fire time becomes one row, as a run or in a missed window, before anything
-//!    is delivered. Jobs whose friendship is not active are parked in one statement and take no slot.
-//! 3. Both are limited to [`BATCH`] runs, to free slots, and to a share of the slots for each friend; friends take
-//!    turns within a batch.
-//! 4. Each run is delivered in a task of its own. A run is held by lease: what a dead or stalled process left open is
-//!    taken over under a higher attempt number, and what that process says afterwards no longer counts.
-//! 5. Outcomes that come together are recorded in one transaction ([`OutcomeWriter`]).
+//! A runner that stops claims nothing more, waits for its deliveries and hands back those that do not end in time, so
+//! that another replica makes the next attempt at once and not when the lease ends.
 //!
-//! [`Runner::run_due`] repeats passes while something is due. [`Runner::stop`] ends claiming, waits for deliveries in
-//! flight and hands back the rest, so that another replica delivers it at once instead of when the lease ends.
-//!
-//! So a message is delivered at least once, and more than once only where the outcome of a delivery could not be
-//! recorded.
+//! A message is therefore delivered at least once, and again only where the end of a delivery could not be stored.
 
 use std::error::Error;
 use std::iter;
@@ -30,8 +31,11 @@ use portal_core::{BackendError, Ids};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::firing::plan;
-use crate::{Delivery, DueJob, Firing, FriendShares, Lease, LeasedRun, RunQueue, SessionKeys, Settlement, Verdict};
+use crate::firing::plan_firing;
+use crate::{
+    AttemptOutcome, CompletedAttempt, Delivery, DueJob, Firing, FriendShares, LeasedRun, RunLease, RunQueue, Schedule,
+    SessionKeys, TimeZones,
+};
 
 mod attempt;
 mod clock;
@@ -45,8 +49,8 @@ use in_flight::InFlight;
 pub use observer::{AttemptEnd, NoObserver, RunnerObserver};
 use outcome::OutcomeWriter;
 
-/// Most runs that one pass claims. Together with [`PACE`] it spreads a full minute over some seconds, so that requests
-/// are answered in between.
+/// Most runs that one pass claims, and most jobs that it fires. With [`PACE`] this spreads the jobs of a full minute over
+/// some seconds, so that requests are answered in between.
 const BATCH: u32 = 64;
 /// Pause between two passes while something is due.
 const PACE: Duration = Duration::from_millis(100);
@@ -54,20 +58,23 @@ const PACE: Duration = Duration::from_millis(100);
 const FRIEND_SHARE: u32 = 16;
 /// Slots that every friend may fill, however few there are.
 const FRIEND_SLOTS_MIN: u32 = 4;
-/// Interval at which runs of friendships that are not active are parked although no pass met one.
+/// Interval at which open runs of friendships that are not active are parked.
 const PARK_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Time for which a job that fired once, and will not again, is still listed.
+const SPENT_RETENTION: Duration = Duration::from_hours(7 * 24);
 
 /// Settings of a runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunnerSettings {
-    /// Longest delay of a message: a fire time is run, and tried again, for this long and no longer.
+    /// Longest delay of a message: a fire time runs, and is tried again, for this long.
     pub window: Duration,
-    /// Time for which a run belongs to the runner that claimed it. A delivery is given up after half of it, and is not
-    /// begun in the second half, so that it has ended when others may take the run over.
+    /// Time during which a run belongs to the runner that claimed it. A delivery is cut off after half of it and does
+    /// not begin in the second half, so that it has ended when others may claim the run.
     pub lease: Duration,
-    /// Most deliveries in flight at once.
+    /// Most deliveries at once.
     pub slots: u32,
-    /// Time for which runs that ended are kept.
+    /// Time for which ended runs are stored.
     pub retention: Duration,
 }
 
@@ -82,172 +89,162 @@ impl Default for RunnerSettings {
     }
 }
 
+/// Ports of a runner.
+#[derive(Clone)]
+pub struct RunnerPorts {
+    /// The queue, shared with other runners.
+    pub queue: Arc<dyn RunQueue>,
+    /// Asked before each delivery whose session it is.
+    pub keys: Arc<SessionKeys>,
+    /// The way to the receiver.
+    pub delivery: Arc<dyn Delivery>,
+    /// Source of run ids, and of chance in pauses.
+    pub ids: Arc<dyn Ids>,
+    /// Rules by which the next fire time is found.
+    pub zones: TimeZones,
+    /// Receives what the runner does; [`NoObserver`] ignores it.
+    pub observer: Arc<dyn RunnerObserver>,
+}
+
 /// Delivers the messages of due jobs; any number of runners, in any number of processes, share one queue.
 ///
-/// Every fire time of an enabled job whose friendship is active gets one row in the queue.
+/// Every fire time of an enabled job whose friendship is active gets one row in the queue, as a run or in a missed
+/// window, before anything is delivered.
 pub struct Runner {
-    queue: Arc<dyn RunQueue>,
+    ports: RunnerPorts,
     worker: Arc<DeliveryWorker>,
-    ids: Arc<dyn Ids>,
     settings: RunnerSettings,
     slots: Arc<Semaphore>,
     in_flight: Arc<InFlight>,
     clock: QueueClock,
-    observer: Arc<dyn RunnerObserver>,
     is_stopping: AtomicBool,
 }
 
-/// Time of one pass: the queue's clock, and the moment before it was read on this process's steady clock.
+/// The time of one pass.
 #[derive(Debug, Clone, Copy)]
 struct PassTime {
+    /// Read before the queue's clock, so that a lease never seems longer here than it is there.
     read_at: Instant,
+    /// The queue's clock.
     now: DateTime<Utc>,
 }
 
+/// Result of one pass.
+struct Pass {
+    begun: usize,
+    /// Whether the pass was limited, so that more may be due.
+    is_full: bool,
+}
+
 impl Runner {
-    /// Creates a runner that hands the messages of this queue to `delivery`.
-    pub fn new(
-        queue: Arc<dyn RunQueue>,
-        keys: Arc<SessionKeys>,
-        delivery: Arc<dyn Delivery>,
-        ids: Arc<dyn Ids>,
-        settings: RunnerSettings,
-    ) -> Self {
-        let in_flight = Arc::new(InFlight::default());
-        let outcomes = OutcomeWriter::new(queue.clone());
-        let observer: Arc<dyn RunnerObserver> = Arc::new(NoObserver);
-        let worker =
-            DeliveryWorker { outcomes, keys, delivery, ids: ids.clone(), settings, observer: observer.clone() };
-        Self {
-            queue,
-            worker: Arc::new(worker),
-            ids,
-            settings,
-            slots: Arc::new(Semaphore::new(usize::try_from(settings.slots).unwrap_or(Semaphore::MAX_PERMITS))),
-            in_flight,
-            clock: QueueClock::default(),
-            observer,
-            is_stopping: AtomicBool::new(false),
-        }
-    }
-
-    /// Reports what the runner does to this observer.
+    /// A runner over these ports.
     #[must_use]
-    pub fn with_observer(mut self, observer: Arc<dyn RunnerObserver>) -> Self {
-        self.observer = observer.clone();
-        if let Some(worker) = Arc::get_mut(&mut self.worker) {
-            worker.observer = observer;
-        }
-        self
+    pub fn new(ports: RunnerPorts, settings: RunnerSettings) -> Self {
+        let outcomes = OutcomeWriter::new(ports.queue.clone());
+        let worker = Arc::new(DeliveryWorker { ports: ports.clone(), outcomes, settings });
+        let slots = Arc::new(Semaphore::new(usize::try_from(settings.slots).unwrap_or(Semaphore::MAX_PERMITS)));
+        let (in_flight, clock) = (Arc::default(), QueueClock::default());
+        Self { ports, worker, settings, slots, in_flight, clock, is_stopping: AtomicBool::new(false) }
     }
 
-    /// Repeats passes until nothing more can be claimed now, or until [`Runner::stop`]. To be called about once a
-    /// second.
+    /// Repeats passes until nothing more is due, or until [`Runner::stop`]. To be called about once a second.
     ///
     /// # Errors
-    /// The queue failed. What was claimed before is being delivered, the rest waits for the next call.
+    /// The queue failed. Runs claimed before are being delivered, the others wait for the next call.
     pub async fn run_due(&self) -> Result<(), BackendError> {
-        loop {
-            let free = self.slots.available_permits();
-            let begun = self.tick().await?;
-            // A pass that filled neither its batch nor the slots met everything that was due.
-            if begun < free.min(usize::try_from(BATCH).unwrap_or(usize::MAX)) || self.is_stopping() {
-                return Ok(());
-            }
+        while self.pass().await?.is_full && !self.is_stopping() {
             tokio::time::sleep(PACE).await;
-            if self.slots.available_permits() == 0 {
-                // The semaphore is never closed, so this ends with a free slot.
-                drop(self.slots.acquire().await);
-            }
+            // The semaphore is never closed, so this ends with a free slot.
+            drop(self.slots.acquire().await);
         }
+        Ok(())
     }
 
-    /// Makes one pass: claims as many runs as there are free slots, at most [`BATCH`], and begins to deliver them;
-    /// returns how many.
+    /// Makes one pass: claims as many runs as there are free slots, at most [`BATCH`], and begins to deliver them, each
+    /// in a task of its own; returns their number.
     ///
     /// # Errors
-    /// The queue failed. What was claimed before is being delivered, the rest waits for the next pass.
+    /// The queue failed. Runs claimed before are being delivered, the others wait for the next call.
     pub async fn tick(&self) -> Result<usize, BackendError> {
-        if self.is_stopping() {
-            return Ok(0);
-        }
+        self.pass().await.map(|pass| pass.begun)
+    }
+
+    async fn pass(&self) -> Result<Pass, BackendError> {
         let mut free = self.free_slots();
+        let limit = count(&free);
+        if limit == 0 || self.is_stopping() {
+            return Ok(Pass { begun: 0, is_full: limit == 0 });
+        }
         let time = self.read_clock().await?;
         if self.clock.is_time_to_park(time.read_at, PARK_INTERVAL) {
-            self.queue.park_inactive(time.now).await?;
+            self.ports.queue.park_inactive(time.now).await?;
         }
-        let lease = Lease { now: time.now, until: time.now + span(self.settings.lease) };
-        let mut begun = 0;
-        if let limit @ 1.. = count(&free) {
-            let taken = self.queue.take(lease, limit, self.shares()).await?;
-            begun += self.begin(taken, &mut free, time);
+        let lease = RunLease { now: time.now, until: time.now + span(self.settings.lease) };
+        // Open runs first: they are older than anything that fires now.
+        let claimed = self.ports.queue.claim(lease, limit, self.shares()).await?;
+        let begun = self.begin(claimed, &mut free, time);
+        let mut pass = Pass { begun, is_full: free.is_empty() };
+        if let left @ 1.. = count(&free) {
+            let due = self.due(time.now, left).await?;
+            pass.is_full = count(&due) == left;
+            pass.begun += self.begin(self.fire(&due, lease).await?, &mut free, time);
         }
-        if let limit @ 1.. = count(&free) {
-            let fired = self.fire(lease, limit).await?;
-            begun += self.begin(fired, &mut free, time);
-        }
-        self.observer.pass_ended(time.now, self.settings.slots, self.in_flight.len());
-        Ok(begun)
+        self.ports.observer.pass_ended(time.now, self.settings.slots, self.in_flight.len());
+        Ok(pass)
     }
 
-    /// Reads the queue's clock, and has the queue plan its jobs anew if that clock jumped back.
+    /// Reads the queue's clock, and makes the queue plan its jobs anew if that clock went back: fire times that were
+    /// found by the later time would leave the jobs silent until the clock has caught up.
     async fn read_clock(&self) -> Result<PassTime, BackendError> {
-        let time = PassTime { read_at: Instant::now(), now: self.queue.now().await? };
+        let time = PassTime { read_at: Instant::now(), now: self.ports.queue.now().await? };
         if self.clock.is_new() {
-            // A restart may hide the jump: no job can have run later than now.
-            let started = self.queue.latest_start().await?.unwrap_or(time.now);
-            self.clock.remember(PassTime { now: started, ..time });
+            // The clock may have gone back while no portal ran: no run can have started later than now.
+            let latest = self.ports.queue.latest_start().await?.unwrap_or(time.now).max(time.now);
+            self.clock.remember(PassTime { now: latest, ..time });
         }
         if let Some(jump) = self.clock.jumped_back(time) {
-            let replanned = self.replan(time.now).await?;
-            tracing::warn!(
-                seconds = jump.num_seconds(),
-                jobs = replanned,
-                "the clock went back; jobs that were planned by the later time are planned anew"
-            );
+            let jobs = self.ports.queue.replan(time.now).await?;
+            tracing::warn!(seconds = jump.num_seconds(), jobs, "the clock went back; jobs are planned anew");
         }
-        // Only now: a pass that could not plan anew must notice the jump again.
+        // After the re-planning: a pass whose re-planning failed must notice the jump again.
         self.clock.remember(time);
         Ok(time)
     }
 
-    async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
-        let (mut replanned, mut after) = (0, None);
-        loop {
-            let batch = self.queue.replan(now, after).await?;
-            replanned += batch.changed;
-            after = batch.last;
-            if after.is_none() {
-                return Ok(replanned);
-            }
-        }
-    }
-
-    async fn fire(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, BackendError> {
-        let mut due = self.queue.due(lease.now, limit, self.shares()).await?;
+    /// Returns jobs that are due and whose friendship is active; parks the others if there are any.
+    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, BackendError> {
+        let mut due = self.ports.queue.due(now, limit, self.shares()).await?;
         if due.iter().any(|job| !job.is_active) {
-            self.queue.park_inactive(lease.now).await?;
-            due = self.queue.due(lease.now, limit, self.shares()).await?;
+            self.ports.queue.park_inactive(now).await?;
+            due = self.ports.queue.due(now, limit, self.shares()).await?;
+            due.retain(|job| job.is_active);
         }
-        let firings: Vec<Firing> =
-            due.iter().filter(|job| job.is_active).map(|job| self.firing(job, lease.now)).collect();
-        if firings.is_empty() { Ok(Vec::new()) } else { self.queue.fire(firings, lease).await }
+        Ok(due)
     }
 
-    fn firing(&self, due: &DueJob, now: DateTime<Utc>) -> Firing {
-        let DueJob { id: job, schedule, due_since, .. } = due;
-        let (job, due_since) = (job.clone(), *due_since);
-        let plan = plan(schedule, due_since, now, span(self.settings.window));
-        let missed = plan.missed.map(|window| (self.ids.id(), window));
-        Firing { job, due_since, missed, run: plan.run.map(|at| (self.ids.id(), at)), next_due: plan.next_due }
+    async fn fire(&self, due: &[DueJob], lease: RunLease) -> Result<Vec<LeasedRun>, BackendError> {
+        let firings: Vec<_> = due.iter().filter_map(|job| self.firing(job, lease.now)).collect();
+        if firings.is_empty() { Ok(Vec::new()) } else { self.ports.queue.fire(firings, lease).await }
     }
 
-    fn begin(&self, leased: Vec<LeasedRun>, free: &mut Vec<OwnedSemaphorePermit>, time: PassTime) -> usize {
-        let begun = leased.len();
-        for leased in leased {
-            self.observer.claimed(time.now - leased.due_at);
+    /// Decides about a due job; `None` for one whose timing cannot be read, which holds up nobody else.
+    fn firing(&self, due: &DueJob, now: DateTime<Utc>) -> Option<Firing> {
+        let schedule = Schedule::new(&due.timing, due.created_at, &self.ports.zones)
+            .inspect_err(|invalid| tracing::error!(job.id = %due.id, "a stored schedule cannot be read: {invalid}"))
+            .ok()?;
+        let (job, due_since) = (due.id.clone(), due.due_since);
+        let plan = plan_firing(&schedule, due_since, now, span(self.settings.window));
+        let missed = plan.missed.map(|window| (self.ports.ids.id(), window));
+        let run = plan.run.map(|at| (self.ports.ids.id(), at));
+        Some(Firing { job, due_since, missed, run, next_due: plan.next_due })
+    }
+
+    fn begin(&self, claimed: Vec<LeasedRun>, free: &mut Vec<OwnedSemaphorePermit>, time: PassTime) -> usize {
+        let begun = claimed.len();
+        for leased in claimed {
+            self.ports.observer.claimed(time.now - leased.due_at);
+            let attempt = Attempt { leased, clock_read: time.read_at, claimed_at: time.now };
             let (slot, worker) = (free.pop(), self.worker.clone());
-            let attempt = Attempt { leased, clock_read: time.read_at, taken_at: time.now };
             let entry = InFlight::enter(&self.in_flight, attempt.clone());
             let number = entry.number();
             let task = tokio::spawn(async move {
@@ -259,26 +256,20 @@ impl Runner {
         begun
     }
 
-    /// Free slots, at most a batch of them.
+    /// Takes the free slots, at most a batch of them.
     fn free_slots(&self) -> Vec<OwnedSemaphorePermit> {
         let slots = iter::from_fn(|| self.slots.clone().try_acquire_owned().ok());
         slots.take(usize::try_from(BATCH).unwrap_or(usize::MAX)).collect()
     }
 
-    /// Slots that each friend may still fill.
+    /// Returns the slots that each friend may still fill.
     fn shares(&self) -> FriendShares {
         let max = (self.settings.slots / FRIEND_SHARE).max(FRIEND_SLOTS_MIN);
         FriendShares { max, in_flight: self.in_flight.by_friend() }
     }
 
-    /// Waits until no delivery is in flight.
-    pub async fn idle(&self) {
-        // The semaphore is never closed, so this can only end with all slots in hand.
-        let _all = self.slots.acquire_many(self.settings.slots).await;
-    }
-
-    /// Claims nothing more, waits up to `limit` for deliveries in flight, and hands back the rest: their runs can be
-    /// claimed by other replicas at once. The log names what was handed back, since its receiver may have it already.
+    /// Claims nothing more, waits up to `limit` for the deliveries under way, and hands back the rest: other replicas can
+    /// claim their runs at once. The log names what was handed back, since its receiver may have it already.
     pub async fn stop(&self, limit: Duration) {
         self.is_stopping.store(true, Ordering::Release);
         if tokio::time::timeout(limit, self.idle()).await.is_ok() {
@@ -288,46 +279,52 @@ impl Runner {
             let LeasedRun { id, attempt: number, job, .. } = &attempt.leased;
             tracing::warn!(
                 run.id = %id, run.attempt = number, job.id = %job.id,
-                "the delivery had not ended when the portal stopped; the run is handed back"
+                "a delivery had not ended when the portal stopped; its run is handed back"
             );
-            let verdict =
-                Verdict::Retry { at: attempt.now(), error: "the portal stopped during the delivery".to_owned() };
-            let outcome = Settlement { run: id.clone(), attempt: *number, at: attempt.now(), verdict };
-            if let Err(error) = self.worker.outcomes.record(outcome).await {
+            let (at, error) = (attempt.now(), "the portal stopped during the delivery".to_owned());
+            let outcome = AttemptOutcome::Retry { at, error };
+            let completed = CompletedAttempt { run: id.clone(), attempt: *number, at, outcome };
+            if let Err(error) = self.worker.outcomes.record(completed).await {
                 tracing::error!(run.id = %id, error = &*error as &dyn Error, "a run could not be handed back");
             }
         }
     }
 
-    /// Reports how many jobs are due and how many runs are open, to the observer.
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// Counts what waits in the queue, for the observer.
     ///
     /// # Errors
     /// The queue failed.
     pub async fn report_backlog(&self) -> Result<(), BackendError> {
-        let now = self.queue.now().await?;
-        self.observer.backlog(self.queue.backlog(now).await?);
+        let now = self.ports.queue.now().await?;
+        self.ports.observer.backlog(self.ports.queue.backlog(now).await?);
         Ok(())
     }
 
-    /// Deletes old runs; returns how many.
+    /// Waits until no delivery is under way: before the process ends, so that no run has to be claimed by another.
+    pub async fn idle(&self) {
+        // The semaphore is never closed, so this can only end with all slots in hand.
+        let _all = self.slots.acquire_many(self.settings.slots).await;
+    }
+
+    /// Deletes old runs, and jobs that fired once a week ago; returns the number of runs.
     ///
     /// # Errors
     /// The queue failed.
-    pub async fn sweep(&self) -> Result<u64, BackendError> {
-        let now = self.queue.now().await?;
-        self.queue.sweep(now - span(self.settings.retention)).await
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Acquire)
+    pub async fn forget_old(&self) -> Result<u64, BackendError> {
+        let now = self.ports.queue.now().await?;
+        self.ports.queue.forget_before(now - span(self.settings.retention), now - span(SPENT_RETENTION)).await
     }
 }
 
-fn count(slots: &[OwnedSemaphorePermit]) -> u32 {
-    u32::try_from(slots.len()).unwrap_or(u32::MAX)
+fn count<T>(items: &[T]) -> u32 {
+    u32::try_from(items.len()).unwrap_or(u32::MAX)
 }
 
-/// Returns a setting as a calendar length; no setting is longer than a calendar.
+/// Returns a setting's length as the calendar counts it; no setting is longer than a calendar.
 fn span(length: Duration) -> TimeDelta {
     TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
 use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
-use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerSettings, SessionKeys};
+use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones};
 use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
 use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
@@ -27,7 +27,7 @@ pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
 
 /// The fewest bytes of a webhook's secret, for the configuration, which names no adapters.
-pub(crate) const WEBHOOK_SECRET_MIN: usize = portal_adapters::webhook::SECRET_MIN;
+pub(crate) use portal_adapters::webhook::{Signature, SigningKey};
 
 /// How often sessions that ended long ago are forgotten.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
@@ -68,6 +68,8 @@ pub struct Parts {
     pub channels: Vec<ChannelId>,
     /// The way of due messages.
     pub delivery: Arc<dyn Delivery>,
+    /// Rules of the time zones in which they are due.
+    pub time_zones: TimeZones,
     /// The agents' folders.
     pub files: Arc<dyn DocumentFiles>,
     /// What else the portal stands on, beside the database.
@@ -94,7 +96,21 @@ pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
 /// Puts a portal together and starts its background passes.
 #[must_use]
 pub fn assemble(parts: Parts) -> Portal {
-    let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes } = parts;
+    let Parts {
+        db,
+        clock,
+        ids,
+        domains,
+        cluster,
+        work,
+        exposures,
+        budgets,
+        channels,
+        delivery,
+        time_zones,
+        files,
+        probes,
+    } = parts;
     let sessions = db.sessions();
     let mut loops = Loops::default();
     sweep_sessions(&mut loops, sessions.clone(), clock.clone());
@@ -105,9 +121,10 @@ pub fn assemble(parts: Parts) -> Portal {
         follow_the_cluster(&mut loops, exposures.clone(), queue);
     }
     let keys = Arc::new(SessionKeys::new(db.contacts(), channels));
-    let settings = RunnerSettings::default();
-    run_jobs(&mut loops, Runner::new(db.runs(), keys.clone(), delivery, ids.clone(), settings));
-    let engine = Arc::new(EmbeddedEngine::new(db.jobs(), clock.clone(), ids.clone()));
+    let zones = time_zones.clone();
+    let runner = RunnerPorts { queue: db.runs(), keys: keys.clone(), delivery, ids: ids.clone(), zones };
+    run_jobs(&mut loops, Runner::new(runner, RunnerSettings::default()));
+    let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
     let documents = documents(&db, files, &clock, &ids);
     settle_documents(&mut loops, documents.clone());
     let probes = all_probes(&db, probes);
@@ -118,7 +135,7 @@ pub fn assemble(parts: Parts) -> Portal {
         exposures,
         cluster: cluster.clone(),
         namespaces: NamespaceViews::new(clock.clone()),
-        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, db.friends(), clock.clone())),
+        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, time_zones, clock.clone())),
         documents: documents.clone(),
         logs: Arc::new(documents),
         secrets: Arc::new(QuotaSecrets(cluster)),
@@ -146,7 +163,7 @@ fn run_jobs(loops: &mut Loops, runner: Runner) {
     });
     loops.repeat("runs", RUN_SWEEP, None, move || {
         let sweeper = sweeper.clone();
-        async move { sweeper.sweep().await.map(drop) }
+        async move { sweeper.forget_old().await.map(drop) }
     });
 }
 

@@ -14,10 +14,12 @@ use std::time::Duration;
 
 use config::{Config, Environment, File, FileFormat};
 use portal_core::{AgentId, ChannelId};
+use portal_cron::TimeZones;
 use portal_dns::{Domain, DomainName};
 use portal_k8s::Provisioning;
 use secrecy::SecretString;
 
+use crate::compose::SigningKey;
 use crate::telemetry::LogFormat;
 
 /// A configuration that can be run.
@@ -37,6 +39,8 @@ pub struct Settings {
     pub agents: Vec<AgentSettings>,
     /// Channels that session keys may name.
     pub channels: Vec<ChannelId>,
+    /// Rules of the time zones in which jobs are due.
+    pub time_zones: TimeZones,
     /// Where due messages go; `None` only where there are no agents.
     pub delivery: Option<WebhookTarget>,
     /// The domains, the default one first.
@@ -102,8 +106,10 @@ pub struct WebhookTarget {
     /// Its address.
     pub url: url::Url,
     /// The key with which deliveries are signed.
-    pub secret: SecretString,
-    /// How long it may take.
+    pub key: SigningKey,
+    /// A token that the receiver asks for.
+    pub bearer_token: Option<SecretString>,
+    /// Longest time for an answer.
     pub timeout: Duration,
 }
 

@@ -16,6 +16,7 @@ use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{ChannelId, Clock, Ids, Invalid};
+use portal_cron::TimeZones;
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
 
@@ -85,7 +86,22 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let delivery = Arc::new(LogDelivery::new(options.data.join(DELIVERIES)));
     let channels = vec![ChannelId::parse("signal")?];
     let (cluster, work, probes, budgets) = (Arc::new(cluster), None, Vec::new(), Vec::new());
-    Ok(Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes })
+    let time_zones = TimeZones::bundled();
+    Ok(Parts {
+        db,
+        clock,
+        ids,
+        domains,
+        cluster,
+        work,
+        exposures,
+        budgets,
+        channels,
+        delivery,
+        time_zones,
+        files,
+        probes,
+    })
 }
 
 /// What the demo says when it is up.

@@ -178,7 +178,7 @@ fn configuration(folder: &TempDir, [first, second]: &[String; 2], cloudflare: &s
         database = {{ url = "sqlite:{folder}/portal.db" }}
         cluster = {{ kubeconfig = "{folder}/kubeconfig" }}
         agents = [{{ id = "{agent}", workspace = "{folder}/{agent}", engine = "embedded" }}]
-        delivery = {{ webhook_url = "http://127.0.0.1:9/", webhook_secret = "{secret}" }}
+        delivery = {{ webhook_url = "http://127.0.0.1:9/", signature = "legacy", webhook_secret = "{secret}" }}
 
         [[domains]]
         name = "{first}"

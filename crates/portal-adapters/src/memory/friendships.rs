@@ -44,11 +44,10 @@ impl FriendshipStore for MemoryFriendships {
             }
             let key = (friendship.agent.clone(), friendship.friend.clone());
             let before = register.friendships.get(&key);
-            let created_at = before.map_or(friendship.created_at, |kept| kept.created_at);
-            let resumes = friendship.status == FriendshipStatus::Active
-                && before.is_some_and(|kept| kept.status != FriendshipStatus::Active);
-            if resumes {
-                register.plan_jobs(&friendship, audit.at);
+            let created_at = before.map_or(friendship.created_at, |before| before.created_at);
+            let was_active = before.is_some_and(|before| before.status == FriendshipStatus::Active);
+            if friendship.status == FriendshipStatus::Active && !was_active {
+                register.resume_jobs(&friendship, audit.at);
             }
             register.friendships.insert(key, Friendship { created_at, ..friendship });
             register.record(audit);

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portal_adapters::webhook::{WebhookDelivery, WebhookSettings};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
-use portal_cron::{Delivery, Receipt, ScheduledMessage};
+use portal_cron::{Delivery, LeasedRun, Receipt, SessionKey, TimeZones};
 use portal_dns::{ExposurePorts, Exposures, InstanceId, IntentStore, Zone, unserved_hostnames};
 use tokio::runtime::Handle;
 
@@ -60,13 +60,16 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         budgets,
         channels: settings.channels.clone(),
         delivery,
+        time_zones: settings.time_zones.clone(),
         files: Arc::new(files),
     })
 }
 
 fn delivery(target: Option<&WebhookTarget>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Delivery>, Invalid> {
-    let Some(WebhookTarget { url, secret, timeout }) = target.cloned() else { return Ok(Arc::new(NoReceiver)) };
-    Ok(Arc::new(WebhookDelivery::new(WebhookSettings { url, secret, timeout }, clock.clone())?))
+    let Some(WebhookTarget { url, key, bearer_token, timeout }) = target.cloned() else {
+        return Ok(Arc::new(NoReceiver));
+    };
+    Ok(Arc::new(WebhookDelivery::new(WebhookSettings { url, key, bearer_token, timeout }, clock.clone())?))
 }
 
 /// In place of a receiver where none is configured: messages of agents that the configuration does not know wait, and
@@ -75,7 +78,7 @@ struct NoReceiver;
 
 #[async_trait]
 impl Delivery for NoReceiver {
-    async fn deliver(&self, _: &ScheduledMessage) -> Result<Receipt, BackendError> {
+    async fn deliver(&self, _: &LeasedRun, _: &SessionKey) -> Result<Receipt, BackendError> {
         Err(BackendError::unavailable(Backend::Delivery, "no receiver is configured"))
     }
 }
@@ -92,6 +95,18 @@ async fn domains_in_use(store: &dyn IntentStore, zones: &[Zone]) -> Result<Verdi
     )))
 }
 
+/// Names the release of the time zone rules.
+fn time_zones(zones: &TimeZones, clock: &dyn Clock) -> Finding {
+    let release = zones.release();
+    let verdict = if release.is_stale(clock.now()) {
+        let advice = "more than a year old: update the portal, or name the folder of a newer release by time.zoneinfo";
+        Verdict::Warning(advice.to_owned())
+    } else {
+        Verdict::Fine
+    };
+    Finding { name: format!("time zone rules {release}"), verdict }
+}
+
 /// Asks everything that the configuration names.
 ///
 /// # Errors
@@ -101,7 +116,7 @@ pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandEr
     let zones = zones::zones(settings, &clock)?;
     delivery(settings.delivery.as_ref(), &clock)?;
     let db = database(&settings.database)?;
-    let mut findings = Vec::new();
+    let mut findings = vec![time_zones(&settings.time_zones, &*clock)];
     for probe in super::all_probes(&db, Vec::new()) {
         findings.push(check::probe(&*probe).await);
     }

@@ -9,25 +9,27 @@ use std::time::Duration;
 
 use config::{Config, ConfigError, Source, Value};
 use portal_core::{AgentId, ChannelId, Invalid};
+use portal_cron::TimeZones;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::sections::{
     AgentSection, ClusterSection, DatabaseSection, DeliverySection, JobsSection, LogSection, ServerSection,
+    TimeSection,
 };
 use super::{
     AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, ServerSettings, Settings,
     WebhookTarget,
 };
-use crate::compose::WEBHOOK_SECRET_MIN;
+use crate::compose::{Signature, SigningKey};
 use crate::telemetry::{self, LogFormat};
 
 mod domains;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 9] =
-    ["server", "log", "database", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
+const SECTIONS: [&str; 10] =
+    ["server", "log", "database", "cluster", "provisioning", "agents", "jobs", "time", "delivery", "domains"];
 /// Where `PORTAL_CONFIG`, which names the file itself, stands among the variables.
 const FILE: &str = "config";
 /// How long a webhook may take unless the operator says otherwise.
@@ -46,6 +48,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let provisioning = check.provisioning(raw);
     let agents = check.agents(raw);
     let channels = check.channels(raw);
+    let time_zones = check.time_zones(raw);
     let delivery = check.delivery(raw, agents.as_deref().unwrap_or_default());
     let domains = check.domains(raw);
     let whole = || {
@@ -57,6 +60,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
             provisioning: provisioning?,
             agents: agents?,
             channels: channels?,
+            time_zones: time_zones?,
             delivery,
             domains: domains?,
         })
@@ -281,16 +285,31 @@ impl Check {
         if url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
             self.problem("delivery.webhook_url", "must be http or https");
         }
-        let file = section.webhook_secret_file.as_deref();
-        let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
-        if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < WEBHOOK_SECRET_MIN) {
-            let rule = format!("must have at least {WEBHOOK_SECRET_MIN} bytes, from a source of randomness");
-            self.problem("delivery.webhook_secret", rule);
-        }
+        let key = self.signing_key(&section);
+        let bearer_token = match section.bearer_token_file.as_deref() {
+            Some(file) => self.secret("delivery.bearer_token", None, Some(file)).map(Some),
+            None => Some(None),
+        };
         let timeout = section.timeout_seconds.unwrap_or(WEBHOOK_TIMEOUT.as_secs());
         if !(1..=WEBHOOK_TIMEOUT_MAX).contains(&timeout) {
             self.problem("delivery.timeout_seconds", format!("must be 1 to {WEBHOOK_TIMEOUT_MAX}"));
         }
-        Some(WebhookTarget { url: url?, secret: secret?, timeout: Duration::from_secs(timeout) })
+        let timeout = Duration::from_secs(timeout);
+        Some(WebhookTarget { url: url?, key: key?, bearer_token: bearer_token?, timeout })
+    }
+
+    fn signing_key(&mut self, section: &DeliverySection) -> Option<SigningKey> {
+        let file = section.webhook_secret_file.as_deref();
+        let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
+        let signature = section.signature.as_deref().map_or(Ok(Signature::default()), Signature::parse);
+        let signature = signature.map_err(|invalid| self.problem("delivery.signature", invalid)).ok()?;
+        let key = SigningKey::parse(signature, &secret?);
+        key.map_err(|invalid| self.problem("delivery.webhook_secret", invalid)).ok()
+    }
+
+    fn time_zones(&mut self, raw: &Config) -> Option<TimeZones> {
+        let section: TimeSection = self.section(raw, "time")?;
+        let Some(folder) = section.zoneinfo else { return Some(TimeZones::bundled()) };
+        TimeZones::from_folder(&folder).map_err(|invalid| self.problem("time.zoneinfo", invalid)).ok()
     }
 }

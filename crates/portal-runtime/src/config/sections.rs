@@ -128,16 +128,28 @@ pub(super) struct JobsSection {
     pub(super) channels: Vec<String>,
 }
 
+/// `[time]`: the rules of the time zones.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TimeSection {
+    /// A folder of compiled zone files; the rules inside the program when absent.
+    pub(super) zoneinfo: Option<PathBuf>,
+}
+
 /// `[delivery]`: where due messages go.
 #[derive(Debug, Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DeliverySection {
     /// The webhook that takes messages.
     pub(super) webhook_url: Option<String>,
+    /// `standard` (Standard Webhooks) or `legacy` (`X-Portal-Signature`).
+    pub(super) signature: Option<String>,
     /// The key with which deliveries are signed.
     pub(super) webhook_secret: Option<SecretString>,
     /// A file that holds the key.
     pub(super) webhook_secret_file: Option<PathBuf>,
+    /// A file that holds a bearer token, for a receiver that asks for one.
+    pub(super) bearer_token_file: Option<PathBuf>,
     /// How long the receiver may take, in seconds.
     pub(super) timeout_seconds: Option<u64>,
 }

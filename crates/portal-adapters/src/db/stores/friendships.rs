@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipStatus, FriendshipStore};
 
-use super::{Conn, Store, agents, audit, friends};
+use super::{Conn, Store, agents, audit, friends, runs};
 use crate::db::error::QueryError;
 use crate::db::schema::friendships;
 
@@ -69,6 +69,7 @@ impl FriendshipStore for Store {
                 if !friends::lock(conn, &friendship.friend).await? || !agents::lock(conn, &friendship.agent).await? {
                     return Ok(false);
                 }
+                let before = find(conn, &friendship.agent, &friendship.friend).await?;
                 let changing = (
                     friendships::status.eq(friendship.status.as_str()),
                     friendships::heartbeat_writable.eq(friendship.heartbeat_writable),
@@ -85,6 +86,10 @@ impl FriendshipStore for Store {
                     .set(changing)
                     .execute(conn)
                     .await?;
+                let was_active = before.is_some_and(|before| before.status == FriendshipStatus::Active);
+                if friendship.status == FriendshipStatus::Active && !was_active {
+                    runs::resume(conn, &friendship, audit.at).await?;
+                }
                 audit::insert(conn, &audit).await?;
                 Ok(true)
             })
