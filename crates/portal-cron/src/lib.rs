@@ -37,8 +37,8 @@ pub use schedule::Schedule;
 pub use session_key::{Claimant, SessionKey, SessionKeys};
 pub use shares::FriendShares;
 pub use store::{
-    Backlog, AttemptOutcome, CompletedAttempt, DueJob, Firing, JOBS_PER_FRIEND, JobCreated, JobStore, JobUpdate, JobUpdated,
-    LeasedRun, MANUAL_RUNS_PER_MINUTE, RunLease, RunQueue, RunRequested,
+    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, JOBS_PER_FRIEND, JobCreated, JobStore, JobUpdate,
+    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, RunLease, RunQueue, RunRequested,
 };
 pub use time_zone::{Release, TimeZones};
 pub use timing::{Interval, Timing, TimingDraft, TimingKind};

@@ -11,7 +11,9 @@ use std::time::Duration;
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
 use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
-use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones};
+use portal_cron::{
+    Delivery, EmbeddedEngine, Engines, Jobs, NoObserver, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
+};
 use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
 use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
@@ -41,6 +43,10 @@ const EXPOSURE_TICK: Duration = Duration::from_secs(1);
 const BUDGET_TICK: Duration = Duration::from_secs(5);
 /// How often the runner looks for what is due.
 const RUNNER_TICK: Duration = Duration::from_secs(1);
+/// Time that deliveries under way get to end when the portal stops.
+const RUNNER_STOP: Duration = Duration::from_secs(10);
+/// Interval at which due jobs and open runs are counted.
+const BACKLOG_TICK: Duration = Duration::from_secs(15);
 /// How often runs that ended long ago are forgotten.
 const RUN_SWEEP: Duration = Duration::from_hours(1);
 /// How often writes of documents that somebody abandoned are settled: about as often as their leases run out.
@@ -122,7 +128,8 @@ pub fn assemble(parts: Parts) -> Portal {
     }
     let keys = Arc::new(SessionKeys::new(db.contacts(), channels));
     let zones = time_zones.clone();
-    let runner = RunnerPorts { queue: db.runs(), keys: keys.clone(), delivery, ids: ids.clone(), zones };
+    let (queue, observer) = (db.runs(), Arc::new(NoObserver));
+    let runner = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
     run_jobs(&mut loops, Runner::new(runner, RunnerSettings::default()));
     let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
     let documents = documents(&db, files, &clock, &ids);
@@ -153,18 +160,23 @@ fn sweep_sessions(loops: &mut Loops, store: Arc<dyn SessionStore>, clock: Arc<dy
     });
 }
 
-/// Delivers due messages. What is under way when the portal stops is taken over by the next runner.
+/// Delivers due messages. A stopping portal claims no more of them, and hands back what it cannot end.
 fn run_jobs(loops: &mut Loops, runner: Runner) {
     let runner = Arc::new(runner);
-    let sweeper = runner.clone();
+    let (sweeper, counter, stopping) = (runner.clone(), runner.clone(), runner.clone());
     loops.repeat("jobs", RUNNER_TICK, None, move || {
         let runner = runner.clone();
-        async move { runner.tick().await.map(drop) }
+        async move { runner.run_due().await }
     });
     loops.repeat("runs", RUN_SWEEP, None, move || {
         let sweeper = sweeper.clone();
         async move { sweeper.forget_old().await.map(drop) }
     });
+    loops.repeat("backlog", BACKLOG_TICK, None, move || {
+        let counter = counter.clone();
+        async move { counter.report_backlog().await }
+    });
+    loops.on_stop(async move { stopping.stop(RUNNER_STOP).await });
 }
 
 /// Makes exposures true and keeps them so, all of them for the first time after `delay`.

@@ -111,6 +111,7 @@ pub async fn run(listening: Listening, state: ApiState, mut loops: Loops, servin
         served = &mut api => served,
         () = asked_to_stop() => {
             readiness.drain();
+            loops.begin_stop();
             tracing::info!("stopping");
             let ((), served) = tokio::join!(stop_after(serving.drain, &handle), api);
             served

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use portal_core::{AuditEntry, BackendError, Clock, FriendId, Friendship, FriendshipStatus};
 use portal_cron::{
-    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, JobCreated, JobStore, JobUpdate, JobUpdated, LeasedRun,
-    MANUAL_RUNS_PER_MINUTE, MissedWindow, Owner, RecentRun, Run, RunLease, RunQueue, RunRequested, RunStatus,
-    TimingKind, Trigger,
+    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, JobCreated, JobStore, JobUpdate,
+    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, Owner, RecentRun, Run, RunLease, RunQueue,
+    RunRequested, RunStatus, TimingKind, Trigger,
 };
 
 use super::MemoryPeople;

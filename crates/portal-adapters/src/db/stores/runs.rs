@@ -256,8 +256,7 @@ async fn record_start(conn: &mut Conn, claimed: &[ClaimedRow], now: NaiveDateTim
 /// Returns claimed runs with their jobs.
 async fn with_jobs(conn: &mut Conn, claimed: Vec<ClaimedRow>) -> Result<Vec<LeasedRun>, QueryError> {
     let of: Vec<&str> = claimed.iter().map(|run| run.job_id.as_str()).collect();
-    let rows: Vec<JobRow> =
-        jobs::table.filter(jobs::id.eq_any(of)).select(JobRow::as_select()).load(conn).await?;
+    let rows: Vec<JobRow> = jobs::table.filter(jobs::id.eq_any(of)).select(JobRow::as_select()).load(conn).await?;
     let found = rows.into_iter().map(Job::try_from).collect::<Result<Vec<_>, _>>()?;
     let found: HashMap<String, Job> = found.into_iter().map(|job| (job.id.clone(), job)).collect();
     let mut leased = Vec::new();
