@@ -435,13 +435,17 @@ mod tests {
     #[test]
     fn what_is_left_out_has_its_default() {
         let spec = parse(JobDraft { tz: None, ..draft() }).unwrap();
-        assert_eq!((spec.timing.tz.as_str(), spec.session.as_str(), spec.answer_to), ("UTC", "isolated", AnswerTo::Chat));
+        assert_eq!(
+            (spec.timing.tz.as_str(), spec.session.as_str(), spec.answer_to),
+            ("UTC", "isolated", AnswerTo::Chat)
+        );
     }
 
     #[test]
     fn a_patch_changes_what_it_names_and_nothing_else() {
         let (zones, now) = (TimeZones::bundled(), DateTime::UNIX_EPOCH);
-        let spec = parse(JobDraft { description: Some("why".into()), thinking: Some("low".into()), ..draft() }).unwrap();
+        let spec =
+            parse(JobDraft { description: Some("why".into()), thinking: Some("low".into()), ..draft() }).unwrap();
         let apply = |patch: JobPatch| patch.apply(&spec, &zones, now);
         assert_eq!(apply(JobPatch::default()).unwrap(), spec);
         let emptied = JobPatch { description: Some(None), thinking: Some(None), ..JobPatch::default() };

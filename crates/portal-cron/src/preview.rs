@@ -46,10 +46,7 @@ fn notes(calendar: &Calendar, tz: &str, from: DateTime<Utc>, to: DateTime<Utc>) 
     let (Some(from), Some(to)) = (at(from), at(to)) else { return Vec::new() };
     // The last fire time may be the end of a gap, so a change at that very moment counts.
     let changes = zone.following(from).take_while(|change| change.timestamp() <= to);
-    changes
-        .filter_map(|change| note(calendar, tz, &Change::at(change.timestamp(), zone)?))
-        .take(NOTES_MAX)
-        .collect()
+    changes.filter_map(|change| note(calendar, tz, &Change::at(change.timestamp(), zone)?)).take(NOTES_MAX).collect()
 }
 
 /// A clock that is put from `before` to `after`.
@@ -98,7 +95,11 @@ mod tests {
         let draft = TimingDraft { cron: Some(cron.to_owned()), ..TimingDraft::default() };
         let timing = draft.parse("Europe/Berlin", &zones, now).unwrap();
         let preview = Preview::new(&timing, &zones, now, 3).unwrap();
-        assert_eq!((preview.next.len(), preview.notes), (3, expected.iter().map(ToString::to_string).collect()), "{cron}");
+        assert_eq!(
+            (preview.next.len(), preview.notes),
+            (3, expected.iter().map(ToString::to_string).collect()),
+            "{cron}"
+        );
     }
 
     #[test]

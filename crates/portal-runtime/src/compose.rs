@@ -11,7 +11,9 @@ use std::time::Duration;
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
 use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
-use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones};
+use portal_cron::{
+    Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
+};
 use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
 use portal_workspace::{DocumentFiles, DocumentPorts, Documents};

@@ -167,8 +167,12 @@ impl RunQueue for MemoryJobs {
                 let job = register.jobs.get(&stored.job);
                 stored.is_open() && stored.claimable_at <= lease.now && job.is_some_and(|job| register.is_active(job))
             };
-            let mut free: Vec<_> =
-                register.runs.values().filter(free).map(|stored| (stored.claimable_at, stored.run.id.clone())).collect();
+            let mut free: Vec<_> = register
+                .runs
+                .values()
+                .filter(free)
+                .map(|stored| (stored.claimable_at, stored.run.id.clone()))
+                .collect();
             free.sort();
             free.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             free.into_iter().filter_map(|(_, id)| register.claim(&id, lease)).collect()

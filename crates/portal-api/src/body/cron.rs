@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use portal_cron::{
-    AnswerTo, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, RunStatus, Thinking, Timing, TimingDraft, TimingKind,
-    Trigger, Unsupported,
+    AnswerTo, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, RunStatus, Thinking, Timing, TimingDraft,
+    TimingKind, Trigger, Unsupported,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;

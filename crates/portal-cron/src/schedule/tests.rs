@@ -375,7 +375,10 @@ fn a_day_that_the_clock_skips_has_no_times() {
     // Samoa had no 30 December 2011.
     let twice = cron_schedule("0 6,18 * * *", "Pacific/Apia");
     let fired: Vec<_> = twice.due(utc("2011-12-29T10:00:00Z"), utc("2011-12-31T09:00:00Z")).collect();
-    assert_eq!(fired, ["2011-12-29T16:00:00Z", "2011-12-30T04:00:00Z", "2011-12-30T16:00:00Z", "2011-12-31T04:00:00Z"].map(utc));
+    assert_eq!(
+        fired,
+        ["2011-12-29T16:00:00Z", "2011-12-30T04:00:00Z", "2011-12-30T16:00:00Z", "2011-12-31T04:00:00Z"].map(utc)
+    );
     let once = cron_schedule("0 6 30 12 *", "Pacific/Apia");
     assert_eq!(once.next_after(utc("2011-12-29T00:00:00Z")), Some(utc("2011-12-30T10:00:00Z")));
 }

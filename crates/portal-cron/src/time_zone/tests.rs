@@ -108,8 +108,7 @@ for name in names:
     #[ignore = "tier packages"]
     fn every_clock_change_of_the_next_years_is_the_one_of_the_newest_release() {
         let packages = std::env::var("TEST_PYTHON_PACKAGES").unwrap();
-        let output =
-            Command::new("python3").args(["-c", SCRIPT]).env("PYTHONPATH", &packages).output().unwrap();
+        let output = Command::new("python3").args(["-c", SCRIPT]).env("PYTHONPATH", &packages).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let expected = String::from_utf8(output.stdout).unwrap();
         assert!(expected.lines().count() > 500);

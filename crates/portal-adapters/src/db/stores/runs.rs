@@ -55,13 +55,7 @@ impl RunQueue for Store {
                     .filter(not(exists(open)))
                     .order((jobs::next_due, jobs::id))
                     .limit(limit.into())
-                    .select((
-                        jobs::id,
-                        TimingRow::as_select(),
-                        jobs::created_at,
-                        jobs::next_due,
-                        friendships::status,
-                    ))
+                    .select((jobs::id, TimingRow::as_select(), jobs::created_at, jobs::next_due, friendships::status))
                     .load(conn)
                     .await?;
                 Ok(rows.into_iter().filter_map(due_job).collect())
@@ -206,8 +200,7 @@ async fn record_start(conn: &mut Conn, claimed: &[ClaimedRow], now: NaiveDateTim
 /// Returns claimed runs with their jobs.
 async fn with_jobs(conn: &mut Conn, claimed: Vec<ClaimedRow>) -> Result<Vec<LeasedRun>, QueryError> {
     let of: Vec<&str> = claimed.iter().map(|run| run.job_id.as_str()).collect();
-    let rows: Vec<JobRow> =
-        jobs::table.filter(jobs::id.eq_any(of)).select(JobRow::as_select()).load(conn).await?;
+    let rows: Vec<JobRow> = jobs::table.filter(jobs::id.eq_any(of)).select(JobRow::as_select()).load(conn).await?;
     let found = rows.into_iter().map(Job::try_from).collect::<Result<Vec<_>, _>>()?;
     let found: HashMap<String, Job> = found.into_iter().map(|job| (job.id.clone(), job)).collect();
     let mut leased = Vec::new();
