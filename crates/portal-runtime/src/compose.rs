@@ -189,7 +189,7 @@ fn follow_the_cluster(loops: &mut Loops, exposures: Exposures, queue: Arc<WorkQu
     loops.repeat("changes in the cluster", EXPOSURE_PASS, Some(added), move || {
         let (exposures, queue) = (exposures.clone(), queue.clone());
         async move {
-            if let Some(report) = exposures.work_off(&queue).await? {
+            if let Some(report) = exposures.drain(&queue).await? {
                 measures::passed(&report);
             }
             Ok(())
