@@ -104,7 +104,7 @@ async fn somebody_elses_job_is_not_found() -> Outcome<()> {
         check_refused(&world.jobs.remove(&bob, name, friend("bob")).await, "job-not-found");
         check_refused(&world.jobs.find(&bob, name).await, "job-not-found");
         let off = JobPatch { enabled: Some(false), ..JobPatch::default() };
-        check_refused(&world.jobs.update(&bob, name, off, |_| true, friend("bob")).await, "job-not-found");
+        check_refused(&world.jobs.update(&bob, name, off, friend("bob")).await, "job-not-found");
         check_refused(&world.jobs.run(&bob, name, friend("bob")).await, "job-not-found");
         check_refused(&world.jobs.runs(&bob, name).await, "job-not-found");
     }

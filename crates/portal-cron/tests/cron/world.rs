@@ -131,7 +131,7 @@ impl World {
 
     /// Changes alice's job of that name.
     pub(crate) async fn change(&self, name: &str, patch: JobPatch) -> Result<Job, CronError> {
-        self.jobs.update(&alice(), name, patch, |_| true, friend("alice")).await
+        self.jobs.update(&alice(), name, patch, friend("alice")).await
     }
 
     /// Moves the clock, does one pass and waits until its deliveries have ended.
