@@ -18,7 +18,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use portal_core::{Backend, BackendError, BoxError, Invalid, SessionError};
-use portal_workspace::{Tag, WorkspaceError};
+use portal_workspace::WorkspaceError;
 
 pub(crate) use codes::ALL as CODES;
 pub use codes::Code;
@@ -221,7 +221,7 @@ impl ResponseError for ApiError {
         self.code.status
     }
 
-    /// A bare status: the edge, which knows the request, answers with `ApiError::respond`.
+    /// A bare status: the middleware, which knows the request, answers with `ApiError::respond`.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.code.status)
     }

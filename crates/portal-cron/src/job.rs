@@ -213,6 +213,8 @@ pub struct JobPatch {
     pub answer_to: Option<String>,
     /// Whether the schedule counts.
     pub enabled: Option<bool>,
+    /// Revisions of the job that the changes are meant for; `None` for any.
+    pub revisions: Option<Vec<u32>>,
 }
 
 impl JobPatch {

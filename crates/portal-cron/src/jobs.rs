@@ -68,31 +68,24 @@ impl Jobs {
         }
     }
 
-    /// Changes a job, where `expected` is given only if it accepts the job's revision; a change that changes nothing is
-    /// success and stores nothing.
+    /// Changes a job; a change that changes nothing is success and stores nothing.
     ///
     /// # Errors
     /// [`CronError::Invalid`] for a value that breaks its rule, [`CronError::Changed`] for another revision,
     /// [`CronError::NotFound`], or a port failed.
-    pub async fn update(
-        &self,
-        owner: &Owner,
-        name: &str,
-        patch: JobPatch,
-        expected: impl Fn(u32) -> bool + Send + Sync,
-        actor: Actor,
-    ) -> Result<Job, CronError> {
+    pub async fn update(&self, owner: &Owner, name: &str, patch: JobPatch, actor: Actor) -> Result<Job, CronError> {
         if patch.answer_to.as_deref() == Some(AnswerTo::Chat.as_str()) {
             check_answer(AnswerTo::Chat, !self.keys.contacts(&owner.friend).await?.is_empty())?;
         }
         for _ in 0..UPDATE_TRIES {
             let job = self.find(owner, name).await?;
-            if !expected(job.revision) {
+            if patch.revisions.as_ref().is_some_and(|revisions| !revisions.contains(&job.revision)) {
                 return Err(CronError::Changed { revision: job.revision });
             }
             let now = self.clock.now();
             let enabled = patch.enabled.unwrap_or(job.enabled);
-            let is_switch = JobPatch { enabled: patch.enabled, ..JobPatch::default() } == patch;
+            let revisions = patch.revisions.clone();
+            let is_switch = JobPatch { enabled: patch.enabled, revisions, ..JobPatch::default() } == patch;
             let spec = patch.clone().apply(&job.spec, &self.zones, now)?;
             if (enabled, &spec) == (job.enabled, &job.spec) {
                 return Ok(job);

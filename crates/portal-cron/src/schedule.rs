@@ -157,9 +157,10 @@ impl Calendar {
     /// Returns the first of the times on `day` that is after `from`.
     fn first_on(&self, day: Date, from: &Local) -> Option<DateTime<Utc>> {
         let start = Local::start_of(day, &self.zone)?;
-        let next = match start.cmp_instant(from).is_gt() {
-            true => self.times.find_next_occurrence(&start, true),
-            false => self.times.find_next_occurrence(from, false),
+        let next = if start.cmp_instant(from).is_gt() {
+            self.times.find_next_occurrence(&start, true)
+        } else {
+            self.times.find_next_occurrence(from, false)
         };
         // The clock may skip all of the day's times: the search then finds one of a later day.
         next.ok().filter(|next| next.0.date() == day)?.to_utc()

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::{Machine, Peers, Start, Tier};
 use crate::workspace;
 
-/// Installs pinned packages from PyPI and npm into the target folder.
+/// Installs pinned packages from `PyPI` and npm into the target folder.
 pub(super) const TIER: Tier = Tier { name: "packages", start };
 
 /// Time zone rules that ours are compared with; release 2026f.

@@ -90,7 +90,7 @@ impl JobStore for MemoryJobs {
             stored.state.next_run = job.state.next_run;
             audit.subject = stored.spec.name.to_string();
             if let Some((run, window)) = missed {
-                register.miss(&job.id, run, window, audit.at);
+                register.miss(&job.id, &run, window, audit.at);
             }
             register.record(audit);
             register.jobs.get(&job.id).map_or(JobUpdated::Absent, |job| JobUpdated::Done(Box::new(job.clone())))
@@ -314,12 +314,12 @@ impl Register {
         true
     }
 
-    fn miss(&mut self, job: &str, id: String, window: MissedWindow, at: DateTime<Utc>) {
+    fn miss(&mut self, job: &str, id: &str, window: MissedWindow, at: DateTime<Utc>) {
         let missed = Run {
             finished_at: Some(at),
             status: RunStatus::Missed,
             missed: Some(window),
-            ..queued(&id, Trigger::Schedule, window.to)
+            ..queued(id, Trigger::Schedule, window.to)
         };
         if self.insert_run(job, missed, at) {
             let run = RecentRun { status: RunStatus::Missed, due_at: window.to };
@@ -346,7 +346,7 @@ impl Register {
         let due = |job: &&mut Job| job.enabled && job.state.next_run == Some(due_since) && !is_busy;
         self.jobs.get_mut(&id).filter(due)?.state.next_run = next_due;
         if let Some((missed, window)) = missed {
-            self.miss(&id, missed, window, lease.now);
+            self.miss(&id, &missed, window, lease.now);
         }
         let Some((run, due_at)) = run else {
             self.jobs.get_mut(&id).map(disable_spent);

@@ -161,6 +161,7 @@ impl From<PatchJob> for JobPatch {
             timeout_seconds: body.timeout_seconds,
             answer_to: body.answer_to,
             enabled: body.enabled,
+            revisions: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::body::Done;
 use crate::body::cron::{
     CreateJob, Job, JobList, JobPreview, PatchJob, PreviewJob, Run, RunList, RunStarted, ToggleJob,
 };
-use crate::conditional::{Conditions, Tag};
+use crate::conditional::{Conditions, Tag, Tags};
 use crate::error::{ApiError, Guarded, PROBLEM_JSON, Problem, TakesAgent, TakesBody};
 use crate::extract;
 use crate::state::ApiState;
@@ -107,8 +107,8 @@ pub(crate) async fn change_job(
     conditions: Conditions,
     body: extract::Json<PatchJob>,
 ) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
-    let expected = |revision| conditions.if_match.as_ref().is_none_or(|tags| tags.hold(&revision_tag(revision)));
-    tagged(state.jobs.update(&owner(&chosen), &name, body.0.into(), expected, actor(&chosen)).await?)
+    let patch = JobPatch { revisions: revisions(conditions.if_match), ..body.0.into() };
+    tagged(state.jobs.update(&owner(&chosen), &name, patch, actor(&chosen)).await?)
 }
 
 /// Deletes a job with its runs.
@@ -167,7 +167,7 @@ pub(crate) async fn toggle_job(
     body: extract::Json<ToggleJob>,
 ) -> Result<Json<Done>, ApiError> {
     let patch = JobPatch { enabled: Some(body.0.enabled), ..JobPatch::default() };
-    state.jobs.update(&owner(&chosen), &name, patch, |_| true, actor(&chosen)).await?;
+    state.jobs.update(&owner(&chosen), &name, patch, actor(&chosen)).await?;
     Ok(Json(Done::YES))
 }
 
@@ -191,12 +191,16 @@ pub(crate) async fn list_runs(
 
 /// Answers with a job, tagged with its revision.
 fn tagged(job: portal_cron::Job) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
-    let tag = revision_tag(job.revision).to_header()?;
+    let tag = Tag::strong(job.revision.to_string()).to_header()?;
     Ok(Json(Job::from(job)).customize().insert_header((ETAG, tag)))
 }
 
-pub(crate) fn revision_tag(revision: u32) -> Tag {
-    Tag::strong(revision.to_string())
+/// Returns the revisions that a condition names. A tag that no job ever had matches none.
+fn revisions(if_match: Option<Tags>) -> Option<Vec<u32>> {
+    match if_match? {
+        Tags::Any => None,
+        Tags::Listed(tags) => Some(tags.iter().filter_map(|tag| tag.parse().ok()).collect()),
+    }
 }
 
 fn owner(chosen: &ChosenAgent) -> Owner {

@@ -15,29 +15,29 @@ use portal_core::{
     FriendshipStore, SeededIds, Token,
 };
 use portal_cron::{
-    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, Jobs, Owner, Receipt, Run, RunQueue, Runner,
-    RunnerSettings, ScheduledMessage, SessionKeys,
+    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, JobPatch, Jobs, LeasedRun, Owner, Receipt, Run,
+    RunQueue, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
 };
 use tokio::sync::Notify;
 
 pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// What a scripted receiver does with the next message.
+/// A scripted receiver's answer to the next message.
 pub(crate) enum Answer {
     Accept,
     Refuse,
-    Trouble,
+    Fail,
     Busy(Duration),
     Hang,
     /// Lets this happen first, then accepts.
     AcceptAfter(Arc<Notify>),
 }
 
-/// A receiver that keeps what it was sent and answers as it was told, accepting when it was told nothing.
+/// A receiver that stores its messages and answers as scripted, else accepts.
 #[derive(Default)]
 pub(crate) struct Receiver {
     pub(crate) answers: Mutex<VecDeque<Answer>>,
-    pub(crate) received: Mutex<Vec<ScheduledMessage>>,
+    pub(crate) received: Mutex<Vec<(LeasedRun, SessionKey)>>,
 }
 
 impl Receiver {
@@ -45,21 +45,21 @@ impl Receiver {
         self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_back(answer);
     }
 
-    /// What it was sent since the last look.
-    pub(crate) fn take(&self) -> Vec<ScheduledMessage> {
+    /// Returns the messages since the last call.
+    pub(crate) fn take(&self) -> Vec<(LeasedRun, SessionKey)> {
         std::mem::take(&mut *self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
 #[async_trait]
 impl Delivery for Receiver {
-    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, BackendError> {
-        self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(message.clone());
+    async fn deliver(&self, run: &LeasedRun, session: &SessionKey) -> Result<Receipt, BackendError> {
+        self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((run.clone(), session.clone()));
         let answer = self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front();
         match answer.unwrap_or(Answer::Accept) {
             Answer::Accept => Ok(Receipt::Accepted),
             Answer::Refuse => Ok(Receipt::Refused("the receiver said no".to_owned())),
-            Answer::Trouble => Err(BackendError::unavailable(Backend::Delivery, "connection refused")),
+            Answer::Fail => Err(BackendError::unavailable(Backend::Delivery, "connection refused")),
             Answer::Busy(after) => {
                 Err(BackendError::unavailable(Backend::Delivery, "busy").with_retry_after(Some(after)))
             }
@@ -91,8 +91,9 @@ impl World {
         settle_in(&people, clock.now()).await?;
         let store = Arc::new(MemoryJobs::new(&people, clock.clone()));
         let ids = Arc::new(SeededIds::from_seed(11));
-        let engines = Engines::new(Arc::new(EmbeddedEngine::new(store.clone(), clock.clone(), ids)));
-        let jobs = Jobs::new(engines, keys(&people)?, Arc::new(MemoryFriends::new(&people)), clock.clone());
+        let zones = TimeZones::bundled();
+        let engines = Engines::new(Arc::new(EmbeddedEngine::new(store.clone(), zones.clone(), clock.clone(), ids)));
+        let jobs = Jobs::new(engines, keys(&people)?, zones, clock.clone());
         let receiver = Arc::new(Receiver::default());
         let runner = runner(&people, store.clone(), receiver.clone(), RunnerSettings::default())?;
         Ok(Self { people, clock, store, receiver, jobs, runner })
@@ -121,6 +122,16 @@ impl World {
 
     pub(crate) async fn runs(&self, name: &str) -> Result<Vec<Run>, CronError> {
         self.jobs.runs(&alice(), name).await
+    }
+
+    /// Enables or disables alice's job of that name.
+    pub(crate) async fn toggle(&self, name: &str, enabled: bool) -> Result<Job, CronError> {
+        self.change(name, JobPatch { enabled: Some(enabled), ..JobPatch::default() }).await
+    }
+
+    /// Changes alice's job of that name.
+    pub(crate) async fn change(&self, name: &str, patch: JobPatch) -> Result<Job, CronError> {
+        self.jobs.update(&alice(), name, patch, friend("alice")).await
     }
 
     /// Moves the clock, does one pass and waits until its deliveries have ended.
@@ -154,7 +165,8 @@ fn runner(
     receiver: Arc<Receiver>,
     settings: RunnerSettings,
 ) -> Outcome<Runner> {
-    Ok(Runner::new(queue, keys(people)?, receiver, Arc::new(SeededIds::from_seed(12)), settings))
+    let (ids, zones) = (Arc::new(SeededIds::from_seed(12)), TimeZones::bundled());
+    Ok(Runner::new(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones }, settings))
 }
 
 fn keys(people: &MemoryPeople) -> Outcome<Arc<SessionKeys>> {
@@ -175,7 +187,8 @@ pub(crate) fn friend(name: &str) -> Actor {
 }
 
 pub(crate) fn draft(name: &str, cron: &str) -> JobDraft {
-    JobDraft { name: name.to_owned(), message: "Hello".to_owned(), cron: cron.to_owned(), ..JobDraft::default() }
+    let timing = TimingDraft { cron: Some(cron.to_owned()), ..TimingDraft::default() };
+    JobDraft { name: name.to_owned(), message: "Hello".to_owned(), timing, ..JobDraft::default() }
 }
 
 pub(crate) fn audit(action: Action) -> AuditEntry {
@@ -194,9 +207,10 @@ async fn settle_in(people: &MemoryPeople, created_at: DateTime<Utc>) -> Outcome<
     MemoryAgents::new(people)
         .create(Agent { id: agent.clone(), created_at }, token, audit(Action::AgentCreate))
         .await?;
-    for (name, time_zone) in [("alice", Some("Europe/Berlin".to_owned())), ("bob", None)] {
+    for name in ["alice", "bob"] {
         let id = owner(name).friend;
-        let person = Friend { id: id.clone(), display_name: None, preferred_channel: None, time_zone, created_at };
+        let person =
+            Friend { id: id.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at };
         MemoryFriends::new(people).create(person, audit(Action::FriendCreate)).await?;
         let (agent, status) = (agent.clone(), FriendshipStatus::Active);
         let friendship = Friendship { agent, friend: id, status, heartbeat_writable: true, created_at };

@@ -14,6 +14,7 @@ use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BoxError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
     SESSION_LIFETIME, Session, Token,
 };
+use portal_cron::TimeZones;
 use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
 use portal_k8s::Cluster;
 use portal_runtime::compose::{self, Parts};
@@ -92,6 +93,7 @@ pub(crate) async fn serve(
         budgets: Vec::new(),
         channels: Vec::new(),
         delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
+        time_zones: TimeZones::bundled(),
         files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),
         probes: Vec::new(),
     });

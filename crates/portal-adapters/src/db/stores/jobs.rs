@@ -75,17 +75,17 @@ struct RecentEntry {
 }
 
 fn read_recent(text: &str) -> Result<Vec<RecentRun>, QueryError> {
-    let entries: Vec<RecentEntry> = serde_json::from_str(text).map_err(not_json)?;
+    let entries: Vec<RecentEntry> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
     let read = |entry: RecentEntry| Ok(RecentRun { status: RunStatus::parse(&entry.status)?, due_at: entry.due_at });
     entries.into_iter().map(read).collect()
 }
 
 fn write_recent(recent: &[RecentRun]) -> Result<String, QueryError> {
     let entry = |run: &RecentRun| RecentEntry { status: run.status.as_str().to_owned(), due_at: run.due_at };
-    Ok(serde_json::to_string(&recent.iter().map(entry).collect::<Vec<_>>()).map_err(not_json)?)
+    Ok(serde_json::to_string(&recent.iter().map(entry).collect::<Vec<_>>()).map_err(|error| not_json(&error))?)
 }
 
-fn not_json(error: serde_json::Error) -> Invalid {
+fn not_json(error: &serde_json::Error) -> Invalid {
     Invalid::new("recent", error.to_string())
 }
 
@@ -341,14 +341,14 @@ async fn store_changes(conn: &mut Conn, job: &Job) -> Result<(), QueryError> {
 #[derive(Insertable, AsChangeset)]
 #[diesel(table_name = jobs, treat_none_as_null = true)]
 struct Changes<'a> {
-    description: Option<&'a str>,
+    description: Option<String>,
     message: &'a str,
-    cron: Option<&'a str>,
+    cron: Option<String>,
     fires_at: Option<NaiveDateTime>,
     every_minutes: Option<i32>,
     tz: &'a str,
     session: &'a str,
-    thinking: Option<&'static str>,
+    thinking: Option<String>,
     timeout_seconds: Option<i32>,
     answer_to: &'static str,
     enabled: bool,
@@ -359,14 +359,14 @@ struct Changes<'a> {
 fn changes(job: &Job) -> Changes<'_> {
     let spec = &job.spec;
     let mut changes = Changes {
-        description: spec.description.as_deref(),
+        description: spec.description.clone(),
         message: &spec.message,
         cron: None,
         fires_at: None,
         every_minutes: None,
         tz: &spec.timing.tz,
         session: &spec.session,
-        thinking: spec.thinking.map(Thinking::as_str),
+        thinking: spec.thinking.map(|thinking| thinking.as_str().to_owned()),
         timeout_seconds: spec.timeout_seconds.map(i32::from),
         answer_to: spec.answer_to.as_str(),
         enabled: job.enabled,
@@ -374,7 +374,7 @@ fn changes(job: &Job) -> Changes<'_> {
         revision: i32::try_from(job.revision).unwrap_or(i32::MAX),
     };
     match &spec.timing.kind {
-        TimingKind::Cron(cron) => changes.cron = Some(cron),
+        TimingKind::Cron(cron) => changes.cron = Some(cron.clone()),
         TimingKind::At(at) => changes.fires_at = Some(at.naive_utc()),
         TimingKind::Every(interval) => changes.every_minutes = i32::try_from(interval.minutes()).ok(),
     }
