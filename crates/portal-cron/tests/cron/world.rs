@@ -15,8 +15,8 @@ use portal_core::{
     FriendshipStore, SeededIds, Token,
 };
 use portal_cron::{
-    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, JobPatch, Jobs, LeasedRun, Owner, Receipt, Run,
-    RunQueue, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
+    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, JobPatch, Jobs, LeasedRun, NoObserver, Owner, Receipt,
+    Run, RunQueue, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
 };
 use tokio::sync::Notify;
 
@@ -166,7 +166,8 @@ fn runner(
     settings: RunnerSettings,
 ) -> Outcome<Runner> {
     let (ids, zones) = (Arc::new(SeededIds::from_seed(12)), TimeZones::bundled());
-    Ok(Runner::new(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones }, settings))
+    let observer = Arc::new(NoObserver);
+    Ok(Runner::new(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones, observer }, settings))
 }
 
 fn keys(people: &MemoryPeople) -> Outcome<Arc<SessionKeys>> {
