@@ -186,7 +186,7 @@ impl JobDraft {
             message: parse_message(self.message)?,
             timing: self.timing.parse(self.tz.as_deref().unwrap_or("UTC"), zones, now)?,
             session: self.session.unwrap_or_else(|| DEFAULT_SESSION.to_owned()),
-            description: parse_description(self.description)?,
+            description: self.description.filter(|text| !text.is_empty()).map(parse_description).transpose()?,
             thinking: self.thinking.as_deref().map(Thinking::parse).transpose()?,
             timeout_seconds: self.timeout_seconds.map(parse_timeout).transpose()?,
             answer_to: self.answer_to.as_deref().map_or(Ok(default_answer), AnswerTo::parse)?,
@@ -194,7 +194,31 @@ impl JobDraft {
     }
 }
 
-/// Changes to a job, not yet parsed; `None` leaves a part as it is, `Some(None)` empties it.
+/// A change of a part that may be empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// The part stays as it is.
+    #[default]
+    Keep,
+    /// The part becomes empty.
+    Clear,
+    /// The part becomes this.
+    Set(T),
+}
+
+impl<T> Change<T> {
+    /// Writes the change into `part`, parsed.
+    fn apply<P>(self, part: &mut Option<P>, parse: impl FnOnce(T) -> Result<P, Invalid>) -> Result<(), Invalid> {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *part = None,
+            Self::Set(value) => *part = Some(parse(value)?),
+        }
+        Ok(())
+    }
+}
+
+/// Changes to a job, not yet parsed; `None` leaves a part as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobPatch {
     /// Another message.
@@ -204,11 +228,11 @@ pub struct JobPatch {
     /// Another time zone for a timing that is new or an expression that stays.
     pub tz: Option<String>,
     /// Another description.
-    pub description: Option<Option<String>>,
+    pub description: Change<String>,
     /// Another depth of thought.
-    pub thinking: Option<Option<String>>,
+    pub thinking: Change<String>,
     /// Another limit of time.
-    pub timeout_seconds: Option<Option<i64>>,
+    pub timeout_seconds: Change<i64>,
     /// Another destination of the answer.
     pub answer_to: Option<String>,
     /// Whether the schedule counts.
@@ -227,15 +251,11 @@ impl JobPatch {
         if let Some(message) = self.message {
             spec.message = parse_message(message)?;
         }
-        if let Some(description) = self.description {
-            spec.description = parse_description(description)?;
-        }
-        if let Some(thinking) = self.thinking {
-            spec.thinking = thinking.as_deref().map(Thinking::parse).transpose()?;
-        }
-        if let Some(timeout) = self.timeout_seconds {
-            spec.timeout_seconds = timeout.map(parse_timeout).transpose()?;
-        }
+        self.description.apply(&mut spec.description, parse_description)?;
+        self.thinking.apply(&mut spec.thinking, |text| Thinking::parse(&text))?;
+        self.timeout_seconds.apply(&mut spec.timeout_seconds, parse_timeout)?;
+        // An empty note is none, as it is in a new job.
+        spec.description = spec.description.filter(|text| !text.is_empty());
         if let Some(answer_to) = self.answer_to {
             spec.answer_to = AnswerTo::parse(&answer_to)?;
         }
@@ -276,9 +296,8 @@ fn parse_message(message: String) -> Result<String, Invalid> {
     Ok(message)
 }
 
-fn parse_description(description: Option<String>) -> Result<Option<String>, Invalid> {
-    let description = description.filter(|text| !text.is_empty());
-    if description.as_ref().is_some_and(|text| text.len() > DESCRIPTION_MAX || text.contains('\0')) {
+fn parse_description(description: String) -> Result<String, Invalid> {
+    if description.len() > DESCRIPTION_MAX || description.contains('\0') {
         return Err(Invalid::new(
             "description",
             format!("description must be at most {DESCRIPTION_MAX} bytes of text"),
@@ -352,7 +371,7 @@ pub struct RecentRun {
 mod tests {
     use chrono::DateTime;
 
-    use super::{AnswerTo, JobDraft, JobName, JobPatch, JobSpec};
+    use super::{AnswerTo, Change, JobDraft, JobName, JobPatch, JobSpec};
     use crate::{TimeZones, TimingDraft, TimingKind};
 
     fn cron(text: &str) -> TimingDraft {
@@ -450,7 +469,7 @@ mod tests {
             parse(JobDraft { description: Some("why".into()), thinking: Some("low".into()), ..draft() }).unwrap();
         let apply = |patch: JobPatch| patch.apply(&spec, &zones, now);
         assert_eq!(apply(JobPatch::default()).unwrap(), spec);
-        let emptied = JobPatch { description: Some(None), thinking: Some(None), ..JobPatch::default() };
+        let emptied = JobPatch { description: Change::Clear, thinking: Change::Clear, ..JobPatch::default() };
         assert_eq!(apply(emptied).unwrap(), JobSpec { description: None, thinking: None, ..spec.clone() });
         let moved = apply(JobPatch { tz: Some("Asia/Tokyo".into()), ..JobPatch::default() }).unwrap();
         assert_eq!((moved.timing.tz.as_str(), &moved.timing.kind), ("Asia/Tokyo", &spec.timing.kind));
@@ -463,7 +482,7 @@ mod tests {
             (JobPatch { message: Some(" ".into()), ..JobPatch::default() }, "message"),
             (JobPatch { timing: cron("0 0 30 2 *"), ..JobPatch::default() }, "cron"),
             (JobPatch { tz: Some("Mars".into()), ..JobPatch::default() }, "tz"),
-            (JobPatch { timeout_seconds: Some(Some(0)), ..JobPatch::default() }, "timeoutSeconds"),
+            (JobPatch { timeout_seconds: Change::Set(0), ..JobPatch::default() }, "timeoutSeconds"),
         ] {
             assert_eq!(apply(patch).unwrap_err().field, field);
         }

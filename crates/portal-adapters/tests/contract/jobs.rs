@@ -238,7 +238,7 @@ async fn a_change_is_stored_once_and_only_where_nothing_moved_on(world: &World) 
     let on = change(&stored, |job| {
         job.enabled = true;
         job.state.next_run = Some(now);
-        job.spec.message = "Other".to_owned();
+        "Other".clone_into(&mut job.spec.message);
         job.spec.timing = Timing { kind: TimingKind::Every(Interval::parse("1h").unwrap()), tz: "UTC".to_owned() };
         job.spec.answer_to = AnswerTo::Chat;
     });

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use portal_cron::{
-    AnswerTo, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, RunStatus, Thinking, Timing, TimingDraft,
+    AnswerTo, Change, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, RunStatus, Thinking, Timing, TimingDraft,
     TimingKind, Trigger, Unsupported,
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -128,15 +128,15 @@ pub(crate) struct PatchJob {
     /// Another note; `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
-    description: Option<Option<String>>,
+    description: Change<String>,
     /// Another depth of thought; `null` for the agent's own.
     #[serde(default, deserialize_with = "given")]
     #[schema(schema_with = thinking_or_null)]
-    thinking: Option<Option<String>>,
+    thinking: Change<String>,
     /// Another limit of time; `null` for the agent's own.
     #[serde(rename = "timeoutSeconds", default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 3600)]
-    timeout_seconds: Option<Option<i64>>,
+    timeout_seconds: Change<i64>,
     /// Another destination of the agent's answer.
     #[schema(schema_with = answer_to)]
     answer_to: Option<String>,
@@ -145,9 +145,9 @@ pub(crate) struct PatchJob {
     enabled: Option<bool>,
 }
 
-/// Tells a member that is `null` from one that is left out.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
+/// Reads a member that may be `null`, which is another change than leaving it out.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Change<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map_or(Change::Clear, Change::Set))
 }
 
 impl From<PatchJob> for JobPatch {
@@ -457,7 +457,8 @@ pub(crate) struct RunList {
 pub(crate) struct Run {
     /// Its id, which receivers get as the idempotency key.
     #[schema(example = "5f2a1d7a94f35f7a2b6ad1fd1d6f2f3c")]
-    run_id: String,
+    #[serde(rename = "run_id")]
+    id: String,
     /// `schedule`, or `manual` if somebody asked for it.
     #[schema(schema_with = trigger)]
     trigger: &'static str,
@@ -486,7 +487,7 @@ impl From<portal_cron::Run> for Run {
     fn from(run: portal_cron::Run) -> Self {
         Self {
             error: run.explanation(),
-            run_id: run.id,
+            id: run.id,
             trigger: run.trigger.as_str(),
             due_at: time(run.due_at),
             started_at: run.started_at.map(time),

@@ -190,6 +190,7 @@ async fn fire_times_that_come_while_a_run_is_open_wait_for_its_end() -> Outcome<
 }
 
 /// Claims what is due like a process that dies before it has delivered anything.
+#[expect(clippy::unwrap_used, reason = "the timings are written in the tests")]
 async fn claim_and_die(world: &World) -> Outcome<Vec<LeasedRun>> {
     let now = world.clock.now();
     let lease = RunLease { now, until: now + RunnerSettings::default().lease };
