@@ -61,7 +61,7 @@ impl Scene {
         sleeper.freeze()?;
         let removed = other.remove(&fixture.people[0].token, "app").await?;
         ensure!(removed.status == 202, "somebody else holds the lease: {removed:?}");
-        until("it is gone", async || Ok(all_intents(&fixture.store).await?.is_empty())).await?;
+        until("it is gone", async || Ok(all_intents(&*fixture.store).await?.is_empty())).await?;
         ensure!(fixture.marked().is_empty(), "nothing was to be made yet");
         Ok(())
     }
