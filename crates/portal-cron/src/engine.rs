@@ -118,6 +118,7 @@ impl Engine for EmbeddedEngine {
             Some(since) => all_missed(&self.schedule(&job)?, since, now),
             None => None,
         };
+        // A disabled job that is enabled looks ahead only.
         let goes_on = job.enabled && enabled && spec.timing == job.spec.timing;
         let mut job = Job { spec, enabled, revision: seen_revision.saturating_add(1), ..job };
         // What is due stays due unless the timing changed: a new message must not skip the next run.

@@ -41,6 +41,7 @@ impl JobName {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || b" ._-".contains(&byte);
         let edge = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
         let edges_are_plain = edge(text.chars().next()) && edge(text.chars().next_back());
+        // No slash and no blank ends: a name stands in paths, and is typed by people.
         if text.len() <= NAME_MAX && edges_are_plain && text.bytes().all(inner) {
             return Ok(Self(text.to_owned()));
         }
@@ -140,7 +141,7 @@ pub struct JobSpec {
     pub description: Option<String>,
     /// The text that the agent gets, up to 8 KiB.
     pub message: String,
-    /// When it fires.
+    /// The fire times.
     pub timing: Timing,
     /// Conversation in which the agent gets it, as it was typed; `isolated` if none was given.
     pub session: String,
@@ -235,7 +236,7 @@ pub struct JobPatch {
     pub timeout_seconds: Change<i64>,
     /// Another destination of the answer.
     pub answer_to: Option<String>,
-    /// Whether the schedule counts.
+    /// `true` enables the job, `false` disables it.
     pub enabled: Option<bool>,
     /// Revisions of the job that the changes are meant for; `None` for any.
     pub revisions: Option<Vec<u32>>,
@@ -251,6 +252,7 @@ impl JobPatch {
         if let Some(message) = self.message {
             spec.message = parse_message(message)?;
         }
+        // Name and session stay: both decide whose conversation it is, and runs refer to them.
         self.description.apply(&mut spec.description, parse_description)?;
         self.thinking.apply(&mut spec.thinking, |text| Thinking::parse(&text))?;
         self.timeout_seconds.apply(&mut spec.timeout_seconds, parse_timeout)?;
@@ -287,6 +289,7 @@ fn patch_timing(
 }
 
 fn parse_message(message: String) -> Result<String, Invalid> {
+    // PostgreSQL stores no U+0000.
     if message.len() > MESSAGE_MAX || message.trim().is_empty() || message.contains('\0') {
         return Err(Invalid::new(
             "message",
@@ -321,7 +324,7 @@ pub struct Job {
     pub owner: Owner,
     /// The parts that its owner decides.
     pub spec: JobSpec,
-    /// Whether its schedule counts.
+    /// A disabled job runs by hand only.
     pub enabled: bool,
     /// Also the moment from which an interval is counted.
     pub created_at: DateTime<Utc>,

@@ -51,6 +51,7 @@ impl Jobs {
     /// owner's own, [`CronError::NameTaken`], [`CronError::LimitReached`], [`CronError::NotFound`] if the friendship
     /// has ended meanwhile, or a port failed.
     pub async fn create(&self, owner: &Owner, draft: JobDraft, actor: Actor) -> Result<Job, CronError> {
+        // Read once, for the default destination and for the session.
         let contacts = self.keys.contacts(&owner.friend).await?;
         let default_answer = if contacts.is_empty() { AnswerTo::Nowhere } else { AnswerTo::Chat };
         let spec = draft.parse(default_answer, &self.zones, self.clock.now())?;
@@ -77,6 +78,7 @@ impl Jobs {
         if patch.answer_to.as_deref() == Some(AnswerTo::Chat.as_str()) {
             check_answer(AnswerTo::Chat, !self.keys.contacts(&owner.friend).await?.is_empty())?;
         }
+        // The runner moves a job on between our read and our write; its move and ours must both count.
         for _ in 0..UPDATE_TRIES {
             let job = self.find(owner, name).await?;
             if patch.revisions.as_ref().is_some_and(|revisions| !revisions.contains(&job.revision)) {
@@ -87,6 +89,7 @@ impl Jobs {
             let revisions = patch.revisions.clone();
             let is_switch = JobPatch { enabled: patch.enabled, revisions, ..JobPatch::default() } == patch;
             let spec = patch.clone().apply(&job.spec, &self.zones, now)?;
+            // A page that saves without a change must not make others lose theirs to a 412.
             if (enabled, &spec) == (job.enabled, &job.spec) {
                 return Ok(job);
             }

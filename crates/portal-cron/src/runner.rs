@@ -101,6 +101,7 @@ impl Runner {
     /// # Errors
     /// The queue failed. Runs claimed before are being delivered, the others wait for the next call.
     pub async fn tick(&self) -> Result<usize, BackendError> {
+        // Held before the queue is asked: a claimed run without a slot would lose its lease waiting for one.
         let mut free = self.free_slots();
         // Read before the queue's clock, so that a lease never seems longer here than it is there.
         let clock_read = Instant::now();
@@ -132,6 +133,7 @@ impl Runner {
             .ok()?;
         let (job, due_since) = (due.id.clone(), due.due_since);
         if !due.is_active {
+            // Not missed: an operator stopped it, and a friend who comes back is not told of it.
             return Some(Firing { job, due_since, missed: None, run: None, next_due: schedule.next_after(now) });
         }
         let plan = plan_firing(&schedule, due_since, now, span(self.settings.window));

@@ -58,11 +58,13 @@ impl Claimant<'_> {
     /// Letters are compared in lower case, and what remains for the peer is compared whole, never in part.
     #[must_use]
     pub fn own(&self, session: &str) -> Option<SessionKey> {
+        // Gateways compare keys in lower case.
         let session = session.to_ascii_lowercase();
         if session == DEFAULT_SESSION {
             return Some(self.default_key());
         }
         let rest = session.strip_prefix("agent:")?.strip_prefix(self.agent.as_str())?.strip_prefix(':')?;
+        // An empty segment would be read away by some gateways, and a thread is never one person's.
         if rest.split(':').any(|segment| segment.is_empty() || segment == "thread") {
             return None;
         }
@@ -75,6 +77,7 @@ impl Claimant<'_> {
         if rest == self.friend.as_str() {
             return Some(self.default_key());
         }
+        // Everything that remains is the peer: an address may hold colons.
         let (channel, peer) = rest.split_once(':')?;
         if channel == ANY_CHANNEL && peer == self.friend.as_str() {
             return Some(self.default_key());

@@ -69,7 +69,7 @@ pub enum RunRequested {
 
 /// The jobs of the portal's own database. A job is found by its exact name, else by its id.
 ///
-/// Where a job is found, the store writes the job's name into the subject of the audit entry.
+/// The store writes the name of the job that it found into the subject of the audit entry.
 #[async_trait]
 pub trait JobStore: Send + Sync {
     /// Returns the owner's jobs, sorted by name.
@@ -99,13 +99,13 @@ pub trait JobStore: Send + Sync {
 pub struct DueJob {
     /// The job's id.
     pub id: String,
-    /// When it fires.
+    /// Its fire times.
     pub timing: Timing,
     /// The job's creation, from which intervals are counted.
     pub created_at: DateTime<Utc>,
     /// The oldest fire time that has no row yet.
     pub due_since: DateTime<Utc>,
-    /// Whether its friend and its agent have an active friendship; otherwise its fire times pass without a row.
+    /// State of its friendship. Fire times of one that is not active pass without a row.
     pub is_active: bool,
 }
 

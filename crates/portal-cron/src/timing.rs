@@ -1,4 +1,4 @@
-//! When a job fires, as its owner wrote it.
+//! Timings, as the owner of a job wrote them.
 
 use std::fmt;
 
@@ -55,6 +55,7 @@ impl TimingDraft {
     /// as 30 February; what is not the exact name of an IANA time zone.
     pub fn parse(self, tz: &str, zones: &TimeZones, now: DateTime<Utc>) -> Result<Timing, Invalid> {
         let zone = zones.find(tz)?;
+        // Not the first one that is given: a client that sends two means something else than the portal would guess.
         let kind = match (self.cron, self.at, self.every) {
             (Some(cron), None, None) => {
                 let cron = cron.trim();
@@ -73,6 +74,7 @@ impl TimingDraft {
             _ => return Err(Invalid::new("cron", "give exactly one of cron, at and every")),
         };
         let timing = Timing { kind, tz: tz.to_owned() };
+        // A moment and an interval were bounded above; only an expression can name no time at all.
         if let TimingKind::Cron(cron) = &timing.kind
             && Schedule::new(&timing, now, zones)?.next_after(now).is_none()
         {

@@ -78,6 +78,7 @@ impl CreateJob {
             (&self.channel, Unsupported::Channel),
             (&self.model, Unsupported::Model),
         ];
+        // `null` is what generated clients send for nothing, so it is no request for the member.
         if let Some((_, member)) = members.into_iter().find(|(value, _)| value.is_some()) {
             return Err(CronError::Unsupported(member).into());
         }
@@ -140,7 +141,7 @@ pub(crate) struct PatchJob {
     /// Another destination of the agent's answer.
     #[schema(schema_with = answer_to)]
     answer_to: Option<String>,
-    /// Whether the schedule counts.
+    /// `true` to enable the job, `false` to disable it.
     #[schema(value_type = bool)]
     enabled: Option<bool>,
 }
@@ -150,19 +151,28 @@ fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Res
     Ok(Option::deserialize(deserializer)?.map_or(Change::Clear, Change::Set))
 }
 
-impl From<PatchJob> for JobPatch {
-    fn from(body: PatchJob) -> Self {
-        Self {
-            message: body.message,
-            timing: TimingDraft { cron: body.cron, at: body.at, every: body.every },
-            tz: body.tz,
-            description: body.description,
-            thinking: body.thinking,
-            timeout_seconds: body.timeout_seconds,
-            answer_to: body.answer_to,
-            enabled: body.enabled,
+impl PatchJob {
+    /// Returns the changes.
+    ///
+    /// # Errors
+    /// Refuses a body without any.
+    pub(crate) fn parse(self) -> Result<JobPatch, ApiError> {
+        let patch = JobPatch {
+            message: self.message,
+            timing: TimingDraft { cron: self.cron, at: self.at, every: self.every },
+            tz: self.tz,
+            description: self.description,
+            thinking: self.thinking,
+            timeout_seconds: self.timeout_seconds,
+            answer_to: self.answer_to,
+            enabled: self.enabled,
+            // `If-Match` names them, not the body.
             revisions: None,
+        };
+        if patch == JobPatch::default() {
+            return Err(ApiError::body_malformed("", "The body must name at least one change of the job."));
         }
+        Ok(patch)
     }
 }
 
@@ -265,7 +275,7 @@ pub(crate) struct Job {
     /// The conversation, as it was typed.
     #[schema(example = "agent:main:direct:channel:alice")]
     session: String,
-    /// Whether its schedule counts.
+    /// State of its schedule; a disabled job runs by hand only.
     #[schema(example = true)]
     enabled: bool,
     /// Depth of thought; `null` for the agent's own.
@@ -406,6 +416,7 @@ impl From<portal_cron::Job> for Job {
 
 impl LegacySchedule {
     fn new(timing: &Timing) -> Self {
+        // Older pages read every member, so those of the other kinds are there as null.
         let mut schedule = Self { kind: "cron", expr: None, tz: None, at: None, every_ms: None };
         match &timing.kind {
             TimingKind::Cron(cron) => {
@@ -430,6 +441,7 @@ fn legacy_status(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Delivered => "ok",
         RunStatus::Missed => "skipped",
+        // An open run is never the last one that ended.
         RunStatus::Failed | RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => "error",
     }
 }

@@ -107,7 +107,7 @@ pub(crate) async fn change_job(
     conditions: Conditions,
     body: extract::Json<PatchJob>,
 ) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
-    let patch = JobPatch { revisions: revisions(conditions.if_match), ..body.0.into() };
+    let patch = JobPatch { revisions: revisions(conditions.if_match), ..body.0.parse()? };
     tagged(state.jobs.update(&owner(&chosen), &name, patch, actor(&chosen)).await?)
 }
 
