@@ -98,13 +98,13 @@ async fn domains_in_use(store: &dyn IntentStore, zones: &[Zone]) -> Result<Check
 /// Names the release of the time zone rules.
 fn time_zones(zones: &TimeZones, clock: &dyn Clock) -> Finding {
     let release = zones.release();
-    let verdict = if release.is_stale(clock.now()) {
+    let status = if release.is_stale(clock.now()) {
         let advice = "more than a year old: update the portal, or name the folder of a newer release by time.zoneinfo";
-        Verdict::Warning(advice.to_owned())
+        CheckStatus::Warning(advice.to_owned())
     } else {
-        Verdict::Fine
+        CheckStatus::Ok
     };
-    Finding { name: format!("time zone rules {release}"), verdict }
+    Finding { name: format!("time zone rules {release}"), status }
 }
 
 /// Asks everything that the configuration names.
