@@ -107,7 +107,7 @@ pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
 
 async fn add(id: FriendId, given: Given, desk: &Desk) -> Result<Answer, Failure> {
     let created_at = desk.clock.now();
-    let mut friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at };
+    let mut friend = Friend::new(id, created_at);
     given.write(&mut friend)?;
     let audit = desk.audit(Action::FriendCreate, Some(&friend.id), friend.id.as_str());
     match desk.friends.create(friend.clone(), audit).await? {

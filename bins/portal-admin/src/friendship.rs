@@ -1,7 +1,7 @@
 //! `friendship set|list`.
 
 use clap::{ArgGroup, Args, Subcommand};
-use portal_core::{Action, AgentId, FriendId, Friendship, FriendshipStatus};
+use portal_core::{Action, AgentId, FriendId, Friendship, FriendshipKey, FriendshipStatus};
 
 use crate::answer::{Answer, Fields, plain, time};
 use crate::desk::Desk;
@@ -45,7 +45,7 @@ pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
 }
 
 async fn set(wanted: Wanted, desk: &Desk) -> Result<Answer, Failure> {
-    let before = desk.friendships.find(&wanted.agent, &wanted.friend).await?;
+    let before = desk.friendships.find(&FriendshipKey::new(wanted.friend.clone(), wanted.agent.clone())).await?;
     let was_writable = before.as_ref().is_none_or(|friendship| friendship.heartbeat_writable);
     let friendship = Friendship {
         agent: wanted.agent,

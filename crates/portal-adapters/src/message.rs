@@ -45,9 +45,9 @@ pub(crate) fn to_line(message: &ScheduledMessage) -> Result<String, BackendError
 pub(crate) fn sample() -> ScheduledMessage {
     use chrono::DateTime;
     use portal_core::{AgentId, FriendId};
-    use portal_cron::{Claimant, Owner, Trigger};
+    use portal_cron::{Claimant, FriendshipKey, Trigger};
 
-    let owner = Owner { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
+    let owner = FriendshipKey { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
     let claimant = Claimant { agent: &owner.agent, friend: &owner.friend, contacts: &[], channels: &[] };
     ScheduledMessage {
         run: "5f2a".to_owned(),

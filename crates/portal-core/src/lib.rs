@@ -19,6 +19,7 @@ mod id;
 mod invalid;
 mod probe;
 mod session;
+mod text;
 mod token;
 
 pub use agent::{Agent, AgentStore};
@@ -27,7 +28,7 @@ pub use backend_error::{Backend, BackendError, BackendErrorKind, BoxError};
 pub use clock::{Clock, FixedClock, Ids, SeededIds};
 pub use contact::{ChannelId, Contact, ContactAdded, ContactStore};
 pub use friend::{Friend, FriendCreated, FriendRemoved, FriendStore};
-pub use friendship::{Friendship, FriendshipStatus, FriendshipStore};
+pub use friendship::{Friendship, FriendshipKey, FriendshipStatus, FriendshipStore};
 pub use id::{AgentId, FriendId};
 pub use invalid::Invalid;
 pub use probe::Probe;

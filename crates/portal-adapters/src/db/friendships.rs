@@ -1,7 +1,7 @@
 //! The friendships, in the database.
 
 use async_trait::async_trait;
-use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipStore};
+use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipKey, FriendshipStore};
 
 use super::Db;
 
@@ -19,10 +19,9 @@ impl DbFriendships {
 
 #[async_trait]
 impl FriendshipStore for DbFriendships {
-    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, BackendError> {
-        let agent = agent.clone();
-        let friend = friend.clone();
-        ask!(self.0, read, friendships::find(&agent, &friend))
+    async fn find(&self, key: &FriendshipKey) -> Result<Option<Friendship>, BackendError> {
+        let key = key.clone();
+        ask!(self.0, read, friendships::find(&key))
     }
 
     async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AuditEntry, BackendError, Clock};
+use portal_core::{AuditEntry, BackendError, Clock, FriendshipKey};
 use portal_cron::{
-    DueJob, Firing, Job, JobCreated, JobStore, Lease, LeasedRun, Owner, Run, RunQueue, RunRequested, Settled,
-    Settlement, Switch, Switched,
+    DueJob, Firing, Job, JobCreated, JobStore, Lease, LeasedRun, Run, RunQueue, RunRequested, Settled, Settlement,
+    Switch, Switched,
 };
 
 use super::Db;
@@ -29,7 +29,7 @@ impl DbJobs {
 
 #[async_trait]
 impl JobStore for DbJobs {
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError> {
+    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError> {
         let owner = owner.clone();
         ask!(self.db, read, jobs::list(&owner))
     }
@@ -40,7 +40,7 @@ impl JobStore for DbJobs {
 
     async fn switch(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         id: &str,
         switch: Switch,
         audit: AuditEntry,
@@ -49,14 +49,14 @@ impl JobStore for DbJobs {
         ask!(self.db, write, jobs::switch(&owner, &id, &switch, &audit))
     }
 
-    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, BackendError> {
+    async fn remove(&self, owner: &FriendshipKey, id: &str, audit: AuditEntry) -> Result<bool, BackendError> {
         let (owner, id) = (owner.clone(), id.to_owned());
         ask!(self.db, write, jobs::remove(&owner, &id, &audit))
     }
 
     async fn request(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         id: &str,
         run: &str,
         audit: AuditEntry,
@@ -65,7 +65,7 @@ impl JobStore for DbJobs {
         ask!(self.db, write, runs::request(&owner, &id, &run, &audit))
     }
 
-    async fn runs(&self, owner: &Owner, id: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
+    async fn runs(&self, owner: &FriendshipKey, id: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
         let (owner, id) = (owner.clone(), id.to_owned());
         ask!(self.db, read, runs::list(&owner, &id, limit))
     }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AuditEntry, BackendError, FriendId, Session, SessionStore, StoredSession, TokenHash};
+use portal_core::{AuditEntry, BackendError, FriendId, Session, SessionStore, StoredSession, Token, TokenHash};
 
 use super::Db;
 
@@ -24,8 +24,8 @@ impl SessionStore for DbSessions {
         ask!(self.0, write, sessions::issue(&session, &token, &audit))
     }
 
-    async fn find(&self, token: &TokenHash) -> Result<Option<StoredSession>, BackendError> {
-        let token = *token;
+    async fn find(&self, token: &Token) -> Result<Option<StoredSession>, BackendError> {
+        let token = token.hash();
         ask!(self.0, read, sessions::find(&token))
     }
 

@@ -16,10 +16,10 @@ use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, BackendError, Clock, Friend, FriendId, FriendStore,
-    Friendship, FriendshipStatus, FriendshipStore, Ids, Token,
+    Friendship, FriendshipKey, FriendshipStatus, FriendshipStore, Ids, Token,
 };
 use portal_cron::{
-    Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, Owner, Receipt, Run, RunQueue, RunStatus, Runner,
+    Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, Receipt, Run, RunQueue, RunStatus, Runner,
     RunnerSettings, Schedule, ScheduledMessage, SessionKeys,
 };
 use tokio::time::{Instant, sleep};
@@ -53,7 +53,7 @@ struct Ground {
     url: String,
     folder: tempfile::TempDir,
     jobs: DbJobs,
-    owner: Owner,
+    owner: FriendshipKey,
     _database: Option<Database>,
 }
 
@@ -168,21 +168,13 @@ fn deliveries(folder: &Path) -> PathBuf {
 
 fn audit(action: Action) -> AuditEntry {
     let actor = Actor::Operator("root".to_owned());
-    AuditEntry {
-        at: DateTime::<Utc>::UNIX_EPOCH,
-        actor,
-        action,
-        friend: None,
-        subject: String::new(),
-        detail: String::new(),
-    }
+    AuditEntry::new(DateTime::<Utc>::UNIX_EPOCH, actor, action)
 }
 
-async fn settle_in(db: &Db) -> Owner {
+async fn settle_in(db: &Db) -> FriendshipKey {
     let created_at = SystemClock.now();
     let (friend, agent) = (FriendId::parse("alice").unwrap(), AgentId::parse("main").unwrap());
-    let person =
-        Friend { id: friend.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at };
+    let person = Friend::new(friend.clone(), created_at);
     DbFriends::new(db.clone()).create(person, audit(Action::FriendCreate)).await.unwrap();
     let program = Agent { id: agent.clone(), created_at };
     let token = Token::presented("fpa_test").hash();
@@ -195,7 +187,7 @@ async fn settle_in(db: &Db) -> Owner {
         created_at,
     };
     DbFriendships::new(db.clone()).set(friendship, audit(Action::FriendshipSet)).await.unwrap();
-    Owner { friend, agent }
+    FriendshipKey { friend, agent }
 }
 
 /// A receiver that takes its time before and after it has the message, so that a kill finds every stage.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
-use portal_core::{Friendship, FriendshipStatus, FriendshipStore};
+use portal_core::{Friendship, FriendshipKey, FriendshipStatus, FriendshipStore};
 use portal_workspace::{DocumentName, DocumentPath};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ const MEMORY: &str = "/api/portal/workspace/memory";
 const HEARTBEAT: &str = "/api/portal/workspace/heartbeat";
 
 fn path(friend: &str, name: DocumentName) -> DocumentPath {
-    DocumentPath::of(&agent_id("main"), &friend_id(friend), name)
+    DocumentPath::of(&FriendshipKey::new(friend_id(friend), agent_id("main")), name)
 }
 
 /// Writes `content`, with these headers.

@@ -152,7 +152,7 @@ pub(crate) fn agent_id(text: &str) -> AgentId {
 
 pub(crate) fn audit(action: Action) -> AuditEntry {
     let actor = Actor::Operator("test".to_owned());
-    AuditEntry { at: now(), actor, action, friend: None, subject: String::new(), detail: String::new() }
+    AuditEntry::new(now(), actor, action)
 }
 
 /// Jobs of the embedded engine; nothing runs them.

@@ -29,13 +29,10 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
     let db = Db::open(&DbSettings::new(url), Handle::current())?;
     db.migrate().await?;
     let (agent, now) = (AgentId::parse(AGENT)?, SystemClock.now());
-    let entry = |action: Action, friend: Option<&FriendId>| AuditEntry {
-        at: now,
-        actor: Actor::Operator("bench".to_owned()),
-        action,
-        friend: friend.cloned(),
-        subject: AGENT.to_owned(),
-        detail: String::new(),
+    let entry = |action: Action, friend: Option<&FriendId>| {
+        AuditEntry::new(now, Actor::Operator("bench".to_owned()), action)
+            .with_friend(friend.cloned())
+            .with_subject(AGENT)
     };
     let registered = Agent { id: agent.clone(), created_at: now };
     DbAgents::new(db.clone())
@@ -43,8 +40,7 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
         .await?;
     for number in 0..friends {
         let id = FriendId::parse(&format!("f{number}"))?;
-        let friend =
-            Friend { id: id.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at: now };
+        let friend = Friend::new(id.clone(), now);
         DbFriends::new(db.clone()).create(friend, entry(Action::FriendCreate, Some(&id))).await?;
         let friendship = Friendship {
             agent: agent.clone(),
@@ -55,12 +51,12 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
         };
         DbFriendships::new(db.clone()).set(friendship, entry(Action::FriendshipSet, Some(&id))).await?;
         let sessions = DbSessions::new(db.clone());
-        let token = Token::presented(format!("measured-{id}")).hash();
+        let token = Token::presented(format!("measured-{id}"));
         if sessions.find(&token).await?.is_none() {
             let audit = entry(Action::SessionIssue, Some(&id));
             let (agent, expires_at) = (agent.clone(), now + SESSION_LIFETIME);
             let session = Session { id: format!("measured-{id}"), friend: id, agent, created_at: now, expires_at };
-            sessions.issue(session, token, audit).await?;
+            sessions.issue(session, token.hash(), audit).await?;
         }
     }
     Ok(db)

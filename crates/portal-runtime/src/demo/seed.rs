@@ -6,7 +6,8 @@ use chrono::TimeDelta;
 use portal_adapters::db::{Db, DbAgents, DbFriends, DbFriendships, DbSessions};
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, BackendError, ChannelId, Clock, Friend, FriendId,
-    FriendStore, Friendship, FriendshipStatus, FriendshipStore, SESSION_LIFETIME, Session, SessionStore, Token,
+    FriendStore, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore, SESSION_LIFETIME, Session, SessionStore,
+    Token,
 };
 
 use crate::commands::CommandError;
@@ -22,13 +23,10 @@ const LOG_DAYS: i64 = 3;
 pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandError> {
     let agent = AgentId::parse(AGENT)?;
     let now = clock.now();
-    let entry = |action: Action, friend: Option<&FriendId>, subject: &str| AuditEntry {
-        at: now,
-        actor: Actor::Operator("demo".to_owned()),
-        action,
-        friend: friend.cloned(),
-        subject: subject.to_owned(),
-        detail: String::new(),
+    let entry = |action: Action, friend: Option<&FriendId>, subject: &str| {
+        AuditEntry::new(now, Actor::Operator("demo".to_owned()), action)
+            .with_friend(friend.cloned())
+            .with_subject(subject)
     };
     let token = Token::presented("demo-agent").hash();
     let registered = Agent { id: agent.clone(), created_at: now };
@@ -44,7 +42,7 @@ pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandErro
         };
         DbFriends::new(db.clone()).create(registered, entry(Action::FriendCreate, Some(&friend), id)).await?;
         let friendships = DbFriendships::new(db.clone());
-        if friendships.find(&agent, &friend).await?.is_none() {
+        if friendships.find(&FriendshipKey::new(friend.clone(), agent.clone())).await?.is_none() {
             let friendship = Friendship {
                 agent: agent.clone(),
                 friend: friend.clone(),

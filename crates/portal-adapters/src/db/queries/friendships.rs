@@ -3,7 +3,7 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{AgentId, AuditEntry, FriendId, Friendship, FriendshipStatus};
+use portal_core::{AgentId, AuditEntry, FriendId, Friendship, FriendshipKey, FriendshipStatus};
 
 use super::{Conn, agents, audit, friends};
 use crate::db::error::QueryError;
@@ -19,14 +19,10 @@ struct Row {
     created_at: NaiveDateTime,
 }
 
-/// The relationship of this agent and this friend.
-pub(in crate::db) async fn find(
-    conn: &mut Conn,
-    agent: &AgentId,
-    friend: &FriendId,
-) -> Result<Option<Friendship>, QueryError> {
+/// The relationship of a friend and an agent.
+pub(in crate::db) async fn find(conn: &mut Conn, key: &FriendshipKey) -> Result<Option<Friendship>, QueryError> {
     let row = friendships::table
-        .find((friend.as_str(), agent.as_str()))
+        .find((key.friend.as_str(), key.agent.as_str()))
         .select(Row::as_select())
         .first(conn)
         .await

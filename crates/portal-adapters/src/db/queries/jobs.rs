@@ -4,10 +4,8 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{AgentId, AuditEntry, FriendId};
-use portal_cron::{
-    Job, JobCreated, JobName, JobSpec, JobState, Owner, RunStatus, Schedule, Switch, Switched, Thinking,
-};
+use portal_core::{AgentId, AuditEntry, FriendId, FriendshipKey};
+use portal_cron::{Job, JobCreated, JobName, JobSpec, JobState, RunStatus, Schedule, Switch, Switched, Thinking};
 
 use super::{Conn, audit, friends, friendships as relationships, runs as firings};
 use crate::db::error::QueryError;
@@ -55,14 +53,14 @@ impl TryFrom<Row> for Job {
             last_status: row.last_status.as_deref().map(RunStatus::parse).transpose()?,
             consecutive_errors: row.consecutive_errors.try_into().unwrap_or_default(),
         };
-        let owner = Owner { friend: FriendId::parse(&row.friend_id)?, agent: AgentId::parse(&row.agent_id)? };
+        let owner = FriendshipKey { friend: FriendId::parse(&row.friend_id)?, agent: AgentId::parse(&row.agent_id)? };
         let (enabled, created_at) = (row.enabled, row.created_at.and_utc());
         Ok(Self { id: row.id, owner, spec, enabled, created_at, state })
     }
 }
 
 /// The owner's jobs, sorted by name.
-pub(in crate::db) async fn list(conn: &mut Conn, owner: &Owner) -> Result<Vec<Job>, QueryError> {
+pub(in crate::db) async fn list(conn: &mut Conn, owner: &FriendshipKey) -> Result<Vec<Job>, QueryError> {
     let theirs =
         jobs::table.filter(jobs::friend_id.eq(owner.friend.as_str())).filter(jobs::agent_id.eq(owner.agent.as_str()));
     let rows: Vec<Row> = theirs.select(Row::as_select()).order(jobs::name).load(conn).await?;
@@ -77,8 +75,8 @@ pub(in crate::db) async fn create(
     audit: &AuditEntry,
 ) -> Result<JobCreated, QueryError> {
     write_tx!(conn, async |conn| {
-        let Owner { friend, agent } = &job.owner;
-        if !friends::lock(conn, friend).await? || relationships::find(conn, agent, friend).await?.is_none() {
+        let FriendshipKey { friend, agent } = &job.owner;
+        if !friends::lock(conn, friend).await? || relationships::find(conn, &job.owner).await?.is_none() {
             return Ok(JobCreated::NoFriendship);
         }
         let theirs = jobs::table.filter(jobs::friend_id.eq(friend.as_str()));
@@ -128,7 +126,7 @@ async fn insert(conn: &mut Conn, job: &Job) -> Result<(), QueryError> {
 /// Whatever changes a job or its runs holds this row first, so that no two of them wait for each other.
 pub(super) async fn lock(
     conn: &mut Conn,
-    owner: &Owner,
+    owner: &FriendshipKey,
     id: &str,
 ) -> Result<Option<Option<DateTime<Utc>>>, QueryError> {
     let job = jobs::table
@@ -142,7 +140,7 @@ pub(super) async fn lock(
 /// Switches a job on or off.
 pub(in crate::db) async fn switch(
     conn: &mut Conn,
-    owner: &Owner,
+    owner: &FriendshipKey,
     id: &str,
     switch: &Switch,
     audit: &AuditEntry,
@@ -169,7 +167,7 @@ pub(in crate::db) async fn switch(
 /// Removes a job; its runs cascade.
 pub(in crate::db) async fn remove(
     conn: &mut Conn,
-    owner: &Owner,
+    owner: &FriendshipKey,
     id: &str,
     audit: &AuditEntry,
 ) -> Result<bool, QueryError> {

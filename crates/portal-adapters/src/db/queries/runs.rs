@@ -6,9 +6,9 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{AuditEntry, FriendshipStatus};
+use portal_core::{AuditEntry, FriendshipKey, FriendshipStatus};
 use portal_cron::{
-    DueJob, Firing, Job, Lease, LeasedRun, Owner, Run, RunRequested, RunStatus, Schedule, Settled, Settlement, Stretch,
+    DueJob, Firing, Job, Lease, LeasedRun, Run, RunRequested, RunStatus, Schedule, Settled, Settlement, Stretch,
     Trigger, Verdict,
 };
 
@@ -58,7 +58,7 @@ impl TryFrom<Row> for Run {
 /// The newest runs of a job, newest first.
 pub(in crate::db) async fn list(
     conn: &mut Conn,
-    owner: &Owner,
+    owner: &FriendshipKey,
     job: &str,
     limit: u32,
 ) -> Result<Option<Vec<Run>>, QueryError> {
@@ -82,7 +82,7 @@ pub(in crate::db) async fn list(
 /// Stores a run that was asked for.
 pub(in crate::db) async fn request(
     conn: &mut Conn,
-    owner: &Owner,
+    owner: &FriendshipKey,
     job: &str,
     run: &str,
     audit: &AuditEntry,

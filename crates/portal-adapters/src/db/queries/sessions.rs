@@ -30,7 +30,7 @@ pub(in crate::db) async fn issue(
         if !people::lock(conn, &session.friend).await? {
             return Ok(false);
         }
-        let friendship = relationships::find(conn, &session.agent, &session.friend).await?;
+        let friendship = relationships::find(conn, &session.key()).await?;
         if friendship.is_none_or(|friendship| friendship.status != FriendshipStatus::Active) {
             return Ok(false);
         }
@@ -64,9 +64,9 @@ pub(in crate::db) async fn find(conn: &mut Conn, token: &TokenHash) -> Result<Op
         .await
         .optional()?;
     let Some((row, revoked_at, status, friend)) = found else { return Ok(None) };
-    let standing = if revoked_at.is_some() { SessionState::Revoked } else { SessionState::Valid };
+    let state = if revoked_at.is_some() { SessionState::Revoked } else { SessionState::Valid };
     let friendship = status.as_deref().map(FriendshipStatus::parse).transpose()?;
-    Ok(Some(StoredSession { session: session(row)?, standing, friendship, friend: friend.try_into()? }))
+    Ok(Some(StoredSession { session: session(row)?, state, friendship, friend: friend.try_into()? }))
 }
 
 /// A friend's sessions that count at `now`, newest first.
