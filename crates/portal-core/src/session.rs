@@ -8,8 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use moka::future::Cache;
 
 use crate::{
-    Action, Actor, AgentId, AuditEntry, BackendError, Clock, Friend, FriendId, FriendshipKey, FriendshipStatus, Ids, Token, TokenHash,
-    TokenKind,
+    Action, Actor, AgentId, AuditEntry, BackendError, Clock, Friend, FriendId, FriendshipKey, FriendshipStatus, Ids,
+    Token, TokenHash, TokenKind,
 };
 
 /// How long a session lives: 30 days.
