@@ -16,11 +16,7 @@ use portal_adapters::memory::{
     MemoryFriendships, MemoryJobs, MemoryPeople, MemoryRecords, MemorySessions,
 };
 use portal_api::{ApiState, Count, NamespaceViews, Readiness, Settings};
-use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
-    Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore,
-    Probe, SeededIds, SessionStore, Sessions, Token,
-};
+use portal_core::{Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId, Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore, Probe, SeededIds, SessionStore, Sessions, Token};
 use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys};
 use portal_dns::DomainName;
 use portal_workspace::{DocumentPorts, Documents};
@@ -58,7 +54,7 @@ pub(crate) struct Counted {
 
 #[async_trait]
 impl Count for Counted {
-    async fn count(&self, _: &FriendId, _: &AgentId) -> Result<Option<u64>, BackendError> {
+    async fn count(&self, _: &FriendshipKey) -> Result<Option<u64>, BackendError> {
         self.switch.check(self.backend)?;
         Ok(Some(self.number))
     }
