@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use portal_core::{Action, AuditEntry, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved};
+use portal_core::{Action, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved};
 use portal_k8s::Provisioned;
 use portal_runtime::admin;
 
@@ -170,10 +170,7 @@ async fn provision(id: &FriendId, kubeconfig: Option<&Path>, desk: &Desk) -> Res
     let manifests = desk.settings()?.provisioning.manifests(id);
     let namespaces = admin::namespaces(kubeconfig).await.map_err(|error| Failure::Setup(Box::new(error)))?;
     let namespace = id.namespace();
-    let line = |detail: &str| AuditEntry {
-        detail: detail.to_owned(),
-        ..desk.audit(Action::FriendProvision, Some(id), &namespace)
-    };
+    let line = |detail: &str| desk.audit(Action::FriendProvision, Some(id), &namespace).with_detail(detail);
     desk.audit_log.append(line("")).await?;
     let provisioned = namespaces.provision(&manifests).await;
     let came_of_it = match &provisioned {

@@ -121,7 +121,7 @@ impl World {
     /// An agent, registered.
     pub(crate) async fn agent(&self, id: &str) -> AgentId {
         let agent = Agent { id: AgentId::parse(id).unwrap(), created_at: self.clock.now() };
-        self.agents.create(agent.clone(), self.token(), self.audit(Action::AgentCreate)).await.unwrap();
+        self.agents.create(agent.clone(), self.token().hash(), self.audit(Action::AgentCreate)).await.unwrap();
         agent.id
     }
 

@@ -16,7 +16,11 @@ use portal_adapters::memory::{
     MemoryFriendships, MemoryJobs, MemoryPeople, MemoryRecords, MemorySessions,
 };
 use portal_api::{ApiState, Count, NamespaceViews, Readiness, Settings};
-use portal_core::{Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId, Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore, Probe, SeededIds, SessionStore, Sessions, Token};
+use portal_core::{
+    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
+    Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey, FriendshipStatus,
+    FriendshipStore, Probe, SeededIds, SessionStore, Sessions, Token,
+};
 use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys};
 use portal_dns::DomainName;
 use portal_workspace::{DocumentPorts, Documents};
