@@ -1,9 +1,7 @@
 //! A job: its parts and their rules, and what somebody asks one to be.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
-use portal_core::{AgentId, FriendId, Invalid};
+use portal_core::{FriendshipKey, Invalid};
 
 use crate::session_key::DEFAULT_SESSION;
 use crate::{RunStatus, TimeZones, Timing, TimingDraft, TimingKind};
@@ -19,18 +17,11 @@ const TIMEOUT_MAX: u16 = 3600;
 /// Most ended runs that a job remembers in [`JobState::recent`].
 pub const RECENT_MAX: usize = 10;
 
-/// A friend and an agent, whose jobs are meant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// The friend.
-    pub friend: FriendId,
-    /// The agent.
-    pub agent: AgentId,
-}
-
 /// Name of a job, unique among those of its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobName(String);
+
+portal_core::string_newtype!(JobName);
 
 impl JobName {
     /// Reads a name.
@@ -50,62 +41,11 @@ impl JobName {
             "name must be 1 to 64 letters (A-Z, a-z), digits, spaces, dots, underscores or hyphens, and begin and end with a letter or digit",
         ))
     }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for JobName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-/// Defines an enum of words with `parse`, which names `$field`, and `as_str`.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $rule:literal {
-        $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+
-    }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)+
-        }
-
-        impl $name {
-            /// Every one of them.
-            pub const ALL: [Self; [$(Self::$variant,)+].len()] = [$(Self::$variant,)+];
-
-            /// Reads a word as [`Self::as_str`] writes it.
-            ///
-            /// # Errors
-            /// Refuses every other word.
-            pub fn parse(text: &str) -> Result<Self, Invalid> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(Invalid::new($field, concat!($field, " must be ", $rule))),
-                }
-            }
-
-            /// The word.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-    };
-}
-
-pub(crate) use words;
-
-words! {
+portal_core::word_enum! {
     /// Depth of thought that an agent is asked for, in the gateway's levels.
-    Thinking, "thinking", "off, minimal, low, medium, high or xhigh" {
+    pub enum Thinking: "thinking" {
         /// None.
         Off = "off",
         /// The least that the model offers.
@@ -121,9 +61,9 @@ words! {
     }
 }
 
-words! {
+portal_core::word_enum! {
     /// Destination of the agent's answer to a job's message.
-    AnswerTo, "answer_to", "chat or nowhere" {
+    pub enum AnswerTo: "answer_to" {
         /// The friend's own address on a channel, which the portal looks up and no client gives.
         Chat = "chat",
         /// None: the answer stays in the job's session.
@@ -321,7 +261,7 @@ pub struct Job {
     /// 32 hexadecimal digits where the portal keeps it.
     pub id: String,
     /// The friend and the agent.
-    pub owner: Owner,
+    pub owner: FriendshipKey,
     /// The parts that its owner decides.
     pub spec: JobSpec,
     /// A disabled job runs by hand only.

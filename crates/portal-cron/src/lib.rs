@@ -27,9 +27,7 @@ pub use delivery::{Delivery, Receipt};
 pub use engine::{EmbeddedEngine, Engine, Engines};
 pub use error::{CronError, Unsupported};
 pub use firing::{FiringPlan, plan_firing};
-pub use job::{
-    AnswerTo, Change, Job, JobDraft, JobName, JobPatch, JobSpec, JobState, Owner, RECENT_MAX, RecentRun, Thinking,
-};
+pub use job::{AnswerTo, Change, Job, JobDraft, JobName, JobPatch, JobSpec, JobState, RECENT_MAX, RecentRun, Thinking};
 pub use jobs::Jobs;
 pub use preview::{PREVIEW_MAX, Preview};
 pub use run::{MissedWindow, Run, RunStatus, Trigger};

@@ -1,22 +1,23 @@
 //! Alice and Bob, friends of agent `main`, at nine o'clock on New Year's Day.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use portal_adapters::memory::{
     MemoryAgents, MemoryAuditLog, MemoryContacts, MemoryFriends, MemoryFriendships, MemoryJobs, MemoryPeople,
 };
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
-    Clock, Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus,
-    FriendshipStore, SeededIds, Token,
+    Clock, Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey,
+    FriendshipStatus, FriendshipStore, SeededIds, Token,
 };
 use portal_cron::{
-    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, JobPatch, Jobs, LeasedRun, Owner, Receipt, Run,
-    RunQueue, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
+    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, JobPatch, Jobs, LeasedRun, Receipt, Run, RunQueue,
+    Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
 };
 use tokio::sync::Notify;
 
@@ -42,20 +43,20 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn will(&self, response: Response) {
-        self.responses.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_back(response);
+        self.responses.lock().push_back(response);
     }
 
     /// Returns the messages since the last call.
     pub(crate) fn take(&self) -> Vec<(LeasedRun, SessionKey)> {
-        std::mem::take(&mut *self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        std::mem::take(&mut *self.received.lock())
     }
 }
 
 #[async_trait]
 impl Delivery for Receiver {
     async fn deliver(&self, run: &LeasedRun, session: &SessionKey) -> Result<Receipt, BackendError> {
-        self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((run.clone(), session.clone()));
-        let response = self.responses.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front();
+        self.received.lock().push((run.clone(), session.clone()));
+        let response = self.responses.lock().pop_front();
         match response.unwrap_or(Response::Accept) {
             Response::Accept => Ok(Receipt::Accepted),
             Response::Refuse => Ok(Receipt::Refused("the receiver said no".to_owned())),
@@ -143,7 +144,7 @@ impl Fixture {
     }
 
     pub(crate) async fn befriend(&self, status: FriendshipStatus) -> TestResult<()> {
-        let Owner { friend, agent } = alice();
+        let FriendshipKey { friend, agent } = alice();
         let friendship =
             Friendship { agent, friend, status, heartbeat_writable: true, created_at: DateTime::UNIX_EPOCH };
         MemoryFriendships::new(&self.people).set(friendship, audit(Action::FriendshipSet)).await?;
@@ -173,13 +174,13 @@ fn keys(people: &MemoryPeople) -> TestResult<Arc<SessionKeys>> {
     Ok(Arc::new(SessionKeys::new(Arc::new(MemoryContacts::new(people)), vec![ChannelId::parse("signal")?])))
 }
 
-pub(crate) fn alice() -> Owner {
+pub(crate) fn alice() -> FriendshipKey {
     owner("alice")
 }
 
 #[expect(clippy::unwrap_used, reason = "the names are written in the tests")]
-pub(crate) fn owner(friend: &str) -> Owner {
-    Owner { friend: FriendId::parse(friend).unwrap(), agent: AgentId::parse("main").unwrap() }
+pub(crate) fn owner(friend: &str) -> FriendshipKey {
+    FriendshipKey { friend: FriendId::parse(friend).unwrap(), agent: AgentId::parse("main").unwrap() }
 }
 
 pub(crate) fn friend(name: &str) -> Actor {
@@ -193,7 +194,7 @@ pub(crate) fn draft(name: &str, cron: &str) -> JobDraft {
 
 pub(crate) fn audit(action: Action) -> AuditEntry {
     let actor = Actor::Operator("test".to_owned());
-    AuditEntry { at: DateTime::UNIX_EPOCH, actor, action, friend: None, subject: String::new(), detail: String::new() }
+    AuditEntry::new(DateTime::UNIX_EPOCH, actor, action)
 }
 
 /// The contact that alice has on signal.

@@ -260,7 +260,7 @@ async fn a_runner_that_stalls_in_a_delivery_leaves_the_newer_attempt_alone() -> 
     fixture.receiver.will(Response::Refuse);
     fixture.clock.set(utc("2026-01-01T10:00:00Z"));
     fixture.runner.tick().await?;
-    while fixture.receiver.received.lock().unwrap().is_empty() {
+    while fixture.receiver.received.lock().is_empty() {
         tokio::task::yield_now().await;
     }
     fixture.clock.set(utc("2026-01-01T10:02:00Z"));
@@ -374,7 +374,7 @@ async fn no_more_deliveries_are_under_way_than_there_are_slots() -> TestResult<(
     (0..4).for_each(|_| fixture.receiver.will(Response::AcceptAfter(accept.clone())));
     fixture.clock.set(utc("2026-01-01T10:00:00Z"));
     assert_eq!((runner.tick().await?, runner.tick().await?), (4, 0));
-    while fixture.receiver.received.lock().unwrap().len() < 4 {
+    while fixture.receiver.received.lock().len() < 4 {
         tokio::task::yield_now().await;
     }
     accept.notify_waiters();
