@@ -32,11 +32,11 @@ pub use jobs::Jobs;
 pub use preview::{PREVIEW_MAX, Preview};
 pub use run::{MissedWindow, Run, RunStatus, Trigger};
 pub use runner::{Runner, RunnerPorts, RunnerSettings};
-pub use schedule::Schedule;
+pub use schedule::{Schedule, TimingDraft};
 pub use session_key::{Claimant, SessionKey, SessionKeys};
 pub use store::{
     AttemptOutcome, CompletedAttempt, DueJob, Firing, JOBS_PER_FRIEND, JobCreated, JobStore, JobUpdate, JobUpdated,
     LeasedRun, MANUAL_RUNS_PER_MINUTE, RunLease, RunQueue, RunRequested,
 };
 pub use time_zone::{Release, TimeZones};
-pub use timing::{Interval, Timing, TimingDraft, TimingKind};
+pub use timing::{Interval, Timing, TimingKind};
