@@ -1,7 +1,7 @@
 //! Fire times: of five fields of cron, of one moment, of an interval.
 //!
 //! The next fire time of an expression is found in two steps, so that no expression costs more than a bounded walk:
-//! 1. The day: each day's date is matched against the three date fields, for at most [`HORIZON_DAYS`] days.
+//! 1. The day: each day's date is matched against the three date fields, for at most 1,827 days.
 //! 2. The time on a day that matches: croner searches minute and hour alone, which match on every day.
 //!
 //! croner alone would search for `0 0 30 2 *` up to the year 5000.

@@ -8,7 +8,7 @@ use portal_core::Invalid;
 /// Most characters of input that a refusal repeats.
 const ECHO_MAX: usize = 100;
 
-/// The `cron`, `at` or `every` of a job, with its time zone. Stored as it is; [`Schedule::new`] makes fire times of it.
+/// The `cron`, `at` or `every` of a job, with its time zone. Stored as it is; [`crate::Schedule::new`] makes fire times of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
     /// Exactly one of three kinds.
