@@ -1,7 +1,7 @@
 //! A scheduled message as receivers get it: one JSON object, whose members stay as they are.
 
 use chrono::SecondsFormat;
-use portal_core::{Backend, BackendError, FriendshipKey};
+use portal_core::{Backend, BackendError};
 use portal_cron::{LeasedRun, SessionKey, Thinking};
 use serde::Serialize;
 
@@ -45,7 +45,7 @@ pub(crate) fn to_line(run: &LeasedRun, session: &SessionKey) -> Result<String, B
 #[cfg(test)]
 pub(crate) fn sample() -> (LeasedRun, SessionKey) {
     use chrono::DateTime;
-    use portal_core::{AgentId, FriendId};
+    use portal_core::{AgentId, FriendId, FriendshipKey};
     use portal_cron::{AnswerTo, Claimant, Job, JobName, JobSpec, JobState, Timing, TimingKind, Trigger};
 
     let owner = FriendshipKey { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
