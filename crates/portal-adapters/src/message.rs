@@ -45,10 +45,10 @@ pub(crate) fn to_line(run: &LeasedRun, session: &SessionKey) -> Result<String, B
 #[cfg(test)]
 pub(crate) fn sample() -> (LeasedRun, SessionKey) {
     use chrono::DateTime;
-    use portal_core::{AgentId, FriendId};
-    use portal_cron::{AnswerTo, Claimant, Job, JobName, JobSpec, JobState, Owner, Timing, TimingKind, Trigger};
+    use portal_core::{AgentId, FriendId, FriendshipKey};
+    use portal_cron::{AnswerTo, Claimant, Job, JobName, JobSpec, JobState, Timing, TimingKind, Trigger};
 
-    let owner = Owner { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
+    let owner = FriendshipKey { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
     let claimant = Claimant { agent: &owner.agent, friend: &owner.friend, contacts: &[], channels: &[] };
     let session = claimant.own("isolated").unwrap();
     let spec = JobSpec {

@@ -95,6 +95,7 @@ impl SigningKey {
     ) -> Result<RequestBuilder, BackendError> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose_secret())
             .map_err(|error| BackendError::failed(Backend::Delivery, error))?;
+        // The older way leaves the id out, so only the id in the body is proven.
         if self.signature == Signature::Standard {
             mac.update(format!("{id}.").as_bytes());
         }
@@ -143,8 +144,10 @@ impl WebhookDelivery {
     /// Refuses a machine on which no client can be made.
     pub fn new(settings: WebhookSettings, clock: Arc<dyn Clock>) -> Result<Self, Invalid> {
         let client = Client::builder()
+            // A message is signed for one receiver.
             .redirect(Policy::none())
             .timeout(settings.timeout)
+            // A proxy of the environment is for the machine's users, and would read the messages.
             .no_proxy()
             .user_agent("friend-portal")
             .build()
@@ -177,6 +180,7 @@ impl Delivery for WebhookDelivery {
 
 fn receipt(answer: &Response, now: DateTime<Utc>) -> Result<Receipt, BackendError> {
     let status = answer.status();
+    // Too early, too many, too slow: the receiver may want the message another time.
     let later = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
     if status.is_success() {
         Ok(Receipt::Accepted)

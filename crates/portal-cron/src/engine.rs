@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_core::{AgentId, AuditEntry, BackendError, Clock, Ids};
+use portal_core::{AgentId, AuditEntry, BackendError, Clock, FriendshipKey, Ids};
 
 use crate::firing::all_missed;
 use crate::{
-    JOBS_PER_FRIEND, Job, JobCreated, JobSpec, JobState, JobStore, JobUpdate, JobUpdated, Owner, Run, RunRequested,
-    Schedule, TimeZones,
+    JOBS_PER_FRIEND, Job, JobCreated, JobSpec, JobState, JobStore, JobUpdate, JobUpdated, Run, RunRequested, Schedule,
+    TimeZones,
 };
 
 /// Most runs of a job in one list.
@@ -19,11 +19,12 @@ const RUNS_LISTED: u32 = 100;
 #[async_trait]
 pub trait Engine: Send + Sync {
     /// Returns the owner's jobs, disabled ones included, sorted by name.
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError>;
+    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError>;
     /// Returns one of the owner's jobs.
-    async fn find(&self, owner: &Owner, name: &str) -> Result<Option<Job>, BackendError>;
+    async fn find(&self, owner: &FriendshipKey, name: &str) -> Result<Option<Job>, BackendError>;
     /// Makes a job of a parsed specification whose session was found to be the owner's.
-    async fn create(&self, owner: &Owner, spec: JobSpec, audit: AuditEntry) -> Result<JobCreated, BackendError>;
+    async fn create(&self, owner: &FriendshipKey, spec: JobSpec, audit: AuditEntry)
+    -> Result<JobCreated, BackendError>;
     /// Gives `job`, as it was found, another specification, and enables or disables it.
     async fn update(
         &self,
@@ -33,11 +34,11 @@ pub trait Engine: Send + Sync {
         audit: AuditEntry,
     ) -> Result<JobUpdated, BackendError>;
     /// Removes a job; `false` if the owner has no such job.
-    async fn remove(&self, owner: &Owner, name: &str, audit: AuditEntry) -> Result<bool, BackendError>;
+    async fn remove(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<bool, BackendError>;
     /// Runs a job as soon as possible, whether it is enabled or not.
-    async fn run(&self, owner: &Owner, name: &str, audit: AuditEntry) -> Result<RunRequested, BackendError>;
+    async fn run(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<RunRequested, BackendError>;
     /// Returns the newest runs of a job, newest first; `None` if the owner has no such job.
-    async fn runs(&self, owner: &Owner, name: &str) -> Result<Option<Vec<Run>>, BackendError>;
+    async fn runs(&self, owner: &FriendshipKey, name: &str) -> Result<Option<Vec<Run>>, BackendError>;
 }
 
 /// The engine of each agent.
@@ -88,15 +89,20 @@ impl EmbeddedEngine {
 
 #[async_trait]
 impl Engine for EmbeddedEngine {
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError> {
+    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError> {
         self.store.list(owner).await
     }
 
-    async fn find(&self, owner: &Owner, name: &str) -> Result<Option<Job>, BackendError> {
+    async fn find(&self, owner: &FriendshipKey, name: &str) -> Result<Option<Job>, BackendError> {
         self.store.find(owner, name).await
     }
 
-    async fn create(&self, owner: &Owner, spec: JobSpec, audit: AuditEntry) -> Result<JobCreated, BackendError> {
+    async fn create(
+        &self,
+        owner: &FriendshipKey,
+        spec: JobSpec,
+        audit: AuditEntry,
+    ) -> Result<JobCreated, BackendError> {
         let (id, created_at) = (self.ids.id(), self.clock.now());
         let mut job =
             Job { id, owner: owner.clone(), spec, enabled: true, created_at, revision: 1, state: JobState::default() };
@@ -118,6 +124,7 @@ impl Engine for EmbeddedEngine {
             Some(since) => all_missed(&self.schedule(&job)?, since, now),
             None => None,
         };
+        // A disabled job that is enabled looks ahead only.
         let goes_on = job.enabled && enabled && spec.timing == job.spec.timing;
         let mut job = Job { spec, enabled, revision: seen_revision.saturating_add(1), ..job };
         // What is due stays due unless the timing changed: a new message must not skip the next run.
@@ -130,15 +137,15 @@ impl Engine for EmbeddedEngine {
         self.store.update(JobUpdate { job, seen_revision, seen_next_run, missed }, audit).await
     }
 
-    async fn remove(&self, owner: &Owner, name: &str, audit: AuditEntry) -> Result<bool, BackendError> {
+    async fn remove(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<bool, BackendError> {
         self.store.remove(owner, name, audit).await
     }
 
-    async fn run(&self, owner: &Owner, name: &str, audit: AuditEntry) -> Result<RunRequested, BackendError> {
+    async fn run(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<RunRequested, BackendError> {
         self.store.request(owner, name, &self.ids.id(), audit).await
     }
 
-    async fn runs(&self, owner: &Owner, name: &str) -> Result<Option<Vec<Run>>, BackendError> {
+    async fn runs(&self, owner: &FriendshipKey, name: &str) -> Result<Option<Vec<Run>>, BackendError> {
         self.store.runs(owner, name, RUNS_LISTED).await
     }
 }

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use portal_core::{BackendError, Invalid};
 
-use crate::job::words;
-
-words! {
+portal_core::word_enum! {
     /// A member that other schedulers know and this one does not.
-    Unsupported, "member", "announce, to, channel or model" {
+    pub enum Unsupported: "member" {
         /// Announcing the agent's answer.
         Announce = "announce",
         /// The receiver of an announcement.

@@ -1,9 +1,7 @@
 //! A job: its parts and their rules, and what somebody asks one to be.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
-use portal_core::{AgentId, FriendId, Invalid};
+use portal_core::{FriendshipKey, Invalid};
 
 use crate::session_key::DEFAULT_SESSION;
 use crate::{RunStatus, TimeZones, Timing, TimingDraft, TimingKind};
@@ -19,18 +17,11 @@ const TIMEOUT_MAX: u16 = 3600;
 /// Most ended runs that a job remembers in [`JobState::recent`].
 pub const RECENT_MAX: usize = 10;
 
-/// A friend and an agent, whose jobs are meant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// The friend.
-    pub friend: FriendId,
-    /// The agent.
-    pub agent: AgentId,
-}
-
 /// Name of a job, unique among those of its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobName(String);
+
+portal_core::string_newtype!(JobName);
 
 impl JobName {
     /// Reads a name.
@@ -41,6 +32,7 @@ impl JobName {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || b" ._-".contains(&byte);
         let edge = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
         let edges_are_plain = edge(text.chars().next()) && edge(text.chars().next_back());
+        // No slash and no blank ends: a name stands in paths, and is typed by people.
         if text.len() <= NAME_MAX && edges_are_plain && text.bytes().all(inner) {
             return Ok(Self(text.to_owned()));
         }
@@ -49,62 +41,11 @@ impl JobName {
             "name must be 1 to 64 letters (A-Z, a-z), digits, spaces, dots, underscores or hyphens, and begin and end with a letter or digit",
         ))
     }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for JobName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-/// Defines an enum of words with `parse`, which names `$field`, and `as_str`.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $rule:literal {
-        $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+
-    }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[$variant_doc])* $variant,)+
-        }
-
-        impl $name {
-            /// Every one of them.
-            pub const ALL: [Self; [$(Self::$variant,)+].len()] = [$(Self::$variant,)+];
-
-            /// Reads a word as [`Self::as_str`] writes it.
-            ///
-            /// # Errors
-            /// Refuses every other word.
-            pub fn parse(text: &str) -> Result<Self, Invalid> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(Invalid::new($field, concat!($field, " must be ", $rule))),
-                }
-            }
-
-            /// The word.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-    };
-}
-
-pub(crate) use words;
-
-words! {
+portal_core::word_enum! {
     /// Depth of thought that an agent is asked for, in the gateway's levels.
-    Thinking, "thinking", "off, minimal, low, medium, high or xhigh" {
+    pub enum Thinking: "thinking" {
         /// None.
         Off = "off",
         /// The least that the model offers.
@@ -120,9 +61,9 @@ words! {
     }
 }
 
-words! {
+portal_core::word_enum! {
     /// Destination of the agent's answer to a job's message.
-    AnswerTo, "answer_to", "chat or nowhere" {
+    pub enum AnswerTo: "answer_to" {
         /// The friend's own address on a channel, which the portal looks up and no client gives.
         Chat = "chat",
         /// None: the answer stays in the job's session.
@@ -140,7 +81,7 @@ pub struct JobSpec {
     pub description: Option<String>,
     /// The text that the agent gets, up to 8 KiB.
     pub message: String,
-    /// When it fires.
+    /// The fire times.
     pub timing: Timing,
     /// Conversation in which the agent gets it, as it was typed; `isolated` if none was given.
     pub session: String,
@@ -186,7 +127,7 @@ impl JobDraft {
             message: parse_message(self.message)?,
             timing: self.timing.parse(self.tz.as_deref().unwrap_or("UTC"), zones, now)?,
             session: self.session.unwrap_or_else(|| DEFAULT_SESSION.to_owned()),
-            description: parse_description(self.description)?,
+            description: self.description.filter(|text| !text.is_empty()).map(parse_description).transpose()?,
             thinking: self.thinking.as_deref().map(Thinking::parse).transpose()?,
             timeout_seconds: self.timeout_seconds.map(parse_timeout).transpose()?,
             answer_to: self.answer_to.as_deref().map_or(Ok(default_answer), AnswerTo::parse)?,
@@ -194,7 +135,31 @@ impl JobDraft {
     }
 }
 
-/// Changes to a job, not yet parsed; `None` leaves a part as it is, `Some(None)` empties it.
+/// A change of a part that may be empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// The part stays as it is.
+    #[default]
+    Keep,
+    /// The part becomes empty.
+    Clear,
+    /// The part becomes this.
+    Set(T),
+}
+
+impl<T> Change<T> {
+    /// Writes the change into `part`, parsed.
+    fn apply<P>(self, part: &mut Option<P>, parse: impl FnOnce(T) -> Result<P, Invalid>) -> Result<(), Invalid> {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *part = None,
+            Self::Set(value) => *part = Some(parse(value)?),
+        }
+        Ok(())
+    }
+}
+
+/// Changes to a job, not yet parsed; `None` leaves a part as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobPatch {
     /// Another message.
@@ -204,14 +169,14 @@ pub struct JobPatch {
     /// Another time zone for a timing that is new or an expression that stays.
     pub tz: Option<String>,
     /// Another description.
-    pub description: Option<Option<String>>,
+    pub description: Change<String>,
     /// Another depth of thought.
-    pub thinking: Option<Option<String>>,
+    pub thinking: Change<String>,
     /// Another limit of time.
-    pub timeout_seconds: Option<Option<i64>>,
+    pub timeout_seconds: Change<i64>,
     /// Another destination of the answer.
     pub answer_to: Option<String>,
-    /// Whether the schedule counts.
+    /// `true` enables the job, `false` disables it.
     pub enabled: Option<bool>,
     /// Revisions of the job that the changes are meant for; `None` for any.
     pub revisions: Option<Vec<u32>>,
@@ -227,15 +192,12 @@ impl JobPatch {
         if let Some(message) = self.message {
             spec.message = parse_message(message)?;
         }
-        if let Some(description) = self.description {
-            spec.description = parse_description(description)?;
-        }
-        if let Some(thinking) = self.thinking {
-            spec.thinking = thinking.as_deref().map(Thinking::parse).transpose()?;
-        }
-        if let Some(timeout) = self.timeout_seconds {
-            spec.timeout_seconds = timeout.map(parse_timeout).transpose()?;
-        }
+        // Name and session stay: both decide whose conversation it is, and runs refer to them.
+        self.description.apply(&mut spec.description, parse_description)?;
+        self.thinking.apply(&mut spec.thinking, |text| Thinking::parse(&text))?;
+        self.timeout_seconds.apply(&mut spec.timeout_seconds, parse_timeout)?;
+        // An empty note is none, as it is in a new job.
+        spec.description = spec.description.filter(|text| !text.is_empty());
         if let Some(answer_to) = self.answer_to {
             spec.answer_to = AnswerTo::parse(&answer_to)?;
         }
@@ -267,6 +229,7 @@ fn patch_timing(
 }
 
 fn parse_message(message: String) -> Result<String, Invalid> {
+    // PostgreSQL stores no U+0000.
     if message.len() > MESSAGE_MAX || message.trim().is_empty() || message.contains('\0') {
         return Err(Invalid::new(
             "message",
@@ -276,9 +239,8 @@ fn parse_message(message: String) -> Result<String, Invalid> {
     Ok(message)
 }
 
-fn parse_description(description: Option<String>) -> Result<Option<String>, Invalid> {
-    let description = description.filter(|text| !text.is_empty());
-    if description.as_ref().is_some_and(|text| text.len() > DESCRIPTION_MAX || text.contains('\0')) {
+fn parse_description(description: String) -> Result<String, Invalid> {
+    if description.len() > DESCRIPTION_MAX || description.contains('\0') {
         return Err(Invalid::new(
             "description",
             format!("description must be at most {DESCRIPTION_MAX} bytes of text"),
@@ -299,10 +261,10 @@ pub struct Job {
     /// 32 hexadecimal digits where the portal keeps it.
     pub id: String,
     /// The friend and the agent.
-    pub owner: Owner,
+    pub owner: FriendshipKey,
     /// The parts that its owner decides.
     pub spec: JobSpec,
-    /// Whether its schedule counts.
+    /// A disabled job runs by hand only.
     pub enabled: bool,
     /// Also the moment from which an interval is counted.
     pub created_at: DateTime<Utc>,
@@ -352,7 +314,7 @@ pub struct RecentRun {
 mod tests {
     use chrono::DateTime;
 
-    use super::{AnswerTo, JobDraft, JobName, JobPatch, JobSpec};
+    use super::{AnswerTo, Change, JobDraft, JobName, JobPatch, JobSpec};
     use crate::{TimeZones, TimingDraft, TimingKind};
 
     fn cron(text: &str) -> TimingDraft {
@@ -450,7 +412,7 @@ mod tests {
             parse(JobDraft { description: Some("why".into()), thinking: Some("low".into()), ..draft() }).unwrap();
         let apply = |patch: JobPatch| patch.apply(&spec, &zones, now);
         assert_eq!(apply(JobPatch::default()).unwrap(), spec);
-        let emptied = JobPatch { description: Some(None), thinking: Some(None), ..JobPatch::default() };
+        let emptied = JobPatch { description: Change::Clear, thinking: Change::Clear, ..JobPatch::default() };
         assert_eq!(apply(emptied).unwrap(), JobSpec { description: None, thinking: None, ..spec.clone() });
         let moved = apply(JobPatch { tz: Some("Asia/Tokyo".into()), ..JobPatch::default() }).unwrap();
         assert_eq!((moved.timing.tz.as_str(), &moved.timing.kind), ("Asia/Tokyo", &spec.timing.kind));
@@ -463,7 +425,7 @@ mod tests {
             (JobPatch { message: Some(" ".into()), ..JobPatch::default() }, "message"),
             (JobPatch { timing: cron("0 0 30 2 *"), ..JobPatch::default() }, "cron"),
             (JobPatch { tz: Some("Mars".into()), ..JobPatch::default() }, "tz"),
-            (JobPatch { timeout_seconds: Some(Some(0)), ..JobPatch::default() }, "timeoutSeconds"),
+            (JobPatch { timeout_seconds: Change::Set(0), ..JobPatch::default() }, "timeoutSeconds"),
         ] {
             assert_eq!(apply(patch).unwrap_err().field, field);
         }

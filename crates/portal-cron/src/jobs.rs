@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use portal_core::{Action, Actor, AuditEntry, Backend, BackendError, Clock, Invalid};
+use portal_core::{Action, Actor, AuditEntry, Backend, BackendError, Clock, FriendshipKey, Invalid};
 
 use crate::engine::Engines;
 use crate::{
-    AnswerTo, CronError, JOBS_PER_FRIEND, Job, JobCreated, JobDraft, JobPatch, JobUpdated, Owner, Preview, Run,
-    RunRequested, SessionKeys, TimeZones, TimingDraft, TimingKind,
+    AnswerTo, CronError, JOBS_PER_FRIEND, Job, JobCreated, JobDraft, JobPatch, JobUpdated, Preview, Run, RunRequested,
+    SessionKeys, TimeZones, TimingDraft, TimingKind,
 };
 
 /// Attempts at a change while the runner moves the job on, which it does about once a second at most.
@@ -32,7 +32,7 @@ impl Jobs {
     ///
     /// # Errors
     /// The engine failed.
-    pub async fn list(&self, owner: &Owner) -> Result<Vec<Job>, CronError> {
+    pub async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, CronError> {
         Ok(self.engines.of(&owner.agent).list(owner).await?)
     }
 
@@ -40,7 +40,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`CronError::NotFound`], or the engine failed.
-    pub async fn find(&self, owner: &Owner, name: &str) -> Result<Job, CronError> {
+    pub async fn find(&self, owner: &FriendshipKey, name: &str) -> Result<Job, CronError> {
         self.engines.of(&owner.agent).find(owner, name).await?.ok_or(CronError::NotFound)
     }
 
@@ -50,7 +50,8 @@ impl Jobs {
     /// [`CronError::Invalid`] for a value that breaks its rule, [`CronError::NotOwned`] for a session that is not the
     /// owner's own, [`CronError::NameTaken`], [`CronError::LimitReached`], [`CronError::NotFound`] if the friendship
     /// has ended meanwhile, or a port failed.
-    pub async fn create(&self, owner: &Owner, draft: JobDraft, actor: Actor) -> Result<Job, CronError> {
+    pub async fn create(&self, owner: &FriendshipKey, draft: JobDraft, actor: Actor) -> Result<Job, CronError> {
+        // Read once, for the default destination and for the session.
         let contacts = self.keys.contacts(&owner.friend).await?;
         let default_answer = if contacts.is_empty() { AnswerTo::Nowhere } else { AnswerTo::Chat };
         let spec = draft.parse(default_answer, &self.zones, self.clock.now())?;
@@ -73,10 +74,17 @@ impl Jobs {
     /// # Errors
     /// [`CronError::Invalid`] for a value that breaks its rule, [`CronError::Changed`] for another revision,
     /// [`CronError::NotFound`], or a port failed.
-    pub async fn update(&self, owner: &Owner, name: &str, patch: JobPatch, actor: Actor) -> Result<Job, CronError> {
+    pub async fn update(
+        &self,
+        owner: &FriendshipKey,
+        name: &str,
+        patch: JobPatch,
+        actor: Actor,
+    ) -> Result<Job, CronError> {
         if patch.answer_to.as_deref() == Some(AnswerTo::Chat.as_str()) {
             check_answer(AnswerTo::Chat, !self.keys.contacts(&owner.friend).await?.is_empty())?;
         }
+        // The runner moves a job on between our read and our write; its move and ours must both count.
         for _ in 0..UPDATE_TRIES {
             let job = self.find(owner, name).await?;
             if patch.revisions.as_ref().is_some_and(|revisions| !revisions.contains(&job.revision)) {
@@ -87,6 +95,7 @@ impl Jobs {
             let revisions = patch.revisions.clone();
             let is_switch = JobPatch { enabled: patch.enabled, revisions, ..JobPatch::default() } == patch;
             let spec = patch.clone().apply(&job.spec, &self.zones, now)?;
+            // A page that saves without a change must not make others lose theirs to a 412.
             if (enabled, &spec) == (job.enabled, &job.spec) {
                 return Ok(job);
             }
@@ -116,7 +125,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`CronError::NotFound`], or the engine failed.
-    pub async fn remove(&self, owner: &Owner, name: &str, actor: Actor) -> Result<(), CronError> {
+    pub async fn remove(&self, owner: &FriendshipKey, name: &str, actor: Actor) -> Result<(), CronError> {
         let audit = self.audit(owner, Action::JobDelete, actor);
         let removed = self.engines.of(&owner.agent).remove(owner, name, audit).await?;
         if removed { Ok(()) } else { Err(CronError::NotFound) }
@@ -128,7 +137,7 @@ impl Jobs {
     /// # Errors
     /// [`CronError::NotFound`], [`CronError::RunOpen`] while an earlier run has not ended, [`CronError::TooManyRuns`],
     /// or the engine failed.
-    pub async fn run(&self, owner: &Owner, name: &str, actor: Actor) -> Result<String, CronError> {
+    pub async fn run(&self, owner: &FriendshipKey, name: &str, actor: Actor) -> Result<String, CronError> {
         let audit = self.audit(owner, Action::JobRun, actor);
         match self.engines.of(&owner.agent).run(owner, name, audit).await? {
             RunRequested::Queued(run) => Ok(run),
@@ -142,7 +151,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`CronError::NotFound`], or the engine failed.
-    pub async fn runs(&self, owner: &Owner, name: &str) -> Result<Vec<Run>, CronError> {
+    pub async fn runs(&self, owner: &FriendshipKey, name: &str) -> Result<Vec<Run>, CronError> {
         self.engines.of(&owner.agent).runs(owner, name).await?.ok_or(CronError::NotFound)
     }
 
@@ -157,15 +166,10 @@ impl Jobs {
     }
 
     /// An entry without its subject, which the store fills in.
-    fn audit(&self, owner: &Owner, action: Action, actor: Actor) -> AuditEntry {
-        AuditEntry {
-            at: self.clock.now(),
-            actor,
-            action,
-            friend: Some(owner.friend.clone()),
-            subject: String::new(),
-            detail: format!("agent {}", owner.agent),
-        }
+    fn audit(&self, owner: &FriendshipKey, action: Action, actor: Actor) -> AuditEntry {
+        AuditEntry::new(self.clock.now(), actor, action)
+            .with_friend(owner.friend.clone())
+            .with_detail(format!("agent {}", owner.agent))
     }
 }
 

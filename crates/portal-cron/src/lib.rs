@@ -28,12 +28,12 @@ pub use delivery::{Delivery, Receipt};
 pub use engine::{EmbeddedEngine, Engine, Engines};
 pub use error::{CronError, Unsupported};
 pub use firing::{FiringPlan, plan_firing};
-pub use job::{AnswerTo, Job, JobDraft, JobName, JobPatch, JobSpec, JobState, Owner, RECENT_MAX, RecentRun, Thinking};
+pub use job::{AnswerTo, Change, Job, JobDraft, JobName, JobPatch, JobSpec, JobState, RECENT_MAX, RecentRun, Thinking};
 pub use jobs::Jobs;
 pub use preview::{PREVIEW_MAX, Preview};
 pub use run::{MissedWindow, Run, RunStatus, Trigger};
 pub use runner::{AttemptEnd, NoObserver, Runner, RunnerObserver, RunnerPorts, RunnerSettings};
-pub use schedule::Schedule;
+pub use schedule::{Schedule, TimingDraft};
 pub use session_key::{Claimant, SessionKey, SessionKeys};
 pub use shares::FriendShares;
 pub use store::{
@@ -41,4 +41,4 @@ pub use store::{
     JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, RunLease, RunQueue, RunRequested,
 };
 pub use time_zone::{Release, TimeZones};
-pub use timing::{Interval, Timing, TimingDraft, TimingKind};
+pub use timing::{Interval, Timing, TimingKind};

@@ -46,7 +46,7 @@ fn notes(calendar: &Calendar, tz: &str, from: DateTime<Utc>, to: DateTime<Utc>) 
     let (Some(from), Some(to)) = (at(from), at(to)) else { return Vec::new() };
     // The last fire time may be the end of a gap, so a change at that very moment counts.
     let changes = zone.following(from).take_while(|change| change.timestamp() <= to);
-    changes.filter_map(|change| note(calendar, tz, &Change::at(change.timestamp(), zone)?)).take(NOTES_MAX).collect()
+    changes.filter_map(|change| note(calendar, tz, &Change::new(change.timestamp(), zone)?)).take(NOTES_MAX).collect()
 }
 
 /// A clock that is put from `before` to `after`.
@@ -56,10 +56,12 @@ struct Change {
 }
 
 impl Change {
-    fn at(moment: Timestamp, zone: &TimeZone) -> Option<Self> {
+    fn new(moment: Timestamp, zone: &TimeZone) -> Option<Self> {
+        // The rules tell the offset from a moment on, so the one before is asked for a second earlier.
         let just_before = moment.checked_sub(1.second()).ok()?;
         let shown = |offset: Offset| offset.to_datetime(moment);
         let change = Self { before: shown(zone.to_offset(just_before)), after: shown(zone.to_offset(moment)) };
+        // A change of the name or of the daylight saving flag alone moves no clock.
         (change.before != change.after).then_some(change)
     }
 }

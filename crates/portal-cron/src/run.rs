@@ -1,13 +1,9 @@
 //! The runs of a job.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use portal_core::Invalid;
-
-use crate::job::words;
-
-words! {
+portal_core::word_enum! {
     /// Reason of a run.
-    Trigger, "trigger", "schedule or manual" {
+    pub enum Trigger: "trigger" {
         /// Its fire time came.
         Schedule = "schedule",
         /// Somebody asked for it.
@@ -15,9 +11,9 @@ words! {
     }
 }
 
-words! {
+portal_core::word_enum! {
     /// State of a run. The first three are open: a job has at most one run in them.
-    RunStatus, "status", "queued, running, retrying, delivered, failed or missed" {
+    pub enum RunStatus: "status" {
         /// It was asked for and has not begun.
         Queued = "queued",
         /// Its message is on the way.

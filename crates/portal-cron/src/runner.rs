@@ -170,6 +170,7 @@ impl Runner {
     }
 
     async fn pass(&self) -> Result<Pass, BackendError> {
+        // Held before the queue is asked: a claimed run without a slot would lose its lease waiting for one.
         let mut free = self.free_slots();
         let limit = count(&free);
         if limit == 0 || self.is_stopping() {

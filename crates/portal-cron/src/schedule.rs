@@ -1,7 +1,7 @@
 //! Fire times: of five fields of cron, of one moment, of an interval.
 //!
 //! The next fire time of an expression is found in two steps, so that no expression costs more than a bounded walk:
-//! 1. The day: each day's date is matched against the three date fields, for at most [`HORIZON_DAYS`] days.
+//! 1. The day: each day's date is matched against the three date fields, for at most 1,827 days.
 //! 2. The time on a day that matches: croner searches minute and hour alone, which match on every day.
 //!
 //! croner alone would search for `0 0 30 2 *` up to the year 5000.
@@ -16,14 +16,13 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use portal_core::Invalid;
 
 use crate::time_zone::Local;
-use crate::{TimeZones, Timing, TimingKind};
+use crate::timing::echo;
+use crate::{Interval, TimeZones, Timing, TimingKind};
 
 /// Longest expression, in bytes: every minute of an hour spelled out is shorter.
 const CRON_MAX: usize = 256;
 /// Number of days, today included, within which a schedule has to fire: five years.
-pub(crate) const HORIZON_DAYS: u16 = 1827;
-/// Most characters of input that a refusal repeats.
-const ECHO_MAX: usize = 100;
+const HORIZON_DAYS: u16 = 1827;
 
 const ALIASES: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
@@ -43,6 +42,83 @@ const FIELDS: [(&str, &str); 5] = [
     ("month", "1-12 or JAN-DEC"),
     ("day of week", "0-7 (0 and 7 are Sunday), SUN-SAT, MON#2 or FRI#L"),
 ];
+
+/// A timing that somebody proposes, not yet parsed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TimingDraft {
+    /// An expression of cron.
+    pub cron: Option<String>,
+    /// RFC 3339, or local time in `tz` such as `2026-12-24T14:30`.
+    pub at: Option<String>,
+    /// An interval such as `15m`.
+    pub every: Option<String>,
+}
+
+impl TimingDraft {
+    /// Returns whether nothing was said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Reads the draft as it is meant at `now` in `tz`.
+    ///
+    /// # Errors
+    /// Refuses, naming the member: none or several of the three; an expression that is not five fields or an alias; a
+    /// moment that is past or beyond five years; an interval below a minute; what does not fire within five years, such
+    /// as 30 February; what is not the exact name of an IANA time zone.
+    pub fn parse(self, tz: &str, zones: &TimeZones, now: DateTime<Utc>) -> Result<Timing, Invalid> {
+        let zone = zones.find(tz)?;
+        // Not the first one that is given: a client that sends two means something else than the portal would guess.
+        let kind = match (self.cron, self.at, self.every) {
+            (Some(cron), None, None) => {
+                let cron = cron.trim();
+                check_expression(cron)?;
+                TimingKind::Cron(cron.to_owned())
+            }
+            (None, Some(at), None) => {
+                let moment = read_moment(at.trim(), &zone)?;
+                if moment <= now || moment > horizon(now) {
+                    let message = format!("at must be in the future and within five years, not {:?}", echo(&at));
+                    return Err(Invalid::new("at", message));
+                }
+                TimingKind::At(moment)
+            }
+            (None, None, Some(every)) => TimingKind::Every(Interval::parse(&every)?),
+            _ => return Err(Invalid::new("cron", "give exactly one of cron, at and every")),
+        };
+        let timing = Timing { kind, tz: tz.to_owned() };
+        // A moment and an interval were bounded above; only an expression can name no time at all.
+        if let TimingKind::Cron(cron) = &timing.kind
+            && Schedule::new(&timing, now, zones)?.next_after(now).is_none()
+        {
+            let message = format!("cron must name a time within the next five years, but {:?} does not", echo(cron));
+            return Err(Invalid::new("cron", message));
+        }
+        Ok(timing)
+    }
+}
+
+/// Reads RFC 3339, or local time by the clock of `zone`: in a gap the first moment after it, in an overlap the first of
+/// the two.
+fn read_moment(text: &str, zone: &TimeZone) -> Result<DateTime<Utc>, Invalid> {
+    let exact = || DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc().trunc_subsecs(3));
+    let local = || {
+        // jiff would read a date alone as its midnight, and leave an offset without seconds unheeded.
+        let (_, time) = text.split_once(['T', 't', ' '])?;
+        let is_plain = time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+        moment_of(is_plain.then(|| text.parse::<civil::DateTime>().ok()).flatten()?, zone)
+    };
+    exact().or_else(local).ok_or_else(|| {
+        Invalid::new(
+            "at",
+            format!(
+                "at must be a time such as 2026-12-24T14:30:00Z, or 2026-12-24T14:30 by the clock of tz, not {:?}",
+                echo(text)
+            ),
+        )
+    })
+}
 
 /// The fire times of a job.
 ///
@@ -222,7 +298,7 @@ fn single_time(times: &Cron) -> Option<civil::Time> {
 
 /// Refuses, naming `cron`, all but five fields or an alias such as `@daily`, among it seconds, years and `?`, which
 /// other programs read in different ways.
-pub(crate) fn check_expression(cron: &str) -> Result<(), Invalid> {
+fn check_expression(cron: &str) -> Result<(), Invalid> {
     let refuse = |message: String| Err(Invalid::new("cron", message));
     if cron.len() > CRON_MAX || !cron.bytes().all(|byte| (b' '..=b'~').contains(&byte) || byte == b'\t') {
         return refuse(format!("cron must be at most {CRON_MAX} plain ASCII characters on one line"));
@@ -282,13 +358,8 @@ fn croner_parse(fields: &str) -> Option<Cron> {
     CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build().parse(fields).ok()
 }
 
-/// The beginning of what was sent, for a sentence that repeats it.
-pub(crate) fn echo(text: &str) -> &str {
-    text.char_indices().nth(ECHO_MAX).map_or(text, |(end, _)| text.get(..end).unwrap_or_default())
-}
-
 /// Returns the last moment that lies within the horizon at `now`.
-pub(crate) fn horizon(now: DateTime<Utc>) -> DateTime<Utc> {
+fn horizon(now: DateTime<Utc>) -> DateTime<Utc> {
     now.checked_add_signed(TimeDelta::days(HORIZON_DAYS.into())).unwrap_or(DateTime::<Utc>::MAX_UTC).trunc_subsecs(0)
 }
 

@@ -1,11 +1,8 @@
 //! Ownership of session keys.
 
-use std::fmt;
 use std::sync::Arc;
 
-use portal_core::{AgentId, BackendError, ChannelId, Contact, ContactStore, FriendId};
-
-use crate::Owner;
+use portal_core::{AgentId, BackendError, ChannelId, Contact, ContactStore, FriendId, FriendshipKey};
 
 /// Word for the default session, in which a friend and an agent talk across channels.
 pub(crate) const DEFAULT_SESSION: &str = "isolated";
@@ -24,19 +21,7 @@ const NO_ACCOUNTS: [&str; 7] = ["group", "channel", "room", "dm", "direct", "top
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionKey(String);
 
-impl SessionKey {
-    /// The key as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for SessionKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
+portal_core::string_newtype!(write only: SessionKey);
 
 /// A friend and an agent whose conversation a session key may name, with all that identifies them.
 #[derive(Debug, Clone, Copy)]
@@ -58,11 +43,13 @@ impl Claimant<'_> {
     /// Letters are compared in lower case, and what remains for the peer is compared whole, never in part.
     #[must_use]
     pub fn own(&self, session: &str) -> Option<SessionKey> {
+        // Gateways compare keys in lower case.
         let session = session.to_ascii_lowercase();
         if session == DEFAULT_SESSION {
             return Some(self.default_key());
         }
         let rest = session.strip_prefix("agent:")?.strip_prefix(self.agent.as_str())?.strip_prefix(':')?;
+        // An empty segment would be read away by some gateways, and a thread is never one person's.
         if rest.split(':').any(|segment| segment.is_empty() || segment == "thread") {
             return None;
         }
@@ -75,6 +62,7 @@ impl Claimant<'_> {
         if rest == self.friend.as_str() {
             return Some(self.default_key());
         }
+        // Everything that remains is the peer: an address may hold colons.
         let (channel, peer) = rest.split_once(':')?;
         if channel == ANY_CHANNEL && peer == self.friend.as_str() {
             return Some(self.default_key());
@@ -145,7 +133,7 @@ impl SessionKeys {
     /// Returns the owner's own conversation that `session` names, by these contacts of theirs; `None` if it is not
     /// theirs.
     #[must_use]
-    pub fn own(&self, owner: &Owner, contacts: &[Contact], session: &str) -> Option<SessionKey> {
+    pub fn own(&self, owner: &FriendshipKey, contacts: &[Contact], session: &str) -> Option<SessionKey> {
         Claimant { agent: &owner.agent, friend: &owner.friend, contacts, channels: &self.channels }.own(session)
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AuditEntry, BackendError};
+use portal_core::{AuditEntry, BackendError, FriendshipKey};
 
-use crate::{FriendShares, Job, MissedWindow, Owner, Run, Timing, Trigger};
+use crate::{FriendShares, Job, MissedWindow, Run, Timing, Trigger};
 
 /// Most jobs of a friend, with all agents together.
 pub const JOBS_PER_FRIEND: u32 = 50;
@@ -69,29 +69,29 @@ pub enum RunRequested {
 
 /// The jobs of the portal's own database. A job is found by its exact name, else by its id.
 ///
-/// Where a job is found, the store writes the job's name into the subject of the audit entry.
+/// The store writes the name of the job that it found into the subject of the audit entry.
 #[async_trait]
 pub trait JobStore: Send + Sync {
     /// Returns the owner's jobs, sorted by name.
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError>;
+    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError>;
     /// Returns one of the owner's jobs.
-    async fn find(&self, owner: &Owner, name: &str) -> Result<Option<Job>, BackendError>;
+    async fn find(&self, owner: &FriendshipKey, name: &str) -> Result<Option<Job>, BackendError>;
     /// Stores a new job unless its friend has `limit` jobs.
     async fn create(&self, job: Job, limit: u32, audit: AuditEntry) -> Result<JobCreated, BackendError>;
     /// Stores a change that is not stale.
     async fn update(&self, update: JobUpdate, audit: AuditEntry) -> Result<JobUpdated, BackendError>;
     /// Removes a job with its runs; `false` if the owner has no such job.
-    async fn remove(&self, owner: &Owner, name: &str, audit: AuditEntry) -> Result<bool, BackendError>;
+    async fn remove(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<bool, BackendError>;
     /// Stores a run under the id `run` that was asked for at `audit.at`, whether the job is enabled or not.
     async fn request(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         name: &str,
         run: &str,
         audit: AuditEntry,
     ) -> Result<RunRequested, BackendError>;
     /// Returns the newest `limit` runs of a job, newest first; `None` if the owner has no such job.
-    async fn runs(&self, owner: &Owner, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError>;
+    async fn runs(&self, owner: &FriendshipKey, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError>;
 }
 
 /// A job whose fire time has come.
@@ -99,7 +99,7 @@ pub trait JobStore: Send + Sync {
 pub struct DueJob {
     /// The job's id.
     pub id: String,
-    /// When it fires.
+    /// Its fire times.
     pub timing: Timing,
     /// The job's creation, from which intervals are counted.
     pub created_at: DateTime<Utc>,

@@ -84,6 +84,7 @@ impl TimeZones {
             release_of(folder).ok_or_else(|| refused("must hold tzdata.zi or +VERSION, which name the release"))?;
         let rules = TimeZoneDatabase::from_dir(folder).map_err(|_| refused("cannot be read"))?;
         let zones = Self { rules, release };
+        // jiff takes a folder without zones for an empty database.
         zones.find("UTC").and(zones.find("Europe/Berlin")).map_err(|_| refused("holds no compiled time zones"))?;
         Ok(zones)
     }
@@ -129,6 +130,7 @@ pub(crate) struct Local(pub(crate) ZonedDateTime);
 impl Local {
     /// The moment `at` by the clock of `zone`; `None` outside the years that a calendar holds.
     pub(crate) fn new(at: DateTime<Utc>, zone: &TimeZone) -> Option<Self> {
+        // Stored times have milliseconds; croner itself looks at whole seconds only.
         Some(Self(Timestamp::from_millisecond(at.timestamp_millis()).ok()?.to_zoned_datetime(zone.clone())))
     }
 

@@ -1,15 +1,14 @@
-//! When a job fires, as its owner wrote it.
+//! Timings, as the owner of a job wrote them.
 
 use std::fmt;
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use jiff::civil;
+use chrono::{DateTime, TimeDelta, Utc};
 use portal_core::Invalid;
 
-use crate::schedule::{check_expression, echo, horizon, moment_of};
-use crate::{Schedule, TimeZones};
+/// Most characters of input that a refusal repeats.
+const ECHO_MAX: usize = 100;
 
-/// The `cron`, `at` or `every` of a job, with its time zone. Stored as it is; [`Schedule::new`] makes fire times of it.
+/// The `cron`, `at` or `every` of a job, with its time zone. Stored as it is; [`crate::Schedule::new`] makes fire times of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
     /// Exactly one of three kinds.
@@ -27,81 +26,6 @@ pub enum TimingKind {
     At(DateTime<Utc>),
     /// A fixed interval, counted from the job's creation.
     Every(Interval),
-}
-
-/// A timing that somebody proposes, not yet parsed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TimingDraft {
-    /// An expression of cron.
-    pub cron: Option<String>,
-    /// RFC 3339, or local time in `tz` such as `2026-12-24T14:30`.
-    pub at: Option<String>,
-    /// An interval such as `15m`.
-    pub every: Option<String>,
-}
-
-impl TimingDraft {
-    /// Returns whether nothing was said.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Reads the draft as it is meant at `now` in `tz`.
-    ///
-    /// # Errors
-    /// Refuses, naming the member: none or several of the three; an expression that is not five fields or an alias; a
-    /// moment that is past or beyond five years; an interval below a minute; what does not fire within five years, such
-    /// as 30 February; what is not the exact name of an IANA time zone.
-    pub fn parse(self, tz: &str, zones: &TimeZones, now: DateTime<Utc>) -> Result<Timing, Invalid> {
-        let zone = zones.find(tz)?;
-        let kind = match (self.cron, self.at, self.every) {
-            (Some(cron), None, None) => {
-                let cron = cron.trim();
-                check_expression(cron)?;
-                TimingKind::Cron(cron.to_owned())
-            }
-            (None, Some(at), None) => {
-                let moment = read_moment(at.trim(), &zone)?;
-                if moment <= now || moment > horizon(now) {
-                    let message = format!("at must be in the future and within five years, not {:?}", echo(&at));
-                    return Err(Invalid::new("at", message));
-                }
-                TimingKind::At(moment)
-            }
-            (None, None, Some(every)) => TimingKind::Every(Interval::parse(&every)?),
-            _ => return Err(Invalid::new("cron", "give exactly one of cron, at and every")),
-        };
-        let timing = Timing { kind, tz: tz.to_owned() };
-        if let TimingKind::Cron(cron) = &timing.kind
-            && Schedule::new(&timing, now, zones)?.next_after(now).is_none()
-        {
-            let message = format!("cron must name a time within the next five years, but {:?} does not", echo(cron));
-            return Err(Invalid::new("cron", message));
-        }
-        Ok(timing)
-    }
-}
-
-/// Reads RFC 3339, or local time by the clock of `zone`: in a gap the first moment after it, in an overlap the first of
-/// the two.
-fn read_moment(text: &str, zone: &jiff::tz::TimeZone) -> Result<DateTime<Utc>, Invalid> {
-    let exact = || DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc().trunc_subsecs(3));
-    let local = || {
-        // jiff would read a date alone as its midnight, and leave an offset without seconds unheeded.
-        let (_, time) = text.split_once(['T', 't', ' '])?;
-        let is_plain = time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
-        moment_of(is_plain.then(|| text.parse::<civil::DateTime>().ok()).flatten()?, zone)
-    };
-    exact().or_else(local).ok_or_else(|| {
-        Invalid::new(
-            "at",
-            format!(
-                "at must be a time such as 2026-12-24T14:30:00Z, or 2026-12-24T14:30 by the clock of tz, not {:?}",
-                echo(text)
-            ),
-        )
-    })
 }
 
 /// Length of time between two fire times: 1 minute to 1,827 days.
@@ -159,4 +83,9 @@ impl fmt::Display for Interval {
         let (unit, minutes) = whole.unwrap_or(('m', 1));
         write!(formatter, "{}{unit}", self.minutes / minutes)
     }
+}
+
+/// The beginning of what was sent, for a sentence that repeats it.
+pub(crate) fn echo(text: &str) -> &str {
+    text.char_indices().nth(ECHO_MAX).map_or(text, |(end, _)| text.get(..end).unwrap_or_default())
 }

@@ -1,7 +1,9 @@
 //! Friendships, in memory.
 
 use async_trait::async_trait;
-use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipStatus, FriendshipStore};
+use portal_core::{
+    AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore,
+};
 
 use super::MemoryPeople;
 
@@ -19,8 +21,8 @@ impl MemoryFriendships {
 
 #[async_trait]
 impl FriendshipStore for MemoryFriendships {
-    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, BackendError> {
-        self.0.transaction(|register| register.friendships.get(&(agent.clone(), friend.clone())).cloned())
+    async fn find(&self, key: &FriendshipKey) -> Result<Option<Friendship>, BackendError> {
+        self.0.transaction(|register| register.friendships.get(key).cloned())
     }
 
     async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError> {
@@ -42,7 +44,7 @@ impl FriendshipStore for MemoryFriendships {
             if !known {
                 return false;
             }
-            let key = (friendship.agent.clone(), friendship.friend.clone());
+            let key = FriendshipKey::new(friendship.friend.clone(), friendship.agent.clone());
             let before = register.friendships.get(&key);
             let created_at = before.map_or(friendship.created_at, |before| before.created_at);
             let was_active = before.is_some_and(|before| before.status == FriendshipStatus::Active);

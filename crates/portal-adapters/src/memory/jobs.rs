@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use portal_core::{AuditEntry, BackendError, Clock, FriendId, Friendship, FriendshipStatus};
+use portal_core::{AuditEntry, BackendError, Clock, FriendId, Friendship, FriendshipKey, FriendshipStatus};
 use portal_cron::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, JobCreated, JobStore, JobUpdate,
-    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, Owner, RecentRun, Run, RunLease, RunQueue,
+    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunLease, RunQueue,
     RunRequested, RunStatus, TimingKind, Trigger,
 };
 
@@ -47,7 +47,7 @@ impl MemoryJobs {
 
 #[async_trait]
 impl JobStore for MemoryJobs {
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError> {
+    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError> {
         self.people.transaction(|register| {
             let mut jobs: Vec<Job> = register.jobs.values().filter(|job| job.owner == *owner).cloned().collect();
             jobs.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
@@ -55,7 +55,7 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn find(&self, owner: &Owner, name: &str) -> Result<Option<Job>, BackendError> {
+    async fn find(&self, owner: &FriendshipKey, name: &str) -> Result<Option<Job>, BackendError> {
         self.people.transaction(|register| register.named(owner, name).cloned())
     }
 
@@ -97,7 +97,7 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn remove(&self, owner: &Owner, name: &str, mut audit: AuditEntry) -> Result<bool, BackendError> {
+    async fn remove(&self, owner: &FriendshipKey, name: &str, mut audit: AuditEntry) -> Result<bool, BackendError> {
         self.people.transaction(|register| {
             let Some(job) = register.named(owner, name).cloned() else { return false };
             register.retain_jobs(|stored| stored.id != job.id);
@@ -109,7 +109,7 @@ impl JobStore for MemoryJobs {
 
     async fn request(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         name: &str,
         run: &str,
         mut audit: AuditEntry,
@@ -129,7 +129,7 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn runs(&self, owner: &Owner, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
+    async fn runs(&self, owner: &FriendshipKey, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
         self.people.transaction(|register| {
             let id = register.named(owner, name)?.id.clone();
             let mut runs: Vec<&Run> =
@@ -273,8 +273,8 @@ impl Register {
         true
     }
 
-    fn friendship_of(&self, owner: &Owner) -> Option<FriendshipStatus> {
-        self.friendships.get(&(owner.agent.clone(), owner.friend.clone())).map(|friendship| friendship.status)
+    fn friendship_of(&self, owner: &FriendshipKey) -> Option<FriendshipStatus> {
+        self.friendships.get(owner).map(|friendship| friendship.status)
     }
 
     fn is_active(&self, job: &Job) -> bool {
@@ -282,7 +282,7 @@ impl Register {
     }
 
     /// The owner's job of this exact name, else of this id.
-    fn named(&self, owner: &Owner, name: &str) -> Option<&Job> {
+    fn named(&self, owner: &FriendshipKey, name: &str) -> Option<&Job> {
         let own = || self.jobs.values().filter(|job| job.owner == *owner);
         own().find(|job| job.spec.name.as_str() == name).or_else(|| own().find(|job| job.id == name))
     }

@@ -180,11 +180,11 @@ mod packages {
     use super::*;
     use crate::SystemClock;
 
-    const PYTHON: &str = r#"
+    const PYTHON: &str = r"
 import json, sys
 from standardwebhooks.webhooks import Webhook
 Webhook(sys.argv[1]).verify(sys.argv[2], json.loads(sys.argv[3]))
-"#;
+";
     const NODE: &str = r#"
 const { Webhook } = require("standardwebhooks");
 const [secret, body, headers] = process.argv.slice(1);
@@ -208,8 +208,8 @@ new Webhook(secret).verify(body, JSON.parse(headers));
     /// Returns what each receiver library says to a message.
     fn verified(body: &str, headers: &serde_json::Value) -> [bool; 2] {
         let headers = headers.to_string();
-        let python = std::env::var("TEST_PYTHON_PACKAGES").unwrap();
-        let node = std::env::var("TEST_NODE_PACKAGES").unwrap();
+        let python = std::env::var_os("TEST_PYTHON_PACKAGES").unwrap();
+        let node = std::env::var_os("TEST_NODE_PACKAGES").unwrap();
         let mut receivers = [Command::new("python3"), Command::new("node")];
         receivers[0].args(["-c", PYTHON, SECRET, body, &headers]).env("PYTHONPATH", python);
         receivers[1].args(["-e", NODE, SECRET, body, &headers]).current_dir(node);

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use portal_cron::{
-    AnswerTo, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, RunStatus, Thinking, Timing, TimingDraft,
+    AnswerTo, Change, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, RunStatus, Thinking, Timing, TimingDraft,
     TimingKind, Trigger, Unsupported,
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -78,6 +78,7 @@ impl CreateJob {
             (&self.channel, Unsupported::Channel),
             (&self.model, Unsupported::Model),
         ];
+        // `null` is what generated clients send for nothing, so it is no request for the member.
         if let Some((_, member)) = members.into_iter().find(|(value, _)| value.is_some()) {
             return Err(CronError::Unsupported(member).into());
         }
@@ -128,41 +129,50 @@ pub(crate) struct PatchJob {
     /// Another note; `null` removes it.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
-    description: Option<Option<String>>,
+    description: Change<String>,
     /// Another depth of thought; `null` for the agent's own.
     #[serde(default, deserialize_with = "given")]
     #[schema(schema_with = thinking_or_null)]
-    thinking: Option<Option<String>>,
+    thinking: Change<String>,
     /// Another limit of time; `null` for the agent's own.
     #[serde(rename = "timeoutSeconds", default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 3600)]
-    timeout_seconds: Option<Option<i64>>,
+    timeout_seconds: Change<i64>,
     /// Another destination of the agent's answer.
     #[schema(schema_with = answer_to)]
     answer_to: Option<String>,
-    /// Whether the schedule counts.
+    /// `true` to enable the job, `false` to disable it.
     #[schema(value_type = bool)]
     enabled: Option<bool>,
 }
 
-/// Tells a member that is `null` from one that is left out.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
+/// Reads a member that may be `null`, which is another change than leaving it out.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Change<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map_or(Change::Clear, Change::Set))
 }
 
-impl From<PatchJob> for JobPatch {
-    fn from(body: PatchJob) -> Self {
-        Self {
-            message: body.message,
-            timing: TimingDraft { cron: body.cron, at: body.at, every: body.every },
-            tz: body.tz,
-            description: body.description,
-            thinking: body.thinking,
-            timeout_seconds: body.timeout_seconds,
-            answer_to: body.answer_to,
-            enabled: body.enabled,
+impl PatchJob {
+    /// Returns the changes.
+    ///
+    /// # Errors
+    /// Refuses a body without any.
+    pub(crate) fn parse(self) -> Result<JobPatch, ApiError> {
+        let patch = JobPatch {
+            message: self.message,
+            timing: TimingDraft { cron: self.cron, at: self.at, every: self.every },
+            tz: self.tz,
+            description: self.description,
+            thinking: self.thinking,
+            timeout_seconds: self.timeout_seconds,
+            answer_to: self.answer_to,
+            enabled: self.enabled,
+            // `If-Match` names them, not the body.
             revisions: None,
+        };
+        if patch == JobPatch::default() {
+            return Err(ApiError::body_malformed("", "The body must name at least one change of the job."));
         }
+        Ok(patch)
     }
 }
 
@@ -265,7 +275,7 @@ pub(crate) struct Job {
     /// The conversation, as it was typed.
     #[schema(example = "agent:main:direct:channel:alice")]
     session: String,
-    /// Whether its schedule counts.
+    /// State of its schedule; a disabled job runs by hand only.
     #[schema(example = true)]
     enabled: bool,
     /// Depth of thought; `null` for the agent's own.
@@ -406,6 +416,7 @@ impl From<portal_cron::Job> for Job {
 
 impl LegacySchedule {
     fn new(timing: &Timing) -> Self {
+        // Older pages read every member, so those of the other kinds are there as null.
         let mut schedule = Self { kind: "cron", expr: None, tz: None, at: None, every_ms: None };
         match &timing.kind {
             TimingKind::Cron(cron) => {
@@ -430,6 +441,7 @@ fn legacy_status(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Delivered => "ok",
         RunStatus::Missed => "skipped",
+        // An open run is never the last one that ended.
         RunStatus::Failed | RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => "error",
     }
 }
@@ -457,7 +469,8 @@ pub(crate) struct RunList {
 pub(crate) struct Run {
     /// Its id, which receivers get as the idempotency key.
     #[schema(example = "5f2a1d7a94f35f7a2b6ad1fd1d6f2f3c")]
-    run_id: String,
+    #[serde(rename = "run_id")]
+    id: String,
     /// `schedule`, or `manual` if somebody asked for it.
     #[schema(schema_with = trigger)]
     trigger: &'static str,
@@ -486,7 +499,7 @@ impl From<portal_cron::Run> for Run {
     fn from(run: portal_cron::Run) -> Self {
         Self {
             error: run.explanation(),
-            run_id: run.id,
+            id: run.id,
             trigger: run.trigger.as_str(),
             due_at: time(run.due_at),
             started_at: run.started_at.map(time),

@@ -4,8 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, HeaderName, LOCATION};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{CustomizeResponder, Responder, delete, get, patch, post};
-use portal_core::Actor;
-use portal_cron::{JobPatch, Owner};
+use portal_core::{Actor, FriendshipKey};
+use portal_cron::JobPatch;
 
 use crate::auth::{AgentQuery, ChosenAgent};
 use crate::body::Done;
@@ -107,7 +107,7 @@ pub(crate) async fn change_job(
     conditions: Conditions,
     body: extract::Json<PatchJob>,
 ) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
-    let patch = JobPatch { revisions: revisions(conditions.if_match), ..body.0.into() };
+    let patch = JobPatch { revisions: revisions(conditions.if_match), ..body.0.parse()? };
     tagged(state.jobs.update(&owner(&chosen), &name, patch, actor(&chosen)).await?)
 }
 
@@ -203,8 +203,8 @@ fn revisions(if_match: Option<Tags>) -> Option<Vec<u32>> {
     }
 }
 
-fn owner(chosen: &ChosenAgent) -> Owner {
-    Owner { friend: chosen.friend.id().clone(), agent: chosen.agent.clone() }
+fn owner(chosen: &ChosenAgent) -> FriendshipKey {
+    FriendshipKey { friend: chosen.friend.id().clone(), agent: chosen.agent.clone() }
 }
 
 fn actor(chosen: &ChosenAgent) -> Actor {

@@ -106,6 +106,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("post /api/portal/workspace/crons")
         .with(r#"{"name":"weekly","message":"Hello","cron":"@weekly"}"#)
         .leaves("job.create"),
+    reads("post /api/portal/workspace/crons/preview").with(r#"{"cron":"@weekly"}"#).needs(&[]),
+    reads("get /api/portal/workspace/crons/{name}").of(Named::Job),
+    reads("patch /api/portal/workspace/crons/{name}")
+        .of(Named::Job)
+        .with(r#"{"message":"Hello again"}"#)
+        .leaves("job.update"),
     reads("post /api/portal/workspace/crons/{name}/run").of(Named::Job).leaves("job.run"),
     reads("get /api/portal/workspace/crons/{name}/runs").of(Named::Job),
     reads("post /api/portal/workspace/crons/{name}/toggle")

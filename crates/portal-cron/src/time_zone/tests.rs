@@ -74,6 +74,7 @@ fn a_folder_that_is_none_is_refused() {
 }
 
 mod packages {
+    use std::fmt::Write as _;
     use std::process::Command;
 
     use jiff::Timestamp;
@@ -107,7 +108,7 @@ for name in names:
     #[test]
     #[ignore = "tier packages"]
     fn every_clock_change_of_the_next_years_is_the_one_of_the_newest_release() {
-        let packages = std::env::var("TEST_PYTHON_PACKAGES").unwrap();
+        let packages = std::env::var_os("TEST_PYTHON_PACKAGES").unwrap();
         let output = Command::new("python3").args(["-c", SCRIPT]).env("PYTHONPATH", &packages).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let expected = String::from_utf8(output.stdout).unwrap();
@@ -130,7 +131,7 @@ for name in names:
         for change in zone.following(start).take_while(|change| change.timestamp() <= end) {
             if change.offset().seconds() != last {
                 last = change.offset().seconds();
-                line.push_str(&format!(" {}={last}", change.timestamp().as_second()));
+                write!(line, " {}={last}", change.timestamp().as_second()).unwrap();
             }
         }
         line

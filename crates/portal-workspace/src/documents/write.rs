@@ -11,6 +11,7 @@
 //! 6. what came out is looked at: if it is not what was compared, an agent wrote in between, and its text is kept;
 //! 7. *end*: the pending text becomes a version, and the row is given back.
 
+use std::error::Error;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -56,7 +57,7 @@ impl Desk {
         if !self.may_write(reader, write.name).await? {
             return Err(WorkspaceError::ReadOnly(write.name));
         }
-        let path = DocumentPath::of(&reader.agent, &reader.friend, write.name);
+        let path = DocumentPath::of(reader, write.name);
         let turn = Turn { path, write: self.ports.ids.id() };
         let held = self.wait(&turn).await?;
         let new = write.content.tag();
@@ -122,14 +123,10 @@ impl Desk {
             bytes: write.content.as_str().as_bytes().to_vec(),
         };
         let (bytes, tag) = (text.bytes.len(), write.content.tag());
-        let audit = AuditEntry {
-            at: now,
-            actor: Actor::Friend(reader.friend.clone()),
-            action: write.action,
-            friend: Some(reader.friend.clone()),
-            subject: write.name.to_string(),
-            detail: format!("agent {}, {bytes} bytes, sha256 {}{}", reader.agent, tag.short(), write.detail),
-        };
+        let audit = AuditEntry::new(now, Actor::Friend(reader.friend.clone()), write.action)
+            .with_friend(reader.friend.clone())
+            .with_subject(write.name.to_string())
+            .with_detail(format!("agent {}, {bytes} bytes, sha256 {}{}", reader.agent, tag.short(), write.detail));
         Begin {
             text,
             session: session.clone(),
@@ -190,7 +187,7 @@ impl Desk {
 
     async fn give_back(&self, turn: &Turn) {
         if let Err(trouble) = self.ports.store.end(&turn.path, &turn.write, Ended::NotWritten).await {
-            tracing::warn!(path = %turn.path, error = %trouble, "a document stays held until its lease runs out");
+            tracing::warn!(path = %turn.path, error = &trouble as &dyn Error, "a document stays held until its lease runs out");
         }
     }
 
@@ -202,7 +199,7 @@ impl Desk {
             if gone.is_empty() { Ok(()) } else { self.ports.versions.forget(path, &gone).await }
         };
         if let Err(trouble) = pruned.await {
-            tracing::warn!(%path, error = %trouble, "old versions of a document were not forgotten");
+            tracing::warn!(%path, error = &trouble as &dyn Error, "old versions of a document were not forgotten");
         }
     }
 }

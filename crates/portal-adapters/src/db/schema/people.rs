@@ -4,6 +4,7 @@ diesel::table! {
     portal (id) {
         id -> Integer,
         instance -> Text,
+        time_zone_release -> Nullable<Text>,
     }
 }
 

@@ -7,10 +7,10 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Invalid};
+use portal_core::{AgentId, AuditEntry, BackendError, FriendId, FriendshipKey, Invalid};
 use portal_cron::{
     AnswerTo, Interval, Job, JobCreated, JobName, JobSpec, JobState, JobStore, JobUpdate, JobUpdated,
-    MANUAL_RUNS_PER_MINUTE, MissedWindow, Owner, RecentRun, Run, RunRequested, RunStatus, Thinking, Timing, TimingKind,
+    MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunRequested, RunStatus, Thinking, Timing, TimingKind,
     Trigger,
 };
 use serde::{Deserialize, Serialize};
@@ -113,7 +113,7 @@ impl TryFrom<JobRow> for Job {
         };
         Ok(Self {
             id: row.id,
-            owner: Owner { friend: FriendId::parse(&row.friend_id)?, agent: AgentId::parse(&row.agent_id)? },
+            owner: FriendshipKey { friend: FriendId::parse(&row.friend_id)?, agent: AgentId::parse(&row.agent_id)? },
             spec,
             enabled: row.enabled,
             created_at: row.created_at.and_utc(),
@@ -177,7 +177,7 @@ macro_rules! named {
 
 #[async_trait]
 impl JobStore for Store {
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError> {
+    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError> {
         let owner = owner.clone();
         self.pools
             .read(async move |conn| {
@@ -190,7 +190,7 @@ impl JobStore for Store {
             .await
     }
 
-    async fn find(&self, owner: &Owner, name: &str) -> Result<Option<Job>, BackendError> {
+    async fn find(&self, owner: &FriendshipKey, name: &str) -> Result<Option<Job>, BackendError> {
         let (owner, name) = (owner.clone(), name.to_owned());
         self.pools
             .read(async move |conn| {
@@ -203,9 +203,9 @@ impl JobStore for Store {
     async fn create(&self, job: Job, limit: u32, audit: AuditEntry) -> Result<JobCreated, BackendError> {
         self.pools
             .write(async move |conn| {
-                let Owner { friend, agent } = &job.owner;
+                let FriendshipKey { friend, agent } = &job.owner;
                 // The friend's row is locked so that concurrent requests count the limit one after the other.
-                if !friends::lock(conn, friend).await? || friendships::find(conn, agent, friend).await?.is_none() {
+                if !friends::lock(conn, friend).await? || friendships::find(conn, &job.owner).await?.is_none() {
                     return Ok(JobCreated::NoFriendship);
                 }
                 let own = jobs::table.filter(jobs::friend_id.eq(friend.as_str()));
@@ -245,7 +245,7 @@ impl JobStore for Store {
             .await
     }
 
-    async fn remove(&self, owner: &Owner, name: &str, mut audit: AuditEntry) -> Result<bool, BackendError> {
+    async fn remove(&self, owner: &FriendshipKey, name: &str, mut audit: AuditEntry) -> Result<bool, BackendError> {
         let (owner, name) = (owner.clone(), name.to_owned());
         self.pools
             .write(async move |conn| {
@@ -261,7 +261,7 @@ impl JobStore for Store {
 
     async fn request(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         name: &str,
         run: &str,
         mut audit: AuditEntry,
@@ -299,7 +299,7 @@ impl JobStore for Store {
             .await
     }
 
-    async fn runs(&self, owner: &Owner, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
+    async fn runs(&self, owner: &FriendshipKey, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
         let (owner, name) = (owner.clone(), name.to_owned());
         self.pools
             .read(async move |conn| {
@@ -395,7 +395,7 @@ struct LockedJob {
 /// Locks the row of the owner's job of this exact name, else of this id.
 ///
 /// Whatever changes a job or its runs locks this row first, so that two such changes cannot deadlock.
-async fn lock(conn: &mut Conn, owner: &Owner, name: &str) -> Result<Option<LockedJob>, QueryError> {
+async fn lock(conn: &mut Conn, owner: &FriendshipKey, name: &str) -> Result<Option<LockedJob>, QueryError> {
     let job = named!(owner, name).select(LockedJob::as_select());
     Ok(for_update!(job).first(conn).await.optional()?)
 }

@@ -1,29 +1,30 @@
 //! Alice and Bob, friends of agent `main`, at nine o'clock on New Year's Day.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use portal_adapters::memory::{
     MemoryAgents, MemoryAuditLog, MemoryContacts, MemoryFriends, MemoryFriendships, MemoryJobs, MemoryPeople,
 };
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
-    Clock, Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus,
-    FriendshipStore, SeededIds, Token,
+    Clock, Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey,
+    FriendshipStatus, FriendshipStore, SeededIds, Token,
 };
 use portal_cron::{
-    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, JobPatch, Jobs, LeasedRun, NoObserver, Owner, Receipt,
+    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, JobPatch, Jobs, LeasedRun, NoObserver, Receipt,
     Run, RunQueue, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
 };
 use tokio::sync::Notify;
 
-pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+pub(crate) type TestResult<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// A scripted receiver's answer to the next message.
-pub(crate) enum Answer {
+/// A scripted receiver's response to the next message.
+pub(crate) enum Response {
     Accept,
     Refuse,
     Fail,
@@ -33,38 +34,38 @@ pub(crate) enum Answer {
     AcceptAfter(Arc<Notify>),
 }
 
-/// A receiver that stores its messages and answers as scripted, else accepts.
+/// A receiver that stores its messages and responses as scripted, else accepts.
 #[derive(Default)]
 pub(crate) struct Receiver {
-    pub(crate) answers: Mutex<VecDeque<Answer>>,
+    pub(crate) responses: Mutex<VecDeque<Response>>,
     pub(crate) received: Mutex<Vec<(LeasedRun, SessionKey)>>,
 }
 
 impl Receiver {
-    pub(crate) fn will(&self, answer: Answer) {
-        self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_back(answer);
+    pub(crate) fn will(&self, response: Response) {
+        self.responses.lock().push_back(response);
     }
 
     /// Returns the messages since the last call.
     pub(crate) fn take(&self) -> Vec<(LeasedRun, SessionKey)> {
-        std::mem::take(&mut *self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        std::mem::take(&mut *self.received.lock())
     }
 }
 
 #[async_trait]
 impl Delivery for Receiver {
     async fn deliver(&self, run: &LeasedRun, session: &SessionKey) -> Result<Receipt, BackendError> {
-        self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((run.clone(), session.clone()));
-        let answer = self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front();
-        match answer.unwrap_or(Answer::Accept) {
-            Answer::Accept => Ok(Receipt::Accepted),
-            Answer::Refuse => Ok(Receipt::Refused("the receiver said no".to_owned())),
-            Answer::Fail => Err(BackendError::unavailable(Backend::Delivery, "connection refused")),
-            Answer::Busy(after) => {
+        self.received.lock().push((run.clone(), session.clone()));
+        let response = self.responses.lock().pop_front();
+        match response.unwrap_or(Response::Accept) {
+            Response::Accept => Ok(Receipt::Accepted),
+            Response::Refuse => Ok(Receipt::Refused("the receiver said no".to_owned())),
+            Response::Fail => Err(BackendError::unavailable(Backend::Delivery, "connection refused")),
+            Response::Busy(after) => {
                 Err(BackendError::unavailable(Backend::Delivery, "busy").with_retry_after(Some(after)))
             }
-            Answer::Hang => std::future::pending().await,
-            Answer::AcceptAfter(signal) => {
+            Response::Hang => std::future::pending().await,
+            Response::AcceptAfter(signal) => {
                 signal.notified().await;
                 Ok(Receipt::Accepted)
             }
@@ -72,7 +73,7 @@ impl Delivery for Receiver {
     }
 }
 
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) people: MemoryPeople,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) store: Arc<MemoryJobs>,
@@ -81,13 +82,13 @@ pub(crate) struct World {
     pub(crate) runner: Runner,
 }
 
-pub(crate) fn at(text: &str) -> DateTime<Utc> {
+pub(crate) fn utc(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).map_or(DateTime::UNIX_EPOCH, |at| at.to_utc())
 }
 
-impl World {
-    pub(crate) async fn new() -> Outcome<Self> {
-        let (people, clock) = (MemoryPeople::new(), Arc::new(FixedClock::at(at("2026-01-01T09:00:00Z"))));
+impl Fixture {
+    pub(crate) async fn new() -> TestResult<Self> {
+        let (people, clock) = (MemoryPeople::new(), Arc::new(FixedClock::at(utc("2026-01-01T09:00:00Z"))));
         settle_in(&people, clock.now()).await?;
         let store = Arc::new(MemoryJobs::new(&people, clock.clone()));
         let ids = Arc::new(SeededIds::from_seed(11));
@@ -100,12 +101,12 @@ impl World {
     }
 
     /// Another runner of the same queue.
-    pub(crate) fn runner(&self, settings: RunnerSettings) -> Outcome<Runner> {
+    pub(crate) fn runner(&self, settings: RunnerSettings) -> TestResult<Runner> {
         self.runner_of(self.store.clone(), settings)
     }
 
-    /// A runner of a queue that stands before this world's.
-    pub(crate) fn runner_of(&self, queue: Arc<dyn RunQueue>, settings: RunnerSettings) -> Outcome<Runner> {
+    /// A runner of a queue that stands before this fixture's.
+    pub(crate) fn runner_of(&self, queue: Arc<dyn RunQueue>, settings: RunnerSettings) -> TestResult<Runner> {
         runner(&self.people, queue, self.receiver.clone(), settings)
     }
 
@@ -115,7 +116,7 @@ impl World {
     }
 
     /// Alice's job of that name.
-    pub(crate) async fn find(&self, name: &str) -> Outcome<Job> {
+    pub(crate) async fn find(&self, name: &str) -> TestResult<Job> {
         let jobs = self.jobs.list(&alice()).await?;
         jobs.into_iter().find(|job| job.spec.name.as_str() == name).ok_or_else(|| "no such job".into())
     }
@@ -135,15 +136,15 @@ impl World {
     }
 
     /// Moves the clock, does one pass and waits until its deliveries have ended.
-    pub(crate) async fn pass_after(&self, minutes: u64) -> Outcome<usize> {
+    pub(crate) async fn pass_after(&self, minutes: u64) -> TestResult<usize> {
         self.clock.advance(Duration::from_secs(60 * minutes));
         let begun = self.runner.tick().await?;
         self.runner.idle().await;
         Ok(begun)
     }
 
-    pub(crate) async fn befriend(&self, status: FriendshipStatus) -> Outcome<()> {
-        let Owner { friend, agent } = alice();
+    pub(crate) async fn befriend(&self, status: FriendshipStatus) -> TestResult<()> {
+        let FriendshipKey { friend, agent } = alice();
         let friendship =
             Friendship { agent, friend, status, heartbeat_writable: true, created_at: DateTime::UNIX_EPOCH };
         MemoryFriendships::new(&self.people).set(friendship, audit(Action::FriendshipSet)).await?;
@@ -151,7 +152,7 @@ impl World {
     }
 
     /// The actions and subjects of the audit log about jobs, oldest first.
-    pub(crate) async fn audited(&self) -> Outcome<Vec<(String, String)>> {
+    pub(crate) async fn audited(&self) -> TestResult<Vec<(String, String)>> {
         let filter = AuditFilter { action: Some("job".to_owned()), limit: 100, ..AuditFilter::default() };
         let mut records = MemoryAuditLog::new(&self.people).list(filter).await?;
         records.reverse();
@@ -164,23 +165,23 @@ fn runner(
     queue: Arc<dyn RunQueue>,
     receiver: Arc<Receiver>,
     settings: RunnerSettings,
-) -> Outcome<Runner> {
+) -> TestResult<Runner> {
     let (ids, zones) = (Arc::new(SeededIds::from_seed(12)), TimeZones::bundled());
     let observer = Arc::new(NoObserver);
     Ok(Runner::new(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones, observer }, settings))
 }
 
-fn keys(people: &MemoryPeople) -> Outcome<Arc<SessionKeys>> {
+fn keys(people: &MemoryPeople) -> TestResult<Arc<SessionKeys>> {
     Ok(Arc::new(SessionKeys::new(Arc::new(MemoryContacts::new(people)), vec![ChannelId::parse("signal")?])))
 }
 
-pub(crate) fn alice() -> Owner {
+pub(crate) fn alice() -> FriendshipKey {
     owner("alice")
 }
 
 #[expect(clippy::unwrap_used, reason = "the names are written in the tests")]
-pub(crate) fn owner(friend: &str) -> Owner {
-    Owner { friend: FriendId::parse(friend).unwrap(), agent: AgentId::parse("main").unwrap() }
+pub(crate) fn owner(friend: &str) -> FriendshipKey {
+    FriendshipKey { friend: FriendId::parse(friend).unwrap(), agent: AgentId::parse("main").unwrap() }
 }
 
 pub(crate) fn friend(name: &str) -> Actor {
@@ -194,15 +195,15 @@ pub(crate) fn draft(name: &str, cron: &str) -> JobDraft {
 
 pub(crate) fn audit(action: Action) -> AuditEntry {
     let actor = Actor::Operator("test".to_owned());
-    AuditEntry { at: DateTime::UNIX_EPOCH, actor, action, friend: None, subject: String::new(), detail: String::new() }
+    AuditEntry::new(DateTime::UNIX_EPOCH, actor, action)
 }
 
 /// The contact that alice has on signal.
-pub(crate) fn contact() -> Outcome<Contact> {
+pub(crate) fn contact() -> TestResult<Contact> {
     Ok(Contact::parse(alice().friend, "signal", "+15550100")?)
 }
 
-async fn settle_in(people: &MemoryPeople, created_at: DateTime<Utc>) -> Outcome<()> {
+async fn settle_in(people: &MemoryPeople, created_at: DateTime<Utc>) -> TestResult<()> {
     let agent = alice().agent;
     let token = Token::presented("fpa_test").hash();
     MemoryAgents::new(people)
