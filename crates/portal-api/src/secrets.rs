@@ -14,6 +14,6 @@ pub struct QuotaSecrets(pub Arc<dyn Cluster>);
 #[async_trait]
 impl Count for QuotaSecrets {
     async fn count(&self, friend: &FriendId, _: &AgentId) -> Result<Option<u64>, BackendError> {
-        Ok(self.0.namespace(friend).await?.secrets())
+        Ok(self.0.overview(friend).await?.secrets())
     }
 }

@@ -13,6 +13,7 @@
 
 mod contents;
 mod deployments;
+mod ingress_route;
 mod metadata;
 mod overview;
 mod pods;
@@ -23,14 +24,13 @@ mod routes;
 pub mod rule;
 mod secret_refs;
 mod services;
-mod wire;
 
 pub use contents::{Contents, Kind, Summary};
 pub use deployments::DeploymentSummary;
+pub use ingress_route::{IngressRoute, IngressRouteSpec, OtherMembers, RouteRule, RouteService, RouteTls};
 pub use overview::{Cluster, Overview, Phase};
 pub use pods::PodSummary;
 pub use provisioning::{NamespaceManifests, Namespaces, Provisioned, Provisioning};
 pub use quota::QuotaSummary;
 pub use routes::RouteSummary;
 pub use services::{ServicePortSummary, ServiceSummary, TargetPort};
-pub use wire::{IngressRoute, IngressRouteSpec, OtherMembers, RouteRule, RouteService, RouteTls};

@@ -92,5 +92,5 @@ pub trait Cluster: Send + Sync {
     /// An empty list is known to be empty: a cluster that cannot be asked, or whose last word is too old, is
     /// [`BackendError::Unavailable`]. As long as nothing of what is shown changes, the answer is the very same `Arc`, so
     /// that callers may keep what they made of it.
-    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError>;
+    async fn overview(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError>;
 }

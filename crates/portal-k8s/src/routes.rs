@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::ingress_route::{IngressRoute, RouteRule};
 use crate::metadata::{name, text};
 use crate::rule;
-use crate::wire::{IngressRoute, RouteRule};
 
 /// What is shown of an `IngressRoute`.
 #[derive(Debug, Clone, PartialEq, Eq)]

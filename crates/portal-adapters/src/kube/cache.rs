@@ -25,7 +25,7 @@ pub(super) struct Cache {
     started: Instant,
     /// When each topic was last heard of, in milliseconds after the start, plus one; 0 until it was listed whole.
     heard: [AtomicU64; Topic::ALL.len()],
-    world: RwLock<World>,
+    state: RwLock<ClusterState>,
     /// Counts changes of routes.
     changes: watch::Sender<u64>,
     /// Whether every topic was listed once.
@@ -35,14 +35,14 @@ pub(super) struct Cache {
 }
 
 #[derive(Default)]
-struct World {
-    spaces: HashMap<String, Space>,
+struct ClusterState {
+    namespaces: HashMap<String, NamespaceState>,
     routes: HashMap<RoutePlace, StandingRoute>,
     strings: Strings,
 }
 
 #[derive(Default)]
-struct Space {
+struct NamespaceState {
     contents: Contents,
     /// Made when it is first asked for after a change.
     overview: Option<Arc<Overview>>,
@@ -56,7 +56,7 @@ impl Cache {
             max_staleness,
             started: Instant::now(),
             heard: Default::default(),
-            world: RwLock::default(),
+            state: RwLock::default(),
             changes: watch::Sender::new(0),
             complete: AtomicBool::new(false),
             queue: Arc::default(),
@@ -91,19 +91,19 @@ impl Cache {
 
     /// The namespace as it was last told of; the same `Arc` until that changes.
     pub(super) fn overview(&self, namespace: &str) -> Option<Arc<Overview>> {
-        if let Some(overview) = &self.read().spaces.get(namespace)?.overview {
+        if let Some(overview) = &self.read().namespaces.get(namespace)?.overview {
             return Some(overview.clone());
         }
-        let mut world = self.write();
-        let space = world.spaces.get_mut(namespace)?;
-        let made = || Arc::new(space.contents.overview(space.changed_at));
-        Some(space.overview.get_or_insert_with(made).clone())
+        let mut state = self.write();
+        let namespace_state = state.namespaces.get_mut(namespace)?;
+        let made = || Arc::new(namespace_state.contents.overview(namespace_state.changed_at));
+        Some(namespace_state.overview.get_or_insert_with(made).clone())
     }
 
     /// Reads what is known of a friend's namespace.
     pub(super) fn with_contents<T>(&self, namespace: &str, read: impl FnOnce(&Contents) -> T) -> T {
-        match self.read().spaces.get(namespace) {
-            Some(space) => read(&space.contents),
+        match self.read().namespaces.get(namespace) {
+            Some(namespace_state) => read(&namespace_state.contents),
             None => read(&Contents::default()),
         }
     }
@@ -191,21 +191,22 @@ impl Cache {
     }
 
     fn known(&self, topic: Topic) -> Vec<(String, String)> {
-        let world = self.read();
+        let state = self.read();
         match topic {
             Topic::Namespaces => {
-                let existing = world.spaces.iter().filter(|(_, space)| space.contents.phase().is_some());
+                let existing =
+                    state.namespaces.iter().filter(|(_, namespace_state)| namespace_state.contents.phase().is_some());
                 existing.map(|(name, _)| (name.clone(), name.clone())).collect()
             }
             Topic::Objects(Kind::Route) => {
-                world.routes.keys().map(|place| (place.namespace.clone(), place.name.clone())).collect()
+                state.routes.keys().map(|place| (place.namespace.clone(), place.name.clone())).collect()
             }
             Topic::Objects(kind) => {
-                let named = |(namespace, space): (&String, &Space)| {
-                    let names = space.contents.names(kind);
+                let named = |(namespace, namespace_state): (&String, &NamespaceState)| {
+                    let names = namespace_state.contents.names(kind);
                     names.into_iter().map(|name| (namespace.clone(), name.to_string())).collect::<Vec<_>>()
                 };
-                world.spaces.iter().flat_map(named).collect()
+                state.namespaces.iter().flat_map(named).collect()
             }
         }
     }
@@ -228,29 +229,29 @@ impl Cache {
         if !namespace.starts_with(FRIENDS) {
             return false;
         }
-        let mut world = self.write();
-        let World { spaces, strings, .. } = &mut *world;
-        let space = match spaces.get_mut(namespace) {
-            Some(space) => space,
-            None => spaces.entry(namespace.to_owned()).or_default(),
+        let mut state = self.write();
+        let ClusterState { namespaces, strings, .. } = &mut *state;
+        let namespace_state = match namespaces.get_mut(namespace) {
+            Some(namespace_state) => namespace_state,
+            None => namespaces.entry(namespace.to_owned()).or_default(),
         };
-        let has_changed = work(&mut space.contents, strings);
+        let has_changed = work(&mut namespace_state.contents, strings);
         if has_changed {
-            space.overview = None;
-            space.changed_at = now;
+            namespace_state.overview = None;
+            namespace_state.changed_at = now;
         }
-        if space.contents.is_empty() {
-            spaces.remove(namespace);
+        if namespace_state.contents.is_empty() {
+            namespaces.remove(namespace);
         }
         has_changed
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, World> {
-        self.world.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, ClusterState> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, World> {
-        self.world.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, ClusterState> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,8 +16,8 @@ pub(super) async fn call<T>(calling: impl Future<Output = kube::Result<T>>) -> R
     timeout(CALL, calling).await.unwrap_or_else(|late| Err(Error::Service(late.into())))
 }
 
-/// What trouble a failed call is.
-pub(super) fn trouble(error: Error) -> BackendError {
+/// Converts a failed call to a backend error.
+pub(super) fn backend_error(error: Error) -> BackendError {
     match &error {
         Error::Api(status) => refused(status.code, retry_after(&error), error),
         Error::Auth(_) => BackendError::denied(Backend::Cluster, error),

@@ -74,7 +74,7 @@ impl Drop for KubeCluster {
 
 #[async_trait]
 impl Cluster for KubeCluster {
-    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
+    async fn overview(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
         self.cache.check_all()?;
         Ok(self.cache.overview(&friend.namespace()).unwrap_or_else(|| self.nothing.clone()))
     }

@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use portal_core::BackendError;
 use portal_k8s::IngressRoute;
 
-use super::call::{call, status, trouble};
+use super::call::{backend_error, call, status};
 
 /// Everything that the server needs: the `ClusterRole` of `deploy/base` grants just this.
 const NEEDED: [Needed; 6] = [
@@ -71,7 +71,7 @@ impl Right {
             ..SelfSubjectAccessReview::default()
         };
         let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
-        let answer = call(reviews.create(&PostParams::default(), &question)).await.map_err(trouble)?;
+        let answer = call(reviews.create(&PostParams::default(), &question)).await.map_err(backend_error)?;
         let Some(status) = answer.status else { return Ok(Err("the cluster did not say".to_owned())) };
         let why = || status.reason.filter(|reason| !reason.is_empty()).unwrap_or_else(|| "not allowed".to_owned());
         Ok(if status.allowed { Ok(()) } else { Err(why()) })
@@ -89,7 +89,7 @@ pub async fn serves_routes(client: &Client) -> Result<Result<(), String>, Backen
         Err(error) if status(&error).is_some_and(Status::is_not_found) => {
             Ok(Err(format!("the cluster has no {}: install Traefik's definitions", IngressRoute::API_VERSION)))
         }
-        Err(error) => Err(trouble(error)),
+        Err(error) => Err(backend_error(error)),
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::KubeCluster;
-use super::call::{call, status, trouble};
+use super::call::{backend_error, call, status};
 use super::observe::Topic;
 use super::undo::undo;
 use crate::ingress_route::{claims_any, object, seen};
@@ -50,7 +50,7 @@ impl KubeRoutes {
         let mut found = ObservedRoutes::default();
         let mut params = ListParams::default().limit(PAGE);
         loop {
-            let page = call(all.list(&params)).await.map_err(trouble)?;
+            let page = call(all.list(&params)).await.map_err(backend_error)?;
             for route in &page.items {
                 let standing = seen(route).ok_or_else(nameless)?;
                 if standing.place == *place {
@@ -80,7 +80,7 @@ impl KubeRoutes {
 
     /// What stands at a place now.
     async fn standing(&self, place: &RoutePlace) -> Result<Option<ObservedRoute>, BackendError> {
-        let found = call(self.of(&place.namespace).get_opt(&place.name)).await.map_err(trouble)?;
+        let found = call(self.of(&place.namespace).get_opt(&place.name)).await.map_err(backend_error)?;
         found.map(|route| seen(&route).ok_or_else(nameless)).transpose()
     }
 
@@ -163,7 +163,7 @@ impl Routes for KubeRoutes {
             }
             Err(error) if status(&error).is_some_and(kube::core::Status::is_already_exists) => Ok(RouteCreated::Exists),
             Err(error) if is_namespace_gone(&error) => Ok(RouteCreated::NamespaceGone),
-            Err(error) => Err(trouble(error)),
+            Err(error) => Err(backend_error(error)),
         }
     }
 
@@ -218,7 +218,7 @@ fn unless_conflict<T>(answer: Result<T, Error>) -> Result<Option<T>, BackendErro
     match answer {
         Ok(done) => Ok(Some(done)),
         Err(error) if status(&error).is_some_and(|it| it.is_conflict() || it.is_not_found()) => Ok(None),
-        Err(error) => Err(trouble(error)),
+        Err(error) => Err(backend_error(error)),
     }
 }
 

@@ -11,7 +11,7 @@ use portal_dns::{Freshness, ServiceName, ServiceState, Services};
 use portal_k8s::{Kind, Phase, ServiceSummary};
 
 use super::KubeCluster;
-use super::call::{call, trouble};
+use super::call::{backend_error, call};
 use super::observe::Topic;
 use crate::service_state::service_state;
 
@@ -32,7 +32,7 @@ impl KubeServices {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let services: Api<Service> = Api::namespaced(self.client.clone(), namespace);
         let (home, found) =
-            try_join!(call(namespaces.get_opt(namespace)), call(services.get_opt(service))).map_err(trouble)?;
+            try_join!(call(namespaces.get_opt(namespace)), call(services.get_opt(service))).map_err(backend_error)?;
         if home.as_ref().map(Phase::from) != Some(Phase::Active) {
             return Ok(ServiceState::NamespaceGone);
         }

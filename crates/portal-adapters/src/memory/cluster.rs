@@ -23,21 +23,21 @@ use object::Object;
 #[derive(Clone)]
 pub struct MemoryCluster {
     clock: Arc<dyn Clock>,
-    world: Arc<Mutex<World>>,
+    state: Arc<Mutex<ClusterState>>,
 }
 
 /// Everything in the cluster.
-struct World {
-    namespaces: BTreeMap<String, Space>,
+struct ClusterState {
+    namespaces: BTreeMap<String, NamespaceState>,
     /// The overview of every namespace that never was.
     nothing: Arc<Overview>,
     /// The last resourceVersion that was given out; uids are made from it as well.
     version: u64,
-    trouble: Option<String>,
+    outage: Option<String>,
 }
 
 /// One namespace.
-struct Space {
+struct NamespaceState {
     contents: Contents,
     overview: Arc<Overview>,
     services: BTreeMap<String, Service>,
@@ -49,8 +49,8 @@ impl MemoryCluster {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let nothing = Arc::new(Overview::absent(clock.now()));
-        let world = World { namespaces: BTreeMap::new(), nothing, version: 0, trouble: None };
-        Self { clock, world: Arc::new(Mutex::new(world)) }
+        let state = ClusterState { namespaces: BTreeMap::new(), nothing, version: 0, outage: None };
+        Self { clock, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Puts every object of a multi-document YAML text into the cluster, or none if one of them is wrong. An object
@@ -76,119 +76,121 @@ impl MemoryCluster {
 
     /// From now on every question is answered like that of an API server that is gone, with `cause` as the source.
     pub fn go_down(&self, cause: &str) {
-        self.with(|world| world.trouble = Some(cause.to_owned()));
+        self.with(|state| state.outage = Some(cause.to_owned()));
     }
 
-    /// Ends the trouble; everything is as it was.
+    /// Ends the outage; everything is as it was.
     pub fn come_back(&self) {
-        self.with(|world| world.trouble = None);
+        self.with(|state| state.outage = None);
     }
 
     /// Puts a route into the cluster as somebody with `kubectl` does, whoever made the one that stands there.
     pub fn put_route(&self, namespace: &str, route: IngressRoute) {
         let now = self.clock.now();
-        self.with(|world| world.put(namespace, Object::Route(Box::new(route)), now));
+        self.with(|state| state.put(namespace, Object::Route(Box::new(route)), now));
     }
 
     /// The route of that name, as it stands.
     #[must_use]
     pub fn route(&self, namespace: &str, name: &str) -> Option<IngressRoute> {
-        self.with(|world| world.namespaces.get(namespace)?.routes.get(name).cloned())
+        self.with(|state| state.namespaces.get(namespace)?.routes.get(name).cloned())
     }
 
     /// Deletes an object by hand; tells whether it was there.
     #[must_use]
     pub fn delete(&self, kind: Kind, namespace: &str, name: &str) -> bool {
         let now = self.clock.now();
-        self.with(|world| world.delete(kind, namespace, name, now))
+        self.with(|state| state.delete(kind, namespace, name, now))
     }
 
     /// Lets a namespace begin (`Active`), begin to end (`Terminating`) or end (`None`, with all that is in it).
     pub fn set_phase(&self, namespace: &str, phase: Option<Phase>) {
         let now = self.clock.now();
-        self.with(|world| world.set_phase(namespace, phase, now));
+        self.with(|state| state.set_phase(namespace, phase, now));
     }
 
     fn load(&self, manifest: manifest::Manifest) -> Loaded {
         let now = self.clock.now();
         let loaded = Loaded { objects: manifest.objects.len(), skipped: manifest.skipped };
-        self.with(|world| {
+        self.with(|state| {
             for (namespace, object) in manifest.objects {
-                world.put(&namespace, object, now);
+                state.put(&namespace, object, now);
             }
         });
         loaded
     }
 
     /// Asks the API server, which may be gone.
-    fn ask<T>(&self, question: impl FnOnce(&mut World) -> T) -> Result<T, BackendError> {
-        self.with(|world| match &world.trouble {
+    fn ask<T>(&self, question: impl FnOnce(&mut ClusterState) -> T) -> Result<T, BackendError> {
+        self.with(|state| match &state.outage {
             Some(cause) => Err(BackendError::unavailable(Backend::Cluster, cause.clone())),
-            None => Ok(question(world)),
+            None => Ok(question(state)),
         })
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut World) -> T) -> T {
-        work(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, work: impl FnOnce(&mut ClusterState) -> T) -> T {
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 #[async_trait]
 impl Cluster for MemoryCluster {
-    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
-        self.ask(|world| {
-            let space = world.namespaces.get(&friend.namespace());
-            space.map_or_else(|| world.nothing.clone(), |space| space.overview.clone())
+    async fn overview(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
+        self.ask(|state| {
+            let namespace_state = state.namespaces.get(&friend.namespace());
+            namespace_state.map_or_else(|| state.nothing.clone(), |namespace_state| namespace_state.overview.clone())
         })
     }
 }
 
-impl World {
+impl ClusterState {
     /// Creates or replaces an object, and its namespace with it.
     fn put(&mut self, namespace: &str, mut object: Object, now: DateTime<Utc>) {
         self.version = self.version.saturating_add(1);
         let version = self.version;
-        let space = self.namespaces.entry(namespace.to_owned()).or_insert_with(|| Space::new(now));
+        let namespace_state = self.namespaces.entry(namespace.to_owned()).or_insert_with(|| NamespaceState::new(now));
         let known = match &object {
-            Object::Route(route) => space.routes.get(route.metadata.name.as_deref().unwrap_or_default()),
+            Object::Route(route) => namespace_state.routes.get(route.metadata.name.as_deref().unwrap_or_default()),
             _ => None,
         };
         let known_uid = known.and_then(|route| route.metadata.uid.clone());
         object.admit(namespace, known_uid, version, now);
-        let changed = space.put(object);
-        space.refresh(changed, now);
+        let changed = namespace_state.put(object);
+        namespace_state.refresh(changed, now);
     }
 
     fn delete(&mut self, kind: Kind, namespace: &str, name: &str, now: DateTime<Utc>) -> bool {
-        let Some(space) = self.namespaces.get_mut(namespace) else { return false };
+        let Some(namespace_state) = self.namespaces.get_mut(namespace) else { return false };
         match kind {
-            Kind::Service => space.services.remove(name).is_some(),
-            Kind::Route => space.routes.remove(name).is_some(),
+            Kind::Service => namespace_state.services.remove(name).is_some(),
+            Kind::Route => namespace_state.routes.remove(name).is_some(),
             Kind::Pod | Kind::Deployment | Kind::Quota => false,
         };
-        let there = space.contents.remove(kind, name);
-        space.refresh(there, now);
+        let there = namespace_state.contents.remove(kind, name);
+        namespace_state.refresh(there, now);
         there
     }
 
     fn set_phase(&mut self, namespace: &str, phase: Option<Phase>, now: DateTime<Utc>) {
-        let space = self.namespaces.entry(namespace.to_owned()).or_insert_with(|| Space::new(now));
-        let changed = space.contents.set_phase(phase);
+        let namespace_state = self.namespaces.entry(namespace.to_owned()).or_insert_with(|| NamespaceState::new(now));
+        let changed = namespace_state.contents.set_phase(phase);
         if phase.is_none() {
-            space.contents = Contents::default();
-            space.services.clear();
-            space.routes.clear();
+            namespace_state.contents = Contents::default();
+            namespace_state.services.clear();
+            namespace_state.routes.clear();
         }
-        space.refresh(changed, now);
+        namespace_state.refresh(changed, now);
     }
 
     /// The namespace, unless it does not exist or is being deleted.
-    fn living(&mut self, namespace: &str) -> Option<&mut Space> {
-        self.namespaces.get_mut(namespace).filter(|space| space.overview.phase == Some(Phase::Active))
+    fn living(&mut self, namespace: &str) -> Option<&mut NamespaceState> {
+        self.namespaces
+            .get_mut(namespace)
+            .filter(|namespace_state| namespace_state.overview.phase == Some(Phase::Active))
     }
 }
 
-impl Space {
+impl NamespaceState {
     fn new(now: DateTime<Utc>) -> Self {
         let mut contents = Contents::default();
         contents.set_phase(Some(Phase::Active));

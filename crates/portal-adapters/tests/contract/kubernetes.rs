@@ -83,7 +83,7 @@ async fn a_route_is_seen_as_it_was_written_and_at_once(ground: &Ground) {
     }
     let listed = ground.routes.list().await.unwrap();
     assert!(listed.iter().any(|route| route.place == place(ground)));
-    let shown = ground.cluster.namespace(&ground.friend).await.unwrap();
+    let shown = ground.cluster.overview(&ground.friend).await.unwrap();
     assert_eq!(shown.routes[0].hostname.as_deref(), Some(host(ground).as_str()));
 }
 
@@ -151,7 +151,7 @@ async fn a_route_is_deleted_if_it_is_the_object_that_was_seen_and_carries_the_ma
     assert_eq!(delete(mark('a'), seen.clone()).await, RouteChanged::Absent);
     let changed = ground.routes.change(&place(ground), &spec(ground, 80), &mark('a'), &seen).await.unwrap();
     assert_eq!(changed, RouteChanged::Absent);
-    assert!(ground.cluster.namespace(&ground.friend).await.unwrap().routes.is_empty());
+    assert!(ground.cluster.overview(&ground.friend).await.unwrap().routes.is_empty());
 }
 
 async fn whoever_claims_the_hostname_is_seen_wherever_they_are(ground: &Ground) {
@@ -221,12 +221,12 @@ async fn an_external_name_and_a_namespace_that_ends_are_told_apart(ground: &Grou
     assert_eq!(look().await, ServiceState::ExternalName);
     ground.end_namespace().await;
     until(|| async { look().await == ServiceState::NamespaceGone }).await;
-    let shown = || async { ground.cluster.namespace(&ground.friend).await.unwrap() };
+    let shown = || async { ground.cluster.overview(&ground.friend).await.unwrap() };
     until(|| async { shown().await.phase != Some(Phase::Active) }).await;
 }
 
 async fn a_namespace_is_shown_and_stays_the_same_until_it_changes(ground: &Ground) {
-    let shown = || async { ground.cluster.namespace(&ground.friend).await.unwrap() };
+    let shown = || async { ground.cluster.overview(&ground.friend).await.unwrap() };
     assert_eq!(shown().await.phase, None);
     ground.make_namespace().await;
     let namespace = ground.namespace();

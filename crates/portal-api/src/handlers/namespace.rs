@@ -33,7 +33,7 @@ pub(crate) async fn show_namespace(
     state: Data<ApiState>,
     conditions: Conditions,
 ) -> Result<HttpResponse, ApiError> {
-    let (overview, exposures) = try_join!(state.cluster.namespace(friend.id()), state.exposures.snapshot(friend.id()))?;
+    let (overview, exposures) = try_join!(state.cluster.overview(friend.id()), state.exposures.snapshot(friend.id()))?;
     let view = state.namespaces.view(friend.id(), overview, exposures).await?;
     let is_known = conditions.has(&view.tag);
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };

@@ -9,7 +9,7 @@ use portal_dns::{
 use portal_k8s::{IngressRoute, Kind};
 
 use super::object::Object;
-use super::{MemoryCluster, World};
+use super::{ClusterState, MemoryCluster};
 use crate::ingress_route::{claims_any, mark as mark_of, object, seen};
 
 #[async_trait]
@@ -20,9 +20,9 @@ impl Routes for MemoryCluster {
         hosts: &[Hostname],
         _freshness: Freshness,
     ) -> Result<ObservedRoutes, BackendError> {
-        self.ask(|world| ObservedRoutes {
-            own: world.at(place).and_then(seen),
-            others: world
+        self.ask(|state| ObservedRoutes {
+            own: state.at(place).and_then(seen),
+            others: state
                 .routes()
                 .filter(|route| claims_any(&route.spec.routes, hosts))
                 .filter_map(seen)
@@ -32,7 +32,7 @@ impl Routes for MemoryCluster {
     }
 
     async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError> {
-        self.ask(|world| world.routes().filter_map(seen).filter(|route| route.mark.is_some()).collect())
+        self.ask(|state| state.routes().filter_map(seen).filter(|route| route.mark.is_some()).collect())
     }
 
     async fn create(
@@ -42,14 +42,14 @@ impl Routes for MemoryCluster {
         mark: &OwnershipMarker,
     ) -> Result<RouteCreated, BackendError> {
         let now = self.clock.now();
-        self.ask(|world| {
-            if world.at(place).is_some() {
+        self.ask(|state| {
+            if state.at(place).is_some() {
                 return RouteCreated::Exists;
             }
-            if world.living(&place.namespace).is_none() {
+            if state.living(&place.namespace).is_none() {
                 return RouteCreated::NamespaceGone;
             }
-            world.put(&place.namespace, Object::Route(Box::new(object(place, spec, mark))), now);
+            state.put(&place.namespace, Object::Route(Box::new(object(place, spec, mark))), now);
             RouteCreated::Done
         })
     }
@@ -62,15 +62,15 @@ impl Routes for MemoryCluster {
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
         let now = self.clock.now();
-        self.ask(|world| {
-            let Some(known) = world.at(place) else { return RouteChanged::Absent };
+        self.ask(|state| {
+            let Some(known) = state.at(place) else { return RouteChanged::Absent };
             let is_version = seen(known).is_some_and(|known| known.version == *version);
             if !is_version || mark_of(&known.metadata).as_ref() != Some(mark) {
                 return RouteChanged::Stale;
             }
             // Labels and annotations of other people's making stay, as with server-side apply.
             let changed = IngressRoute::new(known.metadata.clone(), object(place, spec, mark).spec);
-            world.put(&place.namespace, Object::Route(Box::new(changed)), now);
+            state.put(&place.namespace, Object::Route(Box::new(changed)), now);
             RouteChanged::Done
         })
     }
@@ -82,23 +82,23 @@ impl Routes for MemoryCluster {
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
         let now = self.clock.now();
-        self.ask(|world| {
-            let Some(known) = world.at(place) else { return RouteChanged::Absent };
+        self.ask(|state| {
+            let Some(known) = state.at(place) else { return RouteChanged::Absent };
             if known.metadata.uid.as_ref() != Some(&version.uid) || mark_of(&known.metadata).as_ref() != Some(mark) {
                 return RouteChanged::Stale;
             }
-            world.delete(Kind::Route, &place.namespace, &place.name, now);
+            state.delete(Kind::Route, &place.namespace, &place.name, now);
             RouteChanged::Done
         })
     }
 }
 
-impl World {
+impl ClusterState {
     fn at(&self, place: &RoutePlace) -> Option<&IngressRoute> {
         self.namespaces.get(&place.namespace)?.routes.get(&place.name)
     }
 
     fn routes(&self) -> impl Iterator<Item = &IngressRoute> {
-        self.namespaces.values().flat_map(|space| space.routes.values())
+        self.namespaces.values().flat_map(|namespace_state| namespace_state.routes.values())
     }
 }

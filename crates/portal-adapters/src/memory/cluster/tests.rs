@@ -16,7 +16,7 @@ fn cluster() -> MemoryCluster {
 }
 
 async fn shown(cluster: &MemoryCluster) -> Arc<Overview> {
-    cluster.namespace(&FriendId::parse("alice").unwrap()).await.unwrap()
+    cluster.overview(&FriendId::parse("alice").unwrap()).await.unwrap()
 }
 
 /// What a text that is refused is refused with.
@@ -47,7 +47,7 @@ async fn documents_lists_and_comments_are_read_and_unknown_kinds_are_noted() {
     assert_eq!(shown.services.iter().map(|it| &*it.name).collect::<Vec<_>>(), ["db", "elsewhere", "my-app"]);
     assert_eq!(shown.routes.iter().map(|it| it.hostname.as_deref()).collect::<Vec<_>>(), [Some("my-app.example.net")]);
     assert_eq!(shown.secrets(), Some(3));
-    let bob = cluster.namespace(&FriendId::parse("bob").unwrap()).await.unwrap();
+    let bob = cluster.overview(&FriendId::parse("bob").unwrap()).await.unwrap();
     assert_eq!(bob.services.len(), 1);
 }
 

@@ -69,7 +69,7 @@ impl Ground {
             cluster: watched,
             hands: Hands::Operator(operator),
         };
-        until(|| async { ground.cluster.namespace(&ground.friend).await.is_ok() }).await;
+        until(|| async { ground.cluster.overview(&ground.friend).await.is_ok() }).await;
         ground
     }
 
@@ -81,7 +81,7 @@ impl Ground {
     pub(super) async fn make_namespace(&self) {
         let namespace = self.namespace();
         self.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}")).await;
-        let phase = || async { self.cluster.namespace(&self.friend).await.unwrap().phase };
+        let phase = || async { self.cluster.overview(&self.friend).await.unwrap().phase };
         until(|| async { phase().await == Some(Phase::Active) }).await;
     }
 
