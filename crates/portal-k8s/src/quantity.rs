@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-/// Decimal places that are kept: `n`, a thousand-millionth, is the smallest suffix there is.
+/// Decimal places of the internal unit: `n`, a thousand-millionth, is the smallest suffix there is.
 const PLACES: u32 = 9;
-/// The largest magnitude that Kubernetes keeps, 2^63-1, in units of the smallest suffix.
+/// The largest magnitude that Kubernetes stores, 2^63-1, in units of the smallest suffix.
 const LARGEST: i128 = 9_223_372_036_854_775_807 * 10_i128.pow(PLACES);
 /// The powers of 1024, from the smallest.
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
@@ -54,13 +54,13 @@ fn without_factors(mut number: i128, factor: i128, at_most: usize) -> (i128, usi
     (number, times)
 }
 
-/// Whether this can be read as a quantity that is not less than nothing.
+/// Tells whether this can be read as a quantity of 0 or more.
 #[must_use]
 pub fn is_amount(quantity: &str) -> bool {
     nano(quantity).is_some_and(|nano| nano >= 0)
 }
 
-/// The quantity as a count of things; `None` for a fraction, for less than nothing and for what cannot be read.
+/// The quantity as a count of things; `None` for a fraction, a negative number and what cannot be read.
 #[must_use]
 pub fn count(quantity: &str) -> Option<u64> {
     let unit = 10_i128.pow(PLACES);
@@ -92,7 +92,7 @@ fn mantissa(number: &str) -> Option<(i128, i32)> {
     Some((digits.parse().ok().filter(|_| !fraction.contains('.'))?, places))
 }
 
-/// What a suffix multiplies by: a power of two and a power of ten.
+/// The factors of a suffix: a power of two and a power of ten.
 fn scale(suffix: &str) -> Option<(i128, i32)> {
     let binary = |power: u32| Some((1024_i128.pow(power), 0));
     let decimal = |power: i32| Some((1, power));

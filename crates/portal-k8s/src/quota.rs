@@ -9,17 +9,17 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use crate::metadata::text;
 use crate::quantity;
 
-/// The resources under which a quota counts secrets, in the order in which they are believed.
+/// The resources under which a quota counts secrets, the one that counts first.
 const SECRETS: [&str; 2] = ["secrets", "count/secrets"];
 
-/// What is shown of a namespace's quota: one, or several merged.
+/// A namespace's quota as shown: one, or several merged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QuotaSummary {
     /// The limit of each resource, by the resource's name.
     pub hard: BTreeMap<Arc<str>, Arc<str>>,
-    /// What is used of it; a resource is missing here until the cluster has counted it.
+    /// Amounts in use; a resource is missing here until the cluster has counted it.
     pub used: BTreeMap<Arc<str>, Arc<str>>,
-    /// Whether it counts only some objects, such as those of a priority.
+    /// It counts only some objects, such as those of a priority.
     pub is_scoped: bool,
 }
 
@@ -57,7 +57,7 @@ impl QuotaSummary {
         }
     }
 
-    /// How many secrets the cluster counted, where a quota makes it count them.
+    /// Returns the number of secrets that the cluster counted, where a quota makes it count them.
     #[must_use]
     pub fn secrets(&self) -> Option<u64> {
         SECRETS.iter().find_map(|resource| self.used.get(*resource)).and_then(|used| quantity::count(used))

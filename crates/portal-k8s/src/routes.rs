@@ -6,7 +6,7 @@ use crate::ingress_route::{IngressRoute, RouteRule};
 use crate::metadata::{name, text};
 use crate::rule;
 
-/// What is shown of an `IngressRoute`.
+/// An `IngressRoute` as shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSummary {
     /// Its name.

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::metadata::{name, text};
 
-/// What is shown of a service.
+/// A service as shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceSummary {
     /// Its name.

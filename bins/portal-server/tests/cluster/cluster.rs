@@ -1,6 +1,7 @@
 //! What the tier `cluster` runs.
 
 mod checking;
+mod claims;
 mod disorder;
 mod domains;
 mod exposing;

@@ -13,7 +13,7 @@ use std::fmt::Debug;
 
 use super::call::{backend_error, call, status};
 
-/// In whose name fields are set.
+/// Manager of the fields that are set.
 const MANAGER: &str = "friend-portal-provisioner";
 
 /// The namespaces of a Kubernetes cluster.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Error};
 use portal_core::{Backend, BackendError};
 use portal_dns::{
-    Freshness, Hostname, ObservedRoute, ObservedRoutes, OwnershipMarker, RouteChanged, RouteCreated, RoutePlace,
-    RouteSpec, RouteVersion, Routes,
+    Freshness, HostClaim, Hostname, ObservedRoute, ObservedRoutes, OwnershipMarker, RouteChanged, RouteCreated,
+    RoutePlace, RouteSpec, RouteVersion, Routes,
 };
 use portal_k8s::{IngressRoute, Kind};
 use serde_json::json;
@@ -19,14 +19,14 @@ use super::KubeCluster;
 use super::call::{backend_error, call, status};
 use super::observe::Topic;
 use super::undo::undo;
-use crate::ingress_route::{claims_any, object, seen};
+use crate::ingress_route::{object, observed};
 
-/// In whose name fields are set.
+/// Manager of the fields that are set.
 const MANAGER: &str = "friend-portal";
-/// How long a change may take to come back through the watch before it is answered all the same.
-const ECHO: Duration = Duration::from_secs(1);
-/// Routes per page of a list.
-const PAGE: u32 = 500;
+/// Longest wait for a change to come back through the watch.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
+/// The topic of the routes that the portal writes.
+const ROUTES: Topic = Topic::Objects(Kind::Route);
 
 /// The routes of a Kubernetes cluster.
 pub struct KubeRoutes {
@@ -45,43 +45,10 @@ impl KubeRoutes {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    async fn ask(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<ObservedRoutes, BackendError> {
-        let all: Api<IngressRoute> = Api::all(self.client.clone());
-        let mut found = ObservedRoutes::default();
-        let mut params = ListParams::default().limit(PAGE);
-        loop {
-            let page = call(all.list(&params)).await.map_err(backend_error)?;
-            for route in &page.items {
-                let standing = seen(route).ok_or_else(nameless)?;
-                if standing.place == *place {
-                    found.own = Some(standing);
-                } else if claims_any(&route.spec.routes, hosts) {
-                    found.others.push(standing);
-                }
-            }
-            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
-            if params.continue_token.is_none() {
-                return Ok(found);
-            }
-        }
-    }
-
-    fn remember(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<ObservedRoutes, BackendError> {
-        self.cluster.cache.check(Topic::Objects(Kind::Route))?;
-        Ok(self.cluster.cache.with_routes(|routes| ObservedRoutes {
-            own: routes.get(place).map(|standing| standing.seen.clone()),
-            others: routes
-                .values()
-                .filter(|standing| standing.seen.place != *place && claims_any(&standing.rules, hosts))
-                .map(|standing| standing.seen.clone())
-                .collect(),
-        }))
-    }
-
-    /// What stands at a place now.
-    async fn standing(&self, place: &RoutePlace) -> Result<Option<ObservedRoute>, BackendError> {
+    /// Reads the route at a place, live.
+    async fn get(&self, place: &RoutePlace) -> Result<Option<ObservedRoute>, BackendError> {
         let found = call(self.of(&place.namespace).get_opt(&place.name)).await.map_err(backend_error)?;
-        found.map(|route| seen(&route).ok_or_else(nameless)).transpose()
+        found.map(|route| observed(&route).ok_or_else(nameless)).transpose()
     }
 
     /// Sets the fields of ours and takes back what others added; `None` if the route changed in between.
@@ -103,27 +70,19 @@ impl KubeRoutes {
 
     /// Waits until the watch has brought the route as it was just written, so that its writer sees it at once.
     async fn echo(&self, written: &IngressRoute) {
-        let Some(written) = seen(written) else { return };
+        let Some(written) = observed(written) else { return };
         let is_there = self.cluster.cache.wait_for_routes(|routes| {
-            let known = routes.get(&written.place).map(|known| &known.seen.version);
+            let known = routes.get(&written.place).map(|known| &known.version);
             known.is_some_and(|known| known.uid == written.version.uid && !is_older(known, &written.version))
         });
-        self.patiently(is_there).await;
+        wait_for_echo(is_there).await;
     }
 
     /// Waits until the watch has brought that the route is gone.
     async fn echo_gone(&self, place: &RoutePlace, uid: &str) {
-        let is_gone = self
-            .cluster
-            .cache
-            .wait_for_routes(|routes| routes.get(place).is_none_or(|known| known.seen.version.uid != uid));
-        self.patiently(is_gone).await;
-    }
-
-    async fn patiently(&self, echo: impl Future<Output = ()>) {
-        if timeout(ECHO, echo).await.is_err() {
-            tracing::debug!("a change of a route has not come back through the watch yet");
-        }
+        let is_gone =
+            self.cluster.cache.wait_for_routes(|routes| routes.get(place).is_none_or(|known| known.version.uid != uid));
+        wait_for_echo(is_gone).await;
     }
 }
 
@@ -135,18 +94,27 @@ impl Routes for KubeRoutes {
         hosts: &[Hostname],
         freshness: Freshness,
     ) -> Result<ObservedRoutes, BackendError> {
-        match freshness {
-            Freshness::Live => self.ask(place, hosts).await,
-            Freshness::Watched => self.remember(place, hosts),
-        }
+        let cache = &self.cluster.cache;
+        cache.health.check(ROUTES)?;
+        let own = match freshness {
+            Freshness::Live => self.get(place).await?,
+            Freshness::Watched => cache.with_routes(|routes| routes.get(place).cloned()),
+        };
+        // Never listed live: that would cost each request as much as there are routes in the whole cluster.
+        Ok(ObservedRoutes { own, others: cache.marked_routes(place, hosts) })
+    }
+
+    async fn claims(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<Vec<HostClaim>, BackendError> {
+        self.cluster.cache.check_claims().await?;
+        Ok(self.cluster.cache.claims(place, hosts))
     }
 
     async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError> {
-        self.cluster.cache.check(Topic::Objects(Kind::Route))?;
-        Ok(self.cluster.cache.with_routes(|routes| {
-            let marked = routes.values().filter(|standing| standing.seen.marker.is_some());
-            marked.map(|standing| standing.seen.clone()).collect()
-        }))
+        self.cluster.cache.health.check(ROUTES)?;
+        Ok(self
+            .cluster
+            .cache
+            .with_routes(|routes| routes.values().filter(|route| route.marker.is_some()).cloned().collect()))
     }
 
     async fn create(
@@ -174,8 +142,8 @@ impl Routes for KubeRoutes {
         marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
-        let Some(standing) = self.standing(place).await? else { return Ok(RouteChanged::Absent) };
-        if standing.version != *version || standing.marker.as_ref() != Some(marker) {
+        let Some(current) = self.get(place).await? else { return Ok(RouteChanged::Absent) };
+        if current.version != *version || current.marker.as_ref() != Some(marker) {
             return Ok(RouteChanged::Stale);
         }
         let mut wanted = object(place, spec, marker);
@@ -192,15 +160,13 @@ impl Routes for KubeRoutes {
         marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
-        let Some(standing) = self.standing(place).await? else { return Ok(RouteChanged::Absent) };
-        if standing.version.uid != version.uid || standing.marker.as_ref() != Some(marker) {
+        let Some(current) = self.get(place).await? else { return Ok(RouteChanged::Absent) };
+        if current.version.uid != version.uid || current.marker.as_ref() != Some(marker) {
             return Ok(RouteChanged::Stale);
         }
         // The version too: a route that lost its marker since it was looked at is not deleted.
-        let preconditions = Preconditions {
-            uid: Some(standing.version.uid),
-            resource_version: Some(standing.version.resource_version),
-        };
+        let preconditions =
+            Preconditions { uid: Some(current.version.uid), resource_version: Some(current.version.resource_version) };
         let params = DeleteParams::default().preconditions(preconditions);
         match call(self.of(&place.namespace).delete(&place.name, &params)).await {
             Ok(_) => {
@@ -213,6 +179,13 @@ impl Routes for KubeRoutes {
     }
 }
 
+/// Waits for a change to come back. The change was made either way, so a late echo is no error.
+async fn wait_for_echo(echo: impl Future<Output = ()>) {
+    if timeout(ECHO_TIMEOUT, echo).await.is_err() {
+        tracing::debug!("a change of a route has not come back through the watch yet");
+    }
+}
+
 /// `None` where a precondition did not hold, or the object is gone.
 fn unless_conflict<T>(answer: Result<T, Error>) -> Result<Option<T>, BackendError> {
     match answer {
@@ -222,7 +195,7 @@ fn unless_conflict<T>(answer: Result<T, Error>) -> Result<Option<T>, BackendErro
     }
 }
 
-/// Whether an object could not be created because there is no namespace for it, or one that is being deleted.
+/// Tells whether an object could not be created because its namespace does not exist or is being deleted.
 fn is_namespace_gone(error: &Error) -> bool {
     let Some(status) = status(error) else { return false };
     let is_terminating = |details: &kube::core::response::StatusDetails| {
@@ -231,7 +204,7 @@ fn is_namespace_gone(error: &Error) -> bool {
     status.is_not_found() || (status.is_forbidden() && status.details.as_ref().is_some_and(is_terminating))
 }
 
-/// Whether a version of an object came before another; versions of one kind are numbers that grow.
+/// Tells whether a version of an object came before another; versions of one kind are numbers that grow.
 fn is_older(version: &RouteVersion, other: &RouteVersion) -> bool {
     let number = |version: &RouteVersion| version.resource_version.parse::<u64>().ok();
     match (number(version), number(other)) {

@@ -28,7 +28,7 @@ impl KubeServices {
         Self { client, cluster }
     }
 
-    async fn ask(&self, namespace: &str, service: &str) -> Result<ServiceState, BackendError> {
+    async fn get(&self, namespace: &str, service: &str) -> Result<ServiceState, BackendError> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let services: Api<Service> = Api::namespaced(self.client.clone(), namespace);
         let (home, found) =
@@ -39,9 +39,9 @@ impl KubeServices {
         Ok(found.map_or(ServiceState::Absent, |found| service_state(&ServiceSummary::from(&found))))
     }
 
-    fn remember(&self, namespace: &str, service: &str) -> Result<ServiceState, BackendError> {
-        self.cluster.cache.check(Topic::Namespaces)?;
-        self.cluster.cache.check(Topic::Objects(Kind::Service))?;
+    fn watched(&self, namespace: &str, service: &str) -> Result<ServiceState, BackendError> {
+        self.cluster.cache.health.check(Topic::Namespaces)?;
+        self.cluster.cache.health.check(Topic::Objects(Kind::Service))?;
         Ok(self.cluster.cache.with_contents(namespace, |contents| match contents.phase() {
             Some(Phase::Active) => contents.service(service).map_or(ServiceState::Absent, service_state),
             Some(Phase::Terminating) | None => ServiceState::NamespaceGone,
@@ -58,8 +58,8 @@ impl Services for KubeServices {
         freshness: Freshness,
     ) -> Result<ServiceState, BackendError> {
         match freshness {
-            Freshness::Live => self.ask(&friend.namespace(), service.as_str()).await,
-            Freshness::Watched => self.remember(&friend.namespace(), service.as_str()),
+            Freshness::Live => self.get(&friend.namespace(), service.as_str()).await,
+            Freshness::Watched => self.watched(&friend.namespace(), service.as_str()),
         }
     }
 }

@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Service;
 use portal_core::{Backend, BackendError, Clock, FriendId};
-use portal_k8s::{Cluster, Contents, IngressRoute, Kind, Overview, Phase};
+use portal_k8s::{ClaimKind, Cluster, Contents, HostClaims, IngressRoute, Kind, Overview, Phase};
 
 pub use manifest::{Loaded, ManifestError};
 use object::Object;
 
-/// A cluster in memory. It keeps what an API server keeps of routes (uid, resourceVersion) and shows namespaces with
-/// the very functions that show a real one. Clones share one cluster.
+/// A cluster in memory. It gives routes uid and resourceVersion as an API server does, and shows namespaces with the
+/// very functions that show a real one. Clones share one cluster.
 #[derive(Clone)]
 pub struct MemoryCluster {
     clock: Arc<dyn Clock>,
@@ -42,6 +42,8 @@ struct NamespaceState {
     overview: Arc<Overview>,
     services: BTreeMap<String, Service>,
     routes: BTreeMap<String, IngressRoute>,
+    /// Everything else that claims hostnames.
+    claims: BTreeMap<(ClaimKind, String), HostClaims>,
 }
 
 impl MemoryCluster {
@@ -53,33 +55,32 @@ impl MemoryCluster {
         Self { clock, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Puts every object of a multi-document YAML text into the cluster, or none if one of them is wrong. An object
-    /// without a namespace goes to `default_namespace`; an object that is there already is replaced. `source` names
-    /// the text in errors.
+    /// Puts every object of a YAML text, or of a stream of JSON objects, into the cluster, or none if one of them is
+    /// wrong. An object without a namespace goes to `default_namespace`; an object that is there already is replaced.
+    /// `source` names the text in errors.
     ///
     /// # Errors
-    /// Text that is not YAML, and an object of a known kind that is not well-formed.
+    /// The first document that cannot be read.
     pub fn load_yaml(&self, source: &str, text: &str, default_namespace: &str) -> Result<Loaded, ManifestError> {
-        let manifest = manifest::read(source, text, default_namespace)?;
-        Ok(self.load(manifest))
+        let mut manifest = manifest::read(source, text, default_namespace);
+        if manifest.errors.is_empty() { Ok(self.load(manifest)) } else { Err(manifest.errors.swap_remove(0)) }
     }
 
-    /// Puts the objects of a file, or of all `.yaml`, `.yml` and `.json` files of a folder, into the cluster, or none
-    /// if one of them is wrong.
+    /// Puts the objects of a file, or of all `.yaml`, `.yml` and `.json` files of a folder, into the cluster. What
+    /// cannot be read is left out, with a line about it.
     ///
     /// # Errors
-    /// What [`Self::load_yaml`] refuses, a file that cannot be read, and a folder without such files.
+    /// A file or folder that cannot be opened, and a folder without such files.
     pub fn load_path(&self, path: &Path, default_namespace: &str) -> Result<Loaded, ManifestError> {
-        let manifest = manifest::read_path(path, default_namespace)?;
-        Ok(self.load(manifest))
+        Ok(self.load(manifest::read_path(path, default_namespace)?))
     }
 
-    /// From now on every question is answered like that of an API server that is gone, with `cause` as the source.
+    /// Makes every later call fail as if the API server were gone, with `cause` as the source.
     pub fn go_down(&self, cause: &str) {
         self.with(|state| state.outage = Some(cause.to_owned()));
     }
 
-    /// Ends the outage; everything is as it was.
+    /// Ends the outage; everything is as it was before.
     pub fn come_back(&self) {
         self.with(|state| state.outage = None);
     }
@@ -103,7 +104,7 @@ impl MemoryCluster {
         self.with(|state| state.delete(kind, namespace, name, now))
     }
 
-    /// Lets a namespace begin (`Active`), begin to end (`Terminating`) or end (`None`, with all that is in it).
+    /// Creates a namespace (`Active`), begins to delete it (`Terminating`) or deletes it (`None`, with all that is in it).
     pub fn set_phase(&self, namespace: &str, phase: Option<Phase>) {
         let now = self.clock.now();
         self.with(|state| state.set_phase(namespace, phase, now));
@@ -178,6 +179,7 @@ impl ClusterState {
             namespace_state.contents = Contents::default();
             namespace_state.services.clear();
             namespace_state.routes.clear();
+            namespace_state.claims.clear();
         }
         namespace_state.refresh(changed, now);
     }
@@ -195,26 +197,31 @@ impl NamespaceState {
         let mut contents = Contents::default();
         contents.set_phase(Some(Phase::Active));
         let overview = Arc::new(contents.overview(now));
-        Self { contents, overview, services: BTreeMap::new(), routes: BTreeMap::new() }
+        Self { contents, overview, services: BTreeMap::new(), routes: BTreeMap::new(), claims: BTreeMap::new() }
     }
 
-    /// Keeps an object; tells whether anything shown has changed.
+    /// Stores an object; tells whether anything shown has changed.
     fn put(&mut self, object: Object) -> bool {
-        let Some(summary) = object.summary() else {
-            return self.contents.set_phase(object.phase());
+        // A namespace that ended begins anew with its first object.
+        let revived = self.overview.phase.is_none() && self.contents.set_phase(Some(Phase::Active));
+        let changed = match object.summary() {
+            Some(summary) => self.contents.put(summary),
+            None => object.phase().is_some_and(|phase| self.contents.set_phase(Some(phase))),
         };
+        let name = object.name().to_owned();
         match object {
             Object::Service(service) => {
-                self.services.insert(service.metadata.name.clone().unwrap_or_default(), *service);
+                self.services.insert(name, *service);
             }
             Object::Route(route) => {
-                self.routes.insert(route.metadata.name.clone().unwrap_or_default(), *route);
+                self.routes.insert(name, *route);
+            }
+            Object::Claimant(claimant) => {
+                self.claims.insert((claimant.kind, name), claimant.claims);
             }
             Object::Namespace(_) | Object::Pod(_) | Object::Deployment(_) | Object::Quota(_) => {}
         }
-        // A namespace that ended begins anew with its first object.
-        let revived = self.overview.phase.is_none() && self.contents.set_phase(Some(Phase::Active));
-        self.contents.put(summary) || revived
+        changed || revived
     }
 
     fn refresh(&mut self, changed: bool, now: DateTime<Utc>) {
