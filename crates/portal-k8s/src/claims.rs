@@ -148,6 +148,7 @@ impl HostClaims {
     /// Returns the claim to a hostname; the strongest of several.
     #[must_use]
     pub fn claim(&self, hostname: &str) -> Option<Claim> {
+        // Exposures have lower-case names already; whoever embeds this may not.
         let hostname = plain(hostname);
         let claims = self.rules.iter().filter(|(rule, _)| rule.claims(&hostname));
         claims.map(|(rule, priority)| Claim { is_certain: rule.is_readable(), priority: *priority }).reduce(
@@ -194,6 +195,7 @@ fn ingress(annotations: Option<&BTreeMap<String, String>>, spec: &Value) -> Vec<
 /// Traefik's priority of a router: the length of its rule unless it is set to something else than 0.
 fn priority(explicit: Option<i64>, rule: &str) -> i64 {
     let length = || i64::try_from(rule.len()).unwrap_or(i64::MAX);
+    // Traefik cannot tell 0 from absent.
     explicit.filter(|priority| *priority != 0).unwrap_or_else(length)
 }
 

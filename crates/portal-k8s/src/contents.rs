@@ -138,6 +138,7 @@ impl Contents {
     /// Returns the overview, whose content was first seen at `observed_at`.
     #[must_use]
     pub fn overview(&self, observed_at: DateTime<Utc>) -> Overview {
+        // Watches of different kinds are not in step: pods may be told of before their namespace, and after it.
         if self.phase.is_none() {
             return Overview::absent(observed_at);
         }
@@ -154,6 +155,7 @@ impl Contents {
 }
 
 fn put<T: PartialEq>(objects: &mut Named<T>, name: Arc<str>, object: T) -> bool {
+    // Most events change what is not shown, such as a heartbeat; those must change neither bytes nor ETag.
     if objects.get(&name).is_some_and(|known| **known == object) {
         return false;
     }

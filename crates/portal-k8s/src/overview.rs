@@ -32,6 +32,7 @@ impl Phase {
 impl From<&Namespace> for Phase {
     fn from(namespace: &Namespace) -> Self {
         let phase = namespace.status.as_ref().and_then(|status| status.phase.as_deref());
+        // The timestamp comes first; the phase follows when a controller gets to it.
         if namespace.metadata.deletion_timestamp.is_some() || phase == Some(Self::Terminating.as_str()) {
             return Self::Terminating;
         }
@@ -77,6 +78,7 @@ impl Overview {
     /// `None` where no quota counts secrets, or none has counted yet. No right to read secrets is needed for this.
     #[must_use]
     pub fn secrets(&self) -> Option<u64> {
+        // Known not to exist, so this is a count and not a gap.
         if self.phase.is_none() {
             return Some(0);
         }

@@ -83,6 +83,7 @@ fn is_ready(pod: &Pod) -> bool {
         statuses.iter().any(|status| status.ready && status.name == container.name)
     };
     let status = pod.status.as_ref();
+    // A pod without a specification has nothing that could be ready.
     !containers.is_empty()
         && containers.iter().all(|container| reports(container_statuses(status), container))
         && sidecars(pod).all(|sidecar| reports(init_statuses(status), sidecar))
@@ -101,6 +102,7 @@ fn restarts(pod: &Pod) -> u32 {
 
 /// The reason why the pod is not simply running, the most telling one first.
 fn failure(pod: &Pod) -> Option<(&str, Option<&str>)> {
+    // Whatever else is wrong with it will not matter any more.
     if pod.metadata.deletion_timestamp.is_some() {
         return Some(("Terminating", None));
     }
@@ -111,6 +113,7 @@ fn failure(pod: &Pod) -> Option<(&str, Option<&str>)> {
     relevant_statuses(pod)
         .find_map(waiting_unexpectedly)
         .or_else(|| relevant_statuses(pod).find_map(ended_with_error))
+        // Only now: a pod that was scheduled once keeps the condition.
         .or_else(|| unschedulable(status))
         .or_else(|| relevant_statuses(pod).find_map(waiting))
 }

@@ -33,8 +33,10 @@ pub fn canonical(quantity: &str) -> String {
         return "0".to_owned();
     }
     let unit = 10_i128.pow(PLACES);
+    // `1E` is an exa, `1E3` an exponent: only a digit at the end tells them apart.
     let has_exponent = quantity.contains(['e', 'E']) && quantity.ends_with(|last: char| last.is_ascii_digit());
     let (whole, is_whole) = (nano / unit, nano % unit == 0);
+    // Kubernetes gives up a binary suffix for a fraction, and below 1Ki.
     if quantity.ends_with('i') && is_whole && whole.abs() >= 1024 {
         let (count, thousands) = without_factors(whole, 1024, BINARY.len() - 1);
         return format!("{count}{}", BINARY.get(thousands).copied().unwrap_or_default());
@@ -123,10 +125,12 @@ fn scaled(mantissa: Option<i128>, exponent: i32) -> i128 {
     let exponent = exponent.saturating_add_unsigned(PLACES);
     let power = 10_i128.checked_pow(exponent.unsigned_abs());
     match (mantissa, exponent >= 0, power) {
+        // Nothing is nothing under every suffix; without this `0e99` would be the largest.
         (0, ..) => 0,
         (_, true, Some(power)) => mantissa.checked_mul(power).map_or(LARGEST, |value| value.min(LARGEST)),
         (_, true, None) => LARGEST,
         (_, false, Some(power)) => mantissa.div_euclid(power) + i128::from(mantissa % power != 0),
+        // Too small to count is rounded up, as any fraction of the smallest unit is.
         (_, false, None) => 1,
     }
 }

@@ -30,6 +30,7 @@ impl QuotaSummary {
     pub fn merged<'a>(quotas: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
         let quotas: Vec<_> = quotas.into_iter().collect();
         let (first, others) = quotas.split_first()?;
+        // The usual case, and the only one in which the order of resources is the cluster's own.
         if others.is_empty() {
             return Some((*first).clone());
         }
@@ -72,6 +73,7 @@ impl From<&ResourceQuota> for QuotaSummary {
         // What the status says is enforced; before the first count there is only what was asked for.
         let hard = enforced.filter(|hard| !hard.is_empty()).or(declared).map(quantities).unwrap_or_default();
         let mut used = status.and_then(|status| status.used.as_ref()).map(quantities).unwrap_or_default();
+        // A count without a limit is left over from a limit that was taken away.
         used.retain(|resource, _| hard.contains_key(resource));
         let spec = quota.spec.as_ref();
         let has_scopes = spec.and_then(|spec| spec.scopes.as_ref()).is_some_and(|scopes| !scopes.is_empty());

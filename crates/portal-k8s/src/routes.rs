@@ -23,6 +23,7 @@ impl From<&IngressRoute> for RouteSummary {
         let named = rules.iter().find_map(|rule| Some((rule::hosts(&rule.rule).into_iter().next()?, rule)));
         let service = match &named {
             Some((_, rule)) => service(rule),
+            // A route by path alone is shown too, so that nobody wonders what answers.
             None => rules.iter().find_map(service),
         };
         Self {

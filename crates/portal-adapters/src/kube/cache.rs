@@ -180,6 +180,7 @@ impl Cache {
         let namespace = place.namespace.clone();
         {
             let mut state = self.write();
+            // One lock for both: a route must not be seen without its claims.
             if let Some(observed) = observed {
                 state.routes.insert(place.clone(), observed);
             }
@@ -230,6 +231,7 @@ impl Cache {
     pub(super) fn listed_all(&self, topic: Topic, listed: &HashSet<(String, String)>) {
         self.retain(topic, listed);
         self.health.heard(topic);
+        // Exposures may have drifted while no portal was running.
         if self.health.becomes_complete() {
             self.queue.add_everything();
         }
@@ -286,6 +288,7 @@ impl Cache {
         now: DateTime<Utc>,
         work: impl FnOnce(&mut Contents, &mut Strings) -> bool,
     ) -> bool {
+        // Memory grows with what friends have, not with the rest of the cluster.
         if !namespace.starts_with(FRIENDS) {
             return false;
         }

@@ -29,6 +29,7 @@ pub(super) fn backend_error(error: Error) -> BackendError {
 fn refused(code: u16, retry_after: Option<Duration>, error: Error) -> BackendError {
     match code {
         401 | 403 => BackendError::denied(Backend::Cluster, error),
+        // 500 too: an API server answers it while its etcd has no leader.
         429 | 500 | 502..=504 => unavailable(retry_after, error),
         _ => BackendError::failed(Backend::Cluster, error),
     }

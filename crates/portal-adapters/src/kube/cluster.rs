@@ -46,6 +46,7 @@ impl KubeCluster {
         let nothing = Arc::new(Overview::absent(clock.now()));
         let cache = Arc::new(Cache::new(clock, settings.max_staleness));
         let watches = Watches { client, cache: &cache, handle };
+        // All namespaces at once: a watch per friend would cost the API server as many connections as there are friends.
         let shown = [
             watches.start::<Namespace>(Topic::Namespaces),
             watches.start::<Pod>(Topic::Objects(Kind::Pod)),

@@ -67,6 +67,7 @@ impl Health {
 
     /// Notes that a watch was lost.
     pub(super) fn lost(&self, topic: Topic, error: &kube::Error) {
+        // The first one of all topics speaks for the others, whose watches end with the same connection.
         let is_first = self.with(|state| state.lost.insert(topic) && state.lost.len() == 1);
         let error = error as &dyn std::error::Error;
         if is_first {

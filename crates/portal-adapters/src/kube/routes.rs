@@ -57,6 +57,7 @@ impl KubeRoutes {
         let params = PatchParams::apply(MANAGER).force();
         let applied = call(api.patch(&place.name, &params, &Patch::Apply(wanted))).await;
         let Some(applied) = unless_conflict(applied)? else { return Ok(None) };
+        // The usual case: nobody else has a hand in our routes.
         if applied.spec == wanted.spec {
             return Ok(Some(applied));
         }
@@ -147,6 +148,7 @@ impl Routes for KubeRoutes {
             return Ok(RouteChanged::Stale);
         }
         let mut wanted = object(place, spec, marker);
+        // Both as preconditions: a forced apply would otherwise create what is gone and overwrite what changed.
         wanted.metadata.uid = Some(version.uid.clone());
         wanted.metadata.resource_version = Some(version.resource_version.clone());
         let Some(changed) = self.apply(place, &wanted).await? else { return Ok(RouteChanged::Stale) };
@@ -209,6 +211,7 @@ fn is_older(version: &RouteVersion, other: &RouteVersion) -> bool {
     let number = |version: &RouteVersion| version.resource_version.parse::<u64>().ok();
     match (number(version), number(other)) {
         (Some(version), Some(other)) => version < other,
+        // An API server of another make: any difference is taken for a version that is still to come.
         _ => version != other,
     }
 }

@@ -33,6 +33,7 @@ impl KubeServices {
         let services: Api<Service> = Api::namespaced(self.client.clone(), namespace);
         let (home, found) =
             try_join!(call(namespaces.get_opt(namespace)), call(services.get_opt(service))).map_err(backend_error)?;
+        // A Service outlives the beginning of its namespace's end; no route may lead to it any more.
         if home.as_ref().map(Phase::from) != Some(Phase::Active) {
             return Ok(ServiceState::NamespaceGone);
         }

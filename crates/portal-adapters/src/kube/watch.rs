@@ -151,6 +151,7 @@ impl<K: Watched, R: Fn(&K) -> Content> Watch<K, R> {
         let topic = self.source.topic;
         let params = WatchParams::default().timeout(WATCH_SECONDS);
         let mut events = pin!(call(api.watch(&params, version)).await.map_err(lost)?);
+        // An open watch is an answer: nothing has happened since the version is news as well.
         self.cache.health.heard(topic);
         while let Some(event) = next(&mut events).await? {
             match event {
@@ -159,6 +160,7 @@ impl<K: Watched, R: Fn(&K) -> Content> Watch<K, R> {
                     self.cache.put(self.observe(&object));
                 }
                 WatchEvent::Deleted(object) => {
+                    // A deletion has a version of its own, newer than the object's last one.
                     self.version.clone_from(&object.meta().resource_version);
                     let (namespace, name) = names(&object);
                     self.cache.remove(topic, &namespace, &name);

@@ -89,6 +89,7 @@ impl Expression {
     pub(super) fn collect_names(&self, names: &mut Vec<String>) -> bool {
         match self {
             Self::Any(parts) | Self::All(parts) => parts.iter().all(|part| part.collect_names(names)),
+            // `!(!Host(a))` claims a, so negated names are not left out.
             Self::Not(inner) => inner.collect_names(names),
             Self::Host(hosts) => {
                 names.extend(hosts.iter().cloned());

@@ -82,6 +82,7 @@ impl Reader<'_> {
     }
 
     fn one(&mut self, depth: usize) -> Option<Expression> {
+        // Somebody else's text decides how deep this recursion goes.
         let depth = depth.checked_sub(1)?;
         if self.take("!") {
             return self.one(depth).map(|expression| Expression::Not(Box::new(expression)));

@@ -55,6 +55,7 @@ fn with_compiled<T>(pattern: &str, work: impl FnOnce(Option<&Regex>) -> T) -> T 
         if let Some(known) = compiled.get(pattern) {
             return work(known.as_ref());
         }
+        // A pass asks for the patterns in one order over and over, where dropping only the oldest would never hit.
         if compiled.len() >= CACHE_CAPACITY {
             compiled.clear();
         }

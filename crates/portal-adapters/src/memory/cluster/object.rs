@@ -102,6 +102,7 @@ impl Object {
 
     /// Fills in what an API server fills in when it takes an object.
     pub(super) fn admit(&mut self, namespace: &str, known_uid: Option<String>, version: u64, now: DateTime<Utc>) {
+        // No kubelet runs here, so a pod stays as the API server admits it.
         if let Self::Pod(pod) = self {
             pod.status.get_or_insert_default().phase.get_or_insert_with(|| "Pending".to_owned());
         }
