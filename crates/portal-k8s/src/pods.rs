@@ -113,7 +113,6 @@ fn failure(pod: &Pod) -> Option<(&str, Option<&str>)> {
     relevant_statuses(pod)
         .find_map(waiting_unexpectedly)
         .or_else(|| relevant_statuses(pod).find_map(ended_with_error))
-        // Only now: a pod that was scheduled once keeps the condition.
         .or_else(|| unschedulable(status))
         .or_else(|| relevant_statuses(pod).find_map(waiting))
 }

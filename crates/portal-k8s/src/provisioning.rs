@@ -112,7 +112,6 @@ impl Provisioning {
         let container = LimitRangeItem {
             type_: "Container".to_owned(),
             default: Some(quantities(&self.container_default)),
-            // A request of its own, else it would be the limit: the quota counts both.
             default_request: Some(quantities(&self.container_default)),
             max: Some(quantities(&self.container_max)),
             ..LimitRangeItem::default()

@@ -30,7 +30,7 @@ impl QuotaSummary {
     pub fn merged<'a>(quotas: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
         let quotas: Vec<_> = quotas.into_iter().collect();
         let (first, others) = quotas.split_first()?;
-        // The usual case, and the only one in which the order of resources is the cluster's own.
+        // The usual case, in which there is nothing to compare.
         if others.is_empty() {
             return Some((*first).clone());
         }
