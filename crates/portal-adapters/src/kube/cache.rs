@@ -1,13 +1,14 @@
 //! Everything that the watches have told so far.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use portal_core::{BackendError, Clock, FriendId};
 use portal_dns::{HostClaim, Hostname, ObservedRoute, RoutePlace, WorkQueue};
-use portal_k8s::{Claim, Contents, HostClaims, Kind, Overview, Summary};
+use portal_k8s::{Claim, Contents, Kind, Overview, Summary};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -311,10 +312,10 @@ impl Cache {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, ClusterState> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+        self.state.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, ClusterState> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+        self.state.write()
     }
 }

@@ -4,9 +4,9 @@
 //! one when it is over.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use portal_core::{Backend, BackendError};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -128,7 +128,7 @@ impl Health {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
-        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.state.lock())
     }
 }
 

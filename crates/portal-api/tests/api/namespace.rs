@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use portal_adapters::memory::MemoryCluster;
 use portal_api::{Count, QuotaSecrets};
-use portal_core::{Actor, Backend, FixedClock};
+use portal_core::{Actor, Backend, FixedClock, FriendshipKey};
 use portal_dns::OpenExposure;
 use portal_k8s::{Kind, Phase};
 use serde_json::{Value, json};
@@ -66,6 +66,7 @@ async fn a_namespace_is_the_specification_s_example_with_what_was_added() {
             "pods": [{
                 "name": "my-app-1", "status": "Running", "ready": false, "restarts": 7, "image": "nginx:alpine",
                 "age": "2026-03-01T10:00:00Z", "reason": "CrashLoopBackOff", "message": "back-off",
+                "exitCode": 137, "lastReason": "OOMKilled", "lastMessage": null,
             }],
             "services": [{
                 "name": "my-app", "type": "ClusterIP", "clusterIP": "10.0.0.1",
@@ -76,7 +77,7 @@ async fn a_namespace_is_the_specification_s_example_with_what_was_added() {
             }],
             "deployments": [{
                 "name": "my-app", "replicas": "1/1", "image": "nginx:alpine", "age": "2026-03-01T10:00:00Z",
-                "secretRefs": ["my-api-key"],
+                "secretRefs": ["my-api-key"], "reason": null, "message": null,
             }],
             "quota": {"hard": {"pods": "3", "secrets": "20"}, "used": {"pods": "1", "secrets": "3"}},
             "ingressRoutes": [{
@@ -206,12 +207,12 @@ async fn a_namespace_is_shown_to_a_friend_with_a_session_only() {
 async fn secrets_are_counted_by_the_quota() {
     let cluster = MemoryCluster::new(Arc::new(FixedClock::at(now())));
     let secrets = QuotaSecrets(Arc::new(cluster.clone()));
-    let (alice, main) = (friend_id("alice"), agent_id("main"));
-    assert_eq!(secrets.count(&alice, &main).await.unwrap(), Some(0));
+    let key = FriendshipKey::new(friend_id("alice"), agent_id("main"));
+    assert_eq!(secrets.count(&key).await.unwrap(), Some(0));
     cluster.load_yaml("service.yaml", "{apiVersion: v1, kind: Service, metadata: {name: a}}", HOME).unwrap();
-    assert_eq!(secrets.count(&alice, &main).await.unwrap(), None);
+    assert_eq!(secrets.count(&key).await.unwrap(), None);
     cluster.load_yaml("namespace.yaml", include_str!("namespace.yaml"), HOME).unwrap();
-    assert_eq!(secrets.count(&alice, &main).await.unwrap(), Some(3));
+    assert_eq!(secrets.count(&key).await.unwrap(), Some(3));
     cluster.go_down(CAUSE);
-    assert_eq!(secrets.count(&alice, &main).await.unwrap_err().backend, Backend::Cluster);
+    assert_eq!(secrets.count(&key).await.unwrap_err().backend, Backend::Cluster);
 }

@@ -9,8 +9,8 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use crate::backend::Backend;
-use crate::kubectl::{apply, kubectl, told};
-use crate::world::until;
+use crate::fixture::until;
+use crate::kubectl::{apply, kubectl, tier_variable};
 
 /// Rules of version 3 of Traefik's syntax.
 const RULES: [&str; 27] = [
@@ -178,7 +178,7 @@ impl Table {
 async fn whatever_traefik_routes_is_claimed() -> anyhow::Result<()> {
     let backend = Backend::start("one").await?;
     let namespace = format!("claims-{:08x}", rand::random::<u32>());
-    let mut table = Table { namespace, entry_point: told("TEST_INGRESS")?.parse()?, rows: Vec::new() };
+    let mut table = Table { namespace, entry_point: tier_variable("TEST_INGRESS")?.parse()?, rows: Vec::new() };
     for rule in RULES {
         table.push_rule(rule, "v3")?;
     }
