@@ -8,6 +8,7 @@ pub mod check;
 pub mod commands;
 pub mod compose;
 pub mod config;
+mod connections;
 pub mod demo;
 pub mod loops;
 mod metrics;

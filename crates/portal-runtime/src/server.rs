@@ -4,13 +4,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal_api::{ApiState, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::ServerSettings;
+use crate::connections::{self, Options};
 use crate::loops::Loops;
 use crate::metrics;
 
@@ -26,6 +27,8 @@ pub struct Serving {
     pub operations_listen: Option<SocketAddr>,
     /// Origins whose pages may call the API.
     pub allowed_origins: Vec<String>,
+    /// Connections that one address may have; `None` for any number.
+    pub connections_per_address: Option<u32>,
     /// How long open requests and passes may take to end.
     pub shutdown: Duration,
     /// How long to say that the portal is not ready before it stops listening, so that load balancers look elsewhere.
@@ -39,6 +42,7 @@ impl Serving {
             listen: settings.listen,
             operations_listen: Some(settings.operations_listen),
             allowed_origins: settings.allowed_origins.clone(),
+            connections_per_address: None,
             shutdown: settings.shutdown,
             drain: settings.drain,
         }
@@ -99,12 +103,9 @@ pub async fn run(listening: Listening, state: ApiState, mut loops: Loops, servin
     let state = Data::new(state);
     let operations = listening.operations.map(|operations| serve_operations(operations, &mut loops)).transpose()?;
     let settings = Settings { origins: serving.allowed_origins, ..Settings::default() };
-    let api = HttpServer::new(move || App::new().configure(|config| portal_api::configure(config, &state, &settings)))
-        .listen(listening.api)
-        .map_err(ServeError::Failed)?
-        .disable_signals()
-        .shutdown_timeout(serving.shutdown.as_secs())
-        .run();
+    let options = Options { shutdown: serving.shutdown, per_address: serving.connections_per_address };
+    let mount = move |config: &mut ServiceConfig| portal_api::configure(config, &state, &settings);
+    let api = connections::serve(listening.api, options, mount).map_err(ServeError::Failed)?;
     let handle = api.handle();
     tokio::pin!(api);
     let served = tokio::select! {
@@ -171,6 +172,6 @@ fn serve_operations(
 }
 
 #[get("/metrics")]
-async fn show_metrics(metrics: Data<PrometheusHandle>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics.render())
+async fn show_metrics(recorded: Data<PrometheusHandle>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics::render(&recorded))
 }

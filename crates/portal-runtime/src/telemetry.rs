@@ -2,9 +2,12 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// Target of the lines about connections that actix-http itself writes.
+const HTTP: &str = "actix_http";
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,5 +50,8 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
 /// # Errors
 /// What is not a list of directives.
 pub(crate) fn parse_filter(text: &str) -> Result<Targets, TelemetryError> {
-    text.parse().map_err(TelemetryError::Filter)
+    let filter: Targets = text.parse().map_err(TelemetryError::Filter)?;
+    // actix-http writes an error for every request that it cannot read, as many as a stranger likes. The module
+    // `connections` counts them and logs them at debug.
+    Ok(if text.contains(HTTP) { filter } else { filter.with_target(HTTP, LevelFilter::OFF) })
 }
