@@ -1,9 +1,9 @@
-//! What the operator's commands work with: the portal's stores, whether or not a portal is running.
+//! The portal's stores for the operator's commands, whether or not a portal is running.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use portal_adapters::db::{Db, DbAgents, DbAuditLog, DbContacts, DbExposures, DbFriends, DbFriendships, DbSessions};
+use portal_adapters::db::Db;
 use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
@@ -20,7 +20,7 @@ use crate::config::{DatabaseSettings, Settings};
 pub struct Admin {
     /// The register of friends.
     pub friends: Arc<dyn FriendStore>,
-    /// Where they can be reached.
+    /// The friends' addresses on channels.
     pub contacts: Arc<dyn ContactStore>,
     /// The register of agents.
     pub agents: Arc<dyn AgentStore>,
@@ -32,7 +32,7 @@ pub struct Admin {
     pub exposures: Arc<dyn ExposureStore>,
     /// Exposures, as portals work on them.
     pub intents: Arc<dyn IntentStore>,
-    /// What was done.
+    /// The audit log.
     pub audit_log: Arc<dyn AuditLog>,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -50,14 +50,14 @@ impl Admin {
         let db = compose::database(settings)?;
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(RandomIds));
         Ok(Self {
-            friends: Arc::new(DbFriends::new(db.clone())),
-            contacts: Arc::new(DbContacts::new(db.clone())),
-            agents: Arc::new(DbAgents::new(db.clone())),
-            friendships: Arc::new(DbFriendships::new(db.clone())),
-            sessions: Sessions::new(Arc::new(DbSessions::new(db.clone())), clock.clone(), ids.clone()),
-            exposures: Arc::new(DbExposures::new(db.clone())),
-            intents: Arc::new(DbExposures::new(db.clone())),
-            audit_log: Arc::new(DbAuditLog::new(db.clone())),
+            friends: db.friends(),
+            contacts: db.contacts(),
+            agents: db.agents(),
+            friendships: db.friendships(),
+            sessions: Sessions::new(db.sessions(), clock.clone(), ids.clone()),
+            exposures: db.exposures(),
+            intents: db.intents(),
+            audit_log: db.audit_log(),
             clock,
             ids,
             db,
@@ -72,11 +72,11 @@ impl Admin {
         self.db.pending_migrations().await
     }
 
-    /// The records in the configured zones that carry this portal's mark and that the database does not know. The
+    /// The records in the configured zones that carry this portal's marker and that the database does not know. The
     /// calls that are made count beside those of a running portal.
     ///
     /// # Errors
-    /// Settings that a provider refuses, or trouble with the database.
+    /// Settings that a provider refuses, or a failure of the database.
     pub async fn orphans(&self, settings: &Settings) -> Result<Orphans, CommandError> {
         let zones = compose::zones(settings, &self.clock)?;
         let instance = InstanceId::parse(&self.db.instance(&*self.ids).await?)?;

@@ -54,7 +54,7 @@ fn describe() {
     describe_gauge!(EXPOSURES, "Exposures by status, when the last pass over all of them began");
     describe_counter!(REPAIRED, "Exposures that passes found other than wanted and worked on");
     describe_counter!(SWEPT, "Records and routes of exposures that are gone, found again and removed by passes");
-    describe_gauge!(ORPHANS, "Records with this portal's mark that no exposure is known for, by the last pass");
+    describe_gauge!(ORPHANS, "Records with this portal's marker that no exposure is known for, by the last pass");
     describe_gauge!(CALLS_LEFT, "Calls that could be made to Cloudflare right now, by the domains that share them");
 }
 

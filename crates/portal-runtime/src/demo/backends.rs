@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portal_adapters::SystemClock;
-use portal_adapters::db::{Db, DbExposures};
+use portal_adapters::db::Db;
 use portal_adapters::memory::{MemoryCluster, MemoryRecords};
 use portal_core::{Clock, Ids, Invalid};
 use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Target, Tls, Ttl, Zone};
@@ -16,11 +16,11 @@ use crate::commands::{CommandError, say};
 /// The workloads that the demo begins with: each file's name and text.
 const WORKLOADS: [(&str, &str); 2] =
     [("alice.yaml", include_str!("alice.yaml")), ("bob.yaml", include_str!("bob.yaml"))];
-/// Where an object goes that names no namespace.
+/// Namespace of objects that name none.
 const HOME: &str = "friend-alice";
-/// Where the demo's hostnames would point: an address that leads nowhere (RFC 5737).
+/// Target of the demo's hostnames: an address of RFC 5737, which leads nowhere.
 const TARGET: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-/// How long the demo's records may be remembered, in seconds.
+/// TTL of the demo's records, in seconds.
 const TTL: u32 = 300;
 
 /// The demo's cluster, with the built-in workloads or with the user's own.
@@ -46,10 +46,9 @@ pub(super) async fn exposures(
     domains: &[DomainName],
     ids: &Arc<dyn Ids>,
 ) -> Result<Exposures, CommandError> {
-    let store = Arc::new(DbExposures::new(db.clone()));
     let ports = ExposurePorts {
-        store: store.clone(),
-        intents: store,
+        store: db.exposures(),
+        intents: db.intents(),
         routes: Arc::new(cluster.clone()),
         services: Arc::new(cluster.clone()),
         clock: Arc::new(SystemClock),

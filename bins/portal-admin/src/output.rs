@@ -1,0 +1,118 @@
+//! Output of a command, as text or as JSON.
+
+use std::io::Write;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Output of a command.
+pub(crate) enum Output {
+    /// One thing.
+    Record(Fields),
+    /// Several things of a kind: the member that holds them in JSON, the columns, and a row each.
+    List { member: &'static str, columns: &'static [&'static str], rows: Vec<Vec<Value>> },
+}
+
+/// Names and values, in the order in which they are shown.
+pub(crate) type Fields = Vec<(&'static str, Value)>;
+
+impl Output {
+    /// Several things of a kind, each with a value per column.
+    pub(crate) fn list(member: &'static str, columns: &'static [&'static str], rows: Vec<Vec<Value>>) -> Self {
+        Self::List { member, columns, rows }
+    }
+
+    /// Writes the answer to standard output.
+    pub(crate) fn print(&self, json: bool) -> std::io::Result<()> {
+        let mut output = std::io::stdout().lock();
+        if json {
+            serde_json::to_writer_pretty(&mut output, &self.json())?;
+            return writeln!(output);
+        }
+        output.write_all(self.text().as_bytes())
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Record(fields) => object(fields.iter().cloned()),
+            Self::List { member, columns, rows } => {
+                let row = |row: &Vec<Value>| object(columns.iter().copied().zip(row.iter().cloned()));
+                json!({ *member: rows.iter().map(row).collect::<Vec<_>>() })
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Record(fields) => {
+                aligned(&fields.iter().map(|(name, value)| vec![format!("{name}:"), cell(value)]).collect::<Vec<_>>())
+            }
+            Self::List { columns, rows, .. } => {
+                let head = columns.iter().map(|column| column.to_uppercase()).collect();
+                let body = rows.iter().map(|row| row.iter().map(cell).collect());
+                aligned(&std::iter::once(head).chain(body).collect::<Vec<Vec<String>>>())
+            }
+        }
+    }
+}
+
+fn object(fields: impl Iterator<Item = (&'static str, Value)>) -> Value {
+    fields.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// A value for a terminal. Control characters stay out of it, whoever chose the value.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => {
+            text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+        }
+        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// Lines whose cells stand below each other.
+fn aligned(lines: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()
+    };
+    let line = |cells: &Vec<String>| {
+        let padded = cells.iter().enumerate().map(|(column, cell)| format!("{cell:<width$}", width = width(column)));
+        let line = padded.collect::<Vec<_>>().join("  ");
+        format!("{}\n", line.trim_end())
+    };
+    lines.iter().map(line).collect()
+}
+
+/// A time, as the portal writes it everywhere.
+pub(crate) fn time(at: DateTime<Utc>) -> Value {
+    Value::from(at.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+/// A text or a number as it is.
+pub(crate) fn plain(value: impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Output;
+
+    #[test]
+    fn cells_stand_below_each_other() {
+        let rows = vec![vec![json!("al"), Value::Null], vec![json!("Änne"), json!(["a", 1])]];
+        let answer = Output::list("things", &["id", "more"], rows);
+        assert_eq!(answer.text(), "ID    MORE\nal    -\nÄnne  a, 1\n");
+        assert_eq!(answer.json(), json!({"things": [{"id": "al", "more": null}, {"id": "Änne", "more": ["a", 1]}]}));
+    }
+
+    #[test]
+    fn nobody_writes_to_the_operators_terminal_by_their_name() {
+        let answer = Output::Record(vec![("name", json!("\u{1b}[2Jalice\n"))]);
+        assert_eq!(answer.text(), "name:  \u{fffd}[2Jalice\u{fffd}\n");
+    }
+}

@@ -1,0 +1,108 @@
+//! Friends with known tokens, and a portal for them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portal_adapters::db::{Db, DbSettings};
+use portal_adapters::files::{AgentRoots, DiskFiles};
+use portal_adapters::log::LogDelivery;
+use portal_adapters::memory::MemoryCluster;
+use portal_adapters::{RandomIds, SystemClock};
+use portal_core::{
+    Action, Actor, Agent, AgentId, AuditEntry, BoxError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
+    SESSION_LIFETIME, Session, Token,
+};
+use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
+use portal_k8s::Cluster;
+use portal_runtime::compose::{self, Parts};
+use portal_runtime::server::{self, Serving};
+use tokio::runtime::Handle;
+
+const AGENT: &str = "main";
+
+/// Opens the database in a folder and adds friends with sessions that are not there yet.
+pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
+    std::fs::create_dir_all(data.join("agents").join(AGENT))?;
+    let url = format!("sqlite:{}", data.join("portal.db").display());
+    let db = Db::open(&DbSettings::new(url), Handle::current())?;
+    db.migrate().await?;
+    let (agent, now) = (AgentId::parse(AGENT)?, SystemClock.now());
+    let entry = |action: Action, friend: Option<&FriendId>| AuditEntry {
+        at: now,
+        actor: Actor::Operator("bench".to_owned()),
+        action,
+        friend: friend.cloned(),
+        subject: AGENT.to_owned(),
+        detail: String::new(),
+    };
+    let registered = Agent { id: agent.clone(), created_at: now };
+    db.agents().create(registered, Token::presented("measured").hash(), entry(Action::AgentCreate, None)).await?;
+    for number in 0..friends {
+        let id = FriendId::parse(&format!("f{number}"))?;
+        let friend =
+            Friend { id: id.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at: now };
+        db.friends().create(friend, entry(Action::FriendCreate, Some(&id))).await?;
+        let friendship = Friendship {
+            agent: agent.clone(),
+            friend: id.clone(),
+            status: FriendshipStatus::Active,
+            heartbeat_writable: true,
+            created_at: now,
+        };
+        db.friendships().set(friendship, entry(Action::FriendshipSet, Some(&id))).await?;
+        let sessions = db.sessions();
+        let token = Token::presented(format!("measured-{id}")).hash();
+        if sessions.find(&token).await?.is_none() {
+            let audit = entry(Action::SessionIssue, Some(&id));
+            let (agent, expires_at) = (agent.clone(), now + SESSION_LIFETIME);
+            let session = Session { id: format!("measured-{id}"), friend: id, agent, created_at: now, expires_at };
+            sessions.issue(session, token, audit).await?;
+        }
+    }
+    Ok(db)
+}
+
+/// Serves a portal that shows one cluster and exposes Services of one in memory, until it is killed.
+pub(crate) async fn serve(
+    address: SocketAddr,
+    (data, db): (&Path, Db),
+    shown: Arc<dyn Cluster>,
+    (exposing, zones): (MemoryCluster, Vec<Zone>),
+) -> Result<(), BoxError> {
+    let ports = ExposurePorts {
+        store: db.exposures(),
+        intents: db.intents(),
+        routes: Arc::new(exposing.clone()),
+        services: Arc::new(exposing),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(RandomIds),
+    };
+    let instance = InstanceId::parse(&db.instance(&RandomIds).await?)?;
+    let exposures = Exposures::new(ports, instance, zones, Handle::current());
+    let portal = compose::assemble(Parts {
+        db,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(RandomIds),
+        domains: exposures.domains().to_vec(),
+        cluster: shown,
+        work: None,
+        exposures,
+        budgets: Vec::new(),
+        channels: Vec::new(),
+        delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
+        files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),
+        probes: Vec::new(),
+    });
+    let serving = Serving {
+        listen: address,
+        operations_listen: None,
+        allowed_origins: Vec::new(),
+        connections_per_address: None,
+        shutdown: Duration::from_secs(1),
+        drain: Duration::ZERO,
+    };
+    let listening = server::listen(&serving)?;
+    Ok(server::run(listening, portal.state, portal.tasks, serving).await?)
+}

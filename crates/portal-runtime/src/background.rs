@@ -1,0 +1,151 @@
+//! Work that nobody asked for: bounded passes, repeated until the portal stops.
+
+use std::error::Error;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portal_core::BackendError;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+/// The background passes of one portal.
+pub struct BackgroundTasks {
+    tasks: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Default for BackgroundTasks {
+    fn default() -> Self {
+        Self { tasks: JoinSet::new(), stop: watch::Sender::new(false) }
+    }
+}
+
+impl BackgroundTasks {
+    /// Repeats `pass` at once, then `period` after each end, and earlier when `nudge` is notified.
+    ///
+    /// Errors and panics of a pass are logged and do not end the repetition: the next pass tries again.
+    pub fn repeat<P, F>(&mut self, name: &'static str, period: Duration, nudge: Option<Arc<Notify>>, pass: P)
+    where
+        P: Fn() -> F + Send + 'static,
+        F: Future<Output = Result<(), BackendError>> + Send + 'static,
+    {
+        self.tasks.spawn(go_on(name, period, nudge, pass, self.stop.subscribe()));
+    }
+
+    /// Repeats `pass` without nudges, for the first time after `delay`.
+    pub fn repeat_after<P, F>(&mut self, delay: Duration, name: &'static str, period: Duration, pass: P)
+    where
+        P: Fn() -> F + Send + 'static,
+        F: Future<Output = Result<(), BackendError>> + Send + 'static,
+    {
+        let (stopping, mut early) = (self.stop.subscribe(), self.stop.subscribe());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                _ = early.wait_for(|stop| *stop) => return,
+            }
+            go_on(name, period, None, pass, stopping).await;
+        });
+    }
+
+    /// Lets the passes that are under way end, at most for `grace`, and starts no more.
+    pub async fn stop(mut self, grace: Duration) {
+        self.stop.send_replace(true);
+        let ended = tokio::time::timeout(grace, async { while self.tasks.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!("background passes did not end in time; what they left open is taken up at the next start");
+        }
+    }
+}
+
+/// Repeats a pass until it is told to stop.
+async fn go_on<P, F>(
+    name: &'static str,
+    period: Duration,
+    nudge: Option<Arc<Notify>>,
+    pass: P,
+    mut stopping: watch::Receiver<bool>,
+) where
+    P: Fn() -> F + Send + 'static,
+    F: Future<Output = Result<(), BackendError>> + Send + 'static,
+{
+    loop {
+        // A task of its own: a panicking pass ends that task, not the repetition.
+        match tokio::spawn(pass()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(pass = name, error = &error as &dyn Error, "a background pass could not finish");
+            }
+            Err(panic) => tracing::error!(pass = name, error = &panic as &dyn Error, "a background pass panicked"),
+        }
+        let nudged = async {
+            match &nudge {
+                Some(nudge) => nudge.notified().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(period) => {}
+            () = nudged => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use portal_core::{Backend, BackendError};
+
+    use super::BackgroundTasks;
+
+    /// Runs a pass that fails in every possible way, and waits until it ran `times` times.
+    async fn runs(times: u32) -> u32 {
+        let count = Arc::new(AtomicU32::new(0));
+        let seen = count.clone();
+        let mut tasks = BackgroundTasks::default();
+        tasks.repeat("test", Duration::from_secs(1), None, move || {
+            let turn = seen.fetch_add(1, Ordering::SeqCst);
+            async move {
+                match turn {
+                    0 => Err(BackendError::unavailable(Backend::Database, "down")),
+                    1 => panic!("on purpose"),
+                    _ => Ok(()),
+                }
+            }
+        });
+        while count.load(Ordering::SeqCst) < times {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        tasks.stop(Duration::from_secs(1)).await;
+        count.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_that_is_to_wait_begins_later_and_not_at_all_when_all_is_over() {
+        let count = Arc::new(AtomicU32::new(0));
+        let seen = count.clone();
+        let mut tasks = BackgroundTasks::default();
+        let pass = move || {
+            seen.fetch_add(1, Ordering::SeqCst);
+            async { Ok(()) }
+        };
+        tasks.repeat_after(Duration::from_secs(5), "test", Duration::from_mins(1), pass.clone());
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(count.load(Ordering::SeqCst), 0);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        tasks.repeat_after(Duration::from_hours(1), "late", Duration::from_mins(1), pass);
+        tasks.stop(Duration::from_secs(1)).await;
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn neither_trouble_nor_a_panic_ends_the_repetition() {
+        assert_eq!(runs(4).await, 4);
+    }
+}

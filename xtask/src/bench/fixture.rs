@@ -1,0 +1,121 @@
+//! The three servers that are measured side by side, and what is asked of each.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+
+use super::build::Programs;
+use super::load::Request;
+use super::server::Server;
+use super::{OPERATIONS, Operation, Sides};
+
+/// The token that every demo portal knows.
+const AUTHORIZATION: (&str, &str) = ("Authorization", "Bearer demo-alice");
+/// The demo's database, below its data folder.
+const DATABASE: &str = "portal.db";
+
+/// Everything that runs during the measurement.
+pub(super) struct Fixture {
+    pub(super) servers: Sides<Server>,
+    /// One per operation, in their order.
+    pub(super) requests: Vec<Sides<Request>>,
+    /// Dropped last, when the servers are gone.
+    _folder: Folder,
+}
+
+impl Fixture {
+    /// Starts the servers; `friends` is how many the database of the crowded one is filled with.
+    pub(super) fn start(programs: &Programs, friends: u32) -> anyhow::Result<Self> {
+        let folder = Folder::new()?;
+        let portal = demo(programs, &folder.0.join("portal"))?;
+        let crowded = crowded(programs, &folder.0.join("crowded"), friends)?;
+        let bare = bare(programs, &folder.0, &portal)?;
+        let servers = Sides { bare, portal, crowded };
+        let requests =
+            OPERATIONS.iter().map(|operation| requests(operation, &servers)).collect::<anyhow::Result<_>>()?;
+        Ok(Self { servers, requests, _folder: folder })
+    }
+}
+
+fn requests(operation: &Operation, servers: &Sides<Server>) -> anyhow::Result<Sides<Request>> {
+    let (bare, _) = Request::learn(servers.bare.address, operation.path, &[])?;
+    let [portal, crowded] = [&servers.portal, &servers.crowded].map(|server| of_portal(operation, server));
+    Ok(Sides { bare, portal: portal?, crowded: crowded? })
+}
+
+fn demo(programs: &Programs, data: &Path) -> anyhow::Result<Server> {
+    let program = programs.get("portal-server")?;
+    Server::start(|address| {
+        let mut command = Command::new(program);
+        command.args(["demo", "--listen", &address.to_string(), "--data"]).arg(data);
+        command
+    })
+}
+
+/// A demo whose database was filled between its first start, which lays it out, and its second.
+fn crowded(programs: &Programs, data: &Path, friends: u32) -> anyhow::Result<Server> {
+    let server = demo(programs, data)?;
+    Request::learn(server.address, "/readyz", &[])?;
+    drop(server);
+    let mut crowd = Command::new(programs.get("crowd")?);
+    let status = crowd.arg(data.join(DATABASE)).arg(friends.to_string()).status()?;
+    ensure!(status.success(), "filling the database failed");
+    demo(programs, data)
+}
+
+/// The bare server, with the bodies that `portal` answers.
+fn bare(programs: &Programs, folder: &Path, portal: &Server) -> anyhow::Result<Server> {
+    let mut routes = Vec::new();
+    for (number, operation) in OPERATIONS.iter().enumerate().filter(|(_, operation)| !operation.conditional) {
+        let (_, answer) = Request::learn(portal.address, operation.path, &[AUTHORIZATION])?;
+        ensure!(answer.status == 200, "GET {} answered {}", operation.path, answer.status);
+        let file = folder.join(format!("body-{number}"));
+        fs::write(&file, &answer.body)?;
+        routes.push(format!("{}={}", operation.path, file.display()));
+    }
+    let program = programs.get("bare")?;
+    Server::start(|address| {
+        let mut command = Command::new(program);
+        command.arg(address.to_string()).args(routes);
+        command
+    })
+}
+
+fn of_portal(operation: &Operation, portal: &Server) -> anyhow::Result<Request> {
+    let (request, answer) = Request::learn(portal.address, operation.path, &[AUTHORIZATION])?;
+    ensure!(answer.status == 200, "GET {} answered {}", operation.path, answer.status);
+    if !operation.conditional {
+        return Ok(request);
+    }
+    let tag = answer.etag.with_context(|| format!("GET {} has no ETag", operation.path))?;
+    let headers = [AUTHORIZATION, ("If-None-Match", &tag)];
+    let (request, answer) = Request::learn(portal.address, operation.path, &headers)?;
+    ensure!(answer.status == 304, "GET {} with its own tag answered {}", operation.path, answer.status);
+    Ok(request)
+}
+
+/// A folder for the run, removed with all that is in it.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("portal-bench-{}", std::process::id()));
+        fs::create_dir(&path).with_context(|| format!("creating {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Folder {
+    /// Its address.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
