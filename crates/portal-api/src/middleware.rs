@@ -1,4 +1,4 @@
-//! What happens to every request: its id, its span, its measure; the headers of its answer; failures put as problems.
+//! Middleware of every request: its id, span and duration; the headers of its answer; failures as problem documents.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -92,7 +92,7 @@ fn finish(response: ServiceResponse, request_id: &str) -> ServiceResponse {
         Some(problem) => replace(response, problem),
         None => response,
     };
-    dress(response.response_mut(), request_id);
+    set_common_headers(response.response_mut(), request_id);
     response
 }
 
@@ -116,7 +116,7 @@ fn replace(response: ServiceResponse, mut problem: HttpResponse) -> ServiceRespo
     response.into_response(problem)
 }
 
-fn dress(response: &mut HttpResponse, request_id: &str) {
+fn set_common_headers(response: &mut HttpResponse, request_id: &str) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID.clone(), id);
@@ -219,7 +219,7 @@ impl ResponseError for Unanswered {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = self.error.respond(&self.request_id);
-        dress(&mut response, &self.request_id);
+        set_common_headers(&mut response, &self.request_id);
         response
     }
 }

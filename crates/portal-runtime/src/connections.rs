@@ -222,7 +222,7 @@ impl Clock {
         }
     }
 
-    /// Whether the connection should leave its input unread for now; it is woken when that changes.
+    /// Returns `true` if the connection should leave its input unread for now; it is woken when that changes.
     fn must_wait(&self, cx: &Context<'_>) -> bool {
         let waits = self.stage.get() == Stage::Handling && self.ahead.get() >= READ_AHEAD;
         if waits {
@@ -264,10 +264,10 @@ async fn observe(
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let is_event_stream = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
     clock.enter(Stage::Sending { is_event_stream });
-    Ok(response.map_body(|_, body| BoxBody::new(Answer { body, _in_progress: in_progress })))
+    Ok(response.map_body(|_, body| BoxBody::new(ResponseBody { body, _in_progress: in_progress })))
 }
 
-/// A request's body. Whoever waits for more of it lets the connection read on.
+/// A request's body. An operation that waits for more of it lets the connection read on.
 struct Body {
     payload: Payload,
     clock: Rc<Clock>,
@@ -286,12 +286,12 @@ impl Stream for Body {
 }
 
 /// An answer's body. The request is in progress until it was handed over to the last byte, or given up.
-struct Answer {
+struct ResponseBody {
     body: BoxBody,
     _in_progress: InProgress,
 }
 
-impl MessageBody for Answer {
+impl MessageBody for ResponseBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -303,7 +303,7 @@ impl MessageBody for Answer {
     }
 }
 
-/// What a client has not taken yet of what was written.
+/// Bytes written that the client has not taken yet.
 #[derive(Debug, Clone, Copy)]
 struct Backlog {
     /// Last time that the client took something, while it now takes nothing.

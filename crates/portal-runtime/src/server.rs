@@ -16,10 +16,10 @@ use crate::config::ServerSettings;
 use crate::connections::{self, Options};
 use crate::metrics;
 
-/// How often metrics are tidied up, so that they do not grow while nobody reads them.
+/// Interval at which metrics are tidied up, so that they do not grow while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Where and how to serve.
+/// Settings of the listening side.
 #[derive(Debug, Clone)]
 pub struct Serving {
     /// Address of the API.
@@ -30,9 +30,9 @@ pub struct Serving {
     pub allowed_origins: Vec<String>,
     /// Connections that one address may have; `None` for any number.
     pub connections_per_address: Option<u32>,
-    /// How long open requests and passes may take to end.
+    /// Time that open requests and passes may take to end.
     pub shutdown: Duration,
-    /// How long to say that the portal is not ready before it stops listening, so that load balancers look elsewhere.
+    /// Time for which the portal reports itself not ready before it stops listening, so that load balancers leave it.
     pub drain: Duration,
 }
 
@@ -58,7 +58,7 @@ pub enum ServeError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// The server failed while it ran.

@@ -42,7 +42,7 @@ async fn overtaken(demo: &Demo, path: &str) -> anyhow::Result<usize> {
     }
     let before = (one.answers, other.answers);
     victim.send(get(path).as_bytes()).await?;
-    let mut answer = Box::pin(victim.answer());
+    let mut answer = Box::pin(victim.response());
     let answer = loop {
         tokio::select! {
             biased;
@@ -87,7 +87,7 @@ async fn connections_that_read_nothing_cost_little_and_end() -> anyhow::Result<(
     let compressed = format!("GET {LARGEST} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
     let mut first = demo.connect().await?;
     first.send(compressed.as_bytes()).await?;
-    assert!(first.answer().await?.to_ascii_lowercase().contains("content-encoding: gzip"));
+    assert!(first.response().await?.to_ascii_lowercase().contains("content-encoding: gzip"));
     drop(first);
 
     let (memory, descriptors) = (demo.memory()?, demo.descriptors()?);
@@ -126,7 +126,7 @@ async fn a_refused_body_that_goes_on_arriving_is_cut_off() -> anyhow::Result<()>
                 Transfer-Encoding: chunked\r\n\r\n";
     let begun = Instant::now();
     client.send(head.as_bytes()).await?;
-    assert!(client.answer().await?.starts_with("HTTP/1.1 401 "));
+    assert!(client.response().await?.starts_with("HTTP/1.1 401 "));
     let slow = async {
         while client.send(b"1\r\nx\r\n").await.is_ok() {
             sleep(Duration::from_secs(2)).await;

@@ -94,7 +94,7 @@ impl Client {
     }
 
     /// Reads one answer with a Content-Length.
-    pub(crate) async fn answer(&mut self) -> anyhow::Result<String> {
+    pub(crate) async fn response(&mut self) -> anyhow::Result<String> {
         let mut answer = Vec::new();
         timeout(TIMEOUT, async {
             loop {
