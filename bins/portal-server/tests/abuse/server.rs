@@ -141,8 +141,8 @@ impl Flooder {
                 Ok(0) => anyhow::bail!("the flooder's connection ended"),
                 // An answer's first line that is cut in two is missed: one in hundreds.
                 Ok(length) => {
-                    self.answers +=
-                        String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).matches("HTTP/1.1 ").count()
+                    let arrived = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default());
+                    self.answers += arrived.matches("HTTP/1.1 ").count();
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error.into()),
