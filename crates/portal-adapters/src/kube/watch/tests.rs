@@ -46,7 +46,7 @@ struct Asked {
 }
 
 impl Script {
-    /// Begins to watch TLSRoutes, of which three versions are understood.
+    /// Begins to watch `TLSRoute`, of which three versions are understood.
     fn start_claims() -> Self {
         let (service, server) = mock::pair();
         let cache = Arc::new(Cache::new(Arc::new(FixedClock::at(DateTime::UNIX_EPOCH)), Duration::from_secs(30)));
