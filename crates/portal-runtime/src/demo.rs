@@ -15,12 +15,13 @@ use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{ChannelId, Clock, Ids, Invalid};
+use portal_core::{ChannelId, Clock, Ids, Invalid, Probe};
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
 
-use crate::commands::{CommandError, say};
-use crate::compose::{self, Parts};
+use crate::command_error::CommandError;
+use crate::compose::{self, DiskProbe, Parts};
+use crate::console;
 use crate::server::{self, Serving};
 use crate::telemetry::{self, LogFormat};
 
@@ -63,7 +64,7 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
     // Before anything is written: two demos on one folder would both go on with the same work.
     let listening = server::listen(&serving)?;
     let portal = compose::assemble(parts(&options).await?);
-    say(&greeting(listening.address))?;
+    console::print(&greeting(listening.address))?;
     server::run(listening, portal.state, portal.tasks, serving).await?;
     Ok(())
 }
@@ -84,7 +85,8 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let exposures = backends::exposures(&db, &cluster, &domains, &ids).await?;
     let delivery = Arc::new(LogDelivery::new(options.data.join(DELIVERIES)));
     let channels = vec![ChannelId::parse("signal")?];
-    let (cluster, work, probes, budgets) = (Arc::new(cluster), None, Vec::new(), Vec::new());
+    let disk: Arc<dyn Probe> = Arc::new(DiskProbe::new(vec![options.data.clone()]));
+    let (cluster, work, probes, budgets) = (Arc::new(cluster), None, vec![disk], Vec::new());
     Ok(Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes })
 }
 

@@ -6,10 +6,14 @@
 pub mod admin;
 pub mod background;
 pub mod check;
+mod command_error;
 pub mod commands;
 pub mod compose;
 pub mod config;
+mod console;
 pub mod demo;
+mod hangup;
 mod metrics;
+mod operations;
 pub mod server;
 pub mod telemetry;

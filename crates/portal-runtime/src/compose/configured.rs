@@ -8,14 +8,15 @@ use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
 use portal_cron::{Delivery, Receipt, ScheduledMessage};
 use portal_dns::{ExposurePorts, Exposures, InstanceId, IntentStore, Zone, unserved_hostnames};
+use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
 use super::cluster::{self, Watched};
 use super::workspaces::{self, WorkspacesProbe};
 use super::zones::{self, ZonesProbe};
-use super::{Parts, database};
+use super::{DiskProbe, Parts, database};
 use crate::check::{self, CheckStatus, Finding, with_timeout};
-use crate::commands::CommandError;
+use crate::command_error::CommandError;
 use crate::config::{Settings, WebhookTarget};
 
 /// The parts of the configured portal; the cluster is watched from now on.
@@ -53,6 +54,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         probes: vec![
             cluster.clone(),
             Arc::new(ZonesProbe(exposures.clone())),
+            Arc::new(DiskProbe::configured(settings, settings.database.url.expose_secret())),
             Arc::new(WorkspacesProbe { files: files.clone(), agents }),
         ],
         cluster,

@@ -17,9 +17,8 @@ use super::sections::{
 };
 use super::{
     AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, ServerSettings, Settings,
-    WebhookTarget,
+    WEBHOOK_SECRET_MIN, WebhookTarget,
 };
-use crate::compose::WEBHOOK_SECRET_MIN;
 use crate::telemetry::{self, LogFormat};
 
 mod domains;
@@ -28,8 +27,6 @@ mod provisioning;
 /// The sections there are.
 const SECTIONS: [&str; 9] =
     ["server", "log", "database", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
-/// Key of `PORTAL_CONFIG`, which names the file itself.
-const FILE: &str = "config";
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a webhook may be given: a delivery must end well within a run's lease.
@@ -80,7 +77,7 @@ impl Check {
 
     fn top_level(&mut self, raw: &Config) {
         let written = raw.collect().unwrap_or_default();
-        for key in written.keys().filter(|key| **key != FILE && !SECTIONS.contains(&key.as_str())) {
+        for key in written.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
             self.problem(key, format!("unknown key; the sections are {}", SECTIONS.join(", ")));
         }
     }

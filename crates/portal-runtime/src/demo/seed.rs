@@ -6,10 +6,10 @@ use chrono::TimeDelta;
 use portal_adapters::db::Db;
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BackendError, ChannelId, Clock, Friend, FriendId, Friendship,
-    FriendshipStatus, SESSION_LIFETIME, Session, Token,
+    FriendshipStatus, SESSION_LIFETIME, Session, SessionState, Token,
 };
 
-use crate::commands::CommandError;
+use crate::command_error::CommandError;
 
 /// The demo's agent.
 pub(super) const AGENT: &str = "main";
@@ -33,6 +33,7 @@ pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandErro
     let token = Token::presented("demo-agent").hash();
     let registered = Agent { id: agent.clone(), created_at: now };
     db.agents().create(registered, token, entry(Action::AgentCreate, None, AGENT)).await?;
+    forget_revoked_sessions(db).await?;
     for (id, channel) in FRIENDS {
         let friend = FriendId::parse(id)?;
         let registered = Friend {
@@ -76,8 +77,21 @@ fn session_id(friend: &str) -> String {
     format!("demo-{friend}")
 }
 
-/// Opens the friend's session under its well-known token, unless there is one, revoked or not: what was done in the
-/// demo stays done. One that has expired is opened again.
+/// Deletes the sessions of the well-known tokens that were revoked: somebody who tried a logout still finds a demo with
+/// the tokens that it prints.
+async fn forget_revoked_sessions(db: &Db) -> Result<(), BackendError> {
+    let store = db.sessions();
+    for (id, _) in FRIENDS {
+        let found = store.find(&Token::presented(session_id(id)).hash()).await?;
+        if let Some(stored) = found.filter(|stored| stored.standing == SessionState::Revoked) {
+            // A store forgets sessions by their age only. Older ones are those of the other tokens, issued again below.
+            store.sweep(stored.session.expires_at + TimeDelta::milliseconds(1)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens the friend's session under its well-known token, unless there is one that is valid.
 async fn session(db: &Db, clock: &dyn Clock, session: Session, audit: AuditEntry) -> Result<(), BackendError> {
     let store = db.sessions();
     let token = Token::presented(session_id(session.friend.as_str())).hash();
