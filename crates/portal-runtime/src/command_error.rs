@@ -27,6 +27,9 @@ pub enum CommandError {
     /// The database is of an older version.
     #[error("the database lacks {0} migration(s); run `portal-server migrate` first")]
     Behind(usize),
+    /// The file of the SQLite database is not the one that was opened.
+    #[error("the database file was replaced; start the portal again")]
+    DatabaseReplaced,
     /// A domain was taken out of the configuration too early.
     #[error("{0}")]
     Domains(String),

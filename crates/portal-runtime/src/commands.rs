@@ -4,10 +4,13 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use secrecy::ExposeSecret;
+
 use crate::check::{self, Finding};
 pub use crate::command_error::CommandError;
 use crate::config::{self, Settings};
-use crate::server::{self, Serving};
+use crate::database_file::DatabaseFile;
+use crate::server::{self, ServeError, Serving};
 use crate::{compose, console, hangup, telemetry};
 
 /// Brings the configured database up to this version, and says what was done.
@@ -35,8 +38,25 @@ pub async fn serve(config: &Path) -> Result<(), CommandError> {
     let listening = server::listen(&serving)?;
     let portal = compose::assemble(compose::configured_parts(&settings).await?);
     tracing::info!(address = %listening.address, "listening");
-    server::run(listening, portal.state, portal.tasks, serving).await?;
-    Ok(())
+    let file = DatabaseFile::of_url(settings.database.url.expose_secret());
+    until_replaced(file, server::run(listening, portal.state, portal.tasks, serving)).await
+}
+
+/// Runs a server until it ends, or until the database's file is replaced.
+pub(crate) async fn until_replaced(
+    file: Option<DatabaseFile>,
+    server: impl Future<Output = Result<(), ServeError>>,
+) -> Result<(), CommandError> {
+    let replaced = async {
+        match &file {
+            Some(file) => file.replaced().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        served = server => Ok(served?),
+        () = replaced => Err(CommandError::DatabaseReplaced),
+    }
 }
 
 /// Probes everything that the configuration names and prints the findings, as a table or as JSON; the exit code is 1 if

@@ -7,7 +7,7 @@ mod backends;
 mod seed;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +21,10 @@ use tokio::runtime::Handle;
 
 use crate::command_error::CommandError;
 use crate::compose::{self, DiskProbe, Parts};
-use crate::console;
+use crate::database_file::DatabaseFile;
 use crate::server::{self, Serving};
 use crate::telemetry::{self, LogFormat};
+use crate::{commands, console};
 
 /// The domains that the demo offers, the default one first.
 const DOMAINS: [&str; 2] = ["your-domain.net", "example.org"];
@@ -65,15 +66,18 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
     let listening = server::listen(&serving)?;
     let portal = compose::assemble(parts(&options).await?);
     console::print(&greeting(listening.address))?;
-    server::run(listening, portal.state, portal.tasks, serving).await?;
-    Ok(())
+    let file = DatabaseFile::of_url(&database_url(&options.data));
+    commands::until_replaced(file, server::run(listening, portal.state, portal.tasks, serving)).await
+}
+
+fn database_url(data: &Path) -> String {
+    format!("sqlite:{}", data.join("portal.db").display())
 }
 
 async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let folder = |error| CommandError::other(format!("{} cannot be made", options.data.display()), error);
     std::fs::create_dir_all(&options.data).map_err(folder)?;
-    let db =
-        Db::open(&DbSettings::new(format!("sqlite:{}", options.data.join("portal.db").display())), Handle::current())?;
+    let db = Db::open(&DbSettings::new(database_url(&options.data)), Handle::current())?;
     db.migrate().await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     seed::people(&db, &*clock).await?;

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod compose;
 pub mod config;
 mod console;
+mod database_file;
 pub mod demo;
 mod hangup;
 mod metrics;

@@ -31,6 +31,27 @@ fn the_demo_listens_on_loopback_only() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_demo_whose_database_file_is_replaced_ends() -> anyhow::Result<()> {
+    let data = tempfile::tempdir()?;
+    let (demo, portal) = Demo::start(data.path())?;
+    assert_eq!(portal.get("alice", "/api/portal/me").await?.status, 200);
+    std::fs::copy(data.path().join("portal.db"), data.path().join("copy.db"))?;
+    std::fs::rename(data.path().join("copy.db"), data.path().join("portal.db"))?;
+    assert!(!demo.wait()?.success(), "a supervisor starts it again");
+    Ok(())
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_one_line() -> anyhow::Result<()> {
+    let mut command = server(["serve", "--config", "not/there.toml"]);
+    let output = command.env("RUST_BACKTRACE", "1").output()?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && error.starts_with("error: ") && error.contains("not/there.toml"), "{error}");
+    assert!(!error.contains("backtrace") && !error.contains("Stack"), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_demo_that_is_asked_to_stop_ends_well() -> anyhow::Result<()> {
     let data = tempfile::tempdir()?;
     let (demo, portal) = Demo::start(data.path())?;

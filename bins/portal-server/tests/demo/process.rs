@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -79,6 +79,20 @@ impl Demo {
         let asked = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status()?;
         ensure!(asked.success(), "kill: {asked}");
         Ok(self.child.wait()?)
+    }
+}
+
+impl Demo {
+    /// Waits until the process ends by itself.
+    pub(crate) fn wait(mut self) -> anyhow::Result<ExitStatus> {
+        let started = Instant::now();
+        while started.elapsed() < TIMEOUT {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        anyhow::bail!("the demo still runs")
     }
 }
 

@@ -8,11 +8,10 @@ use rustix::fs::statvfs;
 use tokio::task::spawn_blocking;
 
 use crate::config::Settings;
+use crate::database_file::DatabaseFile;
 
 /// Bytes below which a file system counts as full: room for a few documents and the database's log.
 const FREE_MIN: u64 = 64 * 1024 * 1024;
-/// Scheme of a URL that names an SQLite file.
-const SQLITE: &str = "sqlite:";
 
 /// Probe of the free space in the folders of the database and of the documents. Reading goes on without any, so that
 /// it is not required.
@@ -28,11 +27,9 @@ impl DiskProbe {
 
     /// The probe of the folders that the configuration names.
     pub(crate) fn configured(settings: &Settings, database_url: &str) -> Self {
-        let database = database_url.strip_prefix(SQLITE).and_then(|file| Path::new(file).parent());
-        // A file without a folder lies in the working directory.
-        let database = database.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        let database = DatabaseFile::of_url(database_url).map(|file| file.folder().to_path_buf());
         let workspaces = settings.agents.iter().map(|agent| agent.workspace.clone());
-        Self::new(database.map(Path::to_path_buf).into_iter().chain(workspaces).collect())
+        Self::new(database.into_iter().chain(workspaces).collect())
     }
 }
 
