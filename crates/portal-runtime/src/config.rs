@@ -7,7 +7,7 @@ mod check;
 mod sections;
 mod variables;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -192,7 +192,7 @@ fn text((name, value): (OsString, OsString)) -> Option<(String, String)> {
 
 fn overlaid(file: ConfigBuilder<DefaultState>, variables: HashMap<String, String>) -> Result<Settings, Problems> {
     let (settings, others) = variables::split(variables);
-    let names: HashSet<String> = settings.keys().cloned().collect();
+    let names: BTreeSet<String> = settings.keys().cloned().collect();
     let raw = file.add_source(environment(settings)).build().map_err(|error| unreadable(&error))?;
     let checked = check::settings(&raw);
     if others.is_empty() && checked.is_ok() {
@@ -201,10 +201,7 @@ fn overlaid(file: ConfigBuilder<DefaultState>, variables: HashMap<String, String
     let mut problems: Vec<Problem> = others.iter().map(|name| variables::unknown(name)).collect();
     problems.extend(checked.err().into_iter().flat_map(|Problems(problems)| problems));
     for problem in &mut problems {
-        // The operator looks for the place that holds the value.
-        if let Some(name) = Some(variables::name_of(&problem.key)).filter(|name| names.contains(name)) {
-            problem.key = name;
-        }
+        variables::name_source(problem, &names);
     }
     Err(Problems(problems))
 }

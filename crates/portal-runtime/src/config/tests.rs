@@ -199,6 +199,12 @@ fn a_variable_overlays_its_key_and_is_named_where_its_value_is_refused() {
 }
 
 #[test]
+fn variables_of_a_section_that_does_not_exist_are_named() {
+    let refused = with_variables(SMALL, &[("PORTAL_COLOUR__X", "1")]).unwrap_err();
+    assert!(refused.0[0].message.contains("PORTAL_COLOUR__X"), "{refused}");
+}
+
+#[test]
 fn a_variable_that_is_no_setting_is_named() {
     for name in ["PORTAL_WEBHOOK_SECRET", "PORTAL_LISTEN", "PORTAL_PORT_80"] {
         let refused = with_variables(SMALL, &[(name, "x")]).unwrap_err();

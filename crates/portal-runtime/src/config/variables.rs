@@ -3,7 +3,7 @@
 //! A setting is `PORTAL_<SECTION>__<KEY>`. For every Service of its namespace Kubernetes sets variables such as
 //! `PORTAL_PORT` or `PORTAL_PAGE_SERVICE_HOST`; they are nobody's setting and nobody's mistake.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::Problem;
 
@@ -42,9 +42,18 @@ fn is_service_link(name: &str) -> bool {
         || name.match_indices("_PORT_").any(|(at, found)| is_port(name.get(at + found.len()..).unwrap_or_default()))
 }
 
-/// Returns the variable of a key: `PORTAL_SERVER__LISTEN` of `server.listen`.
-pub(super) fn name_of(key: &str) -> String {
-    format!("{PREFIX}{}", key.to_uppercase().replace('.', SEPARATOR))
+/// Names the variable that a problem is about, `PORTAL_SERVER__LISTEN` for `server.listen`; of a problem with a whole
+/// section, the variables in it.
+pub(super) fn name_source(problem: &mut Problem, variables: &BTreeSet<String>) {
+    let name = format!("{PREFIX}{}", problem.key.to_uppercase().replace('.', SEPARATOR));
+    let section = format!("{name}{SEPARATOR}");
+    let inside: Vec<&str> =
+        variables.iter().map(String::as_str).filter(|variable| variable.starts_with(&section)).collect();
+    if variables.contains(&name) {
+        problem.key = name;
+    } else if !inside.is_empty() {
+        problem.message = format!("{} (set by variables: {})", problem.message, inside.join(", "));
+    }
 }
 
 /// Returns the problem of a variable that looks like a setting and is none.
