@@ -3,6 +3,7 @@
 mod cluster;
 mod configured;
 mod disk;
+mod rotation;
 mod workspaces;
 mod zones;
 

@@ -104,6 +104,15 @@ pub struct AgentSettings {
     pub workspace: PathBuf,
 }
 
+/// A secret, and the file that it was read from.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// The secret as it was read with the configuration.
+    pub value: SecretString,
+    /// Its file, which is read again when it changes; `None` for one in the configuration itself.
+    pub file: Option<PathBuf>,
+}
+
 /// A webhook that takes due messages.
 #[derive(Debug, Clone)]
 pub struct WebhookTarget {
@@ -130,7 +139,7 @@ pub enum Provider {
     /// Cloudflare.
     Cloudflare {
         /// An API token that may edit the zone's records.
-        token: SecretString,
+        token: Secret,
         /// The zone's id, where it is not to be looked up by name.
         zone_id: Option<String>,
         /// True if records are proxied by Cloudflare.
@@ -149,7 +158,7 @@ pub enum Provider {
         /// The TSIG key's algorithm.
         key_algorithm: String,
         /// The TSIG key in base 64.
-        key_secret: SecretString,
+        key_secret: Secret,
     },
 }
 

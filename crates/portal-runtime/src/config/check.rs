@@ -16,7 +16,7 @@ use super::sections::{
     AgentSection, ClusterSection, DatabaseSection, DeliverySection, JobsSection, LogSection, ServerSection,
 };
 use super::{
-    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, ServerSettings, Settings,
+    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
     WEBHOOK_SECRET_MIN, WebhookTarget,
 };
 use crate::telemetry::{self, LogFormat};
@@ -128,7 +128,7 @@ impl Check {
     }
 
     /// A secret given in place or in a file of its own, but not both.
-    fn secret(&mut self, key: &str, inline: Option<&SecretString>, file: Option<&Path>) -> Option<SecretString> {
+    fn secret(&mut self, key: &str, inline: Option<&SecretString>, file: Option<&Path>) -> Option<Secret> {
         let secret = match (inline, file) {
             (Some(_), Some(_)) => {
                 self.problem(key, format!("give {key} or {key}_file, not both"));
@@ -151,7 +151,7 @@ impl Check {
             self.problem(key, "must not be empty");
             return None;
         }
-        Some(secret.into())
+        Some(Secret { value: secret.into(), file: file.map(Path::to_path_buf) })
     }
 
     fn server(&mut self, raw: &Config) -> Option<ServerSettings> {
@@ -206,7 +206,7 @@ impl Check {
 
     fn database(&mut self, raw: &Config) -> Option<DatabaseSettings> {
         let section: DatabaseSection = self.section(raw, "database")?;
-        let url = self.secret("database.url", section.url.as_ref(), section.url_file.as_deref())?;
+        let url = self.secret("database.url", section.url.as_ref(), section.url_file.as_deref())?.value;
         let known = ["sqlite:", "postgres://", "postgresql://"];
         if !known.iter().any(|scheme| url.expose_secret().starts_with(scheme)) {
             self.problem("database.url", "must begin with sqlite: or postgres://");
@@ -280,6 +280,7 @@ impl Check {
         }
         let file = section.webhook_secret_file.as_deref();
         let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
+        let secret = secret.map(|secret| secret.value);
         if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < WEBHOOK_SECRET_MIN) {
             let rule = format!("must have at least {WEBHOOK_SECRET_MIN} bytes, from a source of randomness");
             self.problem("delivery.webhook_secret", rule);
