@@ -30,7 +30,7 @@ impl AdminContext {
         let PortalLocation { config, database } = location;
         let settings = OnceCell::new();
         let database = if let Some(url) = database {
-            DatabaseSettings { url, max_connections: Some(1) }
+            DatabaseSettings { url, url_file: None, max_connections: Some(1) }
         } else {
             let loaded = load(&config)?;
             settings.get_or_init(|| loaded).database.clone()

@@ -82,6 +82,8 @@ pub struct LogSettings {
 pub struct DatabaseSettings {
     /// Its URL, which may hold a password.
     pub url: SecretString,
+    /// The file of the URL, which is read again for new connections.
+    pub url_file: Option<PathBuf>,
     /// Connections at most.
     pub max_connections: Option<u32>,
 }

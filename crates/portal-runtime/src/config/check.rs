@@ -206,7 +206,8 @@ impl Check {
 
     fn database(&mut self, raw: &Config) -> Option<DatabaseSettings> {
         let section: DatabaseSection = self.section(raw, "database")?;
-        let url = self.secret("database.url", section.url.as_ref(), section.url_file.as_deref())?.value;
+        let url = self.secret("database.url", section.url.as_ref(), section.url_file.as_deref())?;
+        let Secret { value: url, file: url_file } = url;
         let known = ["sqlite:", "postgres://", "postgresql://"];
         if !known.iter().any(|scheme| url.expose_secret().starts_with(scheme)) {
             self.problem("database.url", "must begin with sqlite: or postgres://");
@@ -214,7 +215,7 @@ impl Check {
         if section.max_connections == Some(0) {
             self.problem("database.max_connections", "must be at least 1");
         }
-        Some(DatabaseSettings { url, max_connections: section.max_connections })
+        Some(DatabaseSettings { url, url_file, max_connections: section.max_connections })
     }
 
     fn readable(&mut self, key: &str, file: Option<&PathBuf>) {
