@@ -66,6 +66,7 @@ fn object(fields: impl Iterator<Item = (&'static str, Value)>) -> Value {
 /// A value for a terminal. Control characters stay out of it, whoever chose the value.
 fn cell(value: &Value) -> String {
     match value {
+        // An empty cell would shift the eye to the next column.
         Value::Null => "-".to_owned(),
         Value::String(text) => {
             text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()

@@ -66,6 +66,7 @@ struct Check {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // One line with all causes: a `Result` from main would print a backtrace where one is asked for.
     match run(Arguments::parse().command).await {
         Ok(code) => code,
         Err(error) => {

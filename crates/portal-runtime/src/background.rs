@@ -46,6 +46,7 @@ impl BackgroundTasks {
                 () = tokio::time::sleep(delay) => {}
                 _ = early.wait_for(|stop| *stop) => return,
             }
+            // Its own receiver: `early` has seen the value by now, and would never see the stop.
             go_on(name, period, None, pass, stopping).await;
         });
     }
@@ -101,6 +102,7 @@ async fn go_on<P, F>(
     F: Future<Output = Result<(), BackendError>> + Send + 'static,
 {
     let mut failures = FailureLog::default();
+    // The period counts from the end of a pass: a slow backend gets no second pass on top of the first.
     loop {
         // A task of its own: a panicking pass ends that task, not the repetition.
         match tokio::spawn(pass()).await {
@@ -114,6 +116,7 @@ async fn go_on<P, F>(
                 None => std::future::pending().await,
             }
         };
+        // A stop is only seen between passes, so that a pass always finishes its transaction.
         tokio::select! {
             () = tokio::time::sleep(period) => {}
             () = nudged => {}

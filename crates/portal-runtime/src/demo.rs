@@ -49,6 +49,7 @@ pub struct DemoOptions {
 /// # Errors
 /// An address that is not loopback or is taken, a folder that cannot be written, YAML that cannot be read.
 pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
+    // Before the log and the port: nothing may exist of a demo that is refused.
     if !options.listen.ip().is_loopback() {
         let rule =
             "listen must be a loopback address such as 127.0.0.1:8080, because everybody knows the demo's tokens";
@@ -87,6 +88,7 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let cluster = backends::cluster(options.manifests.as_deref(), clock.clone())?;
     let files = Arc::new(DiskFiles::new(AgentRoots::under(seed::roots(&options.data))));
     let exposures = backends::exposures(&db, &cluster, &domains, &ids).await?;
+    // Nobody receives the demo's messages, so they go to a file that can be read.
     let delivery = Arc::new(LogDelivery::new(options.data.join(DELIVERIES)));
     let channels = vec![ChannelId::parse("signal")?];
     let disk: Arc<dyn Probe> = Arc::new(DiskProbe::new(vec![options.data.clone()]));

@@ -30,6 +30,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
     let (zones, budgets) = zones::zones_with_budgets(settings, &clock)?;
     let delivery = delivery(settings.delivery.as_ref(), &clock)?;
     let db = database(&settings.database)?;
+    // Asked before anything is watched or written: an old portal may still run on this database.
     let pending = db.pending_migrations().await?;
     if !pending.is_empty() {
         return Err(CommandError::Behind(pending.len()));

@@ -44,6 +44,7 @@ pub(crate) fn zones_with_budgets(
             }
         }
     }
+    // All domains are built before any problem is returned, so that one run of `check` shows them all.
     if problems.is_empty() { Ok((zones, tokens.budgets())) } else { Err(Problems(problems)) }
 }
 
@@ -173,6 +174,7 @@ impl Tokens {
 /// The zone cannot be read.
 pub(crate) async fn read(zone: &Zone) -> Result<(), BackendError> {
     let Zone { domain, records } = zone;
+    // A name that no friend can have: exposing looks at single names, and some tokens may only list.
     if let Ok(host) = Hostname::parse(&format!("friend-portal-check.{}", domain.name)) {
         records.look(&host, &Priority::Background).await?;
     }
@@ -196,6 +198,7 @@ impl Probe for ZonesProbe {
     async fn probe(&self) -> Result<(), BackendError> {
         let unlisted = match self.0.last_pass() {
             None => return Err(BackendError::unavailable(Backend::Dns, "the zones were not listed yet")),
+            // The pass lists every zone once a minute anyway.
             Some(report) if report.unlisted.is_empty() => return Ok(()),
             Some(report) => report.unlisted.iter().map(DomainName::as_str).collect::<Vec<_>>().join(", "),
         };

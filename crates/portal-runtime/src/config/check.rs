@@ -86,6 +86,7 @@ impl Check {
     fn section<T: DeserializeOwned + Default>(&mut self, raw: &Config, key: &str) -> Option<T> {
         match raw.get::<T>(key) {
             Ok(section) => Some(section),
+            // A section may be left out as a whole; each of its keys has a default or is checked below.
             Err(ConfigError::NotFound(_)) => Some(T::default()),
             Err(error) => {
                 self.problem(key, error);
@@ -112,6 +113,7 @@ impl Check {
                 Err(error) => self.problem(format!("{key}[{index}]"), error),
             }
         }
+        // Items that could not be read are problems already; without them indexes in later problems would be wrong.
         (items.len() == count).then_some(items)
     }
 
@@ -135,6 +137,7 @@ impl Check {
                 return None;
             }
             (Some(secret), None) => secret.expose_secret().to_owned(),
+            // Editors and `kubectl create secret` leave a line end that belongs to nobody's secret.
             (None, Some(file)) => match std::fs::read_to_string(file) {
                 Ok(text) => text.trim().to_owned(),
                 Err(error) => {
@@ -170,6 +173,7 @@ impl Check {
             self.problem("server.shutdown_seconds", "must be 1 to 300");
         }
         for origin in &section.allowed_origins {
+            // A browser sends the origin without a path or a trailing slash, and compares it byte by byte.
             let named = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
             if !named {
                 self.problem(
@@ -266,6 +270,7 @@ impl Check {
 
     fn delivery(&mut self, raw: &Config, agents: &[AgentSettings]) -> Option<WebhookTarget> {
         let section: DeliverySection = self.section(raw, "delivery")?;
+        // Without agents there are no jobs, and nothing to deliver.
         let Some(text) = &section.webhook_url else {
             if !agents.is_empty() {
                 self.problem(

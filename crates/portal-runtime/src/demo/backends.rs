@@ -61,6 +61,7 @@ pub(super) async fn exposures(
         ids: ids.clone(),
     };
     let zones = domains.iter().map(zone).collect::<Result<_, _>>()?;
+    // The instance comes from the database, so that records of an earlier start stay ours.
     let instance = InstanceId::parse(&db.instance(&**ids).await?)?;
     Ok(Exposures::new(ports, instance, zones, Handle::current()))
 }

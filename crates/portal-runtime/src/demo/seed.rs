@@ -105,6 +105,7 @@ async fn session(db: &Db, clock: &dyn Clock, session: Session, audit: AuditEntry
 /// Writes the agent's folder, unless there is one.
 pub(super) fn documents(data: &Path, clock: &dyn Clock) -> Result<(), CommandError> {
     let root = roots(data).join(AGENT);
+    // An agent, or the person who tries the demo, may have removed single files on purpose.
     if root.exists() {
         return Ok(());
     }
@@ -117,6 +118,7 @@ pub(super) fn documents(data: &Path, clock: &dyn Clock) -> Result<(), CommandErr
     files.extend(
         days.map(|day| (format!("friends/alice/memory/{}.md", day.format("%Y-%m-%d")), "A quiet day.\n".to_owned())),
     );
+    // An empty folder, so that bob's logs count as zero and not as unknown.
     files.push(("friends/bob/memory/.keep".to_owned(), String::new()));
     for (path, text) in files {
         write(&root.join(&path), &text)
