@@ -40,6 +40,9 @@ struct Demo {
     /// Loopback address and port to listen on
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Listen on an address that is not loopback, such as 0.0.0.0:8080 in a container
+    #[arg(long = "i-know-that-the-tokens-are-public")]
+    tokens_are_public: bool,
     /// Folder for the database and the documents; created if missing, reused otherwise
     #[arg(long, value_name = "DIR", default_value = "./portal-demo")]
     data: PathBuf,
@@ -79,8 +82,8 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode, CommandError> {
     match command {
-        Command::Demo(Demo { listen, data, manifests }) => {
-            demo::run(DemoOptions { listen, data, manifests }).await?;
+        Command::Demo(Demo { listen, tokens_are_public, data, manifests }) => {
+            demo::run(DemoOptions { listen, tokens_are_public, data, manifests }).await?;
         }
         Command::Serve(configured) => commands::serve(&configured.config).await?,
         Command::Check(Check { configured, json }) => return commands::check(&configured.config, json).await,

@@ -36,8 +36,10 @@ const LOG_FILTER: &str = "warn";
 /// Options of the demo.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
-    /// Listening address; loopback only.
+    /// Listening address; loopback only, unless `tokens_are_public`.
     pub listen: SocketAddr,
+    /// True if the caller accepts that everybody who reaches the address knows the tokens.
+    pub tokens_are_public: bool,
     /// The folder for the database and the documents.
     pub data: PathBuf,
     /// A folder of Kubernetes YAML to show instead of the built-in workloads.
@@ -50,9 +52,9 @@ pub struct DemoOptions {
 /// An address that is not loopback or is taken, a folder that cannot be written, YAML that cannot be read.
 pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
     // Before the log and the port: nothing may exist of a demo that is refused.
-    if !options.listen.ip().is_loopback() {
-        let rule =
-            "listen must be a loopback address such as 127.0.0.1:8080, because everybody knows the demo's tokens";
+    if !options.listen.ip().is_loopback() && !options.tokens_are_public {
+        let rule = "listen must be a loopback address such as 127.0.0.1:8080, because everybody knows the demo's \
+                    tokens; in a container add --i-know-that-the-tokens-are-public";
         return Err(Invalid::new("listen", rule).into());
     }
     telemetry::start(LogFormat::Text, LOG_FILTER)?;
@@ -104,7 +106,7 @@ fn greeting(address: SocketAddr) -> Vec<String> {
     vec![
         format!("The Friend Portal's demo listens on http://{address}"),
         format!("  documentation  http://{address}/docs/"),
-        "  tokens         demo-alice, demo-bob".to_owned(),
+        "  tokens         demo-alice, demo-bob; of the agent main: demo-agent".to_owned(),
         String::new(),
         "Try:".to_owned(),
         format!("  curl {alice} {api}/me"),

@@ -13,7 +13,7 @@ use process::{Demo, server};
 async fn the_demo_says_what_to_try() -> anyhow::Result<()> {
     let data = tempfile::tempdir()?;
     let (demo, _) = Demo::start(data.path())?;
-    for word in ["demo-alice", "demo-bob", "/docs/", "/api/portal/me"] {
+    for word in ["demo-alice", "demo-bob", "demo-agent", "/docs/", "/api/portal/me"] {
         assert!(demo.greeting.contains(word), "{word}: {}", demo.greeting);
     }
     Ok(())
@@ -27,6 +27,15 @@ fn the_demo_listens_on_loopback_only() -> anyhow::Result<()> {
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("loopback"), "{output:?}");
     assert!(!data.path().join("demo").exists(), "nothing is written before the address is accepted");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_demo_listens_elsewhere_for_who_knows_that_its_tokens_are_public() -> anyhow::Result<()> {
+    let data = tempfile::tempdir()?;
+    let mut command = server(["demo", "--i-know-that-the-tokens-are-public", "--listen", "0.0.0.0:0", "--data"]);
+    let (_demo, portal) = Demo::start_command(command.arg(data.path()), Stdio::inherit())?;
+    assert_eq!(portal.get("alice", "/api/portal/me").await?.status, 200);
     Ok(())
 }
 
