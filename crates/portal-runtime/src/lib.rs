@@ -10,6 +10,7 @@ mod command_error;
 pub mod commands;
 pub mod compose;
 pub mod config;
+mod connections;
 mod console;
 mod database_file;
 pub mod demo;
