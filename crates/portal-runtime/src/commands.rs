@@ -55,7 +55,7 @@ pub(crate) async fn until_replaced(
         }
     };
     tokio::select! {
-        served = server => Ok(served?),
+        ended = server => Ok(ended?),
         () = replaced => Err(CommandError::DatabaseReplaced),
     }
 }

@@ -90,7 +90,7 @@ pub struct Portal {
 /// Prepares access to the configured database.
 pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
     let mut wanted = DbSettings::new(settings.url.expose_secret());
-    wanted.url_file = settings.url_file.clone();
+    wanted.url_file.clone_from(&settings.url_file);
     if let Some(connections) = settings.max_connections {
         wanted.connections = connections;
     }
