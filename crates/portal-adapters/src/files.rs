@@ -29,10 +29,10 @@ mod staging;
 use folder::{FileState, Folder, Walk};
 
 use crate::SystemClock;
-use crate::blocking::{BlockingPool, Patience};
+use crate::blocking::{BlockingPool, Timeouts};
 
 /// Time limits of one operation, waiting and working; after them the workspace counts as unavailable.
-const OPERATION_TIMEOUT: Patience = Patience { turn: Duration::from_secs(5), work: Duration::from_secs(5) };
+const OPERATION_TIMEOUTS: Timeouts = Timeouts { queue: Duration::from_secs(5), work: Duration::from_secs(5) };
 /// Number of operations that run at once. One that hangs keeps its thread, so a dead network file system cannot take all
 /// threads of the process.
 const CONCURRENT_OPERATIONS: usize = 16;
@@ -74,7 +74,7 @@ impl AgentRoots {
 pub struct DiskFiles {
     roots: AgentRoots,
     threads: BlockingPool,
-    timeout: Patience,
+    timeouts: Timeouts,
     tags: Arc<Mutex<HashMap<DocumentPath, (FileState, Tag)>>>,
 }
 
@@ -96,13 +96,13 @@ impl DiskFiles {
     #[must_use]
     pub fn new(roots: AgentRoots) -> Self {
         let threads = BlockingPool::new(CONCURRENT_OPERATIONS);
-        Self { roots, threads, timeout: OPERATION_TIMEOUT, tags: Arc::default() }
+        Self { roots, threads, timeouts: OPERATION_TIMEOUTS, tags: Arc::default() }
     }
 
     /// Sets the time that an operation may wait for a thread, and that it may then take.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Patience { turn: timeout, work: timeout };
+        self.timeouts = Timeouts { queue: timeout, work: timeout };
         self
     }
 
@@ -135,10 +135,10 @@ impl DiskFiles {
         work: impl FnOnce(Folder) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, BackendError> {
         let root = self.roots.of(agent).ok_or_else(|| unavailable(format!("no folder is configured for {agent}")))?;
-        match self.threads.run(self.timeout, move || work(Folder::open_root(&root)?)).await {
+        match self.threads.run(self.timeouts, move || work(Folder::open_root(&root)?)).await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(source)) => Err(FileError { what, agent: agent.clone(), source }.into()),
-            Err(error) => Err(error.at(Backend::Workspace)),
+            Err(error) => Err(error.of(Backend::Workspace)),
         }
     }
 
