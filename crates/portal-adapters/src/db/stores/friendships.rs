@@ -17,6 +17,7 @@ struct Row {
     agent_id: String,
     status: String,
     heartbeat_writable: bool,
+    heartbeat_default: bool,
     created_at: NaiveDateTime,
 }
 
@@ -28,7 +29,7 @@ impl TryFrom<Row> for Friendship {
             agent: AgentId::parse(&row.agent_id)?,
             friend: FriendId::parse(&row.friend_id)?,
             status: FriendshipStatus::parse(&row.status)?,
-            heartbeat_writable: row.heartbeat_writable,
+            heartbeat_writable: (!row.heartbeat_default).then_some(row.heartbeat_writable),
             created_at: row.created_at.and_utc(),
         })
     }
@@ -63,6 +64,22 @@ impl FriendshipStore for Store {
             .await
     }
 
+    async fn count_others(&self, agent: &AgentId, friend: &FriendId, most: u32) -> Result<u32, BackendError> {
+        let (agent, friend) = (agent.clone(), friend.clone());
+        self.pools
+            .read(async move |conn| {
+                // A limit, so that the cost does not grow with the number of the agent's friends.
+                let others = friendships::table
+                    .filter(friendships::agent_id.eq(agent.as_str()))
+                    .filter(friendships::friend_id.ne(friend.as_str()))
+                    .filter(friendships::status.eq(FriendshipStatus::Active.as_str()))
+                    .select(friendships::friend_id)
+                    .limit(i64::from(most));
+                Ok(u32::try_from(others.load::<String>(conn).await?.len()).unwrap_or(most))
+            })
+            .await
+    }
+
     async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, BackendError> {
         self.pools
             .write(async move |conn| {
@@ -71,7 +88,8 @@ impl FriendshipStore for Store {
                 }
                 let changing = (
                     friendships::status.eq(friendship.status.as_str()),
-                    friendships::heartbeat_writable.eq(friendship.heartbeat_writable),
+                    friendships::heartbeat_writable.eq(friendship.heartbeat_writable.unwrap_or(false)),
+                    friendships::heartbeat_default.eq(friendship.heartbeat_writable.is_none()),
                 );
                 diesel::insert_into(friendships::table)
                     .values((
