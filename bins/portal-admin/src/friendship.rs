@@ -32,9 +32,27 @@ pub(crate) struct Wanted {
     /// active, inactive or blocked
     #[arg(value_parser = FriendshipStatus::parse)]
     status: FriendshipStatus,
-    /// Whether the friend may write the agent's HEARTBEAT.md, which all its friends share; yes unless said otherwise
-    #[arg(long, value_name = "true|false")]
-    heartbeat_writable: Option<bool>,
+    /// Right to write the agent's HEARTBEAT.md, which all its friends share; `auto`, at first: while the agent has no
+    /// other active friend
+    #[arg(long, value_name = "true|false|auto", value_parser = parse_right)]
+    heartbeat_writable: Option<Right>,
+}
+
+/// Right to write HEARTBEAT.md; `None` for `auto`.
+#[derive(Debug, Clone, Copy)]
+struct Right(Option<bool>);
+
+fn parse_right(text: &str) -> Result<Right, &'static str> {
+    match text {
+        "true" => Ok(Right(Some(true))),
+        "false" => Ok(Right(Some(false))),
+        "auto" => Ok(Right(None)),
+        _ => Err("must be true, false or auto"),
+    }
+}
+
+fn right_text(right: Option<bool>) -> String {
+    right.map_or_else(|| "auto".to_owned(), |right| right.to_string())
 }
 
 pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
@@ -46,16 +64,16 @@ pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
 
 async fn set(wanted: Wanted, desk: &Desk) -> Result<Answer, Failure> {
     let before = desk.friendships.find(&wanted.agent, &wanted.friend).await?;
-    let was_writable = before.as_ref().is_none_or(|friendship| friendship.heartbeat_writable);
+    let before_right = before.as_ref().and_then(|friendship| friendship.heartbeat_writable);
     let friendship = Friendship {
         agent: wanted.agent,
         friend: wanted.friend,
         status: wanted.status,
-        heartbeat_writable: wanted.heartbeat_writable.unwrap_or(was_writable),
+        heartbeat_writable: wanted.heartbeat_writable.map_or(before_right, |right| right.0),
         created_at: before.map_or_else(|| desk.clock.now(), |friendship| friendship.created_at),
     };
     let mut audit = desk.audit(Action::FriendshipSet, Some(&friendship.friend), friendship.agent.as_str());
-    audit.detail = format!("{}, heartbeat writable: {}", friendship.status, friendship.heartbeat_writable);
+    audit.detail = format!("{}, heartbeat writable: {}", friendship.status, right_text(friendship.heartbeat_writable));
     if desk.friendships.set(friendship.clone(), audit).await? {
         return Ok(Answer::Record(fields(&friendship)));
     }
