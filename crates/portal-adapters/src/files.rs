@@ -18,8 +18,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use portal_core::{AgentId, Backend, BackendError, Clock, FriendId};
 use portal_workspace::{
-    DOCUMENT_MAX_BYTES, DisplacedFile, DocumentFiles, DocumentPath, Entry, FileInfo, InstallMode,
-    Installed, StagedFile, Tag,
+    DOCUMENT_MAX_BYTES, DisplacedFile, DocumentFiles, DocumentPath, Entry, FileInfo, InstallMode, Installed,
+    ReadReceipt, StagedFile, Tag,
 };
 
 mod attributes;
@@ -38,6 +38,8 @@ const OPERATION_TIMEOUTS: Timeouts = Timeouts { queue: Duration::from_secs(5), w
 const CONCURRENT_OPERATIONS: usize = 16;
 /// Number of tags that are cached. A full cache is emptied: it costs one reading of each document.
 const TAG_CACHE_CAPACITY: usize = 4096;
+/// File in a friend's folder in which the gateway's hook records what it put into a prompt, and its largest size.
+const RECEIPT: (&str, usize) = (".portal-read.json", 4096);
 /// Age below which a modification time does not prove that a file is unchanged, for file systems with coarse clocks.
 const SETTLED_AGE: TimeDelta = TimeDelta::seconds(2);
 
@@ -154,6 +156,7 @@ impl DiskFiles {
         self.run(path.agent(), what, move |root| match root.walk(&at.folders())? {
             Walk::Found(folder) => work(&folder, at.file_name()),
             Walk::Missing => root.expect_mounted().map(|()| absent),
+            // Reading said so already; what was staged there is out of reach and so as good as gone.
             Walk::NotAFolder => Ok(absent),
         })
         .await
@@ -243,6 +246,21 @@ impl DocumentFiles for DiskFiles {
         self.in_folder(path, "remove a file beside a document of", true, release).await
     }
 
+    async fn read_receipt(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<ReadReceipt>, BackendError> {
+        let friend = friend.clone();
+        self.run(agent, "read a receipt in the folder of", move |root| {
+            match root.walk(&["friends", friend.as_str()])? {
+                Walk::Found(folder) => match folder.read(RECEIPT.0, RECEIPT.1)? {
+                    Entry::File { bytes, .. } => Ok(parse_receipt(&bytes)),
+                    Entry::Absent | Entry::TooLarge { .. } | Entry::OtherCase { .. } | Entry::NotAFile => Ok(None),
+                },
+                Walk::Missing => root.expect_mounted().map(|()| None),
+                Walk::NotAFolder => Ok(None),
+            }
+        })
+        .await
+    }
+
     async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError> {
         let friend = friend.clone();
         self.run(agent, "count the daily logs of", move |root| {
@@ -277,7 +295,9 @@ fn inspect(
         return Ok(FileInfo::File { size: state.size, updated_at, tag: Some(tag) });
     }
     let (size, updated_at, tag) = match folder.read(name, DOCUMENT_MAX_BYTES)? {
-        Entry::File { bytes, updated_at } => (u64::try_from(bytes.len()).unwrap_or(u64::MAX), updated_at, Tag::of(&bytes)),
+        Entry::File { bytes, updated_at } => {
+            (u64::try_from(bytes.len()).unwrap_or(u64::MAX), updated_at, Tag::of(&bytes))
+        }
         Entry::TooLarge { size, updated_at } => return Ok(FileInfo::File { size, updated_at, tag: None }),
         Entry::Absent => return Ok(FileInfo::Absent),
         Entry::OtherCase { .. } | Entry::NotAFile => return Ok(FileInfo::Unreadable),
@@ -312,6 +332,13 @@ fn mount_points(root: &Folder) -> std::io::Result<Vec<String>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Parses a receipt; anybody may have written the file, so what is no receipt is none.
+fn parse_receipt(bytes: &[u8]) -> Option<ReadReceipt> {
+    let receipt: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let at = DateTime::parse_from_rfc3339(receipt.get("at")?.as_str()?).ok()?;
+    Some(ReadReceipt { tag: Tag::parse(receipt.get("sha256")?.as_str()?)?, at: at.to_utc() })
 }
 
 /// Returns `true` for the name of a day's log: `YYYY-MM-DD*.md`.

@@ -6,25 +6,13 @@ use chrono::{DateTime, Utc};
 use portal_core::Invalid;
 use sha2::{Digest, Sha256};
 
-use crate::{DocumentName, Unreadable};
+use crate::Unreadable;
 
 /// Largest document, in bytes of UTF-8: 256 KiB. The agent gateway has no limit of its own for files on disk.
 pub const DOCUMENT_MAX_BYTES: usize = 256 * 1024;
 /// Number of characters of an injected file that the agent gateway shows to its model (`bootstrapMaxChars`). It cuts
 /// the prompt, never the file.
 pub const AGENT_READS_CHARS: u32 = 20_000;
-
-impl DocumentName {
-    /// Returns the number of characters of it that reach the agent's prompt; `None` where no limit is known: the agent
-    /// reads its own notes with its tools, they are not injected.
-    #[must_use]
-    pub fn agent_reads_chars(self) -> Option<u32> {
-        match self {
-            Self::Memory | Self::Heartbeat => Some(AGENT_READS_CHARS),
-            Self::FriendNotes => None,
-        }
-    }
-}
 
 /// SHA-256 of a content, in lower-case hexadecimal digits: the document's entity tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -121,6 +109,7 @@ impl Document {
         if bytes.len() > DOCUMENT_MAX_BYTES {
             return Err(Unreadable::TooLarge);
         }
+        // Before the bytes are moved into the text: they are the same, and hashed once.
         let tag = Tag::of(&bytes);
         let text = String::from_utf8(bytes).map_err(|_| Unreadable::NotText)?;
         Ok(Self { text, tag, updated_at })

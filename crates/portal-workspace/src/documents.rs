@@ -7,7 +7,7 @@ use portal_core::{Action, AgentId, Backend, BackendError, Clock, FriendId, Frien
 
 use crate::{
     Author, Content, Document, DocumentFiles, DocumentName, DocumentPath, DocumentStore, Entry, FileInfo,
-    LatestVersion, Precondition, Tag, Unreadable, Version, VersionStore, WorkspaceError,
+    LatestVersion, Precondition, ReadReceipt, Tag, Unreadable, Version, VersionStore, WorkspaceError,
 };
 
 mod displaced;
@@ -16,6 +16,9 @@ mod write;
 
 pub use displaced::{DISPLACED_MAX, LOOKS};
 pub use recover::RecoveryReport;
+
+/// Largest number of other friends that is counted; it stands for all that are more.
+const SHARED_WITH_MAX: u32 = 100;
 
 /// Ports of the documents.
 #[derive(Clone)]
@@ -69,8 +72,23 @@ pub struct DocumentSummary {
     pub tag: Option<Tag>,
     /// `true` if this friend may write it.
     pub writable: bool,
-    /// Number of other friends who read and may write the same document.
+    /// Number of other friends who read the same document, at most 100.
     pub shared_with: u32,
+    /// Way in which the text reaches the agent's prompts.
+    pub agent_reads: AgentReads,
+    /// Newest record that it was in a prompt.
+    pub read: Option<ReadReceipt>,
+}
+
+/// Way in which a document reaches the agent's prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentReads {
+    /// The gateway puts it into every conversation.
+    Always,
+    /// The gateway's hook puts it into the friend's direct conversations.
+    Hook,
+    /// Nothing puts it into a prompt; the agent may read it with its tools.
+    No,
 }
 
 /// Author of a current text, as one friend may see them.
@@ -109,6 +127,7 @@ impl Documents {
     /// # Errors
     /// The workspace or the database is unavailable; a document that cannot be read as text is listed like any other.
     pub async fn list(&self, reader: &Reader) -> Result<Vec<DocumentSummary>, BackendError> {
+        // All rows in one call to the database, then one look at each file.
         let paths = DocumentName::ALL.map(|name| path(reader, name));
         let latest = self.ports.versions.latest(&paths).await?;
         let access = self.heartbeat_access(reader).await?;
@@ -116,6 +135,12 @@ impl Documents {
         for (path, latest) in paths.iter().zip(latest) {
             let info = self.ports.files.inspect(path).await?;
             summaries.push(summary(path.name(), info, latest.as_ref(), access, reader));
+        }
+        let receipt = self.ports.files.read_receipt(&reader.agent, &reader.friend).await?;
+        for summary in summaries.iter_mut().filter(|summary| summary.name == DocumentName::Memory) {
+            // Only the hook writes receipts, so one proves that it is installed and knows this friend.
+            summary.agent_reads = if receipt.is_some() { AgentReads::Hook } else { AgentReads::No };
+            summary.read.clone_from(&receipt);
         }
         Ok(summaries)
     }
@@ -157,6 +182,7 @@ impl Documents {
         precondition: Precondition,
     ) -> Result<Tag, WorkspaceError> {
         let text = self.version(&writer.reader, name, id).await?.text;
+        // A version may have been stored before a limit was lowered, or hold what an agent wrote.
         let content = Content::parse(text).map_err(|_| WorkspaceError::Unreadable(name, Unreadable::NotText))?;
         let detail = format!(", version {id}");
         self.spawn(write::Write { writer, name, content, precondition, action: Action::DocumentRestore, detail }).await
@@ -216,9 +242,13 @@ impl Documents {
     }
 
     async fn heartbeat_access(&self, reader: &Reader) -> Result<HeartbeatAccess, BackendError> {
-        let friendship = self.ports.friendships.find(&reader.agent, &reader.friend).await?;
-        let writable = friendship.is_some_and(|friendship| friendship.heartbeat_writable);
-        Ok(HeartbeatAccess { writable, others: 0 })
+        let friendships = &self.ports.friendships;
+        let Some(friendship) = friendships.find(&reader.agent, &reader.friend).await? else {
+            return Ok(HeartbeatAccess { writable: false, others: 0 });
+        };
+        let others = friendships.count_others(&reader.agent, &reader.friend, SHARED_WITH_MAX).await?;
+        let writable = friendship.heartbeat_writable.unwrap_or(others == 0);
+        Ok(HeartbeatAccess { writable, others })
     }
 }
 
@@ -263,5 +293,7 @@ fn summary(
         DocumentName::FriendNotes => (false, 0),
         DocumentName::Heartbeat => (access.writable, access.others),
     };
-    DocumentSummary { name, exists, bytes, updated_at, updated_by, tag, writable, shared_with }
+    let agent_reads = if name.is_shared() { AgentReads::Always } else { AgentReads::No };
+    let read = None;
+    DocumentSummary { name, exists, bytes, updated_at, updated_by, tag, writable, shared_with, agent_reads, read }
 }

@@ -56,6 +56,15 @@ pub enum FileInfo {
     Unreadable,
 }
 
+/// Record of the agent's gateway that a document was in a prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadReceipt {
+    /// Tag of the text that was read.
+    pub tag: Tag,
+    /// Time of the prompt.
+    pub at: DateTime<Utc>,
+}
+
 /// Manner in which a staged text becomes the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InstallMode {
@@ -135,6 +144,9 @@ pub trait DocumentFiles: Send + Sync {
     /// Removes a retained file if its content still has the known tag; `false` if it has not and so stays. One too
     /// large to read is renamed to a name that people see. A file that is gone is success.
     async fn release(&self, path: &DocumentPath, file: &DisplacedFile) -> Result<bool, BackendError>;
+    /// Finds the newest record that the friend's memory was in a prompt of the agent (`friends/<id>/.portal-read.json`,
+    /// which the hook `friend-memory` writes); `None` without one that can be read.
+    async fn read_receipt(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<ReadReceipt>, BackendError>;
     /// Counts the daily log files (`memory/YYYY-MM-DD*.md`) that the agent has of the friend.
     async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError>;
 }

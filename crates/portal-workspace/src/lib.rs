@@ -19,11 +19,12 @@ mod version;
 
 pub use document::{AGENT_READS_CHARS, Content, DOCUMENT_MAX_BYTES, Document, Tag};
 pub use documents::{
-    DISPLACED_MAX, DocumentPorts, DocumentSummary, Documents, LOOKS, Reader, RecoveryReport, UpdatedBy, Writer,
+    AgentReads, DISPLACED_MAX, DocumentPorts, DocumentSummary, Documents, LOOKS, Reader, RecoveryReport, UpdatedBy,
+    Writer,
 };
 pub use error::{PreconditionReason, Unreadable, WorkspaceError};
 pub use files::{
-    DisplacedFile, DocumentFiles, Entry, FileInfo, InstallMode, Installed, StagedFile, VERSION_MAX_BYTES,
+    DisplacedFile, DocumentFiles, Entry, FileInfo, InstallMode, Installed, ReadReceipt, StagedFile, VERSION_MAX_BYTES,
 };
 pub use path::{DocumentName, DocumentPath};
 pub use store::{

@@ -64,6 +64,7 @@ impl DocumentPath {
         if text == "HEARTBEAT.md" {
             return Some(Self { agent, friend: None, name: DocumentName::Heartbeat });
         }
+        // The inverse of `Display`: rows of the database have these texts.
         let (friend, file) = text.strip_prefix("friends/")?.split_once('/')?;
         let name = match file {
             "MEMORY.md" => DocumentName::Memory,

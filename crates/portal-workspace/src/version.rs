@@ -70,6 +70,7 @@ impl Precondition {
         match self {
             Self::None => true,
             Self::Exists => current.is_some(),
+            // Tags of other servers or of an older format name no text of ours, so an empty list never holds.
             Self::OneOf(tags) => current.is_some_and(|current| tags.contains(current)),
             Self::Absent => current.is_none(),
         }
@@ -101,9 +102,11 @@ pub(crate) fn plan_versions(
     now: DateTime<Utc>,
 ) -> VersionChange {
     let own = state.last.as_ref().filter(|last| previous == Some(&last.tag));
+    // Counted from the first write, so that saving every minute for hours still leaves a version every ten minutes.
     let continued = |last: &&LastWrite| last.session == session && now < last.burst_since + MERGE_WINDOW;
     let burst = own.filter(continued);
     VersionChange {
+        // A text of the writer's own is a version already; one that the agent reverted to may be the newest.
         store_previous: previous.is_some() && own.is_none() && state.newest.as_ref() != previous,
         replaces: burst.map(|last| last.version.clone()),
         burst_since: burst.map_or(now, |last| last.burst_since),

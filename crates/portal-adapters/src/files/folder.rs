@@ -48,7 +48,7 @@ impl Owner {
 
     /// Gives what is opened to this owner. A portal that may not do that gives it to the group at least, and keeps what
     /// it may not even give to the group.
-    pub(super) fn give(&self, opened: impl AsFd) -> io::Result<()> {
+    pub(super) fn assign(&self, opened: impl AsFd) -> io::Result<()> {
         let (uid, gid) = (rustix::fs::Uid::from_raw(self.uid), rustix::fs::Gid::from_raw(self.gid));
         let given = match rustix::fs::fchown(&opened, Some(uid), Some(gid)) {
             Err(Errno::PERM) => rustix::fs::fchown(&opened, None, Some(gid)),
@@ -111,6 +111,7 @@ impl Folder {
     fn enter_at_once(&self, names: &[&str]) -> Result<Self, Errno> {
         let path = if names.is_empty() { ".".to_owned() } else { names.join("/") };
         let stay = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        // One system call for the whole way: the kernel refuses links and `..` on it.
         let opened = rustix::fs::openat2(&self.dir, path, FOLDER, Mode::empty(), stay)?;
         Ok(Self { dir: Dir::from_std_file(opened.into()) })
     }
@@ -147,7 +148,7 @@ impl Folder {
             // The process's umask applies to `mkdir` and not to this. The set-group-id bit goes along: below such a root
             // everything has the root's group.
             rustix::fs::fchmod(&made.dir, Mode::from_raw_mode(owner.mode & 0o2777))?;
-            owner.give(&made.dir)?;
+            owner.assign(&made.dir)?;
         }
         self.sync()?;
         Ok(made)
@@ -170,6 +171,7 @@ impl Folder {
         match rustix::fs::openat(&self.dir, name, PLAIN | OFlags::RDONLY, Mode::empty()) {
             Ok(opened) => read_opened(opened, found, limit),
             Err(Errno::NOENT) => Ok(Entry::Absent),
+            // Became a link, or a socket or pipe without a reader, since it was asked.
             Err(Errno::LOOP | Errno::NXIO) => Ok(Entry::NotAFile),
             Err(error) => Err(error.into()),
         }

@@ -31,23 +31,21 @@ pub(super) fn stage(folder: &Folder, name: &str, write: &str, bytes: &[u8], root
 
 fn fill(folder: &Folder, name: &str, file: &mut File, bytes: &[u8], root: &Owner) -> io::Result<()> {
     file.write_all(bytes)?;
-    match folder.metadata(name)?.filter(cap_std::fs::Metadata::is_file) {
-        Some(document) => {
-            // Before the owner changes: afterwards only a privileged process may change mode and attributes.
-            rustix::fs::fchmod(&*file, Mode::from_raw_mode(document.mode() & 0o777))?;
-            match folder.open(name, OFlags::RDONLY) {
-                Ok(document) => attributes::copy(document, &*file)?,
-                // Replaced or removed meanwhile, which installing will notice.
-                Err(Errno::NOENT | Errno::LOOP) => {}
-                Err(error) => return Err(error.into()),
-            }
-            Owner::of(&document).give(&*file)?;
+    if let Some(document) = folder.metadata(name)?.filter(cap_std::fs::Metadata::is_file) {
+        // Before the owner changes: afterwards only a privileged process may change mode and attributes.
+        rustix::fs::fchmod(&*file, Mode::from_raw_mode(document.mode() & 0o777))?;
+        match folder.open(name, OFlags::RDONLY) {
+            Ok(document) => attributes::copy(document, &*file)?,
+            // Replaced or removed meanwhile, which installing will notice.
+            Err(Errno::NOENT | Errno::LOOP) => {}
+            Err(error) => return Err(error.into()),
         }
-        None => {
-            rustix::fs::fchmod(&*file, Mode::from_raw_mode(root.mode & 0o666))?;
-            root.give(&*file)?;
-        }
+        Owner::of(&document).assign(&*file)?;
+    } else {
+        rustix::fs::fchmod(&*file, Mode::from_raw_mode(root.mode & 0o666))?;
+        root.assign(&*file)?;
     }
+    // Content first, then its name: after a power failure a staged name never has half a text.
     file.sync_all()?;
     folder.sync()
 }
@@ -118,6 +116,7 @@ fn overwrite(folder: &Folder, name: &str, staged: &str, expected: &Tag) -> io::R
     if !file.metadata()?.is_file() || Tag::of(&current) != *expected {
         return Ok(Installed::Conflict);
     }
+    // Over the old bytes, and truncated last: recovery knows a torn text by that order.
     file.rewind()?;
     file.write_all(&text)?;
     file.set_len(u64::try_from(text.len()).map_err(io::Error::other)?)?;
@@ -151,6 +150,7 @@ pub(super) fn staged(folder: &Folder, name: &str) -> io::Result<Vec<StagedFile>>
     let prefix = staged_name(name, "");
     let mut files = Vec::new();
     for beside in folder.names()? {
+        // Displaced files have another prefix, so nothing installs or discards them.
         let Some(write) = beside.strip_prefix(&prefix) else { continue };
         let bytes = match folder.read(&beside, VERSION_MAX_BYTES)? {
             Entry::Absent => continue,

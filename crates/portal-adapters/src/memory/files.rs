@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_core::{AgentId, Backend, BackendError, Clock, FriendId};
 use portal_workspace::{
-    DOCUMENT_MAX_BYTES, DisplacedFile, DocumentFiles, DocumentPath, Entry, FileInfo, InstallMode, Installed, StagedFile,
-    Tag, VERSION_MAX_BYTES,
+    DOCUMENT_MAX_BYTES, DisplacedFile, DocumentFiles, DocumentPath, Entry, FileInfo, InstallMode, Installed,
+    ReadReceipt, StagedFile, Tag, VERSION_MAX_BYTES,
 };
 
 /// Agents' folders, in memory. Clones share them.
@@ -26,6 +26,7 @@ struct Folders {
     displaced: BTreeMap<DocumentPath, Vec<(DisplacedFile, File)>>,
     renamed: Vec<File>,
     logs: BTreeMap<(AgentId, FriendId), u64>,
+    receipts: BTreeMap<(AgentId, FriendId), ReadReceipt>,
     failure: Option<String>,
     tear: Option<usize>,
 }
@@ -85,6 +86,11 @@ impl MemoryFiles {
         self.folders(|folders| folders.logs.insert((agent.clone(), friend.clone()), count));
     }
 
+    /// Records that the friend's memory was in a prompt, as the gateway's hook does.
+    pub fn set_receipt(&self, agent: &AgentId, friend: &FriendId, receipt: ReadReceipt) {
+        self.folders(|folders| folders.receipts.insert((agent.clone(), friend.clone()), receipt));
+    }
+
     /// Makes every operation fail like a folder that is not mounted, with `cause` as the source.
     pub fn go_down(&self, cause: &str) {
         self.folders(|folders| folders.failure = Some(cause.to_owned()));
@@ -133,7 +139,8 @@ impl Folders {
         let Some(File::Regular(new, at)) = self.staged.get(&(path.clone(), write.to_owned())).cloned() else {
             return Ok(Installed::Discarded);
         };
-        let Some(File::Regular(current, _)) = self.entries.get(path).filter(|file| tag(file).as_ref() == Some(expected))
+        let Some(File::Regular(current, _)) =
+            self.entries.get(path).filter(|file| tag(file).as_ref() == Some(expected))
         else {
             return Ok(Installed::Conflict);
         };
@@ -246,6 +253,10 @@ impl DocumentFiles for MemoryFiles {
             }
             is_known
         })
+    }
+
+    async fn read_receipt(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<ReadReceipt>, BackendError> {
+        self.reach(|folders| folders.receipts.get(&(agent.clone(), friend.clone())).cloned())
     }
 
     async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError> {

@@ -29,6 +29,7 @@ impl Documents {
         let file = DisplacedFile { write: write.to_owned(), displaced_at, known };
         self.ports.files.retain(path, &file).await?;
         let files = self.ports.files.displaced(path).await?;
+        // They come oldest first: all but the newest ones go.
         for file in files.iter().rev().skip(DISPLACED_MAX) {
             let file = self.look_at(path, file.clone()).await?;
             // One that changes between the two calls stays until the next save or look.
@@ -47,6 +48,7 @@ impl Documents {
             let wait = match LOOKS.iter().find(|look| age < **look) {
                 Some(look) => *look - age,
                 None if self.ports.files.release(path, &file).await? => continue,
+                // Still being written after the last look: one more.
                 None => LOOKS[0],
             };
             next = Some(next.map_or(wait, |next| next.min(wait)));

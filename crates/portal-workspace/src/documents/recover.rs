@@ -70,6 +70,7 @@ impl Documents {
 
     async fn recover_one(&self, path: DocumentPath) -> Result<(), BackendError> {
         let claim = Claim { path, write: self.ports.ids.id() };
+        // Not claimed: its writer is alive, or another portal recovers it.
         let Some(state) = self.ports.store.claim(&claim.path, &claim.write, LEASE).await? else { return Ok(()) };
         if state.taken_over || state.pending.is_some() {
             return self.take_over(&claim, state.pending.as_ref()).await;
@@ -165,6 +166,7 @@ impl Documents {
         };
         let tag = Tag::of(bytes);
         if tag == pending.tag {
+            // An overwrite that succeeded leaves its staged text as well, and needs no completion.
             if known.is_none() {
                 self.complete_torn(path, pending, bytes).await?;
             }
@@ -216,12 +218,7 @@ impl Documents {
     }
 
     /// Writes the new text once more if the document's content is what a crash left of overwriting it.
-    async fn complete_torn(
-        &self,
-        path: &DocumentPath,
-        pending: &PendingWrite,
-        new: &[u8],
-    ) -> Result<(), BackendError> {
+    async fn complete_torn(&self, path: &DocumentPath, pending: &PendingWrite, new: &[u8]) -> Result<(), BackendError> {
         let Some(previous) = &pending.previous else { return Ok(()) };
         let Some(current) = self.current_bytes(path).await? else { return Ok(()) };
         let expected = Tag::of(&current);
@@ -253,6 +250,7 @@ impl Documents {
 /// Returns `true` if writing `new` over `old` from the start, and truncating then, may have left `current`: after a
 /// killed process a beginning of one and the rest of the other, after a power failure blocks of both in any order.
 fn is_torn(current: &[u8], new: &[u8], old: &[u8]) -> bool {
+    // Truncation is the last step, so a torn text is never longer than the longer of the two.
     let longest = new.len().max(old.len());
     if current.len() > longest || current.len() < new.len().min(old.len()) {
         return false;

@@ -80,6 +80,7 @@ impl Documents {
         let claim = Claim { path: path.clone(), write: self.ports.ids.id() };
         let state = self.claim(&claim).await?;
         let current = match self.compare(path, &state, write).await {
+            // Identical content makes no version and no audit entry, and leaves the modification time alone.
             Ok(current) if current.as_ref().is_none_or(|current| current.tag != *write.content.tag()) => current,
             unchanged_or_refused => {
                 self.give_back(&claim).await;
@@ -141,6 +142,7 @@ impl Documents {
         let change = plan_versions(state, previous.as_ref(), session, now);
         let found = |document: Document| NewVersion {
             id: self.ports.ids.id(),
+            // A clock of the file system that is ahead must not date a version in the future.
             saved_at: now.min(document.updated_at),
             author: Author::Agent(reader.agent.clone()),
             tag: document.tag,
@@ -177,12 +179,14 @@ impl Documents {
     async fn commit(&self, claim: &Claim, intent: WriteIntent, write: &Write) -> Result<Round, WorkspaceError> {
         let Claim { path, write: id } = claim;
         let text = write.content.as_str().as_bytes();
+        // Staged before it is stored: a pending row then always has a complete text beside the document.
         if let Err(error) = self.ports.files.stage(path, id, text.to_vec()).await {
             self.recover_now(claim, None).await;
             return Err(error.into());
         }
         let (tag, previous) = (write.content.tag().clone(), intent.previous.clone());
         let pending = PendingWrite { write: id.clone(), tag, previous };
+        // From here on the write may have taken place, and only recovery may say that it has not.
         if !self.ports.store.begin(path, intent).await? {
             self.ports.files.discard(path, id, Some(text)).await?;
             return Err(lost_claim().into());

@@ -25,7 +25,13 @@ fn written(text: &str) -> DocumentState {
 }
 
 #[track_caller]
-fn check_change(state: &DocumentState, previous: Option<&str>, session: &str, now: DateTime<Utc>, expected: (bool, Option<&str>)) {
+fn check_change(
+    state: &DocumentState,
+    previous: Option<&str>,
+    session: &str,
+    now: DateTime<Utc>,
+    expected: (bool, Option<&str>),
+) {
     let VersionChange { store_previous, replaces, burst_since } =
         plan_versions(state, previous.map(|text| Tag::of(text.as_bytes())).as_ref(), session, now);
     assert_eq!((store_previous, replaces.as_deref()), expected);
