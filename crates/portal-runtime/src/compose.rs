@@ -6,6 +6,7 @@ mod workspaces;
 mod zones;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
@@ -43,8 +44,8 @@ const BUDGET_TICK: Duration = Duration::from_secs(5);
 const RUNNER_TICK: Duration = Duration::from_secs(1);
 /// How often runs that ended long ago are forgotten.
 const RUN_SWEEP: Duration = Duration::from_hours(1);
-/// How often writes of documents that somebody abandoned are settled: about as often as their leases run out.
-const SETTLING: Duration = Duration::from_secs(5);
+/// Pause between two recovery passes over the documents: the first look at a displaced file is due after a second.
+const DOCUMENT_PASS: Duration = Duration::from_secs(1);
 
 /// What a portal is put together from. The configuration chose each part, or the demo did.
 pub struct Parts {
@@ -64,6 +65,8 @@ pub struct Parts {
     pub exposures: Exposures,
     /// What the zones' provider still allows.
     pub budgets: Vec<CallBudget>,
+    /// Refuses a write of a document that has neither `If-Match` nor `If-None-Match`.
+    pub require_if_match: bool,
     /// The channels whose conversations a job may name.
     pub channels: Vec<ChannelId>,
     /// The way of due messages.
@@ -94,7 +97,7 @@ pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
 /// Puts a portal together and starts its background passes.
 #[must_use]
 pub fn assemble(parts: Parts) -> Portal {
-    let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes } = parts;
+    let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, probes, .. } = parts;
     let sessions = db.sessions();
     let mut loops = Loops::default();
     sweep_sessions(&mut loops, sessions.clone(), clock.clone());
@@ -108,8 +111,8 @@ pub fn assemble(parts: Parts) -> Portal {
     let settings = RunnerSettings::default();
     run_jobs(&mut loops, Runner::new(db.runs(), keys.clone(), delivery, ids.clone(), settings));
     let engine = Arc::new(EmbeddedEngine::new(db.jobs(), clock.clone(), ids.clone()));
-    let documents = documents(&db, files, &clock, &ids);
-    settle_documents(&mut loops, documents.clone());
+    let documents = documents(&db, parts.files, &clock, &ids).with_required_precondition(parts.require_if_match);
+    recover_documents(&mut loops, documents.clone());
     let probes = all_probes(&db, probes);
     let state = ApiState {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
@@ -205,10 +208,19 @@ fn documents(db: &Db, files: Arc<dyn DocumentFiles>, clock: &Arc<dyn Clock>, ids
     })
 }
 
-fn settle_documents(loops: &mut Loops, documents: Documents) {
-    loops.repeat("documents", SETTLING, None, move || {
-        let documents = documents.clone();
-        async move { documents.settle().await.map(drop) }
+fn recover_documents(loops: &mut Loops, documents: Documents) {
+    let at_start = Arc::new(AtomicBool::new(true));
+    loops.repeat("documents", DOCUMENT_PASS, None, move || {
+        let (documents, at_start) = (documents.clone(), at_start.clone());
+        async move {
+            if !at_start.load(Ordering::Relaxed) {
+                return documents.recover().await.map(drop);
+            }
+            documents.recover_at_start().await?;
+            // Only then: a database that is not there yet must not cost the files of the process before their look.
+            at_start.store(false, Ordering::Relaxed);
+            Ok(())
+        }
     });
 }
 

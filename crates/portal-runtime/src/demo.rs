@@ -85,7 +85,22 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let delivery = Arc::new(LogDelivery::new(options.data.join(DELIVERIES)));
     let channels = vec![ChannelId::parse("signal")?];
     let (cluster, work, probes, budgets) = (Arc::new(cluster), None, Vec::new(), Vec::new());
-    Ok(Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes })
+    let require_if_match = false;
+    Ok(Parts {
+        db,
+        clock,
+        ids,
+        domains,
+        cluster,
+        work,
+        exposures,
+        budgets,
+        require_if_match,
+        channels,
+        delivery,
+        files,
+        probes,
+    })
 }
 
 /// What the demo says when it is up.

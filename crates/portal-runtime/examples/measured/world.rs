@@ -48,7 +48,7 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
             agent: agent.clone(),
             friend: id.clone(),
             status: FriendshipStatus::Active,
-            heartbeat_writable: true,
+            heartbeat_writable: Some(true),
             created_at: now,
         };
         db.friendships().set(friendship, entry(Action::FriendshipSet, Some(&id))).await?;

@@ -58,6 +58,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         cluster,
         exposures,
         budgets,
+        require_if_match: settings.require_if_match,
         channels: settings.channels.clone(),
         delivery,
         files: Arc::new(files),

@@ -13,7 +13,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::sections::{
-    AgentSection, ClusterSection, DatabaseSection, DeliverySection, JobsSection, LogSection, ServerSection,
+    AgentSection, ClusterSection, DatabaseSection, DeliverySection, DocumentsSection, JobsSection, LogSection,
+    ServerSection,
 };
 use super::{
     AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, ServerSettings, Settings,
@@ -26,8 +27,8 @@ mod domains;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 9] =
-    ["server", "log", "database", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
+const SECTIONS: [&str; 10] =
+    ["server", "log", "database", "cluster", "provisioning", "agents", "documents", "jobs", "delivery", "domains"];
 /// Where `PORTAL_CONFIG`, which names the file itself, stands among the variables.
 const FILE: &str = "config";
 /// How long a webhook may take unless the operator says otherwise.
@@ -45,6 +46,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let cluster = check.cluster(raw);
     let provisioning = check.provisioning(raw);
     let agents = check.agents(raw);
+    let require_if_match = check.require_if_match(raw);
     let channels = check.channels(raw);
     let delivery = check.delivery(raw, agents.as_deref().unwrap_or_default());
     let domains = check.domains(raw);
@@ -56,6 +58,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
             cluster: cluster?,
             provisioning: provisioning?,
             agents: agents?,
+            require_if_match: require_if_match?,
             channels: channels?,
             delivery,
             domains: domains?,
@@ -258,6 +261,10 @@ impl Check {
             agents.push(AgentSettings { id, workspace: section.workspace });
         }
         Some(agents)
+    }
+
+    fn require_if_match(&mut self, raw: &Config) -> Option<bool> {
+        Some(self.section::<DocumentsSection>(raw, "documents")?.require_if_match)
     }
 
     fn channels(&mut self, raw: &Config) -> Option<Vec<ChannelId>> {
