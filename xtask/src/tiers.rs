@@ -7,6 +7,7 @@
 mod cluster;
 mod dns;
 mod mounts;
+mod node;
 mod peer;
 mod postgres;
 mod unit;
@@ -20,7 +21,7 @@ use crate::tally::Ignored;
 pub const UNIT: &str = "unit";
 
 /// Every tier, in the order in which they run.
-pub const TIERS: [Tier; 5] = [unit::TIER, mounts::TIER, postgres::TIER, dns::TIER, cluster::TIER];
+pub const TIERS: [Tier; 6] = [unit::TIER, mounts::TIER, node::TIER, postgres::TIER, dns::TIER, cluster::TIER];
 
 /// A set of tests that need the same things.
 pub struct Tier {
