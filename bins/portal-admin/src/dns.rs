@@ -11,12 +11,12 @@ use crate::failure::Failure;
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// Records with this portal's mark that no exposure, not even a former one, is known for
+    /// Records with this portal's marker that no exposure, not even a former one, is known for
     Orphans {
         /// Look through this domain only; may be given several times
         #[arg(long, value_name = "NAME", value_parser = DomainName::parse)]
         domain: Vec<DomainName>,
-        /// Delete them. What does not carry the listed mark any more is left alone
+        /// Delete them. What does not carry the listed marker any more is left alone
         #[arg(long)]
         delete: bool,
     },
@@ -32,7 +32,7 @@ pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
         rows.push(vec![
             plain(orphan.domain.as_str()),
             plain(orphan.hostname.to_string()),
-            plain(orphan.mark.exposure.as_str()),
+            plain(orphan.marker.exposure.as_str()),
             plain(outcome.map(word)),
         ]);
     }
@@ -72,7 +72,7 @@ async fn find(orphans: &Orphans, domains: &[DomainName]) -> Result<Vec<Orphan>, 
 
 async fn remove(orphans: &Orphans, orphan: &Orphan, desk: &Desk) -> Result<OrphanRemoved, Failure> {
     let audit = AuditEntry {
-        detail: format!("exposure {}", orphan.mark.exposure),
+        detail: format!("exposure {}", orphan.marker.exposure),
         ..desk.audit(Action::OrphanDelete, None, &orphan.hostname.to_string())
     };
     let removed = orphans.remove(orphan, audit).await;

@@ -1,7 +1,7 @@
 //! Records in zones at Cloudflare.
 //!
-//! A record is ours when its comment is our mark. Cloudflare cannot make a change depend on what stands there, so
-//! every change of a record goes by the id of one that was just read with that mark, and a new address record is
+//! A record is ours when its comment is our marker. Cloudflare cannot make a change depend on what stands there, so
+//! every change of a record goes by the id of one that was just read with that marker, and a new address record is
 //! looked at once more: should somebody else's have come in the same moment, ours goes again.
 
 mod answer;

@@ -13,12 +13,12 @@ use portal_k8s::{IngressRoute, IngressRouteSpec, RouteRule, RouteService, RouteT
 /// The kind of every rule.
 const RULE: &str = "Rule";
 
-/// The object of a route of ours. Its labels hold the mark, its metadata nothing else.
-pub(crate) fn object(place: &RoutePlace, spec: &RouteSpec, mark: &OwnershipMarker) -> IngressRoute {
+/// The object of a route of ours. Its labels hold the marker, its metadata nothing else.
+pub(crate) fn object(place: &RoutePlace, spec: &RouteSpec, marker: &OwnershipMarker) -> IngressRoute {
     let labels = BTreeMap::from([
         ("app.kubernetes.io/managed-by".to_owned(), "friend-portal".to_owned()),
-        (EXPOSURE_LABEL.to_owned(), mark.exposure.to_string()),
-        (INSTANCE_LABEL.to_owned(), mark.instance.to_string()),
+        (EXPOSURE_LABEL.to_owned(), marker.exposure.to_string()),
+        (INSTANCE_LABEL.to_owned(), marker.instance.to_string()),
     ]);
     let metadata = ObjectMeta {
         name: Some(place.name.clone()),
@@ -36,13 +36,13 @@ pub(crate) fn seen(route: &IngressRoute) -> Option<ObservedRoute> {
     Some(ObservedRoute {
         place: RoutePlace { namespace: metadata.namespace.clone()?, name: metadata.name.clone()? },
         version: RouteVersion { uid: metadata.uid.clone()?, resource_version: metadata.resource_version.clone()? },
-        mark: mark(metadata),
+        marker: marker(metadata),
         spec: spoken(&route.spec),
     })
 }
 
-/// The mark in an object's labels.
-pub(crate) fn mark(metadata: &ObjectMeta) -> Option<OwnershipMarker> {
+/// The marker in an object's labels.
+pub(crate) fn marker(metadata: &ObjectMeta) -> Option<OwnershipMarker> {
     let labels = metadata.labels.as_ref()?;
     let instance = InstanceId::parse(labels.get(INSTANCE_LABEL)?).ok()?;
     let exposure = ExposureId::parse(labels.get(EXPOSURE_LABEL)?).ok()?;

@@ -1,7 +1,7 @@
 //! Records in zones of BIND, Knot, `PowerDNS` and whatever else takes signed dynamic updates (RFC 2136, RFC 8945).
 //!
-//! DNS has no room for a comment, so the mark of `app-alice.example.org` is a TXT record at
-//! `_friend-portal.app-alice.example.org`: the mark, and which record it is the mark of. Record and mark are written
+//! DNS has no room for a comment, so the marker of `app-alice.example.org` is a TXT record at
+//! `_friend-portal.app-alice.example.org`: the marker, and which record it is the marker of. Record and marker are written
 //! in one update that the server carries out only if everything still is as it was seen, so of two writers one wins.
 
 mod exchange;
@@ -55,12 +55,12 @@ impl Rfc2136Records {
     /// Reads what stands at a place, and asks the server itself whether the names are in use where an answer could
     /// come from a wildcard.
     async fn survey(&self, conversation: &mut Conversation<'_>, place: &Place) -> Result<Site, BackendError> {
-        let mark = answers(conversation, &place.mark, RecordType::ANY).await?;
+        let marker = answers(conversation, &place.marker, RecordType::ANY).await?;
         let host = answers(conversation, &place.host, RecordType::ANY).await?;
-        let site = Site::read(place, &host.records, &mark.records);
-        let is_unused = host.records.is_empty() && mark.records.is_empty() && host.authoritative;
-        if site.mark.is_none() && !is_unused {
-            let probe = Update::of(&self.zone).if_unused(&place.host).if_unused(&place.mark);
+        let site = Site::read(place, &host.records, &marker.records);
+        let is_unused = host.records.is_empty() && marker.records.is_empty() && host.authoritative;
+        if site.marker.is_none() && !is_unused {
+            let probe = Update::of(&self.zone).if_unused(&place.host).if_unused(&place.marker);
             return match conversation.ask(probe.message()).await?.response_code {
                 ResponseCode::NoError => Ok(Site::default()),
                 ResponseCode::YXDomain => Ok(Site { others: true, ..site }),
@@ -128,13 +128,13 @@ impl Records for Rfc2136Records {
         self.server.talk(async |conversation| self.converge(conversation, host, wanted, believed_absent).await).await
     }
 
-    async fn remove(&self, host: &Hostname, mark: &OwnershipMarker, _: &Priority) -> Result<Removed, BackendError> {
+    async fn remove(&self, host: &Hostname, marker: &OwnershipMarker, _: &Priority) -> Result<Removed, BackendError> {
         let place = Place::of(host)?;
         self.server
             .talk(async |conversation| {
                 for _ in 0..ROUNDS {
                     let site = self.survey(conversation, &place).await?;
-                    let Some(update) = plan::remove(&self.zone, &site, mark) else {
+                    let Some(update) = plan::remove(&self.zone, &site, marker) else {
                         return Ok(if site.is_vacant() { Removed::Absent } else { Removed::Foreign });
                     };
                     if self.apply(conversation, &update).await? {
@@ -157,7 +157,7 @@ impl Records for Rfc2136Records {
         let mut listed = BTreeMap::new();
         for host in hosts {
             let place = Place::of(&host)?;
-            let site = Site::read(&place, at(&place.host), at(&place.mark));
+            let site = Site::read(&place, at(&place.host), at(&place.marker));
             if site.seen() != Observed::Absent {
                 listed.insert(host, site.seen());
             }

@@ -221,7 +221,7 @@ impl ResponseError for ApiError {
         self.code.status
     }
 
-    /// A bare status: the edge, which knows the request, answers with `ApiError::respond`.
+    /// A bare status: the middleware, which knows the request, answers with `ApiError::respond`.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.code.status)
     }

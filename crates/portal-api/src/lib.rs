@@ -5,16 +5,16 @@
 //! operations of their own behind the same sessions with the same extractors. It decides how things are said (statuses, tags, headers, members), not what may be done: that is decided in the domain crates.
 //!
 //! Start reading at `routes.rs` (every route once, and how to add one), then `auth.rs` (who asks), `extract.rs` (what
-//! they send), `error.rs` (what goes wrong) and `edge.rs` (what happens to every request).
+//! they send), `error.rs` (what goes wrong) and `middleware.rs` (what happens to every request).
 
 mod auth;
 mod body;
 mod conditional;
-mod edge;
 mod error;
 mod extract;
 mod fallback;
 mod handlers;
+mod middleware;
 mod mount;
 mod openapi;
 mod readiness;

@@ -11,7 +11,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::extract::{BODY_TIME, BodyTime};
 use crate::state::ApiState;
-use crate::{edge, extract, fallback, handlers, routes};
+use crate::{extract, fallback, handlers, middleware, routes};
 
 /// How the routes are mounted.
 #[derive(Debug, Clone)]
@@ -43,10 +43,10 @@ pub fn configure(config: &mut web::ServiceConfig, state: &web::Data<ApiState>, s
         .configure(|config| routes::configure(&mut ServiceConfig::new(config)))
         .configure(handlers::docs::configure)
         .default_service(web::to(fallback::unmatched))
-        .wrap(from_fn(edge::choose_compression))
+        .wrap(from_fn(middleware::choose_compression))
         .wrap(Compress::default())
         .wrap(Condition::new(!settings.origins.is_empty(), cors(settings)))
-        .wrap_fn(move |request, service| edge::serve(&*ids, request, service));
+        .wrap_fn(move |request, service| middleware::serve(&*ids, request, service));
     config.service(portal);
 }
 

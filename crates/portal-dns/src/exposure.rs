@@ -66,7 +66,7 @@ impl Exposure {
             Reason::HostnameTaken => format!(
                 "A record or a route that the portal did not make stands at {hostname} and was left alone; choose another name or domain."
             ),
-            Reason::MarkLost => format!(
+            Reason::MarkerLost => format!(
                 "What stands at {hostname} is not, or no longer, marked as the portal's and was left alone; an operator has to decide."
             ),
             Reason::ServiceMissing => format!(
@@ -165,8 +165,8 @@ reasons! {
     ClusterUnavailable = "cluster-unavailable",
     /// Somebody else's record or route stands at the hostname.
     HostnameTaken = "hostname-taken",
-    /// The record or route that was ours carries our mark no longer.
-    MarkLost = "mark-lost",
+    /// The record or route that was ours carries our marker no longer.
+    MarkerLost = "mark-lost",
     /// The Service is gone.
     ServiceMissing = "service-missing",
     /// The Service has become a mere name for another host.

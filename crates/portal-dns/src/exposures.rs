@@ -183,7 +183,7 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store.
-    pub async fn poke(&self, id: &ExposureId) -> Result<(), BackendError> {
+    pub async fn reconcile_one(&self, id: &ExposureId) -> Result<(), BackendError> {
         self.0.reconciler.reconcile(id, &Priority::Background).await.map(drop)
     }
 
@@ -192,14 +192,14 @@ impl Exposures {
     ///
     /// # Errors
     /// The first trouble with the store or the cluster. The next pass looks at what was left.
-    pub async fn work_off(&self, queue: &WorkQueue) -> Result<Option<Arc<PassReport>>, BackendError> {
+    pub async fn drain(&self, queue: &WorkQueue) -> Result<Option<Arc<PassReport>>, BackendError> {
         let friends = match queue.take() {
             Work::Everything => return self.pass().await.map(Some),
             Work::Friends(friends) => friends,
         };
         let mut worked = Ok(());
         for friend in &friends {
-            let poked = self.poke_friend(friend).await;
+            let poked = self.reconcile_friend(friend).await;
             worked = worked.and(poked);
         }
         worked.map(|()| None)
@@ -210,7 +210,7 @@ impl Exposures {
     ///
     /// # Errors
     /// Trouble with the store or the cluster.
-    pub async fn poke_friend(&self, friend: &FriendId) -> Result<(), BackendError> {
+    pub async fn reconcile_friend(&self, friend: &FriendId) -> Result<(), BackendError> {
         self.0.reconciler.check_friend(&self.0.store.list(friend).await?).await
     }
 

@@ -10,7 +10,7 @@ const NAME_MAX: usize = 20;
 const LABEL_MAX: usize = 63;
 /// Longest DNS name written with dots, in bytes: 255 on the wire less the root's and the first label's length byte.
 const DNS_NAME_MAX: usize = 253;
-/// Room that a hostname leaves for the label under which a zone without comments keeps its mark.
+/// Room that a hostname leaves for the label under which a zone without comments keeps its marker.
 const MARK_LABEL: usize = "_friend-portal.".len();
 
 fn is_plain(byte: u8) -> bool {
@@ -101,7 +101,7 @@ impl Hostname {
     ///
     /// # Errors
     /// Refuses a `name` that makes the first label longer than 63 bytes together with the friend's id, and a
-    /// `domain` that makes the whole longer than 253 bytes with the label under which some zones keep our mark.
+    /// `domain` that makes the whole longer than 253 bytes with the label under which some zones keep our marker.
     pub fn of(name: &ExposureName, friend: &FriendId, domain: &DomainName) -> Result<Self, Invalid> {
         let label = format!("{name}-{friend}");
         if label.len() > LABEL_MAX {

@@ -1,7 +1,7 @@
-//! Records with our mark that neither an exposure nor a tombstone knows: no pass touches them, an operator may.
+//! Records with our marker that neither an exposure nor a tombstone knows: no pass touches them, an operator may.
 //!
 //! They come from a database that was restored from an older copy, from a process that slept for more than a day, or
-//! from somebody who copied a mark.
+//! from somebody who copied a marker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::{
 /// removal takes.
 const LEASE: Duration = Duration::from_secs(10);
 
-/// A record with our mark that nothing kept here knows.
+/// A record with our marker that nothing kept here knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
     /// In which domain it stands.
@@ -27,7 +27,7 @@ pub struct Orphan {
     /// Where.
     pub hostname: Hostname,
     /// What it carries.
-    pub mark: OwnershipMarker,
+    pub marker: OwnershipMarker,
 }
 
 /// What became of an orphan that was to go.
@@ -37,7 +37,7 @@ pub enum OrphanRemoved {
     Done,
     /// It had gone already.
     Absent,
-    /// It is not an orphan any more, or its mark has changed: it was left alone.
+    /// It is not an orphan any more, or its marker has changed: it was left alone.
     Kept,
     /// Its exposure lives on elsewhere, and somebody works on it at this moment: it was left alone.
     Busy,
@@ -86,15 +86,15 @@ impl Orphans {
         let tombstones = self.ports.intents.tombstones().await?;
         let owners = Owners::of(&self.instance, &intents, &tombstones);
         let marked = listed.iter().flat_map(|(host, seen)| seen.marked().iter().map(move |it| (host.clone(), it)));
-        let marked = marked.map(|(host, record)| (host, record.mark.clone()));
-        let orphaned = marked.filter(|(host, mark)| owners.standing(host, mark) == Ownership::Orphaned);
+        let marked = marked.map(|(host, record)| (host, record.marker.clone()));
+        let orphaned = marked.filter(|(host, marker)| owners.standing(host, marker) == Ownership::Orphaned);
         let mut orphans: Vec<_> =
-            orphaned.map(|(hostname, mark)| Orphan { domain: domain.clone(), hostname, mark }).collect();
+            orphaned.map(|(hostname, marker)| Orphan { domain: domain.clone(), hostname, marker }).collect();
         orphans.sort_by(|one, other| one.hostname.cmp(&other.hostname));
         Ok(orphans)
     }
 
-    /// Removes an orphan, if it still is one and still carries the mark; nothing else at its hostname is touched. The
+    /// Removes an orphan, if it still is one and still carries the marker; nothing else at its hostname is touched. The
     /// line is logged before the record goes, since zone and log have no transaction in common.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl Orphans {
             return Ok(left_alone);
         }
         self.ports.audit_log.append(audit).await?;
-        let removal = zone.records.remove(&orphan.hostname, &orphan.mark, &Priority::Background);
+        let removal = zone.records.remove(&orphan.hostname, &orphan.marker, &Priority::Background);
         Ok(match timely(Backend::Dns, removal).await? {
             Removed::Done => OrphanRemoved::Done,
             Removed::Absent => OrphanRemoved::Absent,
@@ -117,14 +117,14 @@ impl Orphans {
     /// be on its way to this hostname, so nobody else may work on it meanwhile.
     async fn is_claimed(&self, orphan: &Orphan) -> Result<Option<OrphanRemoved>, BackendError> {
         let lease = Lease { token: self.ports.ids.id(), length: LEASE, now: self.ports.clock.now() };
-        let intents = match self.ports.intents.claim(&orphan.mark.exposure, lease).await? {
+        let intents = match self.ports.intents.claim(&orphan.marker.exposure, lease).await? {
             Claimed::Busy => return Ok(Some(OrphanRemoved::Busy)),
             Claimed::Mine(intent, _) => vec![*intent],
             Claimed::Gone => Vec::new(),
         };
         let tombstones = self.ports.intents.tombstones().await?;
         let owners = Owners::of(&self.instance, &intents, &tombstones);
-        let is_orphan = owners.standing(&orphan.hostname, &orphan.mark) == Ownership::Orphaned;
+        let is_orphan = owners.standing(&orphan.hostname, &orphan.marker) == Ownership::Orphaned;
         Ok((!is_orphan).then_some(OrphanRemoved::Kept))
     }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{ExposureId, Hostname, InstanceId, Intent, OwnershipMarker, Tombstone};
 
-/// What a mark at a hostname says to this portal.
+/// What a marker at a hostname says to this portal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ownership {
     /// Another portal made it.
@@ -13,7 +13,7 @@ pub(crate) enum Ownership {
     Owned,
     /// The exposure had this hostname and gave it up.
     GivenUp,
-    /// Neither an exposure nor a tombstone ties the mark to this hostname.
+    /// Neither an exposure nor a tombstone ties the marker to this hostname.
     Orphaned,
 }
 
@@ -39,14 +39,14 @@ impl<'a> Owners<'a> {
         }
     }
 
-    /// What `mark` at `host` is. Zones have to be listed before the rows are read: what is made in between is then
+    /// What `marker` at `host` is. Zones have to be listed before the rows are read: what is made in between is then
     /// owned, and what goes in between was given up.
-    pub(crate) fn standing(&self, host: &Hostname, mark: &OwnershipMarker) -> Ownership {
-        if mark.instance != *self.instance {
+    pub(crate) fn standing(&self, host: &Hostname, marker: &OwnershipMarker) -> Ownership {
+        if marker.instance != *self.instance {
             Ownership::Theirs
-        } else if self.hosts.get(host).copied() == Some(&mark.exposure) {
+        } else if self.hosts.get(host).copied() == Some(&marker.exposure) {
             Ownership::Owned
-        } else if self.given_up.contains(&(&mark.exposure, host)) {
+        } else if self.given_up.contains(&(&marker.exposure, host)) {
             Ownership::GivenUp
         } else {
             Ownership::Orphaned
@@ -122,8 +122,8 @@ mod tests {
     #[track_caller]
     fn check(name: &str, instance_digit: char, exposure: char, expected: Ownership) {
         let (ours, intents, tombstones) = (instance('a'), [moving()], [ended()]);
-        let mark = OwnershipMarker { instance: instance(instance_digit), exposure: id(exposure) };
-        assert_eq!(Owners::of(&ours, &intents, &tombstones).standing(&host(name), &mark), expected);
+        let marker = OwnershipMarker { instance: instance(instance_digit), exposure: id(exposure) };
+        assert_eq!(Owners::of(&ours, &intents, &tombstones).standing(&host(name), &marker), expected);
     }
 
     #[test]

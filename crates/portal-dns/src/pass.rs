@@ -33,12 +33,12 @@ pub struct PassReport {
     /// How many were not as wanted and were worked on.
     pub repaired: usize,
     /// How many could not be compared or worked on.
-    pub troubled: usize,
+    pub errors: usize,
     /// Domains whose zone could not be listed.
     pub unlisted: Vec<DomainName>,
     /// How many records and routes of exposures that are gone were removed.
     pub swept: usize,
-    /// Records with our mark that no exposure, not even a former one, is known for. They are left alone.
+    /// Records with our marker that no exposure, not even a former one, is known for. They are left alone.
     pub orphans: Vec<(Hostname, OwnershipMarker)>,
 }
 
@@ -89,7 +89,7 @@ impl Reconciler {
             // Without the cluster no exposure can be compared; one line says so for all of them.
             Err(trouble) => {
                 warn(&trouble);
-                report.troubled += 1;
+                report.errors += 1;
             }
         }
         self.sweep_records(&listed, &intents, &tombstones, &mut report).await;
@@ -99,14 +99,14 @@ impl Reconciler {
         Ok(report)
     }
 
-    /// See [`crate::Exposures::poke_friend`]: the record of an active exposure is taken to be as it was left.
+    /// See [`crate::Exposures::reconcile_friend`]: the record of an active exposure is taken to be as it was left.
     pub(crate) async fn check_friend(&self, exposures: &[Exposure]) -> Result<(), BackendError> {
         for exposure in exposures {
             if exposure.status == Status::Active {
                 let intent = standing(exposure);
                 let is_right = match self.zones.get(&exposure.domain) {
                     Some(zone) => {
-                        let record = Observed::Marked(zone.domain.record(self.mark(&intent)));
+                        let record = Observed::Marked(zone.domain.record(self.marker(&intent)));
                         self.is_right(&intent, record, Vec::new(), &[]).await?
                     }
                     None => false,
@@ -128,7 +128,7 @@ impl Reconciler {
                 match found {
                     Found::Right | Found::NotYet => {}
                     Found::Repaired => report.repaired += 1,
-                    Found::Troubled => report.troubled += 1,
+                    Found::Troubled => report.errors += 1,
                 }
             }
         }

@@ -8,7 +8,7 @@ use portal_core::FriendId;
 use tokio::sync::Notify;
 
 /// Friends whose exposures are to be looked at; each waits once, however often something of theirs changed. A watch of
-/// the cluster fills it, [`crate::Exposures::work_off`] empties it.
+/// the cluster fills it, [`crate::Exposures::drain`] empties it.
 #[derive(Default)]
 pub struct WorkQueue {
     waiting: Mutex<Work>,

@@ -82,7 +82,7 @@ impl Reconciler {
         let Claimed::Mine(intent, _) = self.claim(id, &mut held).await? else { return Ok(false) };
         let is_given_up = intent.exposure.hostname != *host && !intent.leaving.contains(host);
         let swept = if is_given_up {
-            self.remove_record(host, &self.mark(&intent), &Priority::Background).await
+            self.remove_record(host, &self.marker(&intent), &Priority::Background).await
         } else {
             Ok(act::Acted::Surprised)
         };
@@ -120,7 +120,7 @@ impl Reconciler {
         }
         let Claimed::Mine(intent, _) = claimed else { return Ok(Reconciled::Busy) };
         let unsteady = BackendError::failed(Backend::Cluster, "records and routes kept changing");
-        let settlement = self.troubled(&intent, &unsteady, Reason::InProgress, Blame::Step);
+        let settlement = self.errors(&intent, &unsteady, Reason::InProgress, Blame::Step);
         match self.settle(&intent, held, settlement).await? {
             Recorded::Yes(result) => Ok(result),
             Recorded::Superseded | Recorded::Lost => Ok(Reconciled::Busy),

@@ -7,11 +7,11 @@ use portal_core::{BackendError, FriendId};
 
 use crate::{Hostname, OwnershipMarker, Target, Ttl};
 
-/// A record that carries a mark.
+/// A record that carries a marker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordState {
-    /// The mark: whose record it is and for which exposure.
-    pub mark: OwnershipMarker,
+    /// The marker: whose record it is and for which exposure.
+    pub marker: OwnershipMarker,
     /// Where it points.
     pub target: Target,
     /// How long resolvers may remember it. An adapter says what was asked for where its provider stores something
@@ -26,23 +26,23 @@ pub struct RecordState {
 pub enum Observed {
     /// Nothing, of any record type: the zone itself said so.
     Absent,
-    /// A record with a well-formed mark, this portal's or another's. It stands alone, or at a provider where nothing
+    /// A record with a well-formed marker, this portal's or another's. It stands alone, or at a provider where nothing
     /// could have stood there before it; whatever was added since is not told of and never touched.
     Marked(RecordState),
-    /// Several records, at least one of them with a well-formed mark, at a provider where they may have come in any
+    /// Several records, at least one of them with a well-formed marker, at a provider where they may have come in any
     /// order: `others` tells whether some have none.
     Several {
-        /// Those with a mark.
+        /// Those with a marker.
         marked: Vec<RecordState>,
-        /// Whether something stands beside them that carries no mark.
+        /// Whether something stands beside them that carries no marker.
         others: bool,
     },
-    /// Something of any record type, and nothing there carries a mark.
+    /// Something of any record type, and nothing there carries a marker.
     Foreign,
 }
 
 impl Observed {
-    /// The records with a mark.
+    /// The records with a marker.
     #[must_use]
     pub fn marked(&self) -> &[RecordState] {
         match self {
@@ -58,11 +58,11 @@ impl Observed {
 pub enum Ensured {
     /// There was nothing; the record stands now.
     Created,
-    /// A record with this mark was different; it is as wanted now.
+    /// A record with this marker was different; it is as wanted now.
     Changed,
     /// The record was as wanted.
     Same,
-    /// Something without this mark stands there; nothing changed.
+    /// Something without this marker stands there; nothing changed.
     Foreign,
 }
 
@@ -73,7 +73,7 @@ pub enum Removed {
     Done,
     /// There was nothing.
     Absent,
-    /// Something without this mark stands there; nothing changed.
+    /// Something without this marker stands there; nothing changed.
     Foreign,
 }
 
@@ -95,7 +95,7 @@ pub trait Records: Send + Sync {
     async fn look(&self, host: &Hostname, caller: &Priority) -> Result<Observed, BackendError>;
 
     /// Makes the record at `host` as `wanted`: creates it where there is nothing of any type, changes it where it
-    /// carries the same mark, and else leaves everything as it is. Repeating it changes nothing.
+    /// carries the same marker, and else leaves everything as it is. Repeating it changes nothing.
     ///
     /// `seen` is what [`Records::look`] said a moment ago: a hint that saves reading again, never a permission. What
     /// stands there now decides.
@@ -107,9 +107,13 @@ pub trait Records: Send + Sync {
         caller: &Priority,
     ) -> Result<Ensured, BackendError>;
 
-    /// Removes the record at `host` that carries `mark`, and nothing else.
-    async fn remove(&self, host: &Hostname, mark: &OwnershipMarker, caller: &Priority)
-    -> Result<Removed, BackendError>;
+    /// Removes the record at `host` that carries `marker`, and nothing else.
+    async fn remove(
+        &self,
+        host: &Hostname,
+        marker: &OwnershipMarker,
+        caller: &Priority,
+    ) -> Result<Removed, BackendError>;
 
     /// Every name of the zone that could be a hostname, with what [`Records::look`] would say of it, read in pages
     /// and for [`Priority::Background`]. A name that is not in the list was absent when its page was read; since pages

@@ -59,8 +59,8 @@ pub struct ObservedRoute {
     pub place: RoutePlace,
     /// Which version of it was seen.
     pub version: RouteVersion,
-    /// The mark in its labels; `None` if they hold no well-formed one.
-    pub mark: Option<OwnershipMarker>,
+    /// The marker in its labels; `None` if they hold no well-formed one.
+    pub marker: Option<OwnershipMarker>,
     /// What it says, if that is something [`RouteSpec`] can say and nothing more; `None` for anything else, such as
     /// a rule or a middleware written by hand.
     pub spec: Option<RouteSpec>,
@@ -91,7 +91,7 @@ pub enum RouteCreated {
 pub enum RouteChanged {
     /// It was done.
     Done,
-    /// The route is not the version that was seen, or does not carry the mark; nothing changed.
+    /// The route is not the version that was seen, or does not carry the marker; nothing changed.
     Stale,
     /// There is no such route.
     Absent,
@@ -110,31 +110,31 @@ pub trait Routes: Send + Sync {
         freshness: Freshness,
     ) -> Result<ObservedRoutes, BackendError>;
 
-    /// Every route of any namespace that carries a well-formed mark, as last watched.
+    /// Every route of any namespace that carries a well-formed marker, as last watched.
     async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError>;
 
-    /// Creates a route with `mark` in its labels. What exists is never overwritten.
+    /// Creates a route with `marker` in its labels. What exists is never overwritten.
     async fn create(
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
     ) -> Result<RouteCreated, BackendError>;
 
-    /// Makes the route say `spec`, if it still is `version` and carries `mark`.
+    /// Makes the route say `spec`, if it still is `version` and carries `marker`.
     async fn change(
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError>;
 
-    /// Deletes the route, if it still is the object of `version` (its uid) and carries `mark`.
+    /// Deletes the route, if it still is the object of `version` (its uid) and carries `marker`.
     async fn delete(
         &self,
         place: &RoutePlace,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError>;
 }

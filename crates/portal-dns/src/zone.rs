@@ -88,8 +88,8 @@ pub struct Domain {
 impl Domain {
     /// The record that a hostname of this domain should have.
     #[must_use]
-    pub fn record(&self, mark: OwnershipMarker) -> RecordState {
-        RecordState { mark, target: self.target.clone(), ttl: self.ttl, proxied: self.proxied }
+    pub fn record(&self, marker: OwnershipMarker) -> RecordState {
+        RecordState { marker, target: self.target.clone(), ttl: self.ttl, proxied: self.proxied }
     }
 }
 

@@ -72,7 +72,7 @@ impl Admin {
         self.db.pending_migrations().await
     }
 
-    /// The records in the configured zones that carry this portal's mark and that the database does not know. The
+    /// The records in the configured zones that carry this portal's marker and that the database does not know. The
     /// calls that are made count beside those of a running portal.
     ///
     /// # Errors

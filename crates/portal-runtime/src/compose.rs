@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 
 use crate::config::DatabaseSettings;
 use crate::loops::Loops;
-use crate::measures;
+use crate::metrics;
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
 pub use self::zones::CallBudget;
@@ -158,7 +158,7 @@ fn keep_exposures(loops: &mut Loops, exposures: &Exposures, delay: Duration) {
     let (passing, ticking, polling) = (exposures.clone(), exposures.clone(), exposures.clone());
     loops.repeat_after(delay, "exposures", EXPOSURE_PASS, move || {
         let exposures = passing.clone();
-        async move { exposures.pass().await.map(|report| measures::passed(&report)) }
+        async move { exposures.pass().await.map(|report| metrics::record_pass(&report)) }
     });
     loops.repeat("unfinished exposures", EXPOSURE_TICK, None, move || {
         let exposures = ticking.clone();
@@ -177,7 +177,7 @@ fn tell_budgets(loops: &mut Loops, budgets: Vec<CallBudget>) {
     }
     loops.repeat("budgets", BUDGET_TICK, None, move || {
         for budget in &budgets {
-            measures::calls_left(&budget.domains(), budget.calls_left());
+            metrics::record_calls_left(&budget.domains(), budget.calls_left());
         }
         async { Ok(()) }
     });
@@ -189,8 +189,8 @@ fn follow_the_cluster(loops: &mut Loops, exposures: Exposures, queue: Arc<WorkQu
     loops.repeat("changes in the cluster", EXPOSURE_PASS, Some(added), move || {
         let (exposures, queue) = (exposures.clone(), queue.clone());
         async move {
-            if let Some(report) = exposures.work_off(&queue).await? {
-                measures::passed(&report);
+            if let Some(report) = exposures.drain(&queue).await? {
+                metrics::record_pass(&report);
             }
             Ok(())
         }

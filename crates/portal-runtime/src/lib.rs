@@ -10,6 +10,6 @@ pub mod compose;
 pub mod config;
 pub mod demo;
 pub mod loops;
-mod measures;
+mod metrics;
 pub mod server;
 pub mod telemetry;

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::ServerSettings;
 use crate::loops::Loops;
-use crate::measures;
+use crate::metrics;
 
 /// How often metrics are tidied up, so that they do not grow while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -79,7 +79,7 @@ pub struct Listening {
 pub fn listen(serving: &Serving) -> Result<Listening, ServeError> {
     let api = open(serving.listen)?;
     let operations = match serving.operations_listen {
-        Some(address) => Some((open(address)?, measures::record().map_err(ServeError::Metrics)?)),
+        Some(address) => Some((open(address)?, metrics::install().map_err(ServeError::Metrics)?)),
         None => None,
     };
     let address = api.local_addr().map_err(ServeError::Failed)?;

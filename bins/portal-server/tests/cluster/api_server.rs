@@ -104,7 +104,7 @@ pub(crate) fn kubeconfig(server: &str, certificate: &str, user: &str) -> String 
     )
 }
 
-/// What stands between two marks of a text.
+/// What stands between two markers of a text.
 pub(crate) fn after<'a>(text: &'a str, start: &str, end: &str) -> anyhow::Result<&'a str> {
     let (_, rest) = text.split_once(start).context("the kubeconfig is not the tier's")?;
     rest.split(end).next().context("the kubeconfig ends early")

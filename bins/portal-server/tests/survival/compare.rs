@@ -41,7 +41,7 @@ impl Ground {
         Ok(intents)
     }
 
-    /// The records with a mark of this portal, without their ids.
+    /// The records with a marker of this portal, without their ids.
     pub(crate) fn marked(&self) -> Vec<Value> {
         let records = self.domains.iter().flat_map(|zone| self.cloudflare.records(zone));
         let ours = records.filter(|record| self.is_marked(record));

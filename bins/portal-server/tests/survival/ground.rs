@@ -39,7 +39,7 @@ pub(crate) struct Ground {
     pub(crate) people: Vec<Person>,
     /// The exposures, read beside the servers.
     pub(crate) store: Arc<dyn IntentStore>,
-    /// What marks of this portal begin with.
+    /// What markers of this portal begin with.
     pub(crate) instance: String,
     /// The operator's way to the cluster.
     pub(crate) client: Client,
@@ -81,7 +81,7 @@ impl Ground {
         for friend in friends {
             ground.settle_in(people::register(&db, &format!("{friend}-{unique}")).await?).await?;
         }
-        ground.plant().await?;
+        ground.insert_record().await?;
         ground.foreign = ground.not_ours().await?;
         Ok(ground)
     }
@@ -101,10 +101,10 @@ impl Ground {
         Ok(())
     }
 
-    /// Whether a record carries a mark of this portal.
+    /// Whether a record carries a marker of this portal.
     pub(crate) fn is_marked(&self, record: &Value) -> bool {
-        let mark = format!("friend-portal/{}/", self.instance);
-        record["comment"].as_str().is_some_and(|comment| comment.starts_with(&mark))
+        let marker = format!("friend-portal/{}/", self.instance);
+        record["comment"].as_str().is_some_and(|comment| comment.starts_with(&marker))
     }
 
     /// A friend's routes.
@@ -129,7 +129,7 @@ impl Ground {
     }
 
     /// Puts things into zones and cluster that somebody else made.
-    async fn plant(&self) -> anyhow::Result<()> {
+    async fn insert_record(&self) -> anyhow::Result<()> {
         let [zone, other] = &self.domains;
         let somebody = format!("friend-portal/{}/{}", "9".repeat(32), "1".repeat(32));
         for (zone, name, kind, content, comment) in [

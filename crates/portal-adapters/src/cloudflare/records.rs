@@ -94,13 +94,13 @@ impl CloudflareRecords {
     }
 
     async fn create(&self, host: &Hostname, wanted: &RecordState, caller: &Priority) -> Result<Ensured, CallError> {
-        let comment = wanted.mark.to_string();
+        let comment = wanted.marker.to_string();
         let record = body(host, wanted, &comment);
         let zone = self.zone(caller).await?;
         self.api.call(caller, &Call::Create { zone, record: &record }).await?;
         // Cloudflare lets nothing but a CNAME stand at a CNAME, but any number of addresses at one name.
         if matches!(wanted.target, Target::A(_) | Target::Aaaa(_)) {
-            return self.keep_if_alone(host, &wanted.mark, caller).await;
+            return self.keep_if_alone(host, &wanted.marker, caller).await;
         }
         Ok(Ensured::Created)
     }
@@ -109,10 +109,10 @@ impl CloudflareRecords {
     async fn keep_if_alone(
         &self,
         host: &Hostname,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         caller: &Priority,
     ) -> Result<Ensured, CallError> {
-        let (mine, others) = split(self.at(host, caller).await?, mark);
+        let (mine, others) = split(self.at(host, caller).await?, marker);
         if others == 0 {
             return Ok(Ensured::Created);
         }
@@ -128,7 +128,7 @@ impl CloudflareRecords {
         caller: &Priority,
     ) -> Result<Ensured, CallError> {
         let Some((first, duplicates)) = mine.split_first() else { return Ok(Ensured::Foreign) };
-        let comment = wanted.mark.to_string();
+        let comment = wanted.marker.to_string();
         let record = body(host, wanted, &comment);
         let zone = self.zone(caller).await?;
         self.delete_all(duplicates, caller).await?;
@@ -167,7 +167,7 @@ impl CloudflareRecords {
         if believed_absent {
             return self.create(host, wanted, caller).await;
         }
-        let (mine, others) = split(self.at(host, caller).await?, &wanted.mark);
+        let (mine, others) = split(self.at(host, caller).await?, &wanted.marker);
         match (mine.is_empty(), others) {
             (true, 0) => self.create(host, wanted, caller).await,
             (true, _) => Ok(Ensured::Foreign),
@@ -207,10 +207,10 @@ impl Records for CloudflareRecords {
     async fn remove(
         &self,
         host: &Hostname,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         caller: &Priority,
     ) -> Result<Removed, BackendError> {
-        let (mine, others) = split(self.at(host, caller).await?, mark);
+        let (mine, others) = split(self.at(host, caller).await?, marker);
         match (mine.is_empty(), others) {
             (true, 0) => return Ok(Removed::Absent),
             (true, _) => return Ok(Removed::Foreign),
@@ -242,11 +242,11 @@ impl Records for CloudflareRecords {
     }
 }
 
-/// The records with this mark, and how many others there are.
-fn split(records: Vec<WireRecord>, mark: &OwnershipMarker) -> (Vec<Marked>, usize) {
+/// The records with this marker, and how many others there are.
+fn split(records: Vec<WireRecord>, marker: &OwnershipMarker) -> (Vec<Marked>, usize) {
     let all = records.len();
     let mine: Vec<_> =
-        records.into_iter().filter_map(|record| record.marked).filter(|it| it.state.mark == *mark).collect();
+        records.into_iter().filter_map(|record| record.marked).filter(|it| it.state.marker == *marker).collect();
     let others = all - mine.len();
     (mine, others)
 }

@@ -17,11 +17,11 @@ const AUTOMATIC_SECONDS: u32 = 300;
 pub(super) struct WireRecord {
     /// The name in lower case; empty if it could not be read.
     pub(super) name: String,
-    /// What is known of it if it carries a mark and is of a type that we make.
+    /// What is known of it if it carries a marker and is of a type that we make.
     pub(super) marked: Option<Marked>,
 }
 
-/// A record that carries a mark.
+/// A record that carries a marker.
 #[derive(Debug)]
 pub(super) struct Marked {
     pub(super) id: WireId,
@@ -62,7 +62,7 @@ pub(super) fn body<'a>(host: &'a Hostname, wanted: &RecordState, comment: &'a st
 }
 
 fn read_marked(value: &Value, asked: Ttl) -> Option<Marked> {
-    let mark = OwnershipMarker::parse(text(value, "comment")?)?;
+    let marker = OwnershipMarker::parse(text(value, "comment")?)?;
     let id = WireId::parse(text(value, "id")?)?;
     let target = target(text(value, "type")?, text(value, "content")?)?;
     let proxied = value.get("proxied").and_then(Value::as_bool).unwrap_or_default();
@@ -72,7 +72,7 @@ fn read_marked(value: &Value, asked: Ttl) -> Option<Marked> {
         Some(seconds) => Ttl::nearest(seconds),
         None => asked,
     };
-    Some(Marked { id, state: RecordState { mark, target, ttl, proxied } })
+    Some(Marked { id, state: RecordState { marker, target, ttl, proxied } })
 }
 
 /// Where a record points. Content that no target of ours could have, edited by hand, is told as the unspecified

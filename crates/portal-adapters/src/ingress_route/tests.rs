@@ -14,7 +14,7 @@ fn place() -> RoutePlace {
     RoutePlace { namespace: "friend-alice".to_owned(), name: "expose-my-app".to_owned() }
 }
 
-fn mark() -> OwnershipMarker {
+fn marker() -> OwnershipMarker {
     let ids = SeededIds::from_seed(7);
     OwnershipMarker {
         instance: InstanceId::parse("00112233445566778899aabbccddeeff").unwrap(),
@@ -43,7 +43,7 @@ fn standing(route: &IngressRoute) -> IngressRoute {
 /// Whether the route still says what we can say after `edit`.
 #[track_caller]
 fn check_edited(edit: impl FnOnce(&mut serde_json::Value), understood: bool) {
-    let mut wire = serde_json::to_value(standing(&object(&place(), &spec(Tls::Default), &mark()))).unwrap();
+    let mut wire = serde_json::to_value(standing(&object(&place(), &spec(Tls::Default), &marker()))).unwrap();
     edit(&mut wire);
     let seen = seen(&serde_json::from_value(wire).unwrap()).unwrap();
     assert_eq!(seen.spec.is_some(), understood);
@@ -52,9 +52,9 @@ fn check_edited(edit: impl FnOnce(&mut serde_json::Value), understood: bool) {
 #[test]
 fn a_route_of_ours_is_read_as_it_was_written() {
     for tls in [Tls::Off, Tls::Default, Tls::Secret("cert".to_owned()), Tls::Resolver("le".to_owned())] {
-        let seen = seen(&standing(&object(&place(), &spec(tls.clone()), &mark()))).unwrap();
+        let seen = seen(&standing(&object(&place(), &spec(tls.clone()), &marker()))).unwrap();
         assert_eq!(seen.place, place());
-        assert_eq!(seen.mark, Some(mark()));
+        assert_eq!(seen.marker, Some(marker()));
         assert_eq!(seen.spec, Some(spec(tls)));
         assert_eq!((seen.version.uid.as_str(), seen.version.resource_version.as_str()), ("u", "1"));
     }
@@ -62,8 +62,8 @@ fn a_route_of_ours_is_read_as_it_was_written() {
 
 #[test]
 fn a_route_is_sent_as_traefik_reads_it() {
-    let sent = serde_json::to_value(object(&place(), &spec(Tls::Resolver("le".to_owned())), &mark())).unwrap();
-    assert_eq!(sent["metadata"]["labels"][EXPOSURE_LABEL], json!(mark().exposure.to_string()));
+    let sent = serde_json::to_value(object(&place(), &spec(Tls::Resolver("le".to_owned())), &marker())).unwrap();
+    assert_eq!(sent["metadata"]["labels"][EXPOSURE_LABEL], json!(marker().exposure.to_string()));
     let expected = json!({
         "entryPoints": ["websecure"],
         "routes": [{
@@ -93,9 +93,9 @@ fn what_was_added_by_hand_is_not_overlooked() {
 
 #[test]
 fn a_mark_is_both_labels_well_formed() {
-    for labels in [json!(null), json!({}), json!({EXPOSURE_LABEL: mark().exposure.to_string()})] {
-        let mut wire = serde_json::to_value(standing(&object(&place(), &spec(Tls::Off), &mark()))).unwrap();
+    for labels in [json!(null), json!({}), json!({EXPOSURE_LABEL: marker().exposure.to_string()})] {
+        let mut wire = serde_json::to_value(standing(&object(&place(), &spec(Tls::Off), &marker()))).unwrap();
         wire["metadata"]["labels"] = labels;
-        assert_eq!(seen(&serde_json::from_value(wire).unwrap()).unwrap().mark, None);
+        assert_eq!(seen(&serde_json::from_value(wire).unwrap()).unwrap().marker, None);
     }
 }

@@ -144,7 +144,7 @@ impl Routes for KubeRoutes {
     async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError> {
         self.cluster.cache.check(Topic::Objects(Kind::Route))?;
         Ok(self.cluster.cache.with_routes(|routes| {
-            let marked = routes.values().filter(|standing| standing.seen.mark.is_some());
+            let marked = routes.values().filter(|standing| standing.seen.marker.is_some());
             marked.map(|standing| standing.seen.clone()).collect()
         }))
     }
@@ -153,10 +153,10 @@ impl Routes for KubeRoutes {
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
     ) -> Result<RouteCreated, BackendError> {
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        match call(self.of(&place.namespace).create(&params, &object(place, spec, mark))).await {
+        match call(self.of(&place.namespace).create(&params, &object(place, spec, marker))).await {
             Ok(created) => {
                 self.echo(&created).await;
                 Ok(RouteCreated::Done)
@@ -171,14 +171,14 @@ impl Routes for KubeRoutes {
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
         let Some(standing) = self.standing(place).await? else { return Ok(RouteChanged::Absent) };
-        if standing.version != *version || standing.mark.as_ref() != Some(mark) {
+        if standing.version != *version || standing.marker.as_ref() != Some(marker) {
             return Ok(RouteChanged::Stale);
         }
-        let mut wanted = object(place, spec, mark);
+        let mut wanted = object(place, spec, marker);
         wanted.metadata.uid = Some(version.uid.clone());
         wanted.metadata.resource_version = Some(version.resource_version.clone());
         let Some(changed) = self.apply(place, &wanted).await? else { return Ok(RouteChanged::Stale) };
@@ -189,14 +189,14 @@ impl Routes for KubeRoutes {
     async fn delete(
         &self,
         place: &RoutePlace,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
         let Some(standing) = self.standing(place).await? else { return Ok(RouteChanged::Absent) };
-        if standing.version.uid != version.uid || standing.mark.as_ref() != Some(mark) {
+        if standing.version.uid != version.uid || standing.marker.as_ref() != Some(marker) {
             return Ok(RouteChanged::Stale);
         }
-        // The version too: a route that lost its mark since it was looked at is not deleted.
+        // The version too: a route that lost its marker since it was looked at is not deleted.
         let preconditions = Preconditions {
             uid: Some(standing.version.uid),
             resource_version: Some(standing.version.resource_version),

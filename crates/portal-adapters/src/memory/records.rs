@@ -17,7 +17,7 @@ pub struct MemoryRecords {
 /// A record of a zone in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ZoneRecord {
-    /// A record with a portal's mark.
+    /// A record with a portal's marker.
     Marked(RecordState),
     /// Anything else: its type and data, as in a zone file.
     Plain {
@@ -61,12 +61,12 @@ impl MemoryRecords {
     }
 
     /// Adds a record as its owner would, by hand, at any name of the zone.
-    pub fn plant(&self, name: &str, record: ZoneRecord) {
+    pub fn insert_record(&self, name: &str, record: ZoneRecord) {
         self.zone().records.entry(name.to_ascii_lowercase()).or_default().push(record);
     }
 
     /// Removes everything at a name, by hand.
-    pub fn erase(&self, name: &str) {
+    pub fn clear(&self, name: &str) {
         self.zone().records.remove(&name.to_ascii_lowercase());
     }
 
@@ -130,20 +130,20 @@ impl Zone {
 
     fn put(&mut self, host: &Hostname, wanted: &RecordState) {
         let records = self.records.entry(host.as_str().to_owned()).or_default();
-        records.retain(|record| !carries(record, &wanted.mark));
+        records.retain(|record| !carries(record, &wanted.marker));
         records.push(ZoneRecord::Marked(wanted.clone()));
     }
 
-    fn take(&mut self, host: &Hostname, mark: &OwnershipMarker) {
+    fn take(&mut self, host: &Hostname, marker: &OwnershipMarker) {
         if let Some(records) = self.records.get_mut(host.as_str()) {
-            records.retain(|record| !carries(record, mark));
+            records.retain(|record| !carries(record, marker));
         }
         self.records.retain(|_, records| !records.is_empty());
     }
 }
 
-fn carries(record: &ZoneRecord, mark: &OwnershipMarker) -> bool {
-    matches!(record, ZoneRecord::Marked(state) if state.mark == *mark)
+fn carries(record: &ZoneRecord, marker: &OwnershipMarker) -> bool {
+    matches!(record, ZoneRecord::Marked(state) if state.marker == *marker)
 }
 
 #[async_trait]
@@ -163,7 +163,7 @@ impl Records for MemoryRecords {
         let ensured = match zone.seen(host) {
             Observed::Absent => Ensured::Created,
             Observed::Marked(state) if state == *wanted => Ensured::Same,
-            Observed::Marked(state) if state.mark == wanted.mark => Ensured::Changed,
+            Observed::Marked(state) if state.marker == wanted.marker => Ensured::Changed,
             Observed::Marked(_) | Observed::Several { .. } | Observed::Foreign => return Ok(Ensured::Foreign),
         };
         zone.put(host, wanted);
@@ -173,14 +173,14 @@ impl Records for MemoryRecords {
     async fn remove(
         &self,
         host: &Hostname,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         caller: &Priority,
     ) -> Result<Removed, BackendError> {
         let mut zone = self.call("remove", Some(host), caller)?;
         match zone.seen(host) {
             Observed::Absent => Ok(Removed::Absent),
-            Observed::Marked(state) if state.mark == *mark => {
-                zone.take(host, mark);
+            Observed::Marked(state) if state.marker == *marker => {
+                zone.take(host, marker);
                 Ok(Removed::Done)
             }
             Observed::Marked(_) | Observed::Several { .. } | Observed::Foreign => Ok(Removed::Foreign),

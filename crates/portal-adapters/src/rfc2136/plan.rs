@@ -12,7 +12,7 @@ use super::update::Update;
 /// What has to be done at a name.
 #[derive(Debug, PartialEq)]
 pub(super) enum Step {
-    /// There is nothing: record and mark are made.
+    /// There is nothing: record and marker are made.
     Create(Update),
     /// Ours is not as it should be.
     Change(Update),
@@ -25,32 +25,32 @@ pub(super) enum Step {
 /// What makes the record at a place as wanted.
 pub(super) fn ensure(zone: &Name, place: &Place, site: &Site, wanted: &RecordState) -> Result<Step, BackendError> {
     let new = record(place, wanted)?;
-    let new_mark = mark_record(place, &wanted.mark, &new);
-    let Some(mark) = &site.mark else {
-        let create = Update::of(zone).if_unused(&place.host).if_unused(&place.mark).add(new).add(new_mark);
+    let new_mark = mark_record(place, &wanted.marker, &new);
+    let Some(marker) = &site.marker else {
+        let create = Update::of(zone).if_unused(&place.host).if_unused(&place.marker).add(new).add(new_mark);
         return Ok(if site.is_vacant() { Step::Create(create) } else { Step::Refuse });
     };
-    if mark.mark != wanted.mark {
+    if marker.marker != wanted.marker {
         return Ok(Step::Refuse);
     }
-    let marked = Update::of(zone).if_exactly(slice::from_ref(&mark.record));
+    let update = Update::of(zone).if_exactly(slice::from_ref(&marker.record));
     match &site.ours {
-        Some(ours) if is_same(ours, &new) && is_same(&mark.record, &new_mark) => Ok(Step::Nothing),
+        Some(ours) if is_same(ours, &new) && is_same(&marker.record, &new_mark) => Ok(Step::Nothing),
         Some(_) if site.of_our_type.len() > 1 || (site.others && matches!(wanted.target, Target::Cname(_))) => {
             Ok(Step::Refuse)
         }
         Some(ours) => {
-            let cleared = marked.if_exactly(&site.of_our_type).delete(ours).delete(&mark.record);
+            let cleared = update.if_exactly(&site.of_our_type).delete(ours).delete(&marker.record);
             Ok(Step::Change(cleared.add(new).add(new_mark)))
         }
         None if site.others => Ok(Step::Refuse),
-        None => Ok(Step::Change(marked.if_unused(&place.host).delete(&mark.record).add(new).add(new_mark))),
+        None => Ok(Step::Change(update.if_unused(&place.host).delete(&marker.record).add(new).add(new_mark))),
     }
 }
 
-/// What removes the record that carries this mark; `None` if there is no such mark.
-pub(super) fn remove(zone: &Name, site: &Site, mark: &OwnershipMarker) -> Option<Update> {
-    let MarkRecord { record, .. } = site.mark.as_ref().filter(|it| it.mark == *mark)?;
+/// What removes the record that carries this marker; `None` if there is no such marker.
+pub(super) fn remove(zone: &Name, site: &Site, marker: &OwnershipMarker) -> Option<Update> {
+    let MarkRecord { record, .. } = site.marker.as_ref().filter(|it| it.marker == *marker)?;
     let unmarked = Update::of(zone).if_exactly(slice::from_ref(record)).if_exactly(&site.of_our_type).delete(record);
     Some(site.ours.iter().fold(unmarked, Update::delete))
 }

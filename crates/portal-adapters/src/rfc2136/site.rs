@@ -1,4 +1,4 @@
-//! What stands at a hostname and at the name of its mark.
+//! What stands at a hostname and at the name of its marker.
 
 use std::net::Ipv4Addr;
 
@@ -8,20 +8,20 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use portal_core::{Backend, BackendError};
 use portal_dns::{DomainName, Hostname, Observed, OwnershipMarker, RecordState, Target, Ttl};
 
-/// The label below which marks stand.
+/// The label below which markers stand.
 const MARK_LABEL: &str = "_friend-portal";
 
-/// A hostname and the name of its mark, on the wire.
+/// A hostname and the name of its marker, on the wire.
 pub(super) struct Place {
     pub(super) host: Name,
-    pub(super) mark: Name,
+    pub(super) marker: Name,
 }
 
 impl Place {
-    /// Where the record and the mark of a hostname stand.
+    /// Where the record and the marker of a hostname stand.
     pub(super) fn of(host: &Hostname) -> Result<Self, BackendError> {
         let read = |text: &str| name(text).map_err(|error| BackendError::failed(Backend::Dns, error));
-        Ok(Self { host: read(host.as_str())?, mark: read(&format!("{MARK_LABEL}.{host}"))? })
+        Ok(Self { host: read(host.as_str())?, marker: read(&format!("{MARK_LABEL}.{host}"))? })
     }
 }
 
@@ -32,7 +32,7 @@ pub(super) fn name(text: &str) -> Result<Name, ProtoError> {
     Ok(name)
 }
 
-/// The hostname that a name of a zone is, or is the mark of.
+/// The hostname that a name of a zone is, or is the marker of.
 pub(super) fn host_of(name: &Name) -> Option<Hostname> {
     let text = name.to_ascii().to_ascii_lowercase();
     let host = text.strip_prefix(MARK_LABEL).and_then(|rest| rest.strip_prefix('.')).unwrap_or(&text);
@@ -42,40 +42,40 @@ pub(super) fn host_of(name: &Name) -> Option<Hostname> {
 /// What stands at a hostname.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Site {
-    /// The mark, as it stands in the zone.
-    pub(super) mark: Option<MarkRecord>,
-    /// The record that the mark belongs to.
+    /// The marker, as it stands in the zone.
+    pub(super) marker: Option<MarkRecord>,
+    /// The record that the marker belongs to.
     pub(super) ours: Option<Record>,
-    /// Whether anything else stands at the hostname, or something that is no mark where the mark belongs.
+    /// Whether anything else stands at the hostname, or something that is no marker where the marker belongs.
     pub(super) others: bool,
     /// All records there that are of the same type as ours, ours included.
     pub(super) of_our_type: Vec<Record>,
 }
 
-/// A mark in the zone.
+/// A marker in the zone.
 #[derive(Debug, PartialEq)]
 pub(super) struct MarkRecord {
-    pub(super) mark: OwnershipMarker,
-    /// The record at the name of the mark, whole.
+    pub(super) marker: OwnershipMarker,
+    /// The record at the name of the marker, whole.
     pub(super) record: Record,
     /// The record that it says it marks.
     names: String,
 }
 
 impl Site {
-    /// Tells what stands at a place from all records of the hostname and of the name of its mark.
-    pub(super) fn read(place: &Place, host: &[Record], mark: &[Record]) -> Self {
+    /// Tells what stands at a place from all records of the hostname and of the name of its marker.
+    pub(super) fn read(place: &Place, host: &[Record], marker: &[Record]) -> Self {
         let standing: Vec<_> = host.iter().filter(|record| stands(record, &place.host)).collect();
-        let marks: Vec<_> = mark.iter().filter(|record| stands(record, &place.mark)).collect();
-        let texts: Vec<_> = marks.iter().filter(|record| record.record_type() == RecordType::TXT).copied().collect();
-        let mark = if let [only] = texts[..] { MarkRecord::read(only) } else { None };
-        let is_mark_name_taken = mark.is_none() && !marks.is_empty();
-        let ours = mark.as_ref().and_then(|mark| mark.marked_among(&standing)).cloned();
+        let markers: Vec<_> = marker.iter().filter(|record| stands(record, &place.marker)).collect();
+        let texts: Vec<_> = markers.iter().filter(|record| record.record_type() == RecordType::TXT).copied().collect();
+        let marker = if let [only] = texts[..] { MarkRecord::read(only) } else { None };
+        let is_mark_name_taken = marker.is_none() && !markers.is_empty();
+        let ours = marker.as_ref().and_then(|marker| marker.marked_among(&standing)).cloned();
         let is_of_our_type = |record: &&&Record| ours.as_ref().map(Record::record_type) == Some(record.record_type());
         Self {
             others: standing.len() > usize::from(ours.is_some()) || is_mark_name_taken,
             of_our_type: standing.iter().filter(is_of_our_type).copied().cloned().collect(),
-            mark,
+            marker,
             ours,
         }
     }
@@ -85,14 +85,14 @@ impl Site {
         self.ours.is_none() && !self.others
     }
 
-    /// What stands there, in the words of the port. A mark whose record somebody deleted is told with an address
-    /// that nobody wants, so that the record is put back, or the mark removed.
+    /// What stands there, in the words of the port. A marker whose record somebody deleted is told with an address
+    /// that nobody wants, so that the record is put back, or the marker removed.
     pub(super) fn seen(&self) -> Observed {
-        match (&self.mark, &self.ours) {
-            (Some(mark), Some(record)) => Observed::Marked(state(&mark.mark, record)),
-            (Some(mark), None) if !self.others => {
+        match (&self.marker, &self.ours) {
+            (Some(marker), Some(record)) => Observed::Marked(state(&marker.marker, record)),
+            (Some(marker), None) if !self.others => {
                 let missing = Record::from_rdata(Name::root(), 0, RData::A(A(Ipv4Addr::UNSPECIFIED)));
-                Observed::Marked(state(&mark.mark, &missing))
+                Observed::Marked(state(&marker.marker, &missing))
             }
             (None, _) if self.is_vacant() => Observed::Absent,
             _ => Observed::Foreign,
@@ -104,12 +104,12 @@ impl MarkRecord {
     fn read(record: &Record) -> Option<Self> {
         let RData::TXT(txt) = &record.data else { return None };
         let mut strings = txt.txt_data.iter().map(|bytes| std::str::from_utf8(bytes));
-        let mark = OwnershipMarker::parse(strings.next()?.ok()?)?;
+        let marker = OwnershipMarker::parse(strings.next()?.ok()?)?;
         let names = strings.next().and_then(Result::ok).unwrap_or_default().to_owned();
-        Some(Self { mark, record: record.clone(), names })
+        Some(Self { marker, record: record.clone(), names })
     }
 
-    /// The record that the mark belongs to: the one it names, or the only one of that type, which then was edited.
+    /// The record that the marker belongs to: the one it names, or the only one of that type, which then was edited.
     fn marked_among<'a>(&self, standing: &[&'a Record]) -> Option<&'a Record> {
         if let Some(named) = standing.iter().find(|record| describe(&record.data).is_some_and(|it| it == self.names)) {
             return Some(named);
@@ -134,10 +134,10 @@ pub(super) fn record(place: &Place, wanted: &RecordState) -> Result<Record, Back
     Ok(Record::from_rdata(place.host.clone(), wanted.ttl.seconds(), data))
 }
 
-/// The mark of that record.
-pub(super) fn mark_record(place: &Place, mark: &OwnershipMarker, marked: &Record) -> Record {
-    let text = TXT::new(vec![mark.to_string(), describe(&marked.data).unwrap_or_default()]);
-    Record::from_rdata(place.mark.clone(), marked.ttl, RData::TXT(text))
+/// The marker of that record.
+pub(super) fn mark_record(place: &Place, marker: &OwnershipMarker, record: &Record) -> Record {
+    let text = TXT::new(vec![marker.to_string(), describe(&record.data).unwrap_or_default()]);
+    Record::from_rdata(place.marker.clone(), record.ttl, RData::TXT(text))
 }
 
 /// Whether a record is one that somebody put at this name, and not one that signs or links names.
@@ -163,7 +163,7 @@ fn plain(name: &Name) -> String {
 
 /// A marked record, in the words of the port. Data that no target of ours could have is told as the unspecified
 /// address, which differs from whatever is wanted.
-fn state(mark: &OwnershipMarker, record: &Record) -> RecordState {
+fn state(marker: &OwnershipMarker, record: &Record) -> RecordState {
     let odd = Target::A(Ipv4Addr::UNSPECIFIED);
     let target = match &record.data {
         RData::CNAME(CNAME(name)) => DomainName::parse(&plain(name)).map_or(odd, Target::Cname),
@@ -171,7 +171,7 @@ fn state(mark: &OwnershipMarker, record: &Record) -> RecordState {
         RData::AAAA(AAAA(address)) => Target::Aaaa(*address),
         _ => odd,
     };
-    RecordState { mark: mark.clone(), target, ttl: Ttl::nearest(record.ttl), proxied: false }
+    RecordState { marker: marker.clone(), target, ttl: Ttl::nearest(record.ttl), proxied: false }
 }
 
 #[cfg(test)]

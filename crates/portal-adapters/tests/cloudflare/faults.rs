@@ -107,9 +107,9 @@ async fn whatever_goes_wrong_while_a_record_is_removed_doing_it_again_removes_it
             let (foreign, wanted) = (world.foreign(), tunnel(true));
             assert_eq!(world.ensure(&wanted).await, Ensured::Created);
             fail(&world, call, &fault);
-            world.records.remove(&host(), &wanted.mark, &alice()).await.ok();
+            world.records.remove(&host(), &wanted.marker, &alice()).await.ok();
             world.cloudflare.forget_faults();
-            let removed = world.records.remove(&host(), &wanted.mark, &alice()).await.unwrap();
+            let removed = world.records.remove(&host(), &wanted.marker, &alice()).await.unwrap();
             assert!(matches!(removed, Removed::Done | Removed::Absent), "{fault:?} at {call}: {removed:?}");
             assert_eq!((world.ours(), world.foreign()), (0, foreign), "{fault:?} at {call}");
         }
@@ -139,7 +139,7 @@ async fn an_address_that_somebody_else_put_there_in_the_same_moment_stays_alone(
 async fn a_second_record_with_our_mark_is_cleared_away() {
     let world = world().await;
     assert_eq!(world.ensure(&address(7)).await, Ensured::Created);
-    let comment = address(7).mark.to_string();
+    let comment = address(7).marker.to_string();
     let twin = json!({"name": host().as_str(), "type": "A", "content": "192.0.2.8", "ttl": 600, "proxied": false, "comment": comment});
     assert!(world.cloudflare.put(ZONE, twin).is_some());
     assert_eq!(world.ensure(&address(7)).await, Ensured::Changed);
@@ -158,7 +158,7 @@ async fn a_zone_of_a_thousand_exposures_is_listed_in_less_than_ten_calls() {
     let world = world().await;
     let wanted = tunnel(true);
     for index in 0..2500 {
-        let comment = wanted.mark.to_string();
+        let comment = wanted.marker.to_string();
         let record = json!({"name": format!("app-{index}.example.org"), "type": "CNAME", "content": "tunnel.example.net",
             "ttl": 1, "proxied": true, "comment": comment});
         assert!(world.cloudflare.put(ZONE, record).is_some());

@@ -38,7 +38,7 @@ fn alice() -> Priority {
 
 fn tunnel(proxied: bool) -> RecordState {
     let target = Target::Cname(domain("tunnel.example.net"));
-    RecordState { mark: OwnershipMarker::parse(MARK).unwrap(), target, ttl: Ttl::parse(600).unwrap(), proxied }
+    RecordState { marker: OwnershipMarker::parse(MARK).unwrap(), target, ttl: Ttl::parse(600).unwrap(), proxied }
 }
 
 fn address(last: u8) -> RecordState {

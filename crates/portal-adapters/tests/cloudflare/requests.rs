@@ -121,8 +121,8 @@ async fn a_record_is_deleted_by_its_id_and_a_second_deletion_is_no_failure() {
     }
 }
 
-/// Records at the name that do not carry our mark: of another exposure, of another portal, of nobody, and of people
-/// who write something like a mark.
+/// Records at the name that do not carry our marker: of another exposure, of another portal, of nobody, and of people
+/// who write something like a marker.
 fn not_ours() -> Vec<Value> {
     let other_exposure = MARK.replace("ffeeddcc", "00000000");
     let other_portal = MARK.replace("00112233", "ffffffff");

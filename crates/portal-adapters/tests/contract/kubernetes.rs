@@ -35,7 +35,7 @@ macro_rules! promises {
     };
 }
 
-fn mark(digit: char) -> OwnershipMarker {
+fn marker(digit: char) -> OwnershipMarker {
     let id = |digit: char| digit.to_string().repeat(32);
     OwnershipMarker {
         instance: InstanceId::parse(&id('0')).unwrap(),
@@ -68,7 +68,7 @@ async fn own(ground: &Ground, freshness: Freshness) -> Option<ObservedRoute> {
 /// A route of ours, made and looked at.
 async fn made(ground: &Ground) -> RouteVersion {
     ground.make_namespace().await;
-    let created = ground.routes.create(&place(ground), &spec(ground, 80), &mark('a')).await.unwrap();
+    let created = ground.routes.create(&place(ground), &spec(ground, 80), &marker('a')).await.unwrap();
     assert_eq!(created, RouteCreated::Done);
     own(ground, Freshness::Live).await.unwrap().version
 }
@@ -77,7 +77,7 @@ async fn a_route_is_seen_as_it_was_written_and_at_once(ground: &Ground) {
     let version = made(ground).await;
     for freshness in [Freshness::Live, Freshness::Watched] {
         let seen = own(ground, freshness).await.unwrap();
-        assert_eq!((seen.place, seen.mark), (place(ground), Some(mark('a'))));
+        assert_eq!((seen.place, seen.marker), (place(ground), Some(marker('a'))));
         assert_eq!(seen.spec, Some(spec(ground, 80)));
         assert_eq!(seen.version, version);
     }
@@ -89,13 +89,13 @@ async fn a_route_is_seen_as_it_was_written_and_at_once(ground: &Ground) {
 
 async fn what_exists_is_never_created_over(ground: &Ground) {
     let version = made(ground).await;
-    let again = ground.routes.create(&place(ground), &spec(ground, 81), &mark('b')).await.unwrap();
+    let again = ground.routes.create(&place(ground), &spec(ground, 81), &marker('b')).await.unwrap();
     assert_eq!(again, RouteCreated::Exists);
     assert_eq!(own(ground, Freshness::Live).await.unwrap().version, version);
 }
 
 async fn there_is_no_route_without_a_namespace(ground: &Ground) {
-    let created = ground.routes.create(&place(ground), &spec(ground, 80), &mark('a')).await.unwrap();
+    let created = ground.routes.create(&place(ground), &spec(ground, 80), &marker('a')).await.unwrap();
     assert_eq!(created, RouteCreated::NamespaceGone);
     for freshness in [Freshness::Live, Freshness::Watched] {
         assert_eq!(own(ground, freshness).await, None);
@@ -104,52 +104,52 @@ async fn there_is_no_route_without_a_namespace(ground: &Ground) {
 
 async fn a_route_is_changed_if_it_is_the_version_that_was_seen_and_carries_the_mark(ground: &Ground) {
     let seen = made(ground).await;
-    let change = |mark: OwnershipMarker, version: RouteVersion| async move {
-        ground.routes.change(&place(ground), &spec(ground, 81), &mark, &version).await.unwrap()
+    let change = |marker: OwnershipMarker, version: RouteVersion| async move {
+        ground.routes.change(&place(ground), &spec(ground, 81), &marker, &version).await.unwrap()
     };
     let other_uid = RouteVersion { uid: "00000000-0000-4000-8000-ffffffffffff".to_owned(), ..seen.clone() };
     let older = RouteVersion { resource_version: "1".to_owned(), ..seen.clone() };
-    assert_eq!(change(mark('b'), seen.clone()).await, RouteChanged::Stale);
-    assert_eq!(change(mark('a'), other_uid).await, RouteChanged::Stale);
-    assert_eq!(change(mark('a'), older).await, RouteChanged::Stale);
+    assert_eq!(change(marker('b'), seen.clone()).await, RouteChanged::Stale);
+    assert_eq!(change(marker('a'), other_uid).await, RouteChanged::Stale);
+    assert_eq!(change(marker('a'), older).await, RouteChanged::Stale);
     assert_eq!(own(ground, Freshness::Live).await.unwrap().spec, Some(spec(ground, 80)));
 
-    assert_eq!(change(mark('a'), seen.clone()).await, RouteChanged::Done);
+    assert_eq!(change(marker('a'), seen.clone()).await, RouteChanged::Done);
     for freshness in [Freshness::Live, Freshness::Watched] {
         let now = own(ground, freshness).await.unwrap();
         assert_eq!(now.spec, Some(spec(ground, 81)), "{freshness:?}");
         assert_eq!(now.version.uid, seen.uid);
         assert_ne!(now.version, seen);
     }
-    assert_eq!(change(mark('a'), seen).await, RouteChanged::Stale);
+    assert_eq!(change(marker('a'), seen).await, RouteChanged::Stale);
 }
 
 async fn what_was_added_by_hand_is_seen_and_taken_back(ground: &Ground) {
     made(ground).await;
     ground.edit_route_by_hand(&place(ground)).await;
     let edited = own(ground, Freshness::Live).await.unwrap();
-    assert_eq!((edited.spec, edited.mark), (None, Some(mark('a'))));
-    let changed = ground.routes.change(&place(ground), &spec(ground, 80), &mark('a'), &edited.version).await.unwrap();
+    assert_eq!((edited.spec, edited.marker), (None, Some(marker('a'))));
+    let changed = ground.routes.change(&place(ground), &spec(ground, 80), &marker('a'), &edited.version).await.unwrap();
     assert_eq!(changed, RouteChanged::Done);
     assert_eq!(own(ground, Freshness::Live).await.unwrap().spec, Some(spec(ground, 80)));
 }
 
 async fn a_route_is_deleted_if_it_is_the_object_that_was_seen_and_carries_the_mark(ground: &Ground) {
     let seen = made(ground).await;
-    let delete = |mark: OwnershipMarker, version: RouteVersion| async move {
-        ground.routes.delete(&place(ground), &mark, &version).await.unwrap()
+    let delete = |marker: OwnershipMarker, version: RouteVersion| async move {
+        ground.routes.delete(&place(ground), &marker, &version).await.unwrap()
     };
     let other_uid = RouteVersion { uid: "00000000-0000-4000-8000-ffffffffffff".to_owned(), ..seen.clone() };
-    assert_eq!(delete(mark('b'), seen.clone()).await, RouteChanged::Stale);
-    assert_eq!(delete(mark('a'), other_uid).await, RouteChanged::Stale);
+    assert_eq!(delete(marker('b'), seen.clone()).await, RouteChanged::Stale);
+    assert_eq!(delete(marker('a'), other_uid).await, RouteChanged::Stale);
     assert!(own(ground, Freshness::Live).await.is_some());
 
-    assert_eq!(delete(mark('a'), seen.clone()).await, RouteChanged::Done);
+    assert_eq!(delete(marker('a'), seen.clone()).await, RouteChanged::Done);
     for freshness in [Freshness::Live, Freshness::Watched] {
         assert_eq!(own(ground, freshness).await, None, "{freshness:?}");
     }
-    assert_eq!(delete(mark('a'), seen.clone()).await, RouteChanged::Absent);
-    let changed = ground.routes.change(&place(ground), &spec(ground, 80), &mark('a'), &seen).await.unwrap();
+    assert_eq!(delete(marker('a'), seen.clone()).await, RouteChanged::Absent);
+    let changed = ground.routes.change(&place(ground), &spec(ground, 80), &marker('a'), &seen).await.unwrap();
     assert_eq!(changed, RouteChanged::Absent);
     assert!(ground.cluster.namespace(&ground.friend).await.unwrap().routes.is_empty());
 }

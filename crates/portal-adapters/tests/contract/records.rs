@@ -28,11 +28,11 @@ pub(crate) struct Ground {
 pub(crate) trait Somebody: Send + Sync {
     /// Puts a record there: a name, a type and a content that suits it.
     async fn put(&self, name: &str, kind: &str, content: &str);
-    /// Lets the record of ours at `host` point elsewhere, leaving its mark.
+    /// Lets the record of ours at `host` point elsewhere, leaving its marker.
     async fn edit(&self, host: &Hostname, content: &str);
-    /// Takes the mark off the record of ours at `host`.
+    /// Takes the marker off the record of ours at `host`.
     async fn unmark(&self, host: &Hostname);
-    /// All records of the domain that carry or are no mark, each as a line that changes when the record does.
+    /// All records of the domain that carry or are no marker, each as a line that changes when the record does.
     async fn unmarked(&self) -> Vec<String>;
     /// What stands at a name: type and content, sorted.
     async fn at(&self, host: &Hostname) -> Vec<(String, String)>;
@@ -87,7 +87,7 @@ fn ids() -> portal_core::SeededIds {
     portal_core::SeededIds::from_seed(1)
 }
 
-fn mark(number: u8) -> OwnershipMarker {
+fn marker(number: u8) -> OwnershipMarker {
     let id = format!("{number:032x}");
     OwnershipMarker { instance: InstanceId::parse(&ids().id()).unwrap(), exposure: ExposureId::parse(&id).unwrap() }
 }
@@ -105,7 +105,7 @@ fn address(last: u8) -> Target {
 }
 
 fn wanted(number: u8, target: Target) -> RecordState {
-    RecordState { mark: mark(number), target, ttl: Ttl::parse(600).unwrap(), proxied: false }
+    RecordState { marker: marker(number), target, ttl: Ttl::parse(600).unwrap(), proxied: false }
 }
 
 impl Ground {
@@ -127,7 +127,7 @@ impl Ground {
     }
 
     async fn remove(&self, host: &Hostname, number: u8) -> Removed {
-        self.records.remove(host, &mark(number), &Priority::Background).await.unwrap()
+        self.records.remove(host, &marker(number), &Priority::Background).await.unwrap()
     }
 
     async fn at(&self, host: &Hostname) -> Vec<(String, String)> {
@@ -249,8 +249,8 @@ async fn a_record_that_was_edited_is_put_right(ground: &Ground) {
         let (host, wanted) = (ground.host(label), wanted(1, target));
         ground.ensure(&host, &wanted).await;
         ground.somebody.edit(&host, edit).await;
-        let Observed::Marked(edited) = ground.look(&host).await else { panic!("the mark is still there") };
-        assert_eq!((&edited.mark, edited.target == wanted.target), (&wanted.mark, false));
+        let Observed::Marked(edited) = ground.look(&host).await else { panic!("the marker is still there") };
+        assert_eq!((&edited.marker, edited.target == wanted.target), (&wanted.marker, false));
         assert_eq!(ground.ensure(&host, &wanted).await, Ensured::Changed);
         assert_eq!(ground.look(&host).await, Observed::Marked(wanted));
         assert_eq!(ground.at(&host).await.len(), 1);

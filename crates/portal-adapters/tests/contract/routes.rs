@@ -68,7 +68,7 @@ fn host(label: &str) -> Hostname {
     Hostname::parse(&format!("{label}.example.org")).unwrap()
 }
 
-fn mark(number: u8) -> OwnershipMarker {
+fn marker(number: u8) -> OwnershipMarker {
     OwnershipMarker {
         instance: InstanceId::parse(&"0".repeat(32)).unwrap(),
         exposure: ExposureId::parse(&format!("{number:032x}")).unwrap(),
@@ -103,15 +103,15 @@ impl Ground {
     }
 
     async fn create(&self, place: &RoutePlace, spec: &RouteSpec) -> RouteCreated {
-        self.routes.create(place, spec, &mark(1)).await.unwrap()
+        self.routes.create(place, spec, &marker(1)).await.unwrap()
     }
 
     async fn change(&self, place: &RoutePlace, spec: &RouteSpec, number: u8, version: &RouteVersion) -> RouteChanged {
-        self.routes.change(place, spec, &mark(number), version).await.unwrap()
+        self.routes.change(place, spec, &marker(number), version).await.unwrap()
     }
 
     async fn delete(&self, place: &RoutePlace, number: u8, version: &RouteVersion) -> RouteChanged {
-        self.routes.delete(place, &mark(number), version).await.unwrap()
+        self.routes.delete(place, &marker(number), version).await.unwrap()
     }
 
     async fn service(&self, friend: &str, name: &str) -> ServiceState {
@@ -141,7 +141,7 @@ async fn a_route_is_made_and_told_as_it_was_asked_for(ground: &Ground) {
         let place = place("alice", name);
         assert_eq!(ground.create(&place, &spec).await, RouteCreated::Done);
         let seen = ground.own(&place).await;
-        assert_eq!((&seen.place, seen.mark, seen.spec), (&place, Some(mark(1)), Some(spec)));
+        assert_eq!((&seen.place, seen.marker, seen.spec), (&place, Some(marker(1)), Some(spec)));
     }
 }
 
@@ -151,7 +151,7 @@ async fn what_exists_is_never_overwritten(ground: &Ground) {
     let before = ground.somebody.route(&place).await;
     assert_eq!(ground.create(&place, &spec(&["app-alice"])).await, RouteCreated::Exists);
     assert_eq!(ground.somebody.route(&place).await, before);
-    assert_eq!(ground.own(&place).await.mark, None);
+    assert_eq!(ground.own(&place).await.marker, None);
 }
 
 async fn a_route_is_changed_only_as_it_was_seen(ground: &Ground) {
@@ -203,7 +203,7 @@ async fn a_route_that_was_edited_does_not_say_what_we_said(ground: &Ground) {
         ground.create(&place, &wanted).await;
         ground.somebody.set_rule(&place, rule).await;
         let edited = ground.own(&place).await;
-        assert_eq!(edited.mark, Some(mark(1)), "{rule}");
+        assert_eq!(edited.marker, Some(marker(1)), "{rule}");
         assert_ne!(edited.spec.as_ref(), Some(&wanted), "{rule}");
         assert_eq!(ground.change(&place, &wanted, 1, &edited.version).await, RouteChanged::Done, "{rule}");
         assert_eq!(ground.own(&place).await.spec.as_ref(), Some(&wanted), "{rule}");
@@ -226,7 +226,7 @@ async fn routes_of_any_namespace_that_could_match_are_seen(ground: &Ground) {
     let mut others: Vec<_> = seen.others.iter().map(|other| other.place.name.as_str()).collect();
     others.sort_unstable();
     assert_eq!(others, ["either", "host", "path"]);
-    assert_eq!(seen.own.unwrap().mark, Some(mark(1)));
+    assert_eq!(seen.own.unwrap().marker, Some(marker(1)));
     let either_host = ground.look(&mine, &["none", "app-alicex"]).await;
     assert_eq!(either_host.others.len(), 1);
 }

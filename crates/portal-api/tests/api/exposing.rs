@@ -8,7 +8,7 @@ use portal_core::{Clock, Ids};
 use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Target, Tls, Ttl, Zone};
 use tokio::runtime::Handle;
 
-/// The portal's mark in these tests.
+/// The portal's marker in these tests.
 const INSTANCE: &str = "00112233445566778899aabbccddeeff";
 
 /// The zones `your-domain.net` and `other.example`, empty.

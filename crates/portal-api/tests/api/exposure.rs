@@ -143,7 +143,7 @@ async fn one_hostname_has_one_owner_and_the_answer_names_nobody() {
 async fn a_record_that_somebody_else_made_is_left_alone() {
     let (world, token) = furnished().await;
     let foreign = ZoneRecord::Plain { kind: "TXT".to_owned(), data: "theirs".to_owned() };
-    world.zones[0].plant("my-app-alice.your-domain.net", foreign.clone());
+    world.zones[0].insert_record("my-app-alice.your-domain.net", foreign.clone());
     world.post(PATH, &token, example()).await.assert_problem(409, "hostname-taken");
     assert_eq!(world.zones[0].records(), [("my-app-alice.your-domain.net".to_owned(), foreign)]);
     assert_eq!(world.get("/api/portal/namespace", &token).await.json()["ingressRoutes"], json!([]));

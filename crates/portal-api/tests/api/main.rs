@@ -9,14 +9,14 @@
 )]
 
 mod cron;
-mod edge;
 mod exposing;
 mod exposure;
 mod friend;
 mod health;
 mod isolation;
 mod logs;
-mod measures;
+mod metrics;
+mod middleware;
 mod namespace;
 mod openapi;
 mod operations;

@@ -97,7 +97,7 @@ impl<'a> Planner<'a> {
             return Plan { steps, verdict: Verdict::Failed(Reason::HostnameTaken) };
         }
         if self.is_contested() {
-            return refused(if self.intent.established { Reason::MarkLost } else { Reason::HostnameTaken });
+            return refused(if self.intent.established { Reason::MarkerLost } else { Reason::HostnameTaken });
         }
         match &self.seen.service {
             ServiceState::NamespaceGone | ServiceState::Absent => refused(Reason::ServiceMissing),
@@ -120,29 +120,29 @@ impl<'a> Planner<'a> {
         let mut steps = self.strange_route_removals();
         steps.extend(self.route_steps(self.route(hosts)));
         steps.extend(self.record_steps(host));
-        steps.extend(old.iter().map(|(old_host, mark)| Step::RemoveRecord((*old_host).clone(), (*mark).clone())));
+        steps.extend(old.iter().map(|(old_host, marker)| Step::RemoveRecord((*old_host).clone(), (*marker).clone())));
         Plan { steps, verdict: if old.is_empty() { Verdict::Active } else { Verdict::Again } }
     }
 
     fn route_steps(self, wanted: RouteSpec) -> Vec<Step> {
         match &self.seen.routes.own {
             None => vec![Step::CreateRoute(wanted)],
-            Some(own) if own.mark.as_ref() == Some(&self.mark()) => {
+            Some(own) if own.marker.as_ref() == Some(&self.marker()) => {
                 let is_right = own.spec.as_ref() == Some(&wanted);
                 if is_right { Vec::new() } else { vec![Step::ChangeRoute(wanted, own.clone())] }
             }
             // A former exposure of the same name left it, else the hostname would be contested.
             Some(own) => {
-                let delete = own.mark.clone().map(|mark| Step::DeleteRoute(own.clone(), mark));
+                let delete = own.marker.clone().map(|marker| Step::DeleteRoute(own.clone(), marker));
                 delete.into_iter().chain([Step::CreateRoute(wanted)]).collect()
             }
         }
     }
 
     fn record_steps(self, host: &Hostname) -> Vec<Step> {
-        let wanted = self.context.domain.record(self.mark());
+        let wanted = self.context.domain.record(self.marker());
         let ensure = |seen| Step::EnsureRecord(host.clone(), wanted.clone(), seen);
-        let mut ours = self.seen.record.marked().iter().filter(|state| state.mark == wanted.mark);
+        let mut ours = self.seen.record.marked().iter().filter(|state| state.marker == wanted.marker);
         match (ours.next(), self.our_mark(host, &self.seen.record)) {
             (Some(state), _) if *state == wanted && ours.next().is_none() => Vec::new(),
             (None, Some(former)) => {
@@ -162,14 +162,14 @@ impl<'a> Planner<'a> {
     }
 
     fn record_removals(self) -> Vec<Step> {
-        let old = self.old_records().map(|(host, mark)| Step::RemoveRecord(host.clone(), mark.clone()));
+        let old = self.old_records().map(|(host, marker)| Step::RemoveRecord(host.clone(), marker.clone()));
         self.removal_here().into_iter().chain(old).collect()
     }
 
     fn removal_here(self) -> Option<Step> {
         let host = &self.intent.exposure.hostname;
-        let mark = self.our_mark(host, &self.seen.record)?;
-        Some(Step::RemoveRecord(host.clone(), mark.clone()))
+        let marker = self.our_mark(host, &self.seen.record)?;
+        Some(Step::RemoveRecord(host.clone(), marker.clone()))
     }
 
     fn route_removals(self) -> Vec<Step> {
@@ -187,7 +187,7 @@ impl<'a> Planner<'a> {
     fn is_crowded(self) -> bool {
         let Observed::Several { marked, others } = &self.seen.record else { return false };
         let host = &self.intent.exposure.hostname;
-        let (own, strange): (Vec<_>, Vec<_>) = marked.iter().partition(|state| self.is_tied(host, &state.mark));
+        let (own, strange): (Vec<_>, Vec<_>) = marked.iter().partition(|state| self.is_tied(host, &state.marker));
         !self.intent.established && !own.is_empty() && (*others || !strange.is_empty())
     }
 
@@ -207,38 +207,41 @@ impl<'a> Planner<'a> {
         self.seen.leaving.iter().filter_map(move |(host, seen)| Some((host, self.our_mark(host, seen)?)))
     }
 
-    /// The mark of a record, if our database ties it to `host`: it is this exposure's, which owns the hostname, or a
+    /// The marker of a record, if our database ties it to `host`: it is this exposure's, which owns the hostname, or a
     /// former owner's.
     fn our_mark(self, host: &Hostname, seen: &'a Observed) -> Option<&'a OwnershipMarker> {
-        let marks = || seen.marked().iter().map(|state| &state.mark);
-        marks().find(|mark| **mark == self.mark()).or_else(|| marks().find(|mark| self.is_tied(host, mark)))
+        let markers = || seen.marked().iter().map(|state| &state.marker);
+        markers()
+            .find(|marker| **marker == self.marker())
+            .or_else(|| markers().find(|marker| self.is_tied(host, marker)))
     }
 
-    fn is_tied(self, host: &Hostname, mark: &OwnershipMarker) -> bool {
-        *mark == self.mark() || self.was_of(mark, |tombstone| tombstone.hostname == *host)
+    fn is_tied(self, host: &Hostname, marker: &OwnershipMarker) -> bool {
+        *marker == self.marker() || self.was_of(marker, |tombstone| tombstone.hostname == *host)
     }
 
     /// Whether the route at our place is this exposure's, or a former one's of the same name.
     fn is_our_own(self, own: &ObservedRoute) -> bool {
-        let ties = |mark: &OwnershipMarker| {
-            *mark == self.mark() || self.was_of(mark, |tombstone| tombstone.route().as_ref() == Some(&own.place))
+        let ties = |marker: &OwnershipMarker| {
+            *marker == self.marker() || self.was_of(marker, |tombstone| tombstone.route().as_ref() == Some(&own.place))
         };
-        own.mark.as_ref().is_some_and(ties)
+        own.marker.as_ref().is_some_and(ties)
     }
 
     /// Whether a route at another place is where a former exposure had its own.
     fn is_former(self, route: &ObservedRoute) -> bool {
-        let ties =
-            |mark: &OwnershipMarker| self.was_of(mark, |tombstone| tombstone.route().as_ref() == Some(&route.place));
-        route.mark.as_ref().is_some_and(ties)
+        let ties = |marker: &OwnershipMarker| {
+            self.was_of(marker, |tombstone| tombstone.route().as_ref() == Some(&route.place))
+        };
+        route.marker.as_ref().is_some_and(ties)
     }
 
-    fn was_of(self, mark: &OwnershipMarker, place: impl Fn(&Tombstone) -> bool) -> bool {
-        let former = |tombstone: &Tombstone| tombstone.exposure == mark.exposure && place(tombstone);
-        mark.instance == *self.context.instance && self.context.tombstones.iter().any(former)
+    fn was_of(self, marker: &OwnershipMarker, place: impl Fn(&Tombstone) -> bool) -> bool {
+        let former = |tombstone: &Tombstone| tombstone.exposure == marker.exposure && place(tombstone);
+        marker.instance == *self.context.instance && self.context.tombstones.iter().any(former)
     }
 
-    fn mark(self) -> OwnershipMarker {
+    fn marker(self) -> OwnershipMarker {
         OwnershipMarker { instance: self.context.instance.clone(), exposure: self.intent.exposure.id.clone() }
     }
 
@@ -255,7 +258,7 @@ impl<'a> Planner<'a> {
 }
 
 fn delete(route: &ObservedRoute) -> Option<Step> {
-    Some(Step::DeleteRoute(route.clone(), route.mark.clone()?))
+    Some(Step::DeleteRoute(route.clone(), route.marker.clone()?))
 }
 
 /// The place of an exposure's route.

@@ -32,7 +32,7 @@ impl Fresh {
 
     fn was_refused(&self, result: &Reconciled) -> bool {
         let Reconciled::Stays(now) = result else { return false };
-        let is_contested = matches!(now.exposure.reason, Some(Reason::HostnameTaken | Reason::MarkLost));
+        let is_contested = matches!(now.exposure.reason, Some(Reason::HostnameTaken | Reason::MarkerLost));
         let is_refusal = now.exposure.status == Status::Failed && is_contested;
         is_refusal && now.generation == self.intent.generation && self.is_first_attempt()
     }

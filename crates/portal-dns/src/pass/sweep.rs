@@ -11,7 +11,7 @@ use crate::reconcile::act::Acted;
 use crate::{Hostname, Intent, Observed, ObservedRoute, OwnershipMarker, Priority, Tombstone};
 
 impl Reconciler {
-    /// Removes records with a mark of ours at hostnames that their exposure has given up.
+    /// Removes records with a marker of ours at hostnames that their exposure has given up.
     pub(super) async fn sweep_records(
         &self,
         listed: &Listed,
@@ -20,36 +20,39 @@ impl Reconciler {
         report: &mut PassReport,
     ) {
         let owners = Owners::of(&self.instance, intents, tombstones);
-        let marks = |seen: &Observed| seen.marked().iter().map(|record| record.mark.clone()).collect::<Vec<_>>();
-        let marked: Vec<_> =
-            listed.records.iter().flat_map(|(host, seen)| marks(seen).into_iter().map(move |it| (host, it))).collect();
-        for (host, mark) in marked {
-            match owners.standing(host, &mark) {
+        let markers = |seen: &Observed| seen.marked().iter().map(|record| record.marker.clone()).collect::<Vec<_>>();
+        let marked: Vec<_> = listed
+            .records
+            .iter()
+            .flat_map(|(host, seen)| markers(seen).into_iter().map(move |it| (host, it)))
+            .collect();
+        for (host, marker) in marked {
+            match owners.standing(host, &marker) {
                 Ownership::Theirs | Ownership::Owned => continue,
                 Ownership::Orphaned => {
-                    report.orphans.push((host.clone(), mark));
+                    report.orphans.push((host.clone(), marker));
                     continue;
                 }
                 Ownership::GivenUp => {}
             }
-            let swept = self.sweep_record(host, &mark, &owners).await;
+            let swept = self.sweep_record(host, &marker, &owners).await;
             count(swept, report);
         }
     }
 
-    /// Nothing ever makes a record for an exposure that is gone, so its mark alone is condition enough. One that
+    /// Nothing ever makes a record for an exposure that is gone, so its marker alone is condition enough. One that
     /// lives on elsewhere could be on its way back to this hostname: whoever works on it has to do it.
     async fn sweep_record(
         &self,
         host: &Hostname,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         owners: &Owners<'_>,
     ) -> Result<bool, BackendError> {
-        if owners.is_alive(&mark.exposure) {
-            return self.give_up_again(&mark.exposure, host).await;
+        if owners.is_alive(&marker.exposure) {
+            return self.give_up_again(&marker.exposure, host).await;
         }
-        let acted = self.remove_record(host, mark, &Priority::Background).await?;
-        tracing::warn!(%host, exposure.id = %mark.exposure, "removed a record that had come back");
+        let acted = self.remove_record(host, marker, &Priority::Background).await?;
+        tracing::warn!(%host, exposure.id = %marker.exposure, "removed a record that had come back");
         Ok(acted == Acted::AsPlanned)
     }
 
@@ -65,11 +68,11 @@ impl Reconciler {
         let given_up: HashSet<_> =
             tombstones.iter().filter_map(|stone| Some((&stone.exposure, stone.route()?))).collect();
         for route in routes {
-            let Some(mark) = &route.mark else { continue };
-            let is_former = given_up.contains(&(&mark.exposure, route.place.clone()));
-            if mark.instance == self.instance && is_former && !owners.is_alive(&mark.exposure) {
-                let swept = self.delete_route(&route, mark).await.map(|acted| acted == Acted::AsPlanned);
-                tracing::warn!(route = ?route.place, exposure.id = %mark.exposure, "removed a route that had come back");
+            let Some(marker) = &route.marker else { continue };
+            let is_former = given_up.contains(&(&marker.exposure, route.place.clone()));
+            if marker.instance == self.instance && is_former && !owners.is_alive(&marker.exposure) {
+                let swept = self.delete_route(&route, marker).await.map(|acted| acted == Acted::AsPlanned);
+                tracing::warn!(route = ?route.place, exposure.id = %marker.exposure, "removed a route that had come back");
                 count(swept, report);
             }
         }
@@ -82,7 +85,7 @@ fn count(swept: Result<bool, BackendError>, report: &mut PassReport) {
         Ok(false) => {}
         Err(trouble) => {
             warn(&trouble);
-            report.troubled += 1;
+            report.errors += 1;
         }
     }
 }

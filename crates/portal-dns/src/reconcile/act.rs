@@ -26,16 +26,16 @@ impl Reconciler {
         match step {
             Step::CreateRoute(spec) => self.create_route(intent, &spec).await,
             Step::ChangeRoute(spec, seen) => self.change_route(intent, &spec, &seen).await,
-            Step::DeleteRoute(seen, mark) => self.delete_route(&seen, &mark).await,
+            Step::DeleteRoute(seen, marker) => self.delete_route(&seen, &marker).await,
             Step::EnsureRecord(host, wanted, seen) => self.ensure_record(&host, &wanted, &seen, caller).await,
-            Step::RemoveRecord(host, mark) => self.remove_record(&host, &mark, caller).await,
+            Step::RemoveRecord(host, marker) => self.remove_record(&host, &marker, caller).await,
         }
     }
 
     async fn create_route(&self, intent: &Intent, spec: &RouteSpec) -> Result<Acted, BackendError> {
         let place = place(intent);
-        let mark = self.mark(intent);
-        Ok(match timely(Backend::Cluster, self.routes.create(&place, spec, &mark)).await? {
+        let marker = self.marker(intent);
+        Ok(match timely(Backend::Cluster, self.routes.create(&place, spec, &marker)).await? {
             RouteCreated::Done => Acted::AsPlanned,
             RouteCreated::Exists | RouteCreated::NamespaceGone => Acted::Surprised,
         })
@@ -47,8 +47,8 @@ impl Reconciler {
         spec: &RouteSpec,
         seen: &ObservedRoute,
     ) -> Result<Acted, BackendError> {
-        let mark = self.mark(intent);
-        let change = self.routes.change(&seen.place, spec, &mark, &seen.version);
+        let marker = self.marker(intent);
+        let change = self.routes.change(&seen.place, spec, &marker, &seen.version);
         Ok(match timely(Backend::Cluster, change).await? {
             RouteChanged::Done => Acted::AsPlanned,
             RouteChanged::Stale | RouteChanged::Absent => Acted::Surprised,
@@ -58,9 +58,9 @@ impl Reconciler {
     pub(crate) async fn delete_route(
         &self,
         seen: &ObservedRoute,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
     ) -> Result<Acted, BackendError> {
-        let delete = self.routes.delete(&seen.place, mark, &seen.version);
+        let delete = self.routes.delete(&seen.place, marker, &seen.version);
         Ok(match timely(Backend::Cluster, delete).await? {
             RouteChanged::Done | RouteChanged::Absent => Acted::AsPlanned,
             RouteChanged::Stale => Acted::Surprised,
@@ -84,18 +84,18 @@ impl Reconciler {
     pub(crate) async fn remove_record(
         &self,
         host: &Hostname,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         caller: &Priority,
     ) -> Result<Acted, BackendError> {
         let Some(zone) = self.zone_of(host) else { return Ok(Acted::Surprised) };
-        Ok(match timely(Backend::Dns, zone.records.remove(host, mark, caller)).await? {
+        Ok(match timely(Backend::Dns, zone.records.remove(host, marker, caller)).await? {
             Removed::Done | Removed::Absent => Acted::AsPlanned,
             Removed::Foreign => Acted::Surprised,
         })
     }
 
     /// What an exposure's records and routes are marked with.
-    pub(crate) fn mark(&self, intent: &Intent) -> OwnershipMarker {
+    pub(crate) fn marker(&self, intent: &Intent) -> OwnershipMarker {
         OwnershipMarker { instance: self.instance.clone(), exposure: intent.exposure.id.clone() }
     }
 }

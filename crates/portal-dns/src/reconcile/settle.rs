@@ -26,8 +26,8 @@ impl Reconciler {
                 Some(self.settled(intent, Status::Removing, Some(reason)))
             }
             Round::Done(Verdict::Failed(reason)) => Some(self.settled(intent, Status::Failed, Some(reason))),
-            Round::Blind(trouble) => Some(self.troubled(intent, &trouble, reason_of(&trouble), Blame::Observation)),
-            Round::Broken(trouble) => Some(self.troubled(intent, &trouble, reason_of(&trouble), Blame::Step)),
+            Round::Blind(trouble) => Some(self.errors(intent, &trouble, reason_of(&trouble), Blame::Observation)),
+            Round::Broken(trouble) => Some(self.errors(intent, &trouble, reason_of(&trouble), Blame::Step)),
         }
     }
 
@@ -45,7 +45,7 @@ impl Reconciler {
     }
 
     /// Trouble leaves what is known as it was: an exposure that stood still stands if it could only not be looked at.
-    pub(super) fn troubled(&self, intent: &Intent, trouble: &BackendError, reason: Reason, blame: Blame) -> Settlement {
+    pub(super) fn errors(&self, intent: &Intent, trouble: &BackendError, reason: Reason, blame: Blame) -> Settlement {
         let id = &intent.exposure.id;
         tracing::warn!(exposure.id = %id, error = trouble as &dyn std::error::Error, "an exposure has to wait");
         let (status, reason) = match (intent.desired, intent.exposure.status, blame) {

@@ -63,7 +63,7 @@ async fn a_move_to_a_taken_name_is_refused_and_undone() {
     let world = World::new().await;
     let portal = world.portal();
     let first = open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap().exposure;
-    world.b.plant("my-app-alice.b.net", plain("TXT", "theirs"));
+    world.b.insert_record("my-app-alice.b.net", plain("TXT", "theirs"));
     let refused = open(&portal, "alice", wish("my-app", "api", None, Some("b.net"))).await.unwrap_err();
     assert_eq!(refused.code(), "hostname-taken");
     // The answer comes before the change is undone.
@@ -80,10 +80,10 @@ async fn a_foreign_record_that_came_later_is_a_visible_failure() {
     let world = World::new().await;
     let portal = world.portal();
     open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
-    world.a.erase("my-app-alice.a.net");
-    world.a.plant("my-app-alice.a.net", plain("A", "192.0.2.1"));
+    world.a.clear("my-app-alice.a.net");
+    world.a.insert_record("my-app-alice.a.net", plain("A", "192.0.2.1"));
     let changed = open(&portal, "alice", wish("my-app", "api", None, None)).await.unwrap();
-    assert_eq!((changed.exposure.status, changed.exposure.reason), (Status::Failed, Some(Reason::MarkLost)));
+    assert_eq!((changed.exposure.status, changed.exposure.reason), (Status::Failed, Some(Reason::MarkerLost)));
     assert_eq!(world.a.records(), [("my-app-alice.a.net".to_owned(), plain("A", "192.0.2.1"))]);
 }
 

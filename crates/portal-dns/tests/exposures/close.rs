@@ -80,8 +80,8 @@ async fn removal_leaves_alone_what_lost_its_mark() {
     let world = World::new().await;
     let portal = world.portal();
     open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
-    world.a.erase("my-app-alice.a.net");
-    world.a.plant("my-app-alice.a.net", plain("A", "192.0.2.1"));
+    world.a.clear("my-app-alice.a.net");
+    world.a.insert_record("my-app-alice.a.net", plain("A", "192.0.2.1"));
     let closed = close(&portal, "alice", "my-app").await.unwrap();
     assert_eq!(closed.status, Status::Removed);
     assert_eq!(world.a.records(), [("my-app-alice.a.net".to_owned(), plain("A", "192.0.2.1"))]);

@@ -14,9 +14,9 @@ use super::world::{World, close, open, plain, wish};
 /// The world before a deed, with things in it that are not ours.
 async fn before(deed: Deed) -> World {
     let world = World::new().await;
-    world.a.plant("theirs-alice.a.net", plain("A", "192.0.2.7"));
-    world.a.plant("*.a.net", plain("A", "192.0.2.8"));
-    world.b.plant("_dmarc.b.net", plain("TXT", "v=DMARC1"));
+    world.a.insert_record("theirs-alice.a.net", plain("A", "192.0.2.7"));
+    world.a.insert_record("*.a.net", plain("A", "192.0.2.8"));
+    world.b.insert_record("_dmarc.b.net", plain("TXT", "v=DMARC1"));
     deed.prepare(&world, &world.portal(), || world.a.go_down("gone")).await;
     world.a.come_back();
     world
@@ -44,7 +44,7 @@ async fn strike(deed: Deed, at: usize, fault: Fault) -> bool {
     world.wait_long();
     let survivor = if fault.ends_the_process() { world.portal() } else { portal };
     let report = tokio::spawn(async move { survivor.pass().await }).await.unwrap().unwrap();
-    assert_eq!((report.troubled, &*report.orphans), (0, &[][..]), "{context}: {report:?}");
+    assert_eq!((report.errors, &*report.orphans), (0, &[][..]), "{context}: {report:?}");
     world.assert_converged(&context).await;
     assert_eq!(foreign(&world), theirs, "{context}: something that is not ours was changed");
     if acknowledged {
@@ -110,7 +110,7 @@ async fn what_a_sleeping_process_brings_back_is_swept_away() {
     let route = world.cluster.route("friend-alice", "expose-my-app").unwrap();
     close(&portal, "alice", "my-app").await.unwrap();
     for (name, record) in &records {
-        world.a.plant(name, record.clone());
+        world.a.insert_record(name, record.clone());
     }
     world.cluster.put_route("friend-alice", route.clone());
     let report = portal.pass().await.unwrap();
@@ -119,7 +119,7 @@ async fn what_a_sleeping_process_brings_back_is_swept_away() {
 
     world.clock.advance(Duration::from_hours(25));
     portal.pass().await.unwrap();
-    world.a.plant(&records.first().unwrap().0, records.first().unwrap().1.clone());
+    world.a.insert_record(&records.first().unwrap().0, records.first().unwrap().1.clone());
     let report = portal.pass().await.unwrap();
     assert_eq!((report.swept, report.orphans.len()), (0, 1), "after a day an operator has to decide");
     assert_eq!(world.a.records(), records);
@@ -145,13 +145,13 @@ async fn what_is_no_orphan_any_more_or_worked_on_elsewhere_is_left_alone() {
     let owned = Orphan {
         domain: world.a.domain().clone(),
         hostname: Hostname::parse(&name).unwrap(),
-        mark: state.mark.clone(),
+        marker: state.marker.clone(),
     };
     let audit = || world.audit(Action::OrphanDelete);
     assert_eq!(orphans.remove(&owned, audit()).await.unwrap(), OrphanRemoved::Kept);
 
-    // The mark was copied to another name, while its exposure lives on.
-    world.a.plant("copy-alice.a.net", record);
+    // The marker was copied to another name, while its exposure lives on.
+    world.a.insert_record("copy-alice.a.net", record);
     let found = orphans.find(world.a.domain()).await.unwrap();
     assert_eq!(found.len(), 1);
     let copy = found.first().unwrap();
@@ -172,7 +172,7 @@ async fn what_comes_back_at_a_name_that_was_given_up_in_a_move_is_swept_away() {
     let records = world.a.records();
     open(&portal, "alice", wish("my-app", "web", None, Some("b.net"))).await.unwrap();
     for (name, record) in &records {
-        world.a.plant(name, record.clone());
+        world.a.insert_record(name, record.clone());
     }
     assert_eq!(portal.pass().await.unwrap().swept, 1);
     world.assert_converged("swept").await;
@@ -187,7 +187,7 @@ async fn what_comes_back_does_not_keep_the_name_from_its_next_owner() {
     let route = world.cluster.route("friend-a-b", "expose-c").unwrap();
     close(&portal, "a-b", "c").await.unwrap();
     for (name, record) in &records {
-        world.a.plant(name, record.clone());
+        world.a.insert_record(name, record.clone());
     }
     world.cluster.put_route("friend-a-b", route);
     world.add_friend("b").await;

@@ -29,7 +29,7 @@ async fn a_pass_over_what_is_right_lists_and_changes_nothing() {
     let (world, portal) = exposed().await;
     let before = world.a.calls().len();
     let report = portal.pass().await.unwrap();
-    assert_eq!((report.checked, report.repaired, report.troubled, report.swept), (1, 0, 0, 0));
+    assert_eq!((report.checked, report.repaired, report.errors, report.swept), (1, 0, 0, 0));
     let calls: Vec<_> = world.a.calls().iter().skip(before).map(|call| call.method).collect();
     assert_eq!(calls, ["list"]);
 }
@@ -37,13 +37,13 @@ async fn a_pass_over_what_is_right_lists_and_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_record_that_vanished_or_was_edited_is_put_back() {
     let (world, portal) = exposed().await;
-    world.a.erase(HOST);
+    world.a.clear(HOST);
     assert_eq!(portal.pass().await.unwrap().repaired, 1);
     world.assert_converged("vanished").await;
-    let mark = OwnershipMarker { instance: instance(), exposure: shown(&portal).await.id };
-    let edited = RecordState { target: Target::A(std::net::Ipv4Addr::LOCALHOST), ..domain("a.net").record(mark) };
-    world.a.erase(HOST);
-    world.a.plant(HOST, ZoneRecord::Marked(edited));
+    let marker = OwnershipMarker { instance: instance(), exposure: shown(&portal).await.id };
+    let edited = RecordState { target: Target::A(std::net::Ipv4Addr::LOCALHOST), ..domain("a.net").record(marker) };
+    world.a.clear(HOST);
+    world.a.insert_record(HOST, ZoneRecord::Marked(edited));
     assert_eq!(portal.pass().await.unwrap().repaired, 1);
     world.assert_converged("edited").await;
 }
@@ -65,25 +65,25 @@ async fn a_route_that_vanished_or_was_edited_is_put_back() {
 async fn a_watched_change_is_repaired_without_a_call_to_the_zone_unless_it_is_needed() {
     let (world, portal) = exposed().await;
     let before = world.a.calls().len();
-    portal.poke_friend(&friend("alice")).await.unwrap();
+    portal.reconcile_friend(&friend("alice")).await.unwrap();
     assert_eq!(world.a.calls().len(), before);
     assert!(world.cluster.delete(Kind::Route, "friend-alice", "expose-my-app"));
-    portal.poke_friend(&friend("alice")).await.unwrap();
+    portal.reconcile_friend(&friend("alice")).await.unwrap();
     world.assert_converged("poked").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_record_that_lost_its_mark_was_released_and_is_never_touched_again() {
     let (world, portal) = exposed().await;
-    world.a.erase(HOST);
-    world.a.plant(HOST, plain("A", "192.0.2.1"));
+    world.a.clear(HOST);
+    world.a.insert_record(HOST, plain("A", "192.0.2.1"));
     for _ in 0..3 {
         world.wait_long();
         portal.pass().await.unwrap();
-        check(&shown(&portal).await, Status::Failed, Some(Reason::MarkLost));
+        check(&shown(&portal).await, Status::Failed, Some(Reason::MarkerLost));
         assert_eq!(world.a.records(), [(HOST.to_owned(), plain("A", "192.0.2.1"))]);
     }
-    world.a.erase(HOST);
+    world.a.clear(HOST);
     portal.pass().await.unwrap();
     world.assert_converged("given back").await;
 }
@@ -97,22 +97,22 @@ async fn a_route_that_lost_its_labels_is_never_touched_again() {
     world.cluster.put_route("friend-alice", route);
     let released = world.cluster.route("friend-alice", "expose-my-app");
     portal.pass().await.unwrap();
-    check(&shown(&portal).await, Status::Failed, Some(Reason::MarkLost));
+    check(&shown(&portal).await, Status::Failed, Some(Reason::MarkerLost));
     assert_eq!(world.cluster.route("friend-alice", "expose-my-app"), released);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_mark_of_another_portal_or_another_exposure_is_not_ours() {
-    for mark in [
+    for marker in [
         OwnershipMarker { instance: portal_dns::InstanceId::parse(&"9".repeat(32)).unwrap(), exposure: id("1") },
         OwnershipMarker { instance: instance(), exposure: id("2") },
     ] {
         let (world, portal) = exposed().await;
-        let theirs = ZoneRecord::Marked(domain("a.net").record(mark));
-        world.a.erase(HOST);
-        world.a.plant(HOST, theirs.clone());
+        let theirs = ZoneRecord::Marked(domain("a.net").record(marker));
+        world.a.clear(HOST);
+        world.a.insert_record(HOST, theirs.clone());
         portal.pass().await.unwrap();
-        check(&shown(&portal).await, Status::Failed, Some(Reason::MarkLost));
+        check(&shown(&portal).await, Status::Failed, Some(Reason::MarkerLost));
         assert_eq!(world.a.records(), [(HOST.to_owned(), theirs)]);
     }
 }
@@ -125,12 +125,12 @@ fn id(digit: &str) -> portal_dns::ExposureId {
 async fn a_service_that_is_deleted_fails_the_exposure_until_it_is_back() {
     let (world, portal) = exposed().await;
     assert!(world.cluster.delete(Kind::Service, "friend-alice", "web"));
-    portal.poke_friend(&friend("alice")).await.unwrap();
+    portal.reconcile_friend(&friend("alice")).await.unwrap();
     check(&shown(&portal).await, Status::Failed, Some(Reason::ServiceMissing));
     assert_eq!((world.marked().len(), world.routes().await.len()), (1, 1), "the name is kept");
     let back = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}";
     world.cluster.load_yaml("back", back, "friend-alice").unwrap();
-    portal.poke_friend(&friend("alice")).await.unwrap();
+    portal.reconcile_friend(&friend("alice")).await.unwrap();
     world.assert_converged("recovered").await;
 }
 
@@ -176,8 +176,8 @@ async fn a_zone_that_is_down_leaves_what_stood_as_it_was() {
     let (world, portal) = exposed().await;
     world.a.go_down("gone");
     let report = portal.pass().await.unwrap();
-    assert_eq!(report.troubled, 1);
-    portal.poke(&shown(&portal).await.id).await.unwrap();
+    assert_eq!(report.errors, 1);
+    portal.reconcile_one(&shown(&portal).await.id).await.unwrap();
     check(&shown(&portal).await, Status::Active, None);
     world.cluster.go_down("gone");
     world.a.come_back();
@@ -188,7 +188,7 @@ async fn a_zone_that_is_down_leaves_what_stood_as_it_was() {
 #[tokio::test(start_paused = true)]
 async fn an_operator_can_have_an_exposure_repaired_at_once() {
     let (world, portal) = exposed().await;
-    world.a.erase(HOST);
+    world.a.clear(HOST);
     let repaired = portal.repair(&shown(&portal).await, portal_core::Actor::Operator("root".to_owned())).await.unwrap();
     assert_eq!(repaired.map(|exposure| exposure.status), Some(Status::Active));
     world.assert_converged("repaired").await;
@@ -220,7 +220,7 @@ async fn a_retired_domain_is_not_offered_and_kept_right() {
     let portal = Exposures::new(world.ports(), instance(), zones, tokio::runtime::Handle::current());
     let offered: Vec<_> = portal.domains().iter().map(ToString::to_string).collect();
     assert_eq!(offered, ["b.net"]);
-    world.a.erase(HOST);
+    world.a.clear(HOST);
     portal.pass().await.unwrap();
     world.assert_converged("kept right").await;
     let refused = open(&portal, "alice", wish("new", "web", None, Some("a.net"))).await.unwrap_err();

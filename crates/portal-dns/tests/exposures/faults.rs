@@ -148,10 +148,10 @@ impl Records for Struck<MemoryRecords> {
     async fn remove(
         &self,
         host: &Hostname,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         caller: &Priority,
     ) -> Result<Removed, BackendError> {
-        self.faults.through(Backend::Dns, self.inner.remove(host, mark, caller)).await
+        self.faults.through(Backend::Dns, self.inner.remove(host, marker, caller)).await
     }
 
     async fn list(&self) -> Result<Vec<(Hostname, Observed)>, BackendError> {
@@ -178,28 +178,28 @@ impl Routes for Struck<MemoryCluster> {
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
     ) -> Result<RouteCreated, BackendError> {
-        self.faults.through(Backend::Cluster, self.inner.create(place, spec, mark)).await
+        self.faults.through(Backend::Cluster, self.inner.create(place, spec, marker)).await
     }
 
     async fn change(
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
-        self.faults.through(Backend::Cluster, self.inner.change(place, spec, mark, version)).await
+        self.faults.through(Backend::Cluster, self.inner.change(place, spec, marker, version)).await
     }
 
     async fn delete(
         &self,
         place: &RoutePlace,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
-        self.faults.through(Backend::Cluster, Routes::delete(&self.inner, place, mark, version)).await
+        self.faults.through(Backend::Cluster, Routes::delete(&self.inner, place, marker, version)).await
     }
 }
 

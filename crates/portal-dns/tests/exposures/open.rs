@@ -65,7 +65,7 @@ async fn nothing_is_stored_while_the_service_cannot_be_looked_at() {
 async fn a_record_that_somebody_made_refuses_and_stays() {
     for kind in ["A", "CNAME", "TXT", "MX"] {
         let world = World::new().await;
-        world.a.plant("my-app-alice.a.net", plain(kind, "theirs"));
+        world.a.insert_record("my-app-alice.a.net", plain(kind, "theirs"));
         let portal = world.portal();
         let refused = open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap_err();
         assert_eq!(refused.code(), "hostname-taken", "{kind}");
@@ -79,9 +79,9 @@ async fn a_record_that_somebody_made_refuses_and_stays() {
 #[tokio::test(start_paused = true)]
 async fn a_wildcard_or_a_neighbour_refuses_nobody() {
     let world = World::new().await;
-    world.a.plant("*.a.net", plain("A", "192.0.2.9"));
-    world.a.plant("a.net", plain("SOA", "theirs"));
-    world.a.plant("my-app-alic.a.net", plain("A", "192.0.2.9"));
+    world.a.insert_record("*.a.net", plain("A", "192.0.2.9"));
+    world.a.insert_record("a.net", plain("SOA", "theirs"));
+    world.a.insert_record("my-app-alic.a.net", plain("A", "192.0.2.9"));
     open(&world.portal(), "alice", wish("my-app", "web", None, None)).await.unwrap();
     world.assert_converged("beside a wildcard").await;
 }

@@ -65,7 +65,7 @@ impl Ground {
         ZONES.iter().flat_map(|zone| self.cloudflare.records(zone))
     }
 
-    /// The records with a mark, sorted by hostname.
+    /// The records with a marker, sorted by hostname.
     fn marked(&self) -> Vec<(Hostname, RecordState)> {
         let mut marked: Vec<_> = self.records().filter_map(|record| read(&record)).collect();
         marked.sort_by(|one, other| one.0.cmp(&other.0));
@@ -89,7 +89,7 @@ impl Ground {
         self.world.wait_long();
         let report = self.portal(LONG).pass().await.unwrap();
         assert_eq!(
-            (report.troubled, &*report.orphans, &*report.unlisted),
+            (report.errors, &*report.orphans, &*report.unlisted),
             (0, &[][..], &[][..]),
             "{context}: {report:?}"
         );
@@ -97,19 +97,19 @@ impl Ground {
     }
 }
 
-/// What a record with a mark says, read here and not by the adapter.
+/// What a record with a marker says, read here and not by the adapter.
 fn read(record: &Value) -> Option<(Hostname, RecordState)> {
-    let mark = OwnershipMarker::parse(record["comment"].as_str()?)?;
+    let marker = OwnershipMarker::parse(record["comment"].as_str()?)?;
     let content = record["content"].as_str().unwrap();
     let target = match record["type"].as_str().unwrap() {
         "A" => Target::A(content.parse().unwrap()),
         "CNAME" => Target::Cname(domain_name(content)),
-        kind => panic!("a record of type {kind} with a mark"),
+        kind => panic!("a record of type {kind} with a marker"),
     };
     let name = record["name"].as_str().unwrap();
     let wanted = domain(ZONES.iter().find(|zone| name.ends_with(*zone)).unwrap());
     assert_eq!(record["ttl"], wanted.ttl.seconds(), "{record}");
-    let state = RecordState { mark, target, ttl: wanted.ttl, proxied: record["proxied"].as_bool().unwrap() };
+    let state = RecordState { marker, target, ttl: wanted.ttl, proxied: record["proxied"].as_bool().unwrap() };
     Some((Hostname::parse(name).unwrap(), state))
 }
 
@@ -272,19 +272,19 @@ async fn a_pass_over_a_thousand_exposures_costs_at_most_ten_calls() {
     }
     let mut ids = Vec::new();
     for (host, state) in ground.world.marked() {
-        let record = json!({"name": host.as_str(), "type": "A", "content": "192.0.2.1", "ttl": 300, "proxied": false, "comment": state.mark.to_string()});
+        let record = json!({"name": host.as_str(), "type": "A", "content": "192.0.2.1", "ttl": 300, "proxied": false, "comment": state.marker.to_string()});
         ids.push(ground.cloudflare.put("a.net", record).unwrap());
     }
     let portal = ground.portal(LONG);
     let report = portal.pass().await.unwrap();
-    assert_eq!((report.checked, report.repaired, report.troubled), (1000, 0, 0));
+    assert_eq!((report.checked, report.repaired, report.errors), (1000, 0, 0));
     let calls = ground.cloudflare.calls().len();
     assert!(calls <= 10, "{calls} calls");
     ground.cloudflare.forget_calls();
     // Drift costs calls where it is, and nowhere else.
     assert!(ground.cloudflare.take(&ids[17]) && ground.cloudflare.edit(&ids[940], "content", &json!("192.0.2.99")));
     let report = portal.pass().await.unwrap();
-    assert_eq!((report.checked, report.repaired, report.troubled), (1000, 2, 0));
+    assert_eq!((report.checked, report.repaired, report.errors), (1000, 2, 0));
     assert!(ground.cloudflare.calls().len() <= 10, "{:?}", ground.cloudflare.calls());
     ground.assert_converged("repaired").await;
 }
@@ -379,7 +379,7 @@ async fn a_record_of_ours_goes_with_its_exposure_though_one_with_another_mark_is
     portal.pass().await.unwrap();
     assert_eq!(portal.find(&friend("alice"), &name("my-app")).await.unwrap().unwrap().status, Status::Active);
     assert_eq!(close(&portal, "alice", "my-app").await.unwrap().status, Status::Removed);
-    let left: Vec<_> = ground.marked().into_iter().map(|(_, state)| state.mark.to_string()).collect();
+    let left: Vec<_> = ground.marked().into_iter().map(|(_, state)| state.marker.to_string()).collect();
     assert_eq!(left, [comment]);
 }
 

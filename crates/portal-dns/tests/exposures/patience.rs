@@ -42,10 +42,10 @@ impl Records for SlowRecords {
     async fn remove(
         &self,
         host: &Hostname,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         caller: &Priority,
     ) -> Result<Removed, BackendError> {
-        self.0.remove(host, mark, caller).await
+        self.0.remove(host, marker, caller).await
     }
 
     async fn list(&self) -> Result<Vec<(Hostname, Observed)>, BackendError> {
@@ -77,7 +77,7 @@ async fn after_five_seconds_the_request_is_answered_and_the_work_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn a_friend_who_was_told_that_it_is_stored_is_not_refused_behind_their_back() {
     let world = World::new().await;
-    world.a.plant("my-app-alice.a.net", plain("A", "192.0.2.1"));
+    world.a.insert_record("my-app-alice.a.net", plain("A", "192.0.2.1"));
     let portal = slow(&world, Duration::from_secs(7));
     let opened = open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
     assert_eq!(opened.exposure.status, Status::Pending);
@@ -89,7 +89,7 @@ async fn a_friend_who_was_told_that_it_is_stored_is_not_refused_behind_their_bac
 #[tokio::test(start_paused = true)]
 async fn a_friend_who_is_refused_hears_of_it_when_nothing_is_left() {
     let world = World::new().await;
-    world.a.plant("my-app-alice.a.net", plain("A", "192.0.2.1"));
+    world.a.insert_record("my-app-alice.a.net", plain("A", "192.0.2.1"));
     let portal = slow(&world, Duration::from_secs(1));
     let refused = open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap_err();
     assert_eq!(refused.code(), "hostname-taken");
@@ -99,7 +99,7 @@ async fn a_friend_who_is_refused_hears_of_it_when_nothing_is_left() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_waits_no_longer_than_patience_for_what_is_left() {
     let world = World::new().await;
-    world.a.plant("my-app-alice.a.net", plain("A", "192.0.2.1"));
+    world.a.insert_record("my-app-alice.a.net", plain("A", "192.0.2.1"));
     let portal = slow(&world, Duration::from_secs(3));
     let began = Instant::now();
     let refused = open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap_err();

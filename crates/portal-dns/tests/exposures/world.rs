@@ -139,7 +139,7 @@ impl World {
         self.clock.advance(Duration::from_mins(10));
     }
 
-    /// The records with a mark, in both zones, sorted by hostname.
+    /// The records with a marker, in both zones, sorted by hostname.
     pub(crate) fn marked(&self) -> Vec<(Hostname, RecordState)> {
         let all = self.a.records().into_iter().chain(self.b.records());
         let marked = all.filter_map(|(name, record)| match record {
@@ -151,11 +151,11 @@ impl World {
         marked
     }
 
-    /// The routes with a mark, as namespace, name and what they say.
+    /// The routes with a marker, as namespace, name and what they say.
     pub(crate) async fn routes(&self) -> Vec<(String, String, Option<RouteSpec>, OwnershipMarker)> {
         let routes = Routes::list(&self.cluster).await.unwrap();
         let shown = |route: portal_dns::ObservedRoute| {
-            (route.place.namespace, route.place.name, route.spec, route.mark.unwrap())
+            (route.place.namespace, route.place.name, route.spec, route.marker.unwrap())
         };
         routes.into_iter().map(shown).collect()
     }
@@ -166,12 +166,12 @@ impl World {
         MemoryAuditLog::new(&self.people).list(filter).await.unwrap().len()
     }
 
-    /// Fails unless every exposure is active and stands exactly as wanted, and nothing else carries our mark.
+    /// Fails unless every exposure is active and stands exactly as wanted, and nothing else carries our marker.
     pub(crate) async fn assert_converged(&self, context: &str) {
         self.assert_converged_with(self.marked(), context).await;
     }
 
-    /// The same, where the zones hold these records with a mark, sorted by hostname.
+    /// The same, where the zones hold these records with a marker, sorted by hostname.
     pub(crate) async fn assert_converged_with(&self, marked: Vec<(Hostname, RecordState)>, context: &str) {
         let intents = self.store.page(None, 1000).await.unwrap();
         for intent in &intents {
@@ -188,28 +188,28 @@ impl World {
     }
 
     /// Fails if something is recorded as done that is not: each active exposure stands exactly as wanted, and what
-    /// carries our mark belongs to an exposure that is there. So it has to be at every moment, finished or not.
-    pub(crate) async fn assert_nothing_is_pretended(&self, marked: Vec<(Hostname, RecordState)>, context: &str) {
+    /// carries our marker belongs to an exposure that is there. So it has to be at every moment, finished or not.
+    pub(crate) async fn assert_nothing_is_pretended(&self, stored: Vec<(Hostname, RecordState)>, context: &str) {
         let intents = self.store.page(None, 1000).await.unwrap();
         let routes = self.routes().await;
         for intent in intents.iter().filter(|intent| intent.exposure.status == Status::Active) {
-            assert!(marked.contains(&record(intent)), "{context}: {intent:?} without its record: {marked:?}");
+            assert!(stored.contains(&record(intent)), "{context}: {intent:?} without its record: {stored:?}");
             assert!(routes.contains(&route(intent)), "{context}: {intent:?} without its route: {routes:?}");
         }
-        let is_kept = |mark: &OwnershipMarker| intents.iter().any(|intent| intent.exposure.id == mark.exposure);
-        for (host, state) in &marked {
-            assert!(is_kept(&state.mark), "{context}: a record at {host} of an exposure that is gone");
+        let is_kept = |marker: &OwnershipMarker| intents.iter().any(|intent| intent.exposure.id == marker.exposure);
+        for (host, state) in &stored {
+            assert!(is_kept(&state.marker), "{context}: a record at {host} of an exposure that is gone");
         }
-        for (_, name, _, mark) in &routes {
-            assert!(is_kept(mark), "{context}: the route {name} of an exposure that is gone");
+        for (_, name, _, marker) in &routes {
+            assert!(is_kept(marker), "{context}: the route {name} of an exposure that is gone");
         }
     }
 }
 
 /// The record of an exposure that stands.
 fn record(Intent { exposure, .. }: &Intent) -> (Hostname, RecordState) {
-    let mark = OwnershipMarker { instance: instance(), exposure: exposure.id.clone() };
-    (exposure.hostname.clone(), domain(exposure.domain.as_str()).record(mark))
+    let marker = OwnershipMarker { instance: instance(), exposure: exposure.id.clone() };
+    (exposure.hostname.clone(), domain(exposure.domain.as_str()).record(marker))
 }
 
 /// The route of an exposure that stands, as [`World::routes`] tells it.
@@ -222,8 +222,8 @@ fn route(Intent { exposure, .. }: &Intent) -> (String, String, Option<RouteSpec>
         entry_points: domain.entry_points,
         tls: domain.tls,
     };
-    let mark = OwnershipMarker { instance: instance(), exposure: exposure.id.clone() };
-    (exposure.friend.namespace(), format!("expose-{}", exposure.name), Some(spec), mark)
+    let marker = OwnershipMarker { instance: instance(), exposure: exposure.id.clone() };
+    (exposure.friend.namespace(), format!("expose-{}", exposure.name), Some(spec), marker)
 }
 
 /// A portal that was just started, with these ports, and these zones of `a.net` and `b.net`.

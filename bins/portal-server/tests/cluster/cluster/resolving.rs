@@ -39,8 +39,8 @@ async fn a_hostname_leads_by_dns_and_traefik_to_the_service_until_it_is_removed(
     world.offer(&[Domain::at_name_server(&server.zone, &server)]).await?;
     world.serve(&[&one]).await?;
     let hostname = format!("web-{}.{}", world.friend, server.zone);
-    let mark = format!("_friend-portal.{hostname}");
-    for name in [&hostname, &mark] {
+    let marker = format!("_friend-portal.{hostname}");
+    for name in [&hostname, &marker] {
         assert_eq!(server.ask(name, RecordType::ANY).await?, (ResponseCode::NXDomain, Vec::new()), "{name}");
     }
 
@@ -49,8 +49,8 @@ async fn a_hostname_leads_by_dns_and_traefik_to_the_service_until_it_is_removed(
     assert_eq!(body["hostname"], hostname);
     let told = server.ask(&hostname, RecordType::A).await?;
     assert_eq!(told, (ResponseCode::NoError, vec!["127.0.0.1".to_owned()]));
-    let (_, marks) = server.ask(&mark, RecordType::TXT).await?;
-    ensure!(matches!(&*marks, [mark] if mark.starts_with("friend-portal/")), "{marks:?}");
+    let (_, markers) = server.ask(&marker, RecordType::TXT).await?;
+    ensure!(matches!(&*markers, [marker] if marker.starts_with("friend-portal/")), "{markers:?}");
     until("the hostname leads to the backend", async || {
         Ok(browse(&server, &hostname).await? == (StatusCode::OK, "one".to_owned()))
     })
@@ -58,7 +58,7 @@ async fn a_hostname_leads_by_dns_and_traefik_to_the_service_until_it_is_removed(
 
     let Answer { status, body, .. } = world.portal.door.delete("/namespace/expose/web").await?;
     assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("removed")), "{body}");
-    for name in [&hostname, &mark] {
+    for name in [&hostname, &marker] {
         assert_eq!(server.ask(name, RecordType::ANY).await?, (ResponseCode::NXDomain, Vec::new()), "{name}");
     }
     // Whoever remembers the address is told by Traefik that there is nothing.

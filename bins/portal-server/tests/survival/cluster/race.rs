@@ -36,9 +36,9 @@ async fn observe(ground: &Ground) -> anyhow::Result<()> {
     let tombstones = ground.store.tombstones().await?;
     let mut seen = BTreeMap::new();
     for record in &records {
-        let (host, mark) =
+        let (host, marker) =
             (record["name"].as_str().unwrap_or_default(), record["comment"].as_str().unwrap_or_default());
-        let id = mark.rsplit('/').next().unwrap_or_default();
+        let id = marker.rsplit('/').next().unwrap_or_default();
         let twice = seen.insert(host, id);
         ensure!(twice.is_none(), "two records at {host}: {id} and {twice:?}");
         let (was, is) = (before.get(host).map(String::as_str), after.get(host).map(String::as_str));

@@ -10,7 +10,7 @@ fn ttl(seconds: u32) -> Ttl {
 }
 
 fn state(target: Target, seconds: u32, proxied: bool) -> RecordState {
-    RecordState { mark: OwnershipMarker::parse(MARK).unwrap(), target, ttl: ttl(seconds), proxied }
+    RecordState { marker: OwnershipMarker::parse(MARK).unwrap(), target, ttl: ttl(seconds), proxied }
 }
 
 fn tunnel() -> Target {

@@ -48,7 +48,7 @@ fn spec() -> RouteSpec {
     }
 }
 
-fn mark() -> OwnershipMarker {
+fn marker() -> OwnershipMarker {
     let id = "0".repeat(32);
     OwnershipMarker { instance: InstanceId::parse(&id).unwrap(), exposure: ExposureId::parse(&id).unwrap() }
 }
@@ -72,7 +72,7 @@ async fn created(code: u16, body: Value) -> Result<RouteCreated, BackendError> {
         assert_eq!(request.uri().path(), path);
         send(answer, code, &body);
     });
-    let created = routes.create(&place(), &spec(), &mark()).await;
+    let created = routes.create(&place(), &spec(), &marker()).await;
     answering.await.unwrap();
     created
 }

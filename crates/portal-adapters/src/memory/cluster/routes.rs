@@ -10,7 +10,7 @@ use portal_k8s::{IngressRoute, Kind};
 
 use super::object::Object;
 use super::{MemoryCluster, World};
-use crate::ingress_route::{claims_any, mark as mark_of, object, seen};
+use crate::ingress_route::{claims_any, marker as mark_of, object, seen};
 
 #[async_trait]
 impl Routes for MemoryCluster {
@@ -32,14 +32,14 @@ impl Routes for MemoryCluster {
     }
 
     async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError> {
-        self.ask(|world| world.routes().filter_map(seen).filter(|route| route.mark.is_some()).collect())
+        self.ask(|world| world.routes().filter_map(seen).filter(|route| route.marker.is_some()).collect())
     }
 
     async fn create(
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
     ) -> Result<RouteCreated, BackendError> {
         let now = self.clock.now();
         self.ask(|world| {
@@ -49,7 +49,7 @@ impl Routes for MemoryCluster {
             if world.living(&place.namespace).is_none() {
                 return RouteCreated::NamespaceGone;
             }
-            world.put(&place.namespace, Object::Route(Box::new(object(place, spec, mark))), now);
+            world.put(&place.namespace, Object::Route(Box::new(object(place, spec, marker))), now);
             RouteCreated::Done
         })
     }
@@ -58,18 +58,18 @@ impl Routes for MemoryCluster {
         &self,
         place: &RoutePlace,
         spec: &RouteSpec,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
         let now = self.clock.now();
         self.ask(|world| {
             let Some(known) = world.at(place) else { return RouteChanged::Absent };
             let is_version = seen(known).is_some_and(|known| known.version == *version);
-            if !is_version || mark_of(&known.metadata).as_ref() != Some(mark) {
+            if !is_version || mark_of(&known.metadata).as_ref() != Some(marker) {
                 return RouteChanged::Stale;
             }
             // Labels and annotations of other people's making stay, as with server-side apply.
-            let changed = IngressRoute::new(known.metadata.clone(), object(place, spec, mark).spec);
+            let changed = IngressRoute::new(known.metadata.clone(), object(place, spec, marker).spec);
             world.put(&place.namespace, Object::Route(Box::new(changed)), now);
             RouteChanged::Done
         })
@@ -78,13 +78,13 @@ impl Routes for MemoryCluster {
     async fn delete(
         &self,
         place: &RoutePlace,
-        mark: &OwnershipMarker,
+        marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
         let now = self.clock.now();
         self.ask(|world| {
             let Some(known) = world.at(place) else { return RouteChanged::Absent };
-            if known.metadata.uid.as_ref() != Some(&version.uid) || mark_of(&known.metadata).as_ref() != Some(mark) {
+            if known.metadata.uid.as_ref() != Some(&version.uid) || mark_of(&known.metadata).as_ref() != Some(marker) {
                 return RouteChanged::Stale;
             }
             world.delete(Kind::Route, &place.namespace, &place.name, now);

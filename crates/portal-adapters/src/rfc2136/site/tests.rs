@@ -12,12 +12,12 @@ fn place() -> Place {
     Place::of(&Hostname::parse("app-alice.example.org").unwrap()).unwrap()
 }
 
-fn mark() -> OwnershipMarker {
+fn marker() -> OwnershipMarker {
     OwnershipMarker::parse(MARK).unwrap()
 }
 
 fn state(target: Target) -> RecordState {
-    RecordState { mark: mark(), target, ttl: Ttl::parse(600).unwrap(), proxied: false }
+    RecordState { marker: marker(), target, ttl: Ttl::parse(600).unwrap(), proxied: false }
 }
 
 fn address(last: u8) -> Target {
@@ -38,7 +38,7 @@ fn txt(strings: &[&str]) -> Record {
 }
 
 fn moved(record: Record) -> Record {
-    Record::from_rdata(place().mark, record.ttl, record.data)
+    Record::from_rdata(place().marker, record.ttl, record.data)
 }
 
 fn at_mark(strings: &[&str]) -> Record {
@@ -46,41 +46,41 @@ fn at_mark(strings: &[&str]) -> Record {
 }
 
 #[track_caller]
-fn check(host: &[Record], marks: &[Record], expected: &Observed) {
-    assert_eq!(Site::read(&place(), host, marks).seen(), *expected, "{host:?} {marks:?}");
+fn check(host: &[Record], markers: &[Record], expected: &Observed) {
+    assert_eq!(Site::read(&place(), host, markers).seen(), *expected, "{host:?} {markers:?}");
 }
 
 #[test]
 fn a_record_is_marked_by_the_mark_that_names_it() {
     for target in [tunnel(), address(7), Target::Aaaa("2001:db8::7".parse().unwrap())] {
         let ours = stands(target.clone());
-        let marks = [mark_record(&place(), &mark(), &ours)];
-        check(slice::from_ref(&ours), &marks, &Observed::Marked(state(target.clone())));
-        check(&[txt(&["beside"]), ours], &marks, &Observed::Marked(state(target)));
+        let markers = [mark_record(&place(), &marker(), &ours)];
+        check(slice::from_ref(&ours), &markers, &Observed::Marked(state(target.clone())));
+        check(&[txt(&["beside"]), ours], &markers, &Observed::Marked(state(target)));
     }
 }
 
 #[test]
 fn an_edited_record_is_still_ours_if_it_is_the_only_one_of_its_type() {
-    let marks = [mark_record(&place(), &mark(), &stands(address(7)))];
-    check(&[stands(address(9))], &marks, &Observed::Marked(state(address(9))));
-    check(&[stands(address(7)), stands(address(9))], &marks, &Observed::Marked(state(address(7))));
-    check(&[stands(address(8)), stands(address(9))], &marks, &Observed::Foreign);
-    check(&[stands(tunnel())], &marks, &Observed::Foreign);
+    let markers = [mark_record(&place(), &marker(), &stands(address(7)))];
+    check(&[stands(address(9))], &markers, &Observed::Marked(state(address(9))));
+    check(&[stands(address(7)), stands(address(9))], &markers, &Observed::Marked(state(address(7))));
+    check(&[stands(address(8)), stands(address(9))], &markers, &Observed::Foreign);
+    check(&[stands(tunnel())], &markers, &Observed::Foreign);
 }
 
 #[test]
 fn a_mark_without_its_record_is_told_with_an_address_that_nobody_wants() {
-    let marks = [mark_record(&place(), &mark(), &stands(address(7)))];
-    let Observed::Marked(told) = Site::read(&place(), &[], &marks).seen() else { panic!("not told") };
-    assert_eq!((told.mark, told.target), (mark(), Target::A([0, 0, 0, 0].into())));
-    check(&[txt(&["somebody else's"])], &marks, &Observed::Foreign);
+    let markers = [mark_record(&place(), &marker(), &stands(address(7)))];
+    let Observed::Marked(told) = Site::read(&place(), &[], &markers).seen() else { panic!("not told") };
+    assert_eq!((told.marker, told.target), (marker(), Target::A([0, 0, 0, 0].into())));
+    check(&[txt(&["somebody else's"])], &markers, &Observed::Foreign);
 }
 
 #[test]
 fn what_is_no_mark_marks_nothing() {
     let ours = stands(address(7));
-    for marks in [
+    for markers in [
         vec![],
         vec![at_mark(&["hello", "A 192.0.2.7"])],
         vec![at_mark(&[])],
@@ -88,9 +88,9 @@ fn what_is_no_mark_marks_nothing() {
         vec![txt(&[MARK, "A 192.0.2.7"])],
         vec![moved(stands(tunnel()))],
     ] {
-        check(slice::from_ref(&ours), &marks, &Observed::Foreign);
-        let is_taken = marks.iter().any(|record| record.name == place().mark);
-        check(&[], &marks, if is_taken { &Observed::Foreign } else { &Observed::Absent });
+        check(slice::from_ref(&ours), &markers, &Observed::Foreign);
+        let is_taken = markers.iter().any(|record| record.name == place().marker);
+        check(&[], &markers, if is_taken { &Observed::Foreign } else { &Observed::Absent });
     }
     check(&[txt(&["beside"])], &[at_mark(&[MARK])], &Observed::Foreign);
 }

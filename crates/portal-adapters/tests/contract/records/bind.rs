@@ -84,7 +84,7 @@ async fn resolve(host: &Hostname, kind: &str) -> Vec<String> {
     answer.answers.iter().map(|record| record.data.to_string().trim_end_matches('.').to_owned()).collect()
 }
 
-/// Deletes everything at the hostname and leaves the mark.
+/// Deletes everything at the hostname and leaves the marker.
 async fn delete(host: &Hostname) {
     operator(&settings()).update(vec![deletion(name(host.as_str()), RecordType::ANY)]).await;
 }
@@ -188,7 +188,7 @@ impl Somebody for Operator {
         let marked = |record: &Record| {
             let described = format!("{} {}", record.record_type(), text(record).trim_end_matches('.'));
             let at = name(&format!("_friend-portal.{}", record.name));
-            records.iter().any(|mark| mark.name == at && text(mark).contains(&described))
+            records.iter().any(|it| it.name == at && text(it).contains(&described))
         };
         let others = records.iter().filter(|record| !is_mark(record) && !marked(record));
         let mut lines: Vec<_> = others.map(Record::to_string).collect();

@@ -21,7 +21,7 @@ impl Editor {
     /// What stands at `host`, after it was taken away there.
     fn take(&self, host: &Hostname) -> Vec<ZoneRecord> {
         let all = self.0.records();
-        self.0.erase(host.as_str());
+        self.0.clear(host.as_str());
         all.into_iter().filter(|(name, _)| name == host.as_str()).map(|(_, record)| record).collect()
     }
 
@@ -31,7 +31,7 @@ impl Editor {
                 ZoneRecord::Marked(state) => change(state),
                 plain @ ZoneRecord::Plain { .. } => plain,
             };
-            self.0.plant(host.as_str(), changed);
+            self.0.insert_record(host.as_str(), changed);
         }
     }
 }
@@ -50,7 +50,7 @@ fn told(record: &ZoneRecord) -> (String, String) {
 #[async_trait]
 impl Somebody for Editor {
     async fn put(&self, name: &str, kind: &str, content: &str) {
-        self.0.plant(name, ZoneRecord::Plain { kind: kind.to_owned(), data: content.to_owned() });
+        self.0.insert_record(name, ZoneRecord::Plain { kind: kind.to_owned(), data: content.to_owned() });
     }
 
     async fn edit(&self, host: &Hostname, content: &str) {

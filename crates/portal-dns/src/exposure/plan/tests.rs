@@ -31,7 +31,7 @@ fn id(digit: char) -> ExposureId {
     ExposureId::parse(&digit.to_string().repeat(32)).unwrap()
 }
 
-fn mark(exposure: char) -> OwnershipMarker {
+fn marker(exposure: char) -> OwnershipMarker {
     OwnershipMarker { instance: instance('0'), exposure: id(exposure) }
 }
 
@@ -63,8 +63,8 @@ fn closed() -> Intent {
     intent().closed(DateTime::UNIX_EPOCH)
 }
 
-fn record(mark: OwnershipMarker) -> Observed {
-    Observed::Marked(domain("a.net").record(mark))
+fn record(marker: OwnershipMarker) -> Observed {
+    Observed::Marked(domain("a.net").record(marker))
 }
 
 fn spec(domains: &[&str]) -> RouteSpec {
@@ -77,19 +77,19 @@ fn spec(domains: &[&str]) -> RouteSpec {
     }
 }
 
-fn route(mark: Option<OwnershipMarker>, domains: &[&str]) -> ObservedRoute {
+fn route(marker: Option<OwnershipMarker>, domains: &[&str]) -> ObservedRoute {
     let intent = intent();
     ObservedRoute {
         place: RoutePlace::of(&intent.exposure.friend, &intent.exposure.name),
         version: RouteVersion { uid: "uid".to_owned(), resource_version: "7".to_owned() },
-        mark,
+        marker,
         spec: Some(spec(domains)),
     }
 }
 
-fn elsewhere(mark: Option<OwnershipMarker>) -> ObservedRoute {
+fn elsewhere(marker: Option<OwnershipMarker>) -> ObservedRoute {
     let place = RoutePlace { namespace: "friend-bob".to_owned(), name: "expose-x".to_owned() };
-    ObservedRoute { place, ..route(mark, &["a.net"]) }
+    ObservedRoute { place, ..route(marker, &["a.net"]) }
 }
 
 fn own(route: ObservedRoute) -> ObservedRoutes {
@@ -105,7 +105,7 @@ fn nothing() -> Situation {
 }
 
 fn standing() -> Situation {
-    Situation { record: record(mark('1')), routes: own(route(Some(mark('1')), &["a.net"])), ..nothing() }
+    Situation { record: record(marker('1')), routes: own(route(Some(marker('1')), &["a.net"])), ..nothing() }
 }
 
 fn tombstone(exposure: char, friend: &str, name: &str, parted: ReleaseReason) -> Tombstone {
@@ -136,7 +136,7 @@ fn check_refused(intent: &Intent, seen: &Situation, reason: Reason) {
 
 #[test]
 fn what_is_missing_is_made_the_route_before_the_record() {
-    let ensure = Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Observed::Absent);
+    let ensure = Step::EnsureRecord(host("a.net"), domain("a.net").record(marker('1')), Observed::Absent);
     check(&intent(), &nothing(), &[Step::CreateRoute(spec(&["a.net"])), ensure], Verdict::Active);
 }
 
@@ -147,14 +147,14 @@ fn what_stands_is_left_as_it_is() {
 
 #[test]
 fn what_drifted_is_put_back_in_place() {
-    let edited = ObservedRoute { spec: None, ..route(Some(mark('1')), &["a.net"]) };
+    let edited = ObservedRoute { spec: None, ..route(Some(marker('1')), &["a.net"]) };
     let pointing_elsewhere =
-        RecordState { target: Target::A(Ipv4Addr::LOCALHOST), ..domain("a.net").record(mark('1')) };
+        RecordState { target: Target::A(Ipv4Addr::LOCALHOST), ..domain("a.net").record(marker('1')) };
     let seen =
         Situation { record: Observed::Marked(pointing_elsewhere.clone()), routes: own(edited.clone()), ..nothing() };
     let steps = [
         Step::ChangeRoute(spec(&["a.net"]), edited),
-        Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Observed::Marked(pointing_elsewhere)),
+        Step::EnsureRecord(host("a.net"), domain("a.net").record(marker('1')), Observed::Marked(pointing_elsewhere)),
     ];
     check(&intent(), &seen, &steps, Verdict::Active);
 }
@@ -162,48 +162,48 @@ fn what_drifted_is_put_back_in_place() {
 #[test]
 fn whatever_is_not_ours_refuses_and_nothing_is_done() {
     let theirs = OwnershipMarker { instance: instance('9'), exposure: id('1') };
-    for record in [Observed::Foreign, record(theirs.clone()), record(mark('2'))] {
+    for record in [Observed::Foreign, record(theirs.clone()), record(marker('2'))] {
         check_refused(&intent(), &Situation { record, ..nothing() }, Reason::HostnameTaken);
     }
-    for mark in [None, Some(theirs), Some(mark('2'))] {
-        let at_our_place = own(route(mark.clone(), &["a.net"]));
+    for marker in [None, Some(theirs), Some(marker('2'))] {
+        let at_our_place = own(route(marker.clone(), &["a.net"]));
         check_refused(&intent(), &Situation { routes: at_our_place, ..nothing() }, Reason::HostnameTaken);
-        let at_our_host = ObservedRoutes { own: None, others: vec![elsewhere(mark)] };
+        let at_our_host = ObservedRoutes { own: None, others: vec![elsewhere(marker)] };
         check_refused(&intent(), &Situation { routes: at_our_host, ..nothing() }, Reason::HostnameTaken);
     }
 }
 
 #[test]
 fn our_own_id_at_a_place_that_is_not_ours_is_a_copy() {
-    let copied = ObservedRoutes { own: None, others: vec![elsewhere(Some(mark('1')))] };
+    let copied = ObservedRoutes { own: None, others: vec![elsewhere(Some(marker('1')))] };
     check_refused(&intent(), &Situation { routes: copied, ..nothing() }, Reason::HostnameTaken);
 }
 
 #[test]
 fn what_was_ours_and_lost_its_mark_is_left_alone() {
     let established = Intent { established: true, ..intent() };
-    check_refused(&established, &Situation { record: Observed::Foreign, ..standing() }, Reason::MarkLost);
+    check_refused(&established, &Situation { record: Observed::Foreign, ..standing() }, Reason::MarkerLost);
     let unlabelled = Situation { routes: own(route(None, &["a.net"])), ..standing() };
-    check_refused(&established, &unlabelled, Reason::MarkLost);
+    check_refused(&established, &unlabelled, Reason::MarkerLost);
 }
 
 #[test]
 fn what_a_former_exposure_left_is_cleared_away() {
-    let left = route(Some(mark('2')), &["a.net"]);
-    let strange = elsewhere(Some(mark('3')));
+    let left = route(Some(marker('2')), &["a.net"]);
+    let strange = elsewhere(Some(marker('3')));
     let seen = Situation {
-        record: record(mark('2')),
+        record: record(marker('2')),
         routes: ObservedRoutes { own: Some(left.clone()), others: vec![strange.clone()] },
         ..nothing()
     };
     let tombstones =
         [tombstone('2', "alice", "my-app", ReleaseReason::Deleted), tombstone('3', "bob", "x", ReleaseReason::Deleted)];
     let steps = vec![
-        Step::DeleteRoute(strange, mark('3')),
-        Step::DeleteRoute(left, mark('2')),
+        Step::DeleteRoute(strange, marker('3')),
+        Step::DeleteRoute(left, marker('2')),
         Step::CreateRoute(spec(&["a.net"])),
-        Step::RemoveRecord(host("a.net"), mark('2')),
-        Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), Observed::Absent),
+        Step::RemoveRecord(host("a.net"), marker('2')),
+        Step::EnsureRecord(host("a.net"), domain("a.net").record(marker('1')), Observed::Absent),
     ];
     assert_eq!(planned(&intent(), &seen, &tombstones), Plan { steps, verdict: Verdict::Active });
 }
@@ -211,7 +211,7 @@ fn what_a_former_exposure_left_is_cleared_away() {
 #[test]
 fn the_route_of_an_exposure_that_only_moved_away_is_its_own() {
     let seen =
-        Situation { routes: ObservedRoutes { own: None, others: vec![elsewhere(Some(mark('3')))] }, ..nothing() };
+        Situation { routes: ObservedRoutes { own: None, others: vec![elsewhere(Some(marker('3')))] }, ..nothing() };
     let moved = [tombstone('3', "bob", "x", ReleaseReason::Moved)];
     let plan = planned(&intent(), &seen, &moved);
     assert_eq!(plan, Plan { steps: vec![], verdict: Verdict::Failed(Reason::HostnameTaken) });
@@ -220,23 +220,24 @@ fn the_route_of_an_exposure_that_only_moved_away_is_its_own() {
 #[test]
 fn a_tombstone_of_another_hostname_proves_nothing() {
     let elsewhere = Tombstone { hostname: host("b.net"), ..tombstone('2', "bob", "x", ReleaseReason::Deleted) };
-    let plan = planned(&intent(), &Situation { record: record(mark('2')), ..nothing() }, &[elsewhere]);
+    let plan = planned(&intent(), &Situation { record: record(marker('2')), ..nothing() }, &[elsewhere]);
     assert_eq!(plan.verdict, Verdict::Failed(Reason::HostnameTaken));
 }
 
 #[test]
 fn a_move_keeps_the_old_name_until_its_record_is_gone() {
-    let old = route(Some(mark('1')), &["a.net"]);
-    let there = Situation { leaving: vec![(host("a.net"), record(mark('1')))], routes: own(old.clone()), ..nothing() };
+    let old = route(Some(marker('1')), &["a.net"]);
+    let there =
+        Situation { leaving: vec![(host("a.net"), record(marker('1')))], routes: own(old.clone()), ..nothing() };
     let steps = [
         Step::ChangeRoute(spec(&["b.net", "a.net"]), old),
-        Step::EnsureRecord(host("b.net"), domain("b.net").record(mark('1')), Observed::Absent),
-        Step::RemoveRecord(host("a.net"), mark('1')),
+        Step::EnsureRecord(host("b.net"), domain("b.net").record(marker('1')), Observed::Absent),
+        Step::RemoveRecord(host("a.net"), marker('1')),
     ];
     check(&moving(), &there, &steps, Verdict::Again);
-    let both = route(Some(mark('1')), &["b.net", "a.net"]);
+    let both = route(Some(marker('1')), &["b.net", "a.net"]);
     let halfway = Situation {
-        record: record(mark('1')),
+        record: record(marker('1')),
         leaving: vec![(host("a.net"), Observed::Absent)],
         routes: own(both.clone()),
         ..nothing()
@@ -248,23 +249,23 @@ fn a_move_keeps_the_old_name_until_its_record_is_gone() {
 fn a_move_to_a_taken_name_leaves_the_old_one_standing() {
     let seen = Situation {
         record: Observed::Foreign,
-        leaving: vec![(host("a.net"), record(mark('1')))],
-        routes: own(route(Some(mark('1')), &["a.net"])),
+        leaving: vec![(host("a.net"), record(marker('1')))],
+        routes: own(route(Some(marker('1')), &["a.net"])),
         ..nothing()
     };
     check_refused(&moving(), &seen, Reason::HostnameTaken);
 }
 
-/// The record of the exposure, beside one with another mark or something without any.
+/// The record of the exposure, beside one with another marker or something without any.
 fn beside(other: Option<RecordState>) -> Observed {
     let others = other.is_none();
-    Observed::Several { marked: other.into_iter().chain([domain("a.net").record(mark('1'))]).collect(), others }
+    Observed::Several { marked: other.into_iter().chain([domain("a.net").record(marker('1'))]).collect(), others }
 }
 
 #[test]
 fn an_attempt_that_finds_itself_beside_others_gives_way() {
-    let remove = Step::RemoveRecord(host("a.net"), mark('1'));
-    for other in [None, Some(domain("a.net").record(mark('2')))] {
+    let remove = Step::RemoveRecord(host("a.net"), marker('1'));
+    for other in [None, Some(domain("a.net").record(marker('2')))] {
         let seen = Situation { record: beside(other), ..standing() };
         check(&intent(), &seen, slice::from_ref(&remove), Verdict::Failed(Reason::HostnameTaken));
         // What has stood for itself once is not driven out by who comes later.
@@ -274,31 +275,31 @@ fn an_attempt_that_finds_itself_beside_others_gives_way() {
 
 #[test]
 fn a_move_that_finds_itself_beside_others_keeps_the_old_name() {
-    let record = Observed::Several { marked: vec![domain("b.net").record(mark('1'))], others: true };
-    let seen = Situation { record, leaving: vec![(host("a.net"), self::record(mark('1')))], ..standing() };
-    let remove = Step::RemoveRecord(host("b.net"), mark('1'));
+    let record = Observed::Several { marked: vec![domain("b.net").record(marker('1'))], others: true };
+    let seen = Situation { record, leaving: vec![(host("a.net"), self::record(marker('1')))], ..standing() };
+    let remove = Step::RemoveRecord(host("b.net"), marker('1'));
     check(&moving(), &seen, &[remove], Verdict::Failed(Reason::HostnameTaken));
 }
 
 #[test]
 fn a_record_of_ours_is_found_behind_one_with_another_mark() {
-    let theirs = RecordState { mark: mark('2'), ..domain("a.net").record(mark('1')) };
+    let theirs = RecordState { marker: marker('2'), ..domain("a.net").record(marker('1')) };
     let seen = Situation { record: beside(Some(theirs)), routes: ObservedRoutes::default(), ..nothing() };
-    check(&closed(), &seen, &[Step::RemoveRecord(host("a.net"), mark('1'))], Verdict::Gone);
+    check(&closed(), &seen, &[Step::RemoveRecord(host("a.net"), marker('1'))], Verdict::Gone);
 }
 
 #[test]
 fn a_second_record_with_our_mark_is_cleared_away() {
-    let twin = RecordState { target: Target::A(Ipv4Addr::LOCALHOST), ..domain("a.net").record(mark('1')) };
+    let twin = RecordState { target: Target::A(Ipv4Addr::LOCALHOST), ..domain("a.net").record(marker('1')) };
     let seen = Situation { record: beside(Some(twin)), ..standing() };
-    let ensure = Step::EnsureRecord(host("a.net"), domain("a.net").record(mark('1')), seen.record.clone());
+    let ensure = Step::EnsureRecord(host("a.net"), domain("a.net").record(marker('1')), seen.record.clone());
     check(&intent(), &seen, &[ensure], Verdict::Active);
 }
 
 #[test]
 fn removal_takes_the_record_before_the_route() {
-    let own = route(Some(mark('1')), &["a.net"]);
-    let steps = [Step::RemoveRecord(host("a.net"), mark('1')), Step::DeleteRoute(own, mark('1'))];
+    let own = route(Some(marker('1')), &["a.net"]);
+    let steps = [Step::RemoveRecord(host("a.net"), marker('1')), Step::DeleteRoute(own, marker('1'))];
     check(&closed(), &standing(), &steps, Verdict::Gone);
 }
 
@@ -307,23 +308,24 @@ fn removal_touches_nothing_that_is_not_ours() {
     check(&closed(), &nothing(), &[], Verdict::Gone);
     let foreign = Situation { record: Observed::Foreign, routes: own(route(None, &["a.net"])), ..nothing() };
     check(&closed(), &foreign, &[], Verdict::Gone);
-    let theirs = Situation { record: record(mark('2')), routes: own(route(Some(mark('2')), &["a.net"])), ..nothing() };
+    let theirs =
+        Situation { record: record(marker('2')), routes: own(route(Some(marker('2')), &["a.net"])), ..nothing() };
     check(&closed(), &theirs, &[], Verdict::Gone);
 }
 
 #[test]
 fn removal_in_the_middle_of_a_move_takes_both_names() {
-    let own_route = route(Some(mark('1')), &["b.net", "a.net"]);
+    let own_route = route(Some(marker('1')), &["b.net", "a.net"]);
     let seen = Situation {
-        record: record(mark('1')),
-        leaving: vec![(host("a.net"), record(mark('1')))],
+        record: record(marker('1')),
+        leaving: vec![(host("a.net"), record(marker('1')))],
         routes: own(own_route.clone()),
         ..nothing()
     };
     let steps = [
-        Step::RemoveRecord(host("b.net"), mark('1')),
-        Step::RemoveRecord(host("a.net"), mark('1')),
-        Step::DeleteRoute(own_route, mark('1')),
+        Step::RemoveRecord(host("b.net"), marker('1')),
+        Step::RemoveRecord(host("a.net"), marker('1')),
+        Step::DeleteRoute(own_route, marker('1')),
     ];
     check(&moving().closed(DateTime::UNIX_EPOCH), &seen, &steps, Verdict::Gone);
 }
@@ -338,13 +340,13 @@ fn a_service_that_is_gone_keeps_the_name() {
 #[test]
 fn nothing_leads_to_a_service_that_names_another_host() {
     let seen = Situation { service: ServiceState::ExternalName, ..standing() };
-    let delete = Step::DeleteRoute(route(Some(mark('1')), &["a.net"]), mark('1'));
+    let delete = Step::DeleteRoute(route(Some(marker('1')), &["a.net"]), marker('1'));
     check(&intent(), &seen, &[delete], Verdict::Failed(Reason::ServiceExternal));
 }
 
 #[test]
 fn a_namespace_that_goes_takes_its_record_with_it() {
     let seen = Situation { service: ServiceState::NamespaceGone, ..standing() };
-    let remove = Step::RemoveRecord(host("a.net"), mark('1'));
+    let remove = Step::RemoveRecord(host("a.net"), marker('1'));
     check(&intent(), &seen, &[remove], Verdict::Failed(Reason::NamespaceGone));
 }

@@ -38,8 +38,8 @@ async fn a_record_that_was_deleted_by_hand_is_put_back_by_its_mark() {
     ground.ensure(&host, &wanted).await;
     delete(&host).await;
     assert_eq!(ground.at(&host).await, []);
-    let Observed::Marked(told) = ground.look(&host).await else { panic!("the mark is still there") };
-    assert_eq!((&told.mark, told == wanted), (&wanted.mark, false));
+    let Observed::Marked(told) = ground.look(&host).await else { panic!("the marker is still there") };
+    assert_eq!((&told.marker, told == wanted), (&wanted.marker, false));
     assert_eq!(ground.ensure(&host, &wanted).await, Ensured::Changed);
     assert_eq!(ground.look(&host).await, Observed::Marked(wanted));
 }
@@ -76,7 +76,8 @@ async fn somebody_elses_addresses_beside_ours_stop_every_change_but_the_removal(
 #[ignore = "tier dns"]
 async fn what_stands_where_the_mark_belongs_refuses_the_name() {
     let ground = ground();
-    for (label, kind, content) in [("txt-alice", "TXT", "no mark"), ("cname-alice", "CNAME", "elsewhere.example.net")] {
+    for (label, kind, content) in [("txt-alice", "TXT", "no marker"), ("cname-alice", "CNAME", "elsewhere.example.net")]
+    {
         let host = ground.host(label);
         ground.somebody.put(&format!("_friend-portal.{host}"), kind, content).await;
         let before = ground.somebody.unmarked().await;

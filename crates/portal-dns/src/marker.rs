@@ -4,7 +4,7 @@ use std::fmt;
 
 use portal_core::{Ids, Invalid};
 
-/// What every mark begins with.
+/// What every marker begins with.
 const PREFIX: &str = "friend-portal";
 
 /// 128 random bits as 32 lower-case hexadecimal digits.
@@ -78,18 +78,18 @@ impl fmt::Display for InstanceId {
 
 /// What a portal writes on everything that it makes for an exposure: `friend-portal/<instance>/<exposure id>`.
 ///
-/// A mark alone proves little, since anybody may copy it: a thing is *ours* when it carries a mark of our instance
+/// A marker alone proves little, since anybody may copy it: a thing is *ours* when it carries a marker of our instance
 /// and our database ties that exposure to the very place where the thing stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OwnershipMarker {
-    /// Whose mark it is.
+    /// Whose marker it is.
     pub instance: InstanceId,
     /// For which exposure.
     pub exposure: ExposureId,
 }
 
 impl OwnershipMarker {
-    /// Reads a mark; `None` for any other text, which is then somebody else's.
+    /// Reads a marker; `None` for any other text, which is then somebody else's.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix(PREFIX)?.strip_prefix('/')?;
@@ -114,14 +114,14 @@ mod tests {
 
     #[test]
     fn a_mark_is_read_as_it_was_written_and_fits_a_comment() {
-        let mark = OwnershipMarker {
+        let marker = OwnershipMarker {
             instance: InstanceId::parse(INSTANCE).unwrap(),
             exposure: ExposureId::parse(EXPOSURE).unwrap(),
         };
-        let text = mark.to_string();
+        let text = marker.to_string();
         assert_eq!(text, format!("friend-portal/{INSTANCE}/{EXPOSURE}"));
         assert!(text.len() <= 100);
-        assert_eq!(OwnershipMarker::parse(&text), Some(mark));
+        assert_eq!(OwnershipMarker::parse(&text), Some(marker));
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What the portal tells its operators in numbers, beside what each request took.
+//! Metrics of the background tasks and of the server; portal-api records those of requests.
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use portal_dns::{PassReport, Status};
 
-/// The statuses that an exposure which is kept can have.
+/// Statuses of stored exposures.
 const STATUSES: [Status; 4] = [Status::Pending, Status::Active, Status::Removing, Status::Failed];
 
 const EXPOSURES: &str = "portal_exposures";
@@ -13,11 +13,11 @@ const SWEPT: &str = "portal_exposures_swept_total";
 const ORPHANS: &str = "portal_dns_orphans";
 const CALLS_LEFT: &str = "portal_cloudflare_calls_left";
 
-/// Begins to record, for the whole process; what is measured before is lost.
+/// Installs the recorder of this process; what was recorded before is lost.
 ///
 /// # Errors
-/// Something records already.
-pub(crate) fn record() -> Result<PrometheusHandle, BuildError> {
+/// The process has a recorder already.
+pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     let recorded = PrometheusBuilder::new().install_recorder()?;
     describe();
     Ok(recorded)
@@ -27,12 +27,12 @@ fn describe() {
     describe_gauge!(EXPOSURES, "Exposures by status, when the last pass over all of them began");
     describe_counter!(REPAIRED, "Exposures that passes found other than wanted and worked on");
     describe_counter!(SWEPT, "Records and routes of exposures that are gone, found again and removed by passes");
-    describe_gauge!(ORPHANS, "Records with this portal's mark that no exposure is known for, by the last pass");
+    describe_gauge!(ORPHANS, "Records with this portal's marker that no exposure is known for, by the last pass");
     describe_gauge!(CALLS_LEFT, "Calls that could be made to Cloudflare right now, by the domains that share them");
 }
 
-/// Takes down what a pass over all exposures found and did.
-pub(crate) fn passed(report: &PassReport) {
+/// Records the result of a pass over all exposures.
+pub(crate) fn record_pass(report: &PassReport) {
     for status in STATUSES {
         let count = report.statuses.get(&status).copied().unwrap_or_default();
         gauge!(EXPOSURES, "status" => status.as_str()).set(number(count));
@@ -42,8 +42,8 @@ pub(crate) fn passed(report: &PassReport) {
     gauge!(ORPHANS).set(number(report.orphans.len()));
 }
 
-/// Takes down how many calls are left to the domains that share a budget.
-pub(crate) fn calls_left(domains: &str, left: usize) {
+/// Records the calls left to the domains that share a budget.
+pub(crate) fn record_calls_left(domains: &str, left: usize) {
     gauge!(CALLS_LEFT, "domains" => domains.to_owned()).set(number(left));
 }
 
@@ -62,7 +62,7 @@ mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
     use portal_dns::{PassReport, Status};
 
-    use super::{calls_left, describe, passed};
+    use super::{describe, record_calls_left, record_pass};
 
     /// The lines that a report leaves behind, comments left out.
     fn lines(reports: &[PassReport]) -> Vec<String> {
@@ -70,8 +70,8 @@ mod tests {
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             describe();
-            reports.iter().for_each(passed);
-            calls_left("a.net,b.net", 1098);
+            reports.iter().for_each(record_pass);
+            record_calls_left("a.net,b.net", 1098);
         });
         handle.render().lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
     }
