@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use portal_core::{AgentId, Backend, BackendError, Clock, FriendId};
 use portal_workspace::{
     DOCUMENT_MAX_BYTES, DisplacedFile, DocumentFiles, DocumentPath, Entry, FileInfo, InstallMode, Installed,
@@ -40,8 +40,9 @@ const CONCURRENT_OPERATIONS: usize = 16;
 const TAG_CACHE_CAPACITY: usize = 4096;
 /// File in a friend's folder in which the gateway's hook records what it put into a prompt, and its largest size.
 const RECEIPT: (&str, usize) = (".portal-read.json", 4096);
-/// Age below which a modification time does not prove that a file is unchanged, for file systems with coarse clocks.
-const SETTLED_AGE: TimeDelta = TimeDelta::seconds(2);
+/// Age in seconds of the last change from which on equal times prove that a file is unchanged: clocks of file systems
+/// are coarse.
+const SETTLED_AGE: i64 = 2;
 
 /// Locations of the agents' folders.
 #[derive(Debug, Clone, Default)]
@@ -304,7 +305,7 @@ fn inspect(
     };
     // The state was taken before the content, so a write in between makes the next call read again. A write within the
     // same tick of the file system's clock would not, hence the age.
-    if now - updated_at > SETTLED_AGE {
+    if now.timestamp() - state.last_change() > SETTLED_AGE {
         let mut tags = tags.lock().unwrap_or_else(PoisonError::into_inner);
         if tags.len() >= TAG_CACHE_CAPACITY {
             tags.clear();

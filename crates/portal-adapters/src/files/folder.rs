@@ -23,6 +23,13 @@ pub(super) struct Folder {
     dir: Dir,
 }
 
+impl FileState {
+    /// Returns the time of the last change of content or metadata, in seconds of Unix time.
+    pub(super) fn last_change(&self) -> i64 {
+        self.modified.0.max(self.changed.0)
+    }
+}
+
 /// Result of walking down to a folder.
 pub(super) enum Walk {
     /// The folder.

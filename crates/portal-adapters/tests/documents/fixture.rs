@@ -54,14 +54,6 @@ impl Fixture {
         let db = Db::open(&DbSettings::new(url), tokio::runtime::Handle::current()).unwrap();
         db.migrate().await.unwrap();
         let created_at = SystemClock.now();
-        let audit = |action| AuditEntry {
-            at: created_at,
-            actor: Actor::Operator("root".to_owned()),
-            action,
-            friend: None,
-            subject: String::new(),
-            detail: String::new(),
-        };
         let token = Token::presented("agent").hash();
         let agents = db.agents();
         agents.create(Agent { id: agent(), created_at }, token, audit(Action::AgentCreate)).await.unwrap();
@@ -189,6 +181,18 @@ impl Said {
         let mut parts = line.get(begins..)?.splitn(3, ' ');
         let (what, number, text) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?.to_owned());
         Some(Self { what, number, text })
+    }
+}
+
+/// Entry of the operator for the audit log.
+pub(crate) fn audit(action: Action) -> AuditEntry {
+    AuditEntry {
+        at: SystemClock.now(),
+        actor: Actor::Operator("root".to_owned()),
+        action,
+        friend: None,
+        subject: String::new(),
+        detail: String::new(),
     }
 }
 

@@ -7,8 +7,8 @@ use std::process::Command;
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_core::{BackendError, BackendErrorKind, FriendId};
 use portal_workspace::{
-    Content, DocumentFiles, DocumentName, DocumentPath, Entry, InstallMode, Installed, Precondition, Reader, Tag,
-    Writer,
+    Author, Content, DocumentFiles, DocumentName, DocumentPath, Entry, InstallMode, Installed, Precondition, Reader,
+    Tag, Writer,
 };
 
 use crate::fixture::{Fixture, agent, friend};
@@ -121,4 +121,42 @@ async fn a_friend_saves_a_document_that_is_a_mount_point() {
         assert!(safe.iter().any(|safe| safe == text), "{text} is lost: {safe:?}");
     }
     fixture.recover(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier mounts"]
+async fn a_torn_write_of_a_mount_point_is_completed_and_an_agents_text_is_left_alone() {
+    let Some(folder) = std::env::var_os(MOUNTED) else {
+        return run_inside(
+            "a_torn_write_of_a_mount_point_is_completed_and_an_agents_text_is_left_alone",
+            SAVED_MOUNT_POINT,
+        );
+    };
+    let url = format!("sqlite:{}", Path::new(&folder).join("portal.db").display());
+    let fixture = Fixture::found(&Path::new(&folder).join("main"), &url, 1).await;
+    let (path, mounted) = (crate::fixture::memory(0), Path::new(&folder).join("other"));
+    let new = "a new and longer text";
+    for (left, expected) in [("a new and lon", new), ("a new entry of the agent", "a new entry of the agent")] {
+        std::fs::write(&mounted, "old").unwrap();
+        let write = portal_core::Ids::id(&portal_adapters::RandomIds);
+        let old = portal_core::Ids::id(&portal_adapters::RandomIds);
+        assert!(fixture.rows.claim(&path, &write, chrono::TimeDelta::zero()).await.unwrap().is_some());
+        fixture.files.stage(&path, &write, new.as_bytes().to_vec()).await.unwrap();
+        let now = portal_core::Clock::now(&portal_adapters::SystemClock);
+        let author = Author::Friend(friend(0));
+        let intent = WriteIntent {
+            text: NewVersion::new(write, now, author, new.as_bytes().to_vec()),
+            session: "session".to_owned(),
+            burst_since: now,
+            replaces: None,
+            previous: Some(Tag::of(b"old")),
+            earlier: Some(NewVersion::new(old, now, Author::Agent(agent()), b"old".to_vec())),
+            audit: crate::fixture::audit(portal_core::Action::DocumentReplace),
+        };
+        assert!(fixture.rows.begin(&path, intent).await.unwrap());
+        // A process that was killed while it overwrote the file left this.
+        std::fs::write(&mounted, left).unwrap();
+        fixture.recover(1).await;
+        assert_eq!(std::fs::read_to_string(&mounted).unwrap(), expected);
+    }
 }

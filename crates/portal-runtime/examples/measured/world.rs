@@ -90,6 +90,7 @@ pub(crate) async fn serve(
         work: None,
         exposures,
         budgets: Vec::new(),
+        require_if_match: false,
         channels: Vec::new(),
         delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
         files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),

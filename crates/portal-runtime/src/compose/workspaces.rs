@@ -98,8 +98,8 @@ mod tests {
     use super::{WorkspaceReport, warnings};
 
     #[track_caller]
-    fn check(report: WorkspaceReport, expected: &[&str]) {
-        let warnings = warnings(&report);
+    fn check(report: &WorkspaceReport, expected: &[&str]) {
+        let warnings = warnings(report);
         assert_eq!(warnings.len(), expected.len(), "{warnings:?}");
         for (warning, part) in warnings.iter().zip(expected) {
             assert!(warning.contains(part), "{warning}");
@@ -109,12 +109,12 @@ mod tests {
     #[test]
     fn an_operator_hears_which_user_to_run_as_and_what_is_a_mount_point() {
         let fine = WorkspaceReport { exchanges: true, portal_uid: 1000, agent_uid: 1000, mount_points: Vec::new() };
-        check(fine.clone(), &[]);
-        check(WorkspaceReport { portal_uid: 0, ..fine.clone() }, &[]);
-        check(WorkspaceReport { agent_uid: 1001, ..fine.clone() }, &["runAsUser: 1001"]);
+        check(&fine, &[]);
+        check(&WorkspaceReport { portal_uid: 0, ..fine.clone() }, &[]);
+        check(&WorkspaceReport { agent_uid: 1001, ..fine.clone() }, &["runAsUser: 1001"]);
         let mount_points = vec!["HEARTBEAT.md".to_owned(), "friends/alice/MEMORY.md".to_owned()];
         check(
-            WorkspaceReport { exchanges: false, mount_points, ..fine },
+            &WorkspaceReport { exchanges: false, mount_points, ..fine },
             &["cannot exchange", "HEARTBEAT.md and 1 more is a mount point"],
         );
     }

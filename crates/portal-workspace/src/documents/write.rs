@@ -198,12 +198,12 @@ impl Documents {
                 Ok(Round::Written)
             }
             Ok(Outcome::Changed) => {
-                self.conclude(claim, &pending, None).await?;
+                self.conclude(claim, &pending, Some(WriteOutcome::Aborted)).await?;
                 let current = self.read_path(path).await?.map(|document| document.tag);
                 Err(WorkspaceError::Changed { name: write.name, current })
             }
             Ok(Outcome::Again) => {
-                self.conclude(claim, &pending, None).await?;
+                self.conclude(claim, &pending, Some(WriteOutcome::Aborted)).await?;
                 Ok(Round::Again)
             }
             Err(error) => {
