@@ -1,11 +1,11 @@
 //! `friendship set|list`.
 
 use clap::{ArgGroup, Args, Subcommand};
-use portal_core::{Action, AgentId, FriendId, Friendship, FriendshipStatus};
+use portal_core::{Action, AgentId, FriendId, Friendship, FriendshipKey, FriendshipStatus};
 
-use crate::answer::{Answer, Fields, plain, time};
-use crate::desk::Desk;
+use crate::context::AdminContext;
 use crate::failure::Failure;
+use crate::output::{Fields, Output, plain, time};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -32,8 +32,8 @@ pub(crate) struct Wanted {
     /// active, inactive or blocked
     #[arg(value_parser = FriendshipStatus::parse)]
     status: FriendshipStatus,
-    /// Right to write the agent's HEARTBEAT.md, which all its friends share; `auto`, at first: while the agent has no
-    /// other active friend
+    /// Let the friend write the agent's HEARTBEAT.md, which all its friends share; `auto`, the default, while the agent
+    /// has no other active friend
     #[arg(long, value_name = "true|false|auto", value_parser = parse_right)]
     heartbeat_writable: Option<Right>,
 }
@@ -51,51 +51,48 @@ fn parse_right(text: &str) -> Result<Right, &'static str> {
     }
 }
 
-fn right_text(right: Option<bool>) -> String {
-    right.map_or_else(|| "auto".to_owned(), |right| right.to_string())
-}
-
-pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
     match verb {
-        Verb::Set(wanted) => set(wanted, desk).await,
-        Verb::List { friend, agent } => list(friend, agent, desk).await,
+        Verb::Set(wanted) => set(wanted, context).await,
+        Verb::List { friend, agent } => list(friend, agent, context).await,
     }
 }
 
-async fn set(wanted: Wanted, desk: &Desk) -> Result<Answer, Failure> {
-    let before = desk.friendships.find(&wanted.agent, &wanted.friend).await?;
-    let before_right = before.as_ref().and_then(|friendship| friendship.heartbeat_writable);
+async fn set(wanted: Wanted, context: &AdminContext) -> Result<Output, Failure> {
+    let before = context.friendships.find(&FriendshipKey::new(wanted.friend.clone(), wanted.agent.clone())).await?;
+    let right_before = before.as_ref().and_then(|friendship| friendship.heartbeat_writable);
     let friendship = Friendship {
         agent: wanted.agent,
         friend: wanted.friend,
         status: wanted.status,
-        heartbeat_writable: wanted.heartbeat_writable.map_or(before_right, |right| right.0),
-        created_at: before.map_or_else(|| desk.clock.now(), |friendship| friendship.created_at),
+        heartbeat_writable: wanted.heartbeat_writable.map_or(right_before, |right| right.0),
+        created_at: before.map_or_else(|| context.clock.now(), |friendship| friendship.created_at),
     };
-    let mut audit = desk.audit(Action::FriendshipSet, Some(&friendship.friend), friendship.agent.as_str());
-    audit.detail = format!("{}, heartbeat writable: {}", friendship.status, right_text(friendship.heartbeat_writable));
-    if desk.friendships.set(friendship.clone(), audit).await? {
-        return Ok(Answer::Record(fields(&friendship)));
+    let mut audit = context.audit(Action::FriendshipSet, Some(&friendship.friend), friendship.agent.as_str());
+    let right = friendship.heartbeat_writable.map_or_else(|| "auto".to_owned(), |right| right.to_string());
+    audit.detail = format!("{}, heartbeat writable: {right}", friendship.status);
+    if context.friendships.set(friendship.clone(), audit).await? {
+        return Ok(Output::Record(fields(&friendship)));
     }
-    desk.known(&friendship.friend).await?;
+    context.known(&friendship.friend).await?;
     Err(Failure::unknown_agent(&friendship.agent))
 }
 
-async fn list(friend: Option<FriendId>, agent: Option<AgentId>, desk: &Desk) -> Result<Answer, Failure> {
+async fn list(friend: Option<FriendId>, agent: Option<AgentId>, context: &AdminContext) -> Result<Output, Failure> {
     let friendships = match (friend, agent) {
         (Some(friend), _) => {
-            desk.known(&friend).await?;
-            desk.friendships.of_friend(&friend).await?
+            context.known(&friend).await?;
+            context.friendships.of_friend(&friend).await?
         }
         (None, Some(agent)) => {
-            let known = desk.agents.list().await?.iter().any(|known| known.id == agent);
+            let known = context.agents.list().await?.iter().any(|known| known.id == agent);
             known.then_some(()).ok_or_else(|| Failure::unknown_agent(&agent))?;
-            desk.friendships.of_agent(&agent).await?
+            context.friendships.of_agent(&agent).await?
         }
         (None, None) => Vec::new(),
     };
     let row = |friendship: &Friendship| fields(friendship).into_iter().map(|(_, value)| value).collect();
-    Ok(Answer::list("friendships", COLUMNS, friendships.iter().map(row).collect()))
+    Ok(Output::list("friendships", COLUMNS, friendships.iter().map(row).collect()))
 }
 
 const COLUMNS: &[&str] = &["agent", "friend", "status", "heartbeat_writable", "created_at"];

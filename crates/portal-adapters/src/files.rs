@@ -11,12 +11,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AgentId, Backend, BackendError, Clock, FriendId};
+use parking_lot::Mutex;
+use portal_core::{AgentId, Backend, BackendError, Clock, FriendId, FriendshipKey};
 use portal_workspace::{
     DOCUMENT_MAX_BYTES, DisplacedFile, DocumentFiles, DocumentPath, Entry, FileInfo, InstallMode, Installed,
     ReadReceipt, StagedFile, Tag,
@@ -247,9 +248,9 @@ impl DocumentFiles for DiskFiles {
         self.in_folder(path, "remove a file beside a document of", true, release).await
     }
 
-    async fn read_receipt(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<ReadReceipt>, BackendError> {
-        let friend = friend.clone();
-        self.run(agent, "read a receipt in the folder of", move |root| {
+    async fn read_receipt(&self, key: &FriendshipKey) -> Result<Option<ReadReceipt>, BackendError> {
+        let friend = key.friend.clone();
+        self.run(&key.agent, "read a receipt in the folder of", move |root| {
             match root.walk(&["friends", friend.as_str()])? {
                 Walk::Found(folder) => match folder.read(RECEIPT.0, RECEIPT.1)? {
                     Entry::File { bytes, .. } => Ok(parse_receipt(&bytes)),
@@ -262,9 +263,9 @@ impl DocumentFiles for DiskFiles {
         .await
     }
 
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError> {
-        let friend = friend.clone();
-        self.run(agent, "count the daily logs of", move |root| {
+    async fn count_logs(&self, key: &FriendshipKey) -> Result<u64, BackendError> {
+        let friend = key.friend.clone();
+        self.run(&key.agent, "count the daily logs of", move |root| {
             match root.walk(&["friends", friend.as_str(), "memory"])? {
                 Walk::Found(folder) => folder.count_files(is_daily_log),
                 Walk::Missing => root.expect_mounted().map(|()| 0),
@@ -292,7 +293,7 @@ fn inspect(
         Err(error) => return Err(error),
     };
     let cached = |tags: &HashMap<_, _>| tags.get(path).filter(|(of, _): &&(FileState, Tag)| *of == state).cloned();
-    if let Some((_, tag)) = cached(&tags.lock().unwrap_or_else(PoisonError::into_inner)) {
+    if let Some((_, tag)) = cached(&tags.lock()) {
         return Ok(FileInfo::File { size: state.size, updated_at, tag: Some(tag) });
     }
     let (size, updated_at, tag) = match folder.read(name, DOCUMENT_MAX_BYTES)? {
@@ -306,7 +307,7 @@ fn inspect(
     // The state was taken before the content, so a write in between makes the next call read again. A write within the
     // same tick of the file system's clock would not, hence the age.
     if now.timestamp() - state.last_change() > SETTLED_AGE {
-        let mut tags = tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tags = tags.lock();
         if tags.len() >= TAG_CACHE_CAPACITY {
             tags.clear();
         }

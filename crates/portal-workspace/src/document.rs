@@ -1,7 +1,5 @@
 //! Content of a document, and its tag.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use portal_core::Invalid;
 use sha2::{Digest, Sha256};
@@ -32,12 +30,6 @@ impl Tag {
         (text.len() == 64 && text.bytes().all(is_hex)).then(|| Self(text.to_owned()))
     }
 
-    /// Returns the 64 hexadecimal digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Returns the first 12 digits, enough for a person to tell texts apart.
     #[must_use]
     pub fn short(&self) -> &str {
@@ -45,11 +37,7 @@ impl Tag {
     }
 }
 
-impl fmt::Display for Tag {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
+portal_core::string_newtype!(write only: Tag);
 
 /// Text fit to be a document. Its tag is computed once and travels with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +45,8 @@ pub struct Content {
     text: String,
     tag: Tag,
 }
+
+portal_core::string_newtype!(write only: Tag, Content);
 
 impl Content {
     /// Accepts a text as it was sent; nothing is trimmed, folded or re-encoded.

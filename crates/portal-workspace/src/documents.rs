@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use portal_core::{Action, AgentId, Backend, BackendError, Clock, FriendId, FriendshipStore, Ids};
+use portal_core::{Action, Backend, BackendError, Clock, FriendId, FriendshipKey, FriendshipStore, Ids};
 
 use crate::{
     Author, Content, Document, DocumentFiles, DocumentName, DocumentPath, DocumentStore, Entry, FileInfo,
@@ -37,20 +37,11 @@ pub struct DocumentPorts {
     pub ids: Arc<dyn Ids>,
 }
 
-/// Friend who reads, and the agent whose documents are read. The caller has made sure that their friendship is active.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reader {
-    /// The friend.
-    pub friend: FriendId,
-    /// The agent that has the folder.
-    pub agent: AgentId,
-}
-
 /// Friend who writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writer {
     /// The friend and the agent.
-    pub reader: Reader,
+    pub reader: FriendshipKey,
     /// Id of the friend's session: its writes within ten minutes are one version.
     pub session: String,
 }
@@ -126,7 +117,7 @@ impl Documents {
     ///
     /// # Errors
     /// The workspace or the database is unavailable; a document that cannot be read as text is listed like any other.
-    pub async fn list(&self, reader: &Reader) -> Result<Vec<DocumentSummary>, BackendError> {
+    pub async fn list(&self, reader: &FriendshipKey) -> Result<Vec<DocumentSummary>, BackendError> {
         // All rows in one call to the database, then one look at each file.
         let paths = DocumentName::ALL.map(|name| path(reader, name));
         let latest = self.ports.versions.latest(&paths).await?;
@@ -136,7 +127,7 @@ impl Documents {
             let info = self.ports.files.inspect(path).await?;
             summaries.push(summary(path.name(), info, latest.as_ref(), access, reader));
         }
-        let receipt = self.ports.files.read_receipt(&reader.agent, &reader.friend).await?;
+        let receipt = self.ports.files.read_receipt(reader).await?;
         for summary in summaries.iter_mut().filter(|summary| summary.name == DocumentName::Memory) {
             // Only the hook writes receipts, so one proves that it is installed and knows this friend.
             summary.agent_reads = if receipt.is_some() { AgentReads::Hook } else { AgentReads::No };
@@ -149,7 +140,7 @@ impl Documents {
     ///
     /// # Errors
     /// [`WorkspaceError::Unreadable`], or the workspace is unavailable.
-    pub async fn read(&self, reader: &Reader, name: DocumentName) -> Result<Option<Document>, WorkspaceError> {
+    pub async fn read(&self, reader: &FriendshipKey, name: DocumentName) -> Result<Option<Document>, WorkspaceError> {
         self.read_path(&path(reader, name)).await
     }
 
@@ -192,7 +183,7 @@ impl Documents {
     ///
     /// # Errors
     /// The database is unavailable.
-    pub async fn versions(&self, reader: &Reader, name: DocumentName) -> Result<Vec<Version>, BackendError> {
+    pub async fn versions(&self, reader: &FriendshipKey, name: DocumentName) -> Result<Vec<Version>, BackendError> {
         self.ports.versions.list(&path(reader, name), visible_author(reader, name)).await
     }
 
@@ -201,7 +192,12 @@ impl Documents {
     /// # Errors
     /// [`WorkspaceError::UnknownVersion`], also for a version that this friend may not see;
     /// [`WorkspaceError::Unreadable`] for an agent's bytes that are no text; the database is unavailable.
-    pub async fn version(&self, reader: &Reader, name: DocumentName, id: &str) -> Result<Document, WorkspaceError> {
+    pub async fn version(
+        &self,
+        reader: &FriendshipKey,
+        name: DocumentName,
+        id: &str,
+    ) -> Result<Document, WorkspaceError> {
         let found = self.ports.versions.find(&path(reader, name), visible_author(reader, name), id).await?;
         let (version, bytes) = found.ok_or(WorkspaceError::UnknownVersion(name))?;
         Document::decode(bytes, version.saved_at).map_err(|reason| WorkspaceError::Unreadable(name, reason))
@@ -211,8 +207,8 @@ impl Documents {
     ///
     /// # Errors
     /// The workspace is unavailable.
-    pub async fn count_logs(&self, reader: &Reader) -> Result<u64, BackendError> {
-        self.ports.files.count_logs(&reader.agent, &reader.friend).await
+    pub async fn count_logs(&self, reader: &FriendshipKey) -> Result<u64, BackendError> {
+        self.ports.files.count_logs(reader).await
     }
 
     async fn spawn(&self, write: write::Write) -> Result<Tag, WorkspaceError> {
@@ -233,7 +229,7 @@ impl Documents {
         }
     }
 
-    async fn may_write(&self, reader: &Reader, name: DocumentName) -> Result<bool, BackendError> {
+    async fn may_write(&self, reader: &FriendshipKey, name: DocumentName) -> Result<bool, BackendError> {
         match name {
             DocumentName::Memory => Ok(true),
             DocumentName::FriendNotes => Ok(false),
@@ -241,12 +237,12 @@ impl Documents {
         }
     }
 
-    async fn heartbeat_access(&self, reader: &Reader) -> Result<HeartbeatAccess, BackendError> {
+    async fn heartbeat_access(&self, reader: &FriendshipKey) -> Result<HeartbeatAccess, BackendError> {
         let friendships = &self.ports.friendships;
-        let Some(friendship) = friendships.find(&reader.agent, &reader.friend).await? else {
+        let Some(friendship) = friendships.find(reader).await? else {
             return Ok(HeartbeatAccess { writable: false, others: 0 });
         };
-        let others = friendships.count_others(&reader.agent, &reader.friend, SHARED_WITH_MAX).await?;
+        let others = friendships.count_others(reader, SHARED_WITH_MAX).await?;
         let writable = friendship.heartbeat_writable.unwrap_or(others == 0);
         Ok(HeartbeatAccess { writable, others })
     }
@@ -260,12 +256,12 @@ struct HeartbeatAccess {
     others: u32,
 }
 
-fn path(reader: &Reader, name: DocumentName) -> DocumentPath {
-    DocumentPath::of(&reader.agent, &reader.friend, name)
+fn path(reader: &FriendshipKey, name: DocumentName) -> DocumentPath {
+    DocumentPath::of(reader, name)
 }
 
 /// Returns the friend whose versions alone this friend may see; `None` for everybody's.
-fn visible_author(reader: &Reader, name: DocumentName) -> Option<&FriendId> {
+fn visible_author(reader: &FriendshipKey, name: DocumentName) -> Option<&FriendId> {
     name.is_shared().then_some(&reader.friend)
 }
 
@@ -274,7 +270,7 @@ fn summary(
     info: FileInfo,
     latest: Option<&LatestVersion>,
     access: HeartbeatAccess,
-    reader: &Reader,
+    reader: &FriendshipKey,
 ) -> DocumentSummary {
     let (exists, bytes, updated_at, tag) = match info {
         FileInfo::Absent => (false, 0, None, None),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AgentId, BackendError, FriendId};
+use portal_core::{BackendError, FriendshipKey};
 
 use crate::{DocumentPath, Tag};
 
@@ -146,7 +146,7 @@ pub trait DocumentFiles: Send + Sync {
     async fn release(&self, path: &DocumentPath, file: &DisplacedFile) -> Result<bool, BackendError>;
     /// Finds the newest record that the friend's memory was in a prompt of the agent (`friends/<id>/.portal-read.json`,
     /// which the hook `friend-memory` writes); `None` without one that can be read.
-    async fn read_receipt(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<ReadReceipt>, BackendError>;
+    async fn read_receipt(&self, key: &FriendshipKey) -> Result<Option<ReadReceipt>, BackendError>;
     /// Counts the daily log files (`memory/YYYY-MM-DD*.md`) that the agent has of the friend.
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError>;
+    async fn count_logs(&self, key: &FriendshipKey) -> Result<u64, BackendError>;
 }

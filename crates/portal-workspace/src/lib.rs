@@ -19,8 +19,7 @@ mod version;
 
 pub use document::{AGENT_READS_CHARS, Content, DOCUMENT_MAX_BYTES, Document, Tag};
 pub use documents::{
-    AgentReads, DISPLACED_MAX, DocumentPorts, DocumentSummary, Documents, LOOKS, Reader, RecoveryReport, UpdatedBy,
-    Writer,
+    AgentReads, DISPLACED_MAX, DocumentPorts, DocumentSummary, Documents, LOOKS, RecoveryReport, UpdatedBy, Writer,
 };
 pub use error::{PreconditionReason, Unreadable, WorkspaceError};
 pub use files::{

@@ -2,43 +2,26 @@
 
 use std::fmt;
 
-use portal_core::{AgentId, FriendId};
+use portal_core::{AgentId, FriendId, FriendshipKey};
 
-/// Documents that a friend sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DocumentName {
-    /// Memory of the friend, written by friend and agent: `friends/<id>/MEMORY.md`.
-    Memory,
-    /// Agent's own notes about the friend, who may only read them: `friends/<id>/notes.md`.
-    FriendNotes,
-    /// Tasks that the agent does unasked, one file for all its friends: `HEARTBEAT.md`.
-    Heartbeat,
+portal_core::word_enum! {
+    /// Documents that a friend sees.
+    #[derive(PartialOrd, Ord)]
+    pub enum DocumentName: "name" {
+        /// Memory of the friend, written by friend and agent: `friends/<id>/MEMORY.md`.
+        Memory = "memory",
+        /// Agent's own notes about the friend, who may only read them: `friends/<id>/notes.md`.
+        FriendNotes = "friend-notes",
+        /// Tasks that the agent does unasked, one file for all its friends: `HEARTBEAT.md`.
+        Heartbeat = "heartbeat",
+    }
 }
 
 impl DocumentName {
-    /// All documents, in the order of lists.
-    pub const ALL: [Self; 3] = [Self::Memory, Self::FriendNotes, Self::Heartbeat];
-
-    /// Returns the name that URLs and audit entries have.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::FriendNotes => "friend-notes",
-            Self::Heartbeat => "heartbeat",
-        }
-    }
-
     /// Returns `true` for a document that all friends of an agent share.
     #[must_use]
     pub fn is_shared(self) -> bool {
         self == Self::Heartbeat
-    }
-}
-
-impl fmt::Display for DocumentName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
     }
 }
 
@@ -53,9 +36,9 @@ pub struct DocumentPath {
 impl DocumentPath {
     /// Returns the path of the document `name` that `friend` has with `agent`.
     #[must_use]
-    pub fn of(agent: &AgentId, friend: &FriendId, name: DocumentName) -> Self {
-        let friend = (!name.is_shared()).then(|| friend.clone());
-        Self { agent: agent.clone(), friend, name }
+    pub fn of(key: &FriendshipKey, name: DocumentName) -> Self {
+        let friend = (!name.is_shared()).then(|| key.friend.clone());
+        Self { agent: key.agent.clone(), friend, name }
     }
 
     /// Parses a path of `agent` as [`fmt::Display`] writes it; `None` for anything else.
@@ -121,14 +104,14 @@ impl fmt::Display for DocumentPath {
 
 #[cfg(test)]
 mod tests {
-    use portal_core::{AgentId, FriendId};
+    use portal_core::{AgentId, FriendId, FriendshipKey};
 
     use super::{DocumentName, DocumentPath};
 
     #[track_caller]
     fn check(name: DocumentName, expected: &str) {
         let main = AgentId::parse("main").unwrap();
-        let path = DocumentPath::of(&main, &FriendId::parse("alice").unwrap(), name);
+        let path = DocumentPath::of(&FriendshipKey::new(FriendId::parse("alice").unwrap(), main.clone()), name);
         assert_eq!(path.to_string(), expected);
         assert_eq!(DocumentPath::parse(main, expected), Some(path));
     }

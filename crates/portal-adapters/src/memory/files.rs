@@ -1,11 +1,12 @@
 //! Agents' folders, in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AgentId, Backend, BackendError, Clock, FriendId};
+use parking_lot::Mutex;
+use portal_core::{Backend, BackendError, Clock, FriendshipKey};
 use portal_workspace::{
     DOCUMENT_MAX_BYTES, DisplacedFile, DocumentFiles, DocumentPath, Entry, FileInfo, InstallMode, Installed,
     ReadReceipt, StagedFile, Tag, VERSION_MAX_BYTES,
@@ -25,8 +26,8 @@ struct Folders {
     staged: BTreeMap<(DocumentPath, String), File>,
     displaced: BTreeMap<DocumentPath, Vec<(DisplacedFile, File)>>,
     renamed: Vec<File>,
-    logs: BTreeMap<(AgentId, FriendId), u64>,
-    receipts: BTreeMap<(AgentId, FriendId), ReadReceipt>,
+    logs: BTreeMap<FriendshipKey, u64>,
+    receipts: BTreeMap<FriendshipKey, ReadReceipt>,
     failure: Option<String>,
     tear: Option<usize>,
 }
@@ -82,13 +83,13 @@ impl MemoryFiles {
     }
 
     /// Sets the number of daily logs that the agent has of the friend.
-    pub fn set_logs(&self, agent: &AgentId, friend: &FriendId, count: u64) {
-        self.folders(|folders| folders.logs.insert((agent.clone(), friend.clone()), count));
+    pub fn set_logs(&self, key: &FriendshipKey, count: u64) {
+        self.folders(|folders| folders.logs.insert(key.clone(), count));
     }
 
     /// Records that the friend's memory was in a prompt, as the gateway's hook does.
-    pub fn set_receipt(&self, agent: &AgentId, friend: &FriendId, receipt: ReadReceipt) {
-        self.folders(|folders| folders.receipts.insert((agent.clone(), friend.clone()), receipt));
+    pub fn set_receipt(&self, key: &FriendshipKey, receipt: ReadReceipt) {
+        self.folders(|folders| folders.receipts.insert(key.clone(), receipt));
     }
 
     /// Makes every operation fail like a folder that is not mounted, with `cause` as the source.
@@ -109,7 +110,7 @@ impl MemoryFiles {
     }
 
     fn folders<T>(&self, work: impl FnOnce(&mut Folders) -> T) -> T {
-        work(&mut self.folders.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.folders.lock())
     }
 }
 
@@ -255,12 +256,12 @@ impl DocumentFiles for MemoryFiles {
         })
     }
 
-    async fn read_receipt(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<ReadReceipt>, BackendError> {
-        self.reach(|folders| folders.receipts.get(&(agent.clone(), friend.clone())).cloned())
+    async fn read_receipt(&self, key: &FriendshipKey) -> Result<Option<ReadReceipt>, BackendError> {
+        self.reach(|folders| folders.receipts.get(key).cloned())
     }
 
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError> {
-        self.reach(|folders| folders.logs.get(&(agent.clone(), friend.clone())).copied().unwrap_or(0))
+    async fn count_logs(&self, key: &FriendshipKey) -> Result<u64, BackendError> {
+        self.reach(|folders| folders.logs.get(key).copied().unwrap_or(0))
     }
 }
 

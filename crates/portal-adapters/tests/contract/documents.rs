@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use portal_core::{Action, AgentId, FriendId};
+use portal_core::{Action, AgentId, FriendId, FriendshipKey};
 use portal_workspace::{
     Author, DocumentName, DocumentPath, LatestVersion, NewVersion, NextLook, PendingWrite, Tag, WriteIntent,
     WriteOutcome,
@@ -17,7 +17,7 @@ const OVER: TimeDelta = TimeDelta::zero();
 /// A friend, an agent, and the friend's memory there.
 async fn memory(world: &World) -> DocumentPath {
     let (friend, agent) = world.pair("alice", "main").await;
-    DocumentPath::of(&agent, &friend, DocumentName::Memory)
+    DocumentPath::of(&FriendshipKey::new(friend, agent), DocumentName::Memory)
 }
 
 fn text(world: &World, id: &str, friend: &str, bytes: &[u8]) -> NewVersion {
@@ -42,6 +42,10 @@ fn write(world: &World, id: &str, friend: &str, bytes: &[u8]) -> WriteIntent {
     }
 }
 
+fn key(path: &DocumentPath) -> FriendshipKey {
+    FriendshipKey::new(path.friend().unwrap().clone(), path.agent().clone())
+}
+
 /// Writes from the claim to the end.
 async fn write_through(world: &World, path: &DocumentPath, begin: WriteIntent, outcome: WriteOutcome) {
     let id = begin.text.id.clone();
@@ -61,7 +65,7 @@ async fn one_writer_holds_a_document_until_it_gives_it_back(world: &World) {
     assert!(!world.documents.claim(&path, "a", LEASE).await.unwrap().unwrap().taken_over);
     assert_eq!(world.documents.claim(&path, "b", LEASE).await.unwrap(), None);
     assert_eq!(world.documents.claim(&path, "a", LEASE).await.unwrap(), None);
-    let shared = DocumentPath::of(path.agent(), path.friend().unwrap(), DocumentName::Heartbeat);
+    let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
     assert!(world.documents.claim(&shared, "b", LEASE).await.unwrap().is_some(), "another document is free");
     assert!(world.documents.finish(&path, "a", WriteOutcome::Aborted, NextLook::Unchanged).await.unwrap());
     assert!(!world.documents.claim(&path, "b", LEASE).await.unwrap().unwrap().taken_over);
@@ -159,7 +163,7 @@ async fn a_look_is_due_at_the_earliest_time_that_was_asked_for(world: &World) {
 
 async fn the_newest_version_and_one_of_a_tag_are_found(world: &World) {
     let path = memory(world).await;
-    let notes = DocumentPath::of(path.agent(), path.friend().unwrap(), DocumentName::FriendNotes);
+    let notes = DocumentPath::of(&key(&path), DocumentName::FriendNotes);
     write_through(world, &path, write(world, "a", "alice", b"one"), WriteOutcome::Committed).await;
     world.documents.add_version(&path, found(world, "b", b"two")).await.unwrap();
     let latest = world.versions.latest(&[notes.clone(), path.clone()]).await.unwrap();
@@ -191,7 +195,7 @@ async fn any_bytes_are_kept_as_they_are_and_the_same_once(world: &World) {
 async fn versions_are_found_by_those_who_may_see_them(world: &World) {
     let path = memory(world).await;
     world.friend("bob").await;
-    let shared = DocumentPath::of(path.agent(), path.friend().unwrap(), DocumentName::Heartbeat);
+    let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
     write_through(world, &shared, write(world, "a", "alice", b"a"), WriteOutcome::Committed).await;
     write_through(world, &shared, write(world, "b", "bob", b"b"), WriteOutcome::Committed).await;
     world.documents.add_version(&shared, found(world, "c", b"c")).await.unwrap();
@@ -211,7 +215,7 @@ async fn versions_are_found_by_those_who_may_see_them(world: &World) {
 async fn a_removed_friends_texts_go_with_them(world: &World) {
     let path = memory(world).await;
     world.friend("bob").await;
-    let shared = DocumentPath::of(path.agent(), path.friend().unwrap(), DocumentName::Heartbeat);
+    let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
     write_through(world, &path, write(world, "m", "alice", b"m"), WriteOutcome::Committed).await;
     write_through(world, &shared, write(world, "b", "bob", b"b"), WriteOutcome::Committed).await;
     write_through(world, &shared, write(world, "a", "alice", b"a"), WriteOutcome::Committed).await;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use chrono::DateTime;
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::memory::MemoryFiles;
-use portal_core::{AgentId, FixedClock, FriendId};
+use portal_core::{AgentId, FixedClock, FriendId, FriendshipKey};
 use portal_workspace::{
     DOCUMENT_MAX_BYTES, DisplacedFile, DocumentFiles, DocumentName, DocumentPath, Entry, FileInfo, InstallMode,
     Installed, StagedFile, Tag, VERSION_MAX_BYTES,
 };
 
 fn path(name: DocumentName) -> DocumentPath {
-    DocumentPath::of(&AgentId::parse("main").unwrap(), &FriendId::parse("alice").unwrap(), name)
+    DocumentPath::of(&FriendshipKey::new(FriendId::parse("alice").unwrap(), AgentId::parse("main").unwrap()), name)
 }
 
 async fn content(files: &dyn DocumentFiles, path: &DocumentPath) -> Option<Vec<u8>> {

@@ -6,17 +6,21 @@ use std::process::Command;
 use std::time::Duration;
 
 use portal_adapters::files::{AgentRoots, DiskFiles};
-use portal_core::{Backend, BackendError, FriendId};
+use portal_core::{Backend, BackendError, FriendId, FriendshipKey};
 use portal_workspace::{DocumentFiles, DocumentName, DocumentPath, Entry, FileInfo, InstallMode, Installed, Tag};
 
 use crate::fixture::agent;
+
+fn key() -> FriendshipKey {
+    FriendshipKey::new(alice(), agent())
+}
 
 fn alice() -> FriendId {
     FriendId::parse("alice").unwrap()
 }
 
 fn memory() -> DocumentPath {
-    DocumentPath::of(&agent(), &alice(), DocumentName::Memory)
+    DocumentPath::of(&key(), DocumentName::Memory)
 }
 
 /// The folder of an agent with a friend's folder in it.
@@ -97,11 +101,11 @@ async fn a_folder_that_vanishes_is_an_error_and_when_it_comes_back_all_is_there(
     std::fs::rename(&root, &away).unwrap();
     let check_absence = async || {
         for name in DocumentName::ALL {
-            let path = DocumentPath::of(&agent(), &alice(), name);
+            let path = DocumentPath::of(&key(), name);
             assert_out_of_reach(files.read(&path).await);
             assert_out_of_reach(files.stage(&path, "w", Vec::new()).await);
         }
-        assert_out_of_reach(files.count_logs(&agent(), &alice()).await);
+        assert_out_of_reach(files.count_logs(&key()).await);
         assert_out_of_reach(files.examine(&agent()).await);
     };
     check_absence().await;
@@ -170,7 +174,7 @@ async fn a_new_file_and_a_new_folder_have_owner_and_mode_of_the_workspace() {
     let _ = chown(&root, Some(4713), Some(4714));
     std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o2775)).unwrap();
     for name in [DocumentName::Memory, DocumentName::Heartbeat] {
-        let path = DocumentPath::of(&agent(), &alice(), name);
+        let path = DocumentPath::of(&key(), name);
         files.stage(&path, "w", b"new".to_vec()).await.unwrap();
         assert_eq!(files.install(&path, "w", InstallMode::Create).await.unwrap(), Installed::Done);
     }
@@ -278,7 +282,7 @@ async fn what_cannot_be_stored_gets_a_name_that_people_see() {
 async fn only_dated_files_are_daily_logs() {
     let folder = tempfile::tempdir().unwrap();
     let files = agent_folder(folder.path());
-    assert_eq!(files.count_logs(&agent(), &alice()).await.unwrap(), 0);
+    assert_eq!(files.count_logs(&key()).await.unwrap(), 0);
     let logs = folder.path().join("main/friends/alice/memory");
     std::fs::create_dir(&logs).unwrap();
     for name in ["2026-03-01.md", "2026-03-01-trip.md", "2026-12-31.md"] {
@@ -289,7 +293,7 @@ async fn only_dated_files_are_daily_logs() {
     }
     std::fs::create_dir(logs.join("2026-03-02.md")).unwrap();
     symlink("2026-03-01.md", logs.join("2026-03-03.md")).unwrap();
-    assert_eq!(files.count_logs(&agent(), &alice()).await.unwrap(), 3);
+    assert_eq!(files.count_logs(&key()).await.unwrap(), 3);
 }
 
 #[tokio::test]

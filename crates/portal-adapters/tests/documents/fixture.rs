@@ -9,10 +9,10 @@ use std::time::Duration;
 use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{Action, Actor, Agent, AgentId, AuditEntry, Clock, Friend, FriendId, Ids, Token};
+use portal_core::{Action, Actor, Agent, AgentId, AuditEntry, Clock, Friend, FriendId, FriendshipKey, Ids, Token};
 use portal_workspace::{
     Content, DocumentFiles, DocumentName, DocumentPath, DocumentPorts, DocumentStore, Documents, NextLook,
-    Precondition, Reader, VersionStore, WorkspaceError, WriteOutcome, Writer,
+    Precondition, VersionStore, WorkspaceError, WriteOutcome, Writer,
 };
 use tokio::time::Instant;
 
@@ -60,7 +60,7 @@ impl Fixture {
         let register = db.friends();
         for number in 0..friends {
             let id = friend(number);
-            let friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at };
+            let friend = Friend::new(id, created_at);
             register.create(friend, audit(Action::FriendCreate)).await.unwrap();
         }
         Self::open(folder, url)
@@ -123,7 +123,7 @@ impl Fixture {
     /// Writes a text that nobody else writes into the memory of that friend, in a session of its own; says what was
     /// acknowledged.
     pub(crate) async fn write(&self, number: usize, say: &mut impl Write) {
-        let reader = Reader { friend: friend(number), agent: agent() };
+        let reader = FriendshipKey { friend: friend(number), agent: agent() };
         let text = format!("portal {}", RandomIds.id());
         let seen = self.documents.read(&reader, DocumentName::Memory).await.unwrap();
         let precondition = match seen {
@@ -186,14 +186,7 @@ impl Said {
 
 /// Entry of the operator for the audit log.
 pub(crate) fn audit(action: Action) -> AuditEntry {
-    AuditEntry {
-        at: SystemClock.now(),
-        actor: Actor::Operator("root".to_owned()),
-        action,
-        friend: None,
-        subject: String::new(),
-        detail: String::new(),
-    }
+    AuditEntry::new(SystemClock.now(), Actor::Operator("root".to_owned()), action)
 }
 
 pub(crate) fn agent() -> AgentId {
@@ -205,7 +198,7 @@ pub(crate) fn friend(number: usize) -> FriendId {
 }
 
 pub(crate) fn memory(number: usize) -> DocumentPath {
-    DocumentPath::of(&agent(), &friend(number), DocumentName::Memory)
+    DocumentPath::of(&FriendshipKey::new(friend(number), agent()), DocumentName::Memory)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use portal_adapters::files::{AgentRoots, DiskFiles};
-use portal_core::{BackendError, BackendErrorKind, FriendId};
+use portal_core::{BackendError, BackendErrorKind, FriendId, FriendshipKey};
 use portal_workspace::{
-    Author, Content, DocumentFiles, DocumentName, DocumentPath, Entry, InstallMode, Installed, Precondition, Reader,
-    Tag, Writer,
+    Author, Content, DocumentFiles, DocumentName, DocumentPath, Entry, InstallMode, Installed, Precondition, Tag,
+    Writer,
 };
 
 use crate::fixture::{Fixture, agent, friend};
@@ -28,7 +28,7 @@ const SAVED_MOUNT_POINT: &str = "mkdir -p \"$0\"/main/friends/f0 && printf old >
     && touch \"$0\"/main/friends/f0/MEMORY.md && mount --bind \"$0\"/other \"$0\"/main/friends/f0/MEMORY.md";
 
 fn memory() -> DocumentPath {
-    DocumentPath::of(&agent(), &FriendId::parse("alice").unwrap(), DocumentName::Memory)
+    DocumentPath::of(&FriendshipKey::new(FriendId::parse("alice").unwrap(), agent()), DocumentName::Memory)
 }
 
 /// Runs the test `name` of this very program once more, where `mount` has prepared a folder.
@@ -111,7 +111,7 @@ async fn a_friend_saves_a_document_that_is_a_mount_point() {
     let url = format!("sqlite:{}", Path::new(&folder).join("portal.db").display());
     let fixture = Fixture::found(&Path::new(&folder).join("main"), &url, 1).await;
     for text in ["mine", "mine, and longer", "short"] {
-        let writer = Writer { reader: Reader { friend: friend(0), agent: agent() }, session: text.to_owned() };
+        let writer = Writer { reader: FriendshipKey { friend: friend(0), agent: agent() }, session: text.to_owned() };
         let content = Content::parse(text.to_owned()).unwrap();
         fixture.documents.replace(writer, DocumentName::Memory, content, Precondition::Exists).await.unwrap();
         assert_eq!(std::fs::read_to_string(Path::new(&folder).join("other")).unwrap(), text);

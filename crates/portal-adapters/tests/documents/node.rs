@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use portal_adapters::files::{AgentRoots, DiskFiles};
-use portal_core::FriendId;
+use portal_core::{FriendId, FriendshipKey};
 use portal_workspace::{DocumentFiles, Tag};
 use serde_json::{Value, json};
 
@@ -138,14 +138,14 @@ fn nothing_but_a_small_file_in_the_friends_own_folder_is_shown() {
 async fn the_portal_reads_the_receipt_of_what_was_shown() {
     let gateway = Gateway::new();
     let files = DiskFiles::new(AgentRoots::default().with(agent(), gateway.workspace()));
-    let alice = FriendId::parse("alice").unwrap();
-    assert_eq!(files.read_receipt(&agent(), &alice).await.unwrap(), None);
+    let key = FriendshipKey::new(FriendId::parse("alice").unwrap(), agent());
+    assert_eq!(files.read_receipt(&key).await.unwrap(), None);
     gateway.check("agent:main:direct:alice", Some("alice"));
-    let receipt = files.read_receipt(&agent(), &alice).await.unwrap().unwrap();
+    let receipt = files.read_receipt(&key).await.unwrap().unwrap();
     assert_eq!(receipt.tag, Tag::of("alice's é".as_bytes()));
     assert!(chrono::TimeDelta::zero() <= portal_core::Clock::now(&portal_adapters::SystemClock) - receipt.at);
     for text in ["", "{}", "[1]", r#"{"sha256":"abc","at":"2026-03-01T10:00:00Z"}"#] {
         std::fs::write(gateway.friend("alice").join(".portal-read.json"), text).unwrap();
-        assert_eq!(files.read_receipt(&agent(), &alice).await.unwrap(), None, "{text}");
+        assert_eq!(files.read_receipt(&key).await.unwrap(), None, "{text}");
     }
 }

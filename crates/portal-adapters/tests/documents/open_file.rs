@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::time::Duration;
 
-use portal_workspace::{Content, DocumentName, Precondition, Reader, Writer};
+use portal_core::FriendshipKey;
+use portal_workspace::{Content, DocumentName, Precondition, Writer};
 
 use crate::fixture::{Fixture, agent, friend};
 
@@ -18,7 +19,7 @@ async fn every_line_is_in_the_file_or_in_a_version() {
     std::fs::create_dir(&folder).unwrap();
     let fixture = Fixture::found(&folder, &url, 1).await;
     let save = async |text: &str| {
-        let writer = Writer { reader: Reader { friend: friend(0), agent: agent() }, session: text.to_owned() };
+        let writer = Writer { reader: FriendshipKey { friend: friend(0), agent: agent() }, session: text.to_owned() };
         let content = Content::parse(text.to_owned()).unwrap();
         fixture.documents.replace(writer, DocumentName::Memory, content, Precondition::None).await.unwrap();
     };

@@ -1,5 +1,7 @@
 //! The friend, their agents and the domains on offer.
 
+use std::error::Error;
+
 use actix_web::get;
 use actix_web::web::{Data, Json};
 use futures::join;
@@ -19,8 +21,8 @@ use crate::state::ApiState;
 ))]
 #[get("/api/portal/me")]
 pub(crate) async fn show_me(friend: Friend, state: Data<ApiState>) -> Result<Json<Me>, ApiError> {
-    let agent = &friend.session().agent;
-    let (logs, secrets) = join!(state.logs.count(friend.id(), agent), state.secrets.count(friend.id(), agent));
+    let key = friend.key();
+    let (logs, secrets) = join!(state.logs.count(&key), state.secrets.count(&key));
     Ok(Json(Me::new(friend.person(), Stats { logs: known(logs), secrets: known(secrets) })))
 }
 
@@ -48,7 +50,7 @@ pub(crate) async fn list_domains(_: Friend, state: Data<ApiState>) -> Json<Vec<S
 /// A count, or nothing if whoever counts is in trouble.
 fn known(count: Result<Option<u64>, BackendError>) -> Option<u64> {
     count.unwrap_or_else(|error| {
-        tracing::warn!(cause = std::error::Error::source(&error), "{error}, so a stat is not known");
+        tracing::warn!(error = &error as &dyn Error, "a stat is not known");
         None
     })
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portal_adapters::files::{AgentRoots, DiskFiles, WorkspaceReport};
 use portal_core::{AgentId, BackendError, FriendshipStatus, FriendshipStore, Probe};
 
-use crate::check::{Finding, Verdict, patiently};
+use crate::check::{CheckStatus, Finding, with_timeout};
 use crate::config::AgentSettings;
 
 /// The folders of these agents.
@@ -16,7 +16,7 @@ pub(crate) fn files(agents: &[AgentSettings]) -> DiskFiles {
     DiskFiles::new(roots)
 }
 
-/// Whether every agent's folder is there.
+/// Probe of the agents' folders.
 pub(crate) struct WorkspacesProbe {
     pub(crate) files: DiskFiles,
     pub(crate) agents: Vec<AgentId>,
@@ -46,16 +46,16 @@ pub(crate) async fn check(agents: &[AgentSettings], friendships: Arc<dyn Friends
     let files = files(agents);
     let mut findings = Vec::new();
     for AgentSettings { id, .. } in agents {
-        findings.push(patiently(format!("workspace of {id}"), examined(&files, id)).await);
-        findings.push(patiently(format!("friends of {id}"), shares(&*friendships, id)).await);
+        findings.push(with_timeout(format!("workspace of {id}"), examined(&files, id)).await);
+        findings.push(with_timeout(format!("friends of {id}"), shares(&*friendships, id)).await);
     }
     findings
 }
 
-async fn examined(files: &DiskFiles, agent: &AgentId) -> Result<Verdict, BackendError> {
+async fn examined(files: &DiskFiles, agent: &AgentId) -> Result<CheckStatus, BackendError> {
     files.reach(agent).await?;
     let warnings = warnings(&files.examine(agent).await?);
-    Ok(if warnings.is_empty() { Verdict::Fine } else { Verdict::Warning(warnings.join("; ")) })
+    Ok(if warnings.is_empty() { CheckStatus::Ok } else { CheckStatus::Warning(warnings.join("; ")) })
 }
 
 fn warnings(report: &WorkspaceReport) -> Vec<String> {
@@ -83,14 +83,14 @@ fn warnings(report: &WorkspaceReport) -> Vec<String> {
     warnings
 }
 
-async fn shares(friendships: &dyn FriendshipStore, agent: &AgentId) -> Result<Verdict, BackendError> {
+async fn shares(friendships: &dyn FriendshipStore, agent: &AgentId) -> Result<CheckStatus, BackendError> {
     let friendships = friendships.of_agent(agent).await?;
     let active = friendships.iter().filter(|friendship| friendship.status == FriendshipStatus::Active);
     let sharing: Vec<_> = active.map(|friendship| friendship.friend.as_str()).collect();
     if sharing.len() < 2 {
-        return Ok(Verdict::Fine);
+        return Ok(CheckStatus::Ok);
     }
-    Ok(Verdict::Warning(format!("{} share one HEARTBEAT.md", sharing.join(", "))))
+    Ok(CheckStatus::Warning(format!("{} share one HEARTBEAT.md", sharing.join(", "))))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //!    (`displaced.rs`). If its text is not the one that was compared, an agent wrote in between, and it is stored;
 //! 7. *finish*: the pending text becomes a version, and the claim is given back.
 
+use std::error::Error;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -67,7 +68,7 @@ impl Documents {
         if !self.may_write(reader, write.name).await? {
             return Err(WorkspaceError::ReadOnly(write.name));
         }
-        let path = DocumentPath::of(&reader.agent, &reader.friend, write.name);
+        let path = DocumentPath::of(reader, write.name);
         for _ in 0..INSTALL_ATTEMPTS {
             if let Round::Written = self.write_once(&path, write).await? {
                 return Ok(write.content.tag().clone());
@@ -156,14 +157,10 @@ impl Documents {
             bytes: write.content.as_str().as_bytes().to_vec(),
         };
         let (bytes, tag) = (text.bytes.len(), text.tag.short());
-        let audit = AuditEntry {
-            at: now,
-            actor: Actor::Friend(reader.friend.clone()),
-            action: write.action,
-            friend: Some(reader.friend.clone()),
-            subject: write.name.to_string(),
-            detail: format!("agent {}, {bytes} bytes, sha256 {tag}{}", reader.agent, write.detail),
-        };
+        let audit = AuditEntry::new(now, Actor::Friend(reader.friend.clone()), write.action)
+            .with_friend(reader.friend.clone())
+            .with_subject(write.name.to_string())
+            .with_detail(format!("agent {}, {bytes} bytes, sha256 {tag}{}", reader.agent, write.detail));
         WriteIntent {
             text,
             session: session.clone(),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use portal_core::{AgentId, Backend, BackendError, FriendId};
+use portal_core::{Backend, BackendError, FriendshipKey};
 use portal_workspace::{
     DisplacedFile, DocumentFiles, DocumentPath, DocumentPorts, DocumentState, DocumentStore, Entry, FileInfo,
     InstallMode, Installed, NewVersion, NextLook, ReadReceipt, StagedFile, Tag, WriteIntent, WriteOutcome,
@@ -154,12 +154,12 @@ impl DocumentFiles for Scripted {
         self.script.call(self.inner.files.release(path, file)).await
     }
 
-    async fn read_receipt(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<ReadReceipt>, BackendError> {
-        self.script.call(self.inner.files.read_receipt(agent, friend)).await
+    async fn read_receipt(&self, key: &FriendshipKey) -> Result<Option<ReadReceipt>, BackendError> {
+        self.script.call(self.inner.files.read_receipt(key)).await
     }
 
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError> {
-        self.script.call(self.inner.files.count_logs(agent, friend)).await
+    async fn count_logs(&self, key: &FriendshipKey) -> Result<u64, BackendError> {
+        self.script.call(self.inner.files.count_logs(key)).await
     }
 }
 
