@@ -18,7 +18,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use portal_core::{Backend, BackendError, BoxError, Invalid, SessionError};
-use portal_workspace::WorkspaceError;
+use portal_workspace::{PreconditionReason, Tag, WorkspaceError};
 
 pub(crate) use codes::ALL as CODES;
 pub use codes::Code;
@@ -244,9 +244,15 @@ impl From<WorkspaceError> for ApiError {
                 let detail = format!("{name} is not the text that If-Match or If-None-Match names; read it again.");
                 Self::new(&codes::DOCUMENT_CHANGED, detail).tagged(current.as_ref())
             }
-            WorkspaceError::PreconditionRequired { name, current } => {
-                let detail =
-                    format!("Another friend wrote {name} last; read it, then send its ETag in If-Match to replace it.");
+            WorkspaceError::PreconditionRequired { name, current, reason } => {
+                let detail = match reason {
+                    PreconditionReason::OtherFriend => format!(
+                        "Another friend wrote {name} last; read it, then send its ETag in If-Match to replace it."
+                    ),
+                    PreconditionReason::Configured => format!(
+                        "Read {name}, then send its ETag in If-Match to replace it, or If-None-Match: * if there is none."
+                    ),
+                };
                 Self::new(&codes::PRECONDITION_REQUIRED, detail).at("If-Match").tagged(current.as_ref())
             }
             WorkspaceError::UnknownVersion(name) => {

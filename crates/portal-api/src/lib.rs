@@ -24,7 +24,7 @@ mod state;
 mod views;
 
 pub use auth::{AgentQuery, ChosenAgent, Friend};
-pub use conditional::{Conditions, Tag, Tags};
+pub use conditional::{Conditions, EntityTag, EntityTags};
 pub use error::{
     ApiError, Code, FieldError, Guarded, NotFound, Open, PROBLEM_JSON, Problem, ShowsDocument, TakesAgent, TakesBody,
     Unready, WritesDocument,

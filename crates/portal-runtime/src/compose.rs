@@ -8,6 +8,7 @@ mod workspaces;
 mod zones;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
@@ -52,8 +53,8 @@ const RUNNER_STOP: Duration = Duration::from_secs(10);
 const BACKLOG_TICK: Duration = Duration::from_secs(15);
 /// Period of the task that deletes old runs.
 const RUN_SWEEP: Duration = Duration::from_hours(1);
-/// Period at which abandoned writes of documents are recovered; their leases last about as long.
-const SETTLING: Duration = Duration::from_secs(5);
+/// Period of the recovery pass over the documents: the first look at a displaced file is due after a second.
+const DOCUMENT_PASS: Duration = Duration::from_secs(1);
 
 /// The parts of a portal, as the configuration or the demo chose them.
 pub struct Parts {
@@ -73,6 +74,8 @@ pub struct Parts {
     pub exposures: Exposures,
     /// Remaining calls to the zones' providers.
     pub budgets: Vec<CallBudget>,
+    /// Refuses a write of a document that has neither `If-Match` nor `If-None-Match`.
+    pub require_if_match: bool,
     /// The channels whose conversations a job may name.
     pub channels: Vec<ChannelId>,
     /// The way of due messages.
@@ -119,6 +122,7 @@ pub fn assemble(parts: Parts) -> Portal {
         delivery,
         time_zones,
         files,
+        require_if_match,
         probes,
     } = parts;
     let sessions = db.sessions();
@@ -136,8 +140,8 @@ pub fn assemble(parts: Parts) -> Portal {
     let runner = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
     run_jobs(&mut tasks, Runner::new(runner, RunnerSettings::default()));
     let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
-    let documents = documents(&db, files, &clock, &ids);
-    settle_documents(&mut tasks, documents.clone());
+    let documents = documents(&db, files, &clock, &ids).with_required_precondition(require_if_match);
+    recover_documents(&mut tasks, documents.clone());
     let readiness = Readiness::new(all_probes(&db, probes));
     watch_probes(&mut tasks, readiness.clone());
     let state = ApiState {
@@ -250,10 +254,19 @@ fn documents(db: &Db, files: Arc<dyn DocumentFiles>, clock: &Arc<dyn Clock>, ids
     })
 }
 
-fn settle_documents(tasks: &mut BackgroundTasks, documents: Documents) {
-    tasks.repeat("documents", SETTLING, None, move || {
-        let documents = documents.clone();
-        async move { documents.settle().await.map(drop) }
+fn recover_documents(tasks: &mut BackgroundTasks, documents: Documents) {
+    let at_start = Arc::new(AtomicBool::new(true));
+    tasks.repeat("documents", DOCUMENT_PASS, None, move || {
+        let (documents, at_start) = (documents.clone(), at_start.clone());
+        async move {
+            if !at_start.load(Ordering::Relaxed) {
+                return documents.recover().await.map(drop);
+            }
+            documents.recover_at_start().await?;
+            // Only then: a database that is not there yet must not cost the files of the process before their look.
+            at_start.store(false, Ordering::Relaxed);
+            Ok(())
+        }
     });
 }
 

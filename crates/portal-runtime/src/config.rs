@@ -41,6 +41,8 @@ pub struct Settings {
     pub provisioning: Provisioning,
     /// The agents, each with its folder.
     pub agents: Vec<AgentSettings>,
+    /// Refuses a write of a document that has neither `If-Match` nor `If-None-Match`.
+    pub require_if_match: bool,
     /// Channels that session keys may name.
     pub channels: Vec<ChannelId>,
     /// Rules of the time zones in which jobs are due.

@@ -98,6 +98,7 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let disk: Arc<dyn Probe> = Arc::new(DiskProbe::new(vec![options.data.clone()]));
     let (cluster, work, probes, budgets) = (Arc::new(cluster), None, vec![disk], Vec::new());
     let time_zones = TimeZones::bundled();
+    let require_if_match = false;
     Ok(Parts {
         db,
         clock,
@@ -110,6 +111,7 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
         channels,
         delivery,
         time_zones,
+        require_if_match,
         files,
         probes,
     })

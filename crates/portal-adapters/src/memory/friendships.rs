@@ -37,6 +37,16 @@ impl FriendshipStore for MemoryFriendships {
         })
     }
 
+    async fn count_others(&self, key: &FriendshipKey, most: u32) -> Result<u32, BackendError> {
+        let is_other = |of: &&Friendship| {
+            of.agent == key.agent && of.friend != key.friend && of.status == portal_core::FriendshipStatus::Active
+        };
+        self.0.transaction(|register| {
+            let count = register.friendships.values().filter(is_other).count();
+            u32::try_from(count).unwrap_or(u32::MAX).min(most)
+        })
+    }
+
     async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
             let known =

@@ -131,7 +131,7 @@ impl World {
             agent: agent.clone(),
             friend: friend.clone(),
             status,
-            heartbeat_writable: true,
+            heartbeat_writable: Some(true),
             created_at: self.clock.now(),
         };
         self.friendships.set(friendship, self.audit(Action::FriendshipSet)).await.unwrap()

@@ -186,7 +186,7 @@ async fn settle_in(db: &Db) -> FriendshipKey {
         agent: agent.clone(),
         friend: friend.clone(),
         status: FriendshipStatus::Active,
-        heartbeat_writable: true,
+        heartbeat_writable: Some(true),
         created_at,
     };
     db.friendships().set(friendship, audit(Action::FriendshipSet)).await.unwrap();

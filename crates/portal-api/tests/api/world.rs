@@ -233,7 +233,7 @@ impl World {
             agent: agent_id(agent),
             friend: friend_id(friend),
             status,
-            heartbeat_writable: true,
+            heartbeat_writable: Some(true),
             created_at: now(),
         };
         MemoryFriendships::new(&self.people).set(friendship, audit(Action::FriendshipSet)).await.unwrap();

@@ -45,7 +45,7 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
             agent: agent.clone(),
             friend: id.clone(),
             status: FriendshipStatus::Active,
-            heartbeat_writable: true,
+            heartbeat_writable: Some(true),
             created_at: now,
         };
         db.friendships().set(friendship, entry(Action::FriendshipSet, Some(&id))).await?;
@@ -87,6 +87,7 @@ pub(crate) async fn serve(
         work: None,
         exposures,
         budgets: Vec::new(),
+        require_if_match: false,
         channels: Vec::new(),
         delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
         time_zones: TimeZones::bundled(),

@@ -61,6 +61,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         cluster,
         exposures,
         budgets,
+        require_if_match: settings.require_if_match,
         channels: settings.channels.clone(),
         delivery,
         time_zones: settings.time_zones.clone(),

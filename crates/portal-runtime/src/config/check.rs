@@ -14,7 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::sections::{
-    AgentSection, ClusterSection, DatabaseSection, DeliverySection, JobsSection, LogSection, ServerSection, TimeSection,
+    AgentSection, ClusterSection, DatabaseSection, DeliverySection, DocumentsSection, JobsSection, LogSection,
+    ServerSection, TimeSection,
 };
 use super::{
     AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
@@ -27,8 +28,9 @@ mod domains;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 10] =
-    ["server", "log", "database", "cluster", "provisioning", "agents", "jobs", "time", "delivery", "domains"];
+const SECTIONS: [&str; 11] = [
+    "server", "log", "database", "cluster", "provisioning", "agents", "documents", "jobs", "time", "delivery", "domains",
+];
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a webhook may be given: a delivery must end well within a run's lease.
@@ -44,6 +46,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let cluster = check.cluster(raw);
     let provisioning = check.provisioning(raw);
     let agents = check.agents(raw);
+    let require_if_match = check.require_if_match(raw);
     let channels = check.channels(raw);
     let time_zones = check.time_zones(raw);
     let delivery = check.delivery(raw, agents.as_deref().unwrap_or_default());
@@ -56,6 +59,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
             cluster: cluster?,
             provisioning: provisioning?,
             agents: agents?,
+            require_if_match: require_if_match?,
             channels: channels?,
             time_zones: time_zones?,
             delivery,
@@ -264,6 +268,10 @@ impl Check {
             agents.push(AgentSettings { id, workspace: section.workspace });
         }
         Some(agents)
+    }
+
+    fn require_if_match(&mut self, raw: &Config) -> Option<bool> {
+        Some(self.section::<DocumentsSection>(raw, "documents")?.require_if_match)
     }
 
     fn channels(&mut self, raw: &Config) -> Option<Vec<ChannelId>> {

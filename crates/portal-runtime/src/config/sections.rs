@@ -120,6 +120,14 @@ fn embedded() -> String {
     "embedded".to_owned()
 }
 
+/// `[documents]`: writing of documents.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DocumentsSection {
+    /// Refuses a write that has neither `If-Match` nor `If-None-Match`.
+    pub(super) require_if_match: bool,
+}
+
 /// `[jobs]`: scheduled messages.
 #[derive(Debug, Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]

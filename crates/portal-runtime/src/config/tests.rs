@@ -174,6 +174,7 @@ fn the_example_has_every_key() {
         ("database", "[database]\nzzz = 1".to_owned()),
         ("cluster", "[cluster]\nzzz = 1".to_owned()),
         ("provisioning", "[provisioning]\nzzz = 1".to_owned()),
+        ("documents", "[documents]\nzzz = 1".to_owned()),
         ("jobs", "[jobs]\nzzz = 1".to_owned()),
         ("delivery", "[delivery]\nzzz = 1".to_owned()),
         ("agents", "[[agents]]\nzzz = 1".to_owned()),

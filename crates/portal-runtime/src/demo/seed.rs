@@ -47,7 +47,7 @@ pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandErro
                 agent: agent.clone(),
                 friend: friend.clone(),
                 status: FriendshipStatus::Active,
-                heartbeat_writable: true,
+                heartbeat_writable: Some(true),
                 created_at: now,
             };
             friendships.set(friendship, entry(Action::FriendshipSet, Some(&friend), AGENT)).await?;

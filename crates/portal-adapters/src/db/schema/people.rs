@@ -41,6 +41,7 @@ diesel::table! {
         status -> Text,
         heartbeat_writable -> Bool,
         created_at -> Timestamp,
+        heartbeat_default -> Bool,
     }
 }
 

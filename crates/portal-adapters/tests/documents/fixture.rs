@@ -1,4 +1,4 @@
-//! A folder of an agent and a database, which several processes share, and what each of them does there.
+//! Agent's folder and database that several processes share, and the roles of these processes.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Action, Actor, Agent, AgentId, AuditEntry, Clock, Friend, FriendId, FriendshipKey, Ids, Token};
 use portal_workspace::{
-    Content, DocumentFiles, DocumentName, DocumentPath, DocumentPorts, DocumentStore, Documents, Precondition,
-    VersionStore, WorkspaceError, Writer,
+    Content, DocumentFiles, DocumentName, DocumentPath, DocumentPorts, DocumentStore, Documents, NextLook,
+    Precondition, VersionStore, WorkspaceError, WriteOutcome, Writer,
 };
 use tokio::time::Instant;
 
-/// What a process is to do, in its environment: `<role> <agent's folder> <database url>`.
+/// Variable with the role of a process: `<role> <agent's folder> <database url>`.
 const ROLE: &str = "PORTAL_TEST_ROLE";
 
-/// The folder and the database.
+/// Folder and database.
 #[derive(Clone)]
-pub(crate) struct Ground {
+pub(crate) struct Fixture {
     pub(crate) folder: PathBuf,
     pub(crate) url: String,
     pub(crate) rows: Arc<dyn DocumentStore>,
@@ -30,8 +30,8 @@ pub(crate) struct Ground {
     pub(crate) documents: Documents,
 }
 
-impl Ground {
-    /// What stands there already.
+impl Fixture {
+    /// Opens what exists already.
     pub(crate) fn open(folder: &Path, url: &str) -> Self {
         let db = Db::open(&DbSettings::new(url), tokio::runtime::Handle::current()).unwrap();
         let files = DiskFiles::new(AgentRoots::default().with(agent(), folder));
@@ -48,13 +48,12 @@ impl Ground {
         Self { folder, url, rows, versions, files, documents: Documents::new(ports) }
     }
 
-    /// A new agent with so many friends.
+    /// Creates an agent with so many friends.
     pub(crate) async fn found(folder: &Path, url: &str, friends: usize) -> Self {
         std::fs::write(folder.join("AGENTS.md"), "an agent lives here").unwrap();
         let db = Db::open(&DbSettings::new(url), tokio::runtime::Handle::current()).unwrap();
         db.migrate().await.unwrap();
         let created_at = SystemClock.now();
-        let audit = |action| AuditEntry::new(created_at, Actor::Operator("root".to_owned()), action);
         let token = Token::presented("agent").hash();
         let agents = db.agents();
         agents.create(Agent { id: agent(), created_at }, token, audit(Action::AgentCreate)).await.unwrap();
@@ -70,7 +69,7 @@ impl Ground {
     /// Starts a process of this very program that does what `role` says.
     pub(crate) fn start(&self, role: &str) -> Role {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "ground::a_process_plays_the_role_it_was_given", "--nocapture", "--test-threads=1"])
+            .args(["--exact", "fixture::a_process_plays_the_role_it_was_given", "--nocapture", "--test-threads=1"])
             .env(ROLE, format!("{role} {} {}", self.folder.display(), self.url))
             .stdout(Stdio::piped())
             .spawn()
@@ -79,19 +78,21 @@ impl Ground {
         Role { process, said: Box::new(said.map_while(Result::ok)) }
     }
 
-    /// Settles until nothing is held or staged any more, which a lease may delay.
-    pub(crate) async fn settle(&self, friends: usize) {
+    /// Recovers until nothing is claimed or staged any more, which a lease may delay.
+    pub(crate) async fn recover(&self, friends: usize) {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            self.documents.settle().await.unwrap();
+            self.documents.recover().await.unwrap();
             let mut open = 0;
             for number in 0..friends {
                 let path = memory(number);
                 open += self.files.staged(&path).await.unwrap().len();
-                // Taken for no time and given back: free unless somebody holds it.
+                // Claimed for no time and given back: free unless another has it.
                 match self.rows.claim(&path, "looking", chrono::TimeDelta::zero()).await.unwrap() {
-                    Some(held) if !held.taken_over && held.pending.is_none() => {
-                        assert!(self.rows.end(&path, "looking", portal_workspace::Ended::NotWritten).await.unwrap());
+                    Some(state) if !state.taken_over && state.pending.is_none() => {
+                        assert!(
+                            self.rows.end(&path, "looking", WriteOutcome::Aborted, NextLook::Unchanged).await.unwrap()
+                        );
                     }
                     _ => open += 1,
                 }
@@ -99,15 +100,15 @@ impl Ground {
             if open == 0 {
                 return;
             }
-            assert!(Instant::now() < deadline, "{open} writes are not settled");
+            assert!(Instant::now() < deadline, "{open} writes are not recovered");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 
-    /// Every text that is not lost: what stands in the memory of that friend, and its versions.
+    /// Returns every text that is not lost: the memory of that friend and its versions.
     pub(crate) async fn safe(&self, number: usize) -> Vec<String> {
         let path = memory(number);
-        let mut texts: Vec<_> = std::fs::read_to_string(self.place(number)).into_iter().collect();
+        let mut texts: Vec<_> = std::fs::read_to_string(self.file(number)).into_iter().collect();
         for version in self.versions.list(&path, None).await.unwrap() {
             let (_, bytes) = self.versions.find(&path, None, &version.id).await.unwrap().unwrap();
             texts.push(String::from_utf8(bytes).unwrap());
@@ -115,7 +116,7 @@ impl Ground {
         texts
     }
 
-    pub(crate) fn place(&self, number: usize) -> PathBuf {
+    pub(crate) fn file(&self, number: usize) -> PathBuf {
         self.folder.join(memory(number).to_string())
     }
 
@@ -136,7 +137,7 @@ impl Ground {
         match self.documents.replace(writer, DocumentName::Memory, content, precondition).await {
             Ok(_) => writeln!(say, "acknowledged {number} {text}").unwrap(),
             Err(WorkspaceError::Changed { .. }) => {}
-            Err(trouble) => writeln!(say, "failed {number} {trouble:?}").unwrap(),
+            Err(error) => writeln!(say, "failed {number} {error:?}").unwrap(),
         }
     }
 }
@@ -183,6 +184,11 @@ impl Said {
     }
 }
 
+/// Entry of the operator for the audit log.
+pub(crate) fn audit(action: Action) -> AuditEntry {
+    AuditEntry::new(SystemClock.now(), Actor::Operator("root".to_owned()), action)
+}
+
 pub(crate) fn agent() -> AgentId {
     AgentId::parse("main").unwrap()
 }
@@ -200,11 +206,13 @@ async fn a_process_plays_the_role_it_was_given() {
     let Some(role) = std::env::var_os(ROLE) else { return };
     let role = role.into_string().unwrap();
     let [role, folder, url] = *role.split(' ').collect::<Vec<_>>() else { panic!("no role: {role}") };
-    let (ground, mut say) = (Ground::open(Path::new(folder), url), std::io::stdout());
+    let (fixture, mut say) = (Fixture::open(Path::new(folder), url), std::io::stdout());
     match role.split_once(':').unwrap() {
-        ("portal", rounds) => crate::hammer::portal(&ground, rounds.parse().unwrap(), &mut say).await,
-        ("exchanging-agent", rounds) => crate::hammer::exchanging_agent(&ground, rounds.parse().unwrap(), &mut say),
-        ("writing-agent", rounds) => crate::hammer::writing_agent(&ground, rounds.parse().unwrap()),
+        ("portal", rounds) => crate::concurrent_writers::portal(&fixture, rounds.parse().unwrap(), &mut say).await,
+        ("exchanging-agent", rounds) => {
+            crate::concurrent_writers::exchanging_agent(&fixture, rounds.parse().unwrap(), &mut say)
+        }
+        ("writing-agent", rounds) => crate::concurrent_writers::writing_agent(&fixture, rounds.parse().unwrap()),
         (other, _) => panic!("no role: {other}"),
     }
 }

@@ -7,28 +7,28 @@ use portal_adapters::RandomIds;
 use portal_core::Ids;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::ground::{Ground, Role, Said};
+use crate::fixture::{Fixture, Role, Said};
 
-/// So many documents, each written so often by each portal that no version is old enough to be forgotten.
+/// Number of documents; each portal writes them so seldom that no version expires.
 const DOCUMENTS: usize = 8;
 const ROUNDS: usize = 4;
-/// How often an agent writes each document.
+/// Number of writes of each document by an agent.
 const AGENTS_ROUNDS: usize = 40;
 
 /// Writes every document `rounds` times.
-pub(crate) async fn portal(ground: &Ground, rounds: usize, say: &mut impl Write) {
+pub(crate) async fn portal(fixture: &Fixture, rounds: usize, say: &mut impl Write) {
     for _ in 0..rounds {
         for number in 0..DOCUMENTS {
-            ground.write(number, say).await;
+            fixture.write(number, say).await;
         }
     }
 }
 
-/// Puts texts in place as a careful agent does, and says what it thereby took out.
-pub(crate) fn exchanging_agent(ground: &Ground, rounds: usize, say: &mut impl Write) {
+/// Installs texts as a careful agent does, and says what it thereby took out.
+pub(crate) fn exchanging_agent(fixture: &Fixture, rounds: usize, say: &mut impl Write) {
     for _ in 0..rounds {
         for number in 0..DOCUMENTS {
-            let (text, at) = (format!("agent {}", RandomIds.id()), ground.place(number));
+            let (text, at) = (format!("agent {}", RandomIds.id()), fixture.file(number));
             let beside = at.with_extension("agent");
             std::fs::create_dir_all(at.parent().unwrap()).unwrap();
             std::fs::write(&beside, &text).unwrap();
@@ -48,30 +48,30 @@ pub(crate) fn exchanging_agent(ground: &Ground, rounds: usize, say: &mut impl Wr
 }
 
 /// Writes into the files as a careless agent does.
-pub(crate) fn writing_agent(ground: &Ground, rounds: usize) {
+pub(crate) fn writing_agent(fixture: &Fixture, rounds: usize) {
     for _ in 0..rounds {
         for number in 0..DOCUMENTS {
-            std::fs::create_dir_all(ground.place(number).parent().unwrap()).unwrap();
-            std::fs::write(ground.place(number), format!("agent {}", RandomIds.id())).unwrap();
+            std::fs::create_dir_all(fixture.file(number).parent().unwrap()).unwrap();
+            std::fs::write(fixture.file(number), format!("agent {}", RandomIds.id())).unwrap();
         }
     }
 }
 
-async fn hammer(folder: &Path, url: &str, agent: &str) {
-    let ground = Ground::found(folder, url, DOCUMENTS).await;
+async fn write_at_once(folder: &Path, url: &str, agent: &str) {
+    let fixture = Fixture::found(folder, url, DOCUMENTS).await;
     let roles = [format!("portal:{ROUNDS}"), format!("portal:{ROUNDS}"), format!("{agent}:{AGENTS_ROUNDS}")];
-    let running = roles.map(|role| ground.start(&role)).map(|role| std::thread::spawn(|| Role::hear(role)));
+    let running = roles.map(|role| fixture.start(&role)).map(|role| std::thread::spawn(|| Role::hear(role)));
     let said: Vec<Said> = running.into_iter().flat_map(|role| role.join().unwrap()).collect();
-    ground.settle(DOCUMENTS).await;
-    verify(&ground, &said).await;
+    fixture.recover(DOCUMENTS).await;
+    verify(&fixture, &said).await;
     let acknowledged = said.iter().filter(|said| said.what == "acknowledged").count();
     assert!(acknowledged >= DOCUMENTS * ROUNDS, "only {acknowledged} writes were acknowledged");
 }
 
 /// Nothing that was acknowledged, or that a careful agent put in place and did not take out itself, is lost.
-pub(crate) async fn verify(ground: &Ground, said: &[Said]) {
+pub(crate) async fn verify(fixture: &Fixture, said: &[Said]) {
     for number in 0..DOCUMENTS {
-        let safe = ground.safe(number).await;
+        let safe = fixture.safe(number).await;
         let took: Vec<_> = said.iter().filter(|said| said.what == "took" && said.number == number).collect();
         for said in said.iter().filter(|said| said.number == number) {
             let is_safe = safe.contains(&said.text);
@@ -90,20 +90,20 @@ pub(crate) async fn verify(ground: &Ground, said: &[Said]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_portals_and_a_careful_agent_lose_nothing() {
-    let ground = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", ground.path().join("portal.db").display());
-    let folder = ground.path().join("main");
+    let fixture = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", fixture.path().join("portal.db").display());
+    let folder = fixture.path().join("main");
     std::fs::create_dir(&folder).unwrap();
-    hammer(&folder, &url, "exchanging-agent").await;
+    write_at_once(&folder, &url, "exchanging-agent").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_do_they_beside_an_agent_that_writes_into_the_files() {
-    let ground = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", ground.path().join("portal.db").display());
-    let folder = ground.path().join("main");
+    let fixture = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", fixture.path().join("portal.db").display());
+    let folder = fixture.path().join("main");
     std::fs::create_dir(&folder).unwrap();
-    hammer(&folder, &url, "writing-agent").await;
+    write_at_once(&folder, &url, "writing-agent").await;
 }
 
 mod postgres {
@@ -113,6 +113,6 @@ mod postgres {
     #[ignore = "tier postgres"]
     async fn two_portals_and_a_careful_agent_lose_nothing() {
         let (folder, database) = (tempfile::tempdir().unwrap(), Database::create().await);
-        super::hammer(folder.path(), &database.url(), "exchanging-agent").await;
+        super::write_at_once(folder.path(), &database.url(), "exchanging-agent").await;
     }
 }

@@ -1,4 +1,4 @@
-//! An agent's folder, two friends, and documents between them.
+//! Agent, two friends, and the documents between them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,26 +17,26 @@ use portal_workspace::{
     WorkspaceError, Writer,
 };
 
-/// Where the documents stand, and how an agent changes them past the portal.
-pub(crate) enum Ground {
+/// Agent's folder, and the ways in which an agent changes it past the portal.
+pub(crate) enum AgentFolder {
     Memory(MemoryFiles),
     Disk(tempfile::TempDir),
 }
 
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) people: MemoryPeople,
     pub(crate) rows: MemoryDocuments,
-    pub(crate) ground: Ground,
+    pub(crate) folder: AgentFolder,
     pub(crate) ports: DocumentPorts,
     pub(crate) documents: Documents,
 }
 
-impl World {
+impl Fixture {
     pub(crate) async fn in_memory() -> Self {
         let clock = fixed_clock();
         let files = MemoryFiles::new(clock.clone());
-        Self::on(clock, Ground::Memory(files.clone()), Arc::new(files)).await
+        Self::on(clock, AgentFolder::Memory(files.clone()), Arc::new(files)).await
     }
 
     pub(crate) async fn on_disk() -> Self {
@@ -44,10 +44,10 @@ impl World {
         std::fs::create_dir(folder.path().join("main")).unwrap();
         std::fs::write(folder.path().join("main/AGENTS.md"), "an agent lives here").unwrap();
         let files = DiskFiles::new(AgentRoots::under(folder.path()));
-        Self::on(fixed_clock(), Ground::Disk(folder), Arc::new(files)).await
+        Self::on(fixed_clock(), AgentFolder::Disk(folder), Arc::new(files)).await
     }
 
-    async fn on(clock: Arc<FixedClock>, ground: Ground, files: Arc<dyn DocumentFiles>) -> Self {
+    async fn on(clock: Arc<FixedClock>, folder: AgentFolder, files: Arc<dyn DocumentFiles>) -> Self {
         let people = MemoryPeople::new();
         let rows = MemoryDocuments::new(&people, clock.clone());
         let ports = DocumentPorts {
@@ -59,12 +59,12 @@ impl World {
             ids: Arc::new(SeededIds::from_seed(1)),
         };
         let documents = Documents::new(ports.clone());
-        let world = Self { clock, people, rows, ground, ports, documents };
-        world.settle_people().await;
-        world
+        let fixture = Self { clock, people, rows, folder, ports, documents };
+        fixture.add_people().await;
+        fixture
     }
 
-    async fn settle_people(&self) {
+    async fn add_people(&self) {
         let agents = MemoryAgents::new(&self.people);
         let friends = MemoryFriends::new(&self.people);
         let agent = Agent { id: main(), created_at: self.clock.now() };
@@ -72,16 +72,21 @@ impl World {
         for name in ["alice", "bob"] {
             let friend = Friend::new(friend(name), self.clock.now());
             friends.create(friend, self.audit(Action::FriendCreate)).await.unwrap();
-            self.befriend(name, true).await;
+            self.befriend(name, Some(true)).await;
         }
     }
 
-    /// Makes or changes the friendship with the agent.
-    pub(crate) async fn befriend(&self, name: &str, heartbeat_writable: bool) {
+    /// Sets an active friendship with the agent.
+    pub(crate) async fn befriend(&self, name: &str, heartbeat_writable: Option<bool>) {
+        self.befriend_as(name, FriendshipStatus::Active, heartbeat_writable).await;
+    }
+
+    /// Sets the friendship with the agent.
+    pub(crate) async fn befriend_as(&self, name: &str, status: FriendshipStatus, heartbeat_writable: Option<bool>) {
         let friendship = Friendship {
             agent: main(),
             friend: friend(name),
-            status: FriendshipStatus::Active,
+            status,
             heartbeat_writable,
             created_at: self.clock.now(),
         };
@@ -93,7 +98,7 @@ impl World {
         AuditEntry::new(self.clock.now(), Actor::Operator("root".to_owned()), action)
     }
 
-    /// How many audit lines tell of documents.
+    /// Counts the audit entries about documents.
     pub(crate) async fn audited(&self) -> usize {
         let filter = AuditFilter { action: Some("document".to_owned()), limit: 1000, ..AuditFilter::default() };
         MemoryAuditLog::new(&self.people).list(filter).await.unwrap().len()
@@ -111,7 +116,7 @@ impl World {
     }
 
     /// The texts of all versions, the newest first.
-    pub(crate) async fn kept(&self, path: &DocumentPath) -> Vec<String> {
+    pub(crate) async fn stored(&self, path: &DocumentPath) -> Vec<String> {
         let mut texts = Vec::new();
         for version in self.rows.list(path, None).await.unwrap() {
             let (_, bytes) = self.rows.find(path, None, &version.id).await.unwrap().unwrap();
@@ -121,13 +126,13 @@ impl World {
     }
 }
 
-impl Ground {
-    /// Puts a text in a document's place as a careful agent does: by renaming.
-    pub(crate) fn agent_writes(&self, path: &DocumentPath, text: &str) {
+impl AgentFolder {
+    /// Replaces a document as a careful agent does: by renaming.
+    pub(crate) fn agent_installs(&self, path: &DocumentPath, text: &str) {
         match self {
             Self::Memory(files) => files.write(path, text),
             Self::Disk(folder) => {
-                let at = place(folder.path(), path);
+                let at = file(folder.path(), path);
                 let beside = at.with_extension("agent");
                 std::fs::create_dir_all(at.parent().unwrap()).unwrap();
                 std::fs::write(&beside, text).unwrap();
@@ -140,12 +145,12 @@ impl Ground {
     pub(crate) fn agent_removes(&self, path: &DocumentPath) {
         match self {
             Self::Memory(files) => files.remove(path),
-            Self::Disk(folder) => drop(std::fs::remove_file(place(folder.path(), path))),
+            Self::Disk(folder) => drop(std::fs::remove_file(file(folder.path(), path))),
         }
     }
 }
 
-fn place(folder: &Path, path: &DocumentPath) -> PathBuf {
+pub(crate) fn file(folder: &Path, path: &DocumentPath) -> PathBuf {
     folder.join(path.agent().as_str()).join(path.to_string())
 }
 
