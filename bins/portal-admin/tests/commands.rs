@@ -6,11 +6,9 @@ use std::process::{Command, Output};
 
 use chrono::DateTime;
 use portal_adapters::RandomIds;
-use portal_adapters::db::{Db, DbExposures, DbSettings};
+use portal_adapters::db::{Db, DbSettings};
 use portal_core::{Action, Actor, AuditEntry, FriendId};
-use portal_dns::{
-    DomainName, ExposureId, ExposureName, ExposureStore, Hostname, Reservation, ServiceName, ServicePort,
-};
+use portal_dns::{DomainName, ExposureId, ExposureName, Hostname, Reservation, ServiceName, ServicePort};
 use serde_json::{Value, json};
 
 /// A portal's database.
@@ -232,7 +230,7 @@ fn ask_for_web(register: &Register, friend: &str) {
         name,
         domain,
     };
-    runtime.block_on(DbExposures::new(db).reserve(reservation, audit)).unwrap();
+    runtime.block_on(db.exposures().reserve(reservation, audit)).unwrap();
 }
 
 #[test]

@@ -36,33 +36,33 @@ struct State {
 
 /// How long work is waited for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct Timeouts {
     /// Until its turn comes.
-    pub(crate) turn: Duration,
+    pub(crate) queue: Duration,
     /// From then on.
     pub(crate) work: Duration,
 }
 
 /// Why work has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Undone {
+pub(crate) enum PoolError {
     /// Its turn did not come in time, and will not come any more.
     #[error("everything that could have done it was busy for too long")]
-    Late,
+    QueueTimeout,
     /// It was begun and goes on, but takes too long to be waited for.
     #[error("it takes too long")]
-    Slow,
+    Timeout,
     /// It was begun and panicked, or the process is ending.
     #[error("the work was given up")]
-    GivenUp,
+    Panicked,
 }
 
-impl Undone {
+impl PoolError {
     /// As the trouble of whatever the work was done on.
-    pub(crate) fn at(self, backend: Backend) -> BackendError {
+    pub(crate) fn of(self, backend: Backend) -> BackendError {
         match self {
-            Self::Late | Self::Slow => BackendError::unavailable(backend, self),
-            Self::GivenUp => BackendError::failed(backend, self),
+            Self::QueueTimeout | Self::Timeout => BackendError::unavailable(backend, self),
+            Self::Panicked => BackendError::failed(backend, self),
         }
     }
 }
@@ -77,39 +77,39 @@ impl BlockingPool {
     /// Runs work to its end, whatever becomes of the caller, unless its turn does not come in time.
     pub(crate) fn run<T, W>(
         &self,
-        patience: Patience,
+        timeouts: Timeouts,
         work: W,
-    ) -> impl Future<Output = Result<T, Undone>> + Send + use<T, W>
+    ) -> impl Future<Output = Result<T, PoolError>> + Send + use<T, W>
     where
         T: Send + 'static,
         W: FnOnce() -> T + Send + 'static,
     {
-        let (tell, mut told) = oneshot::channel();
-        let is_decided = Arc::new(AtomicBool::new(false));
-        let has_begun = is_decided.clone();
+        let (sender, mut receiver) = oneshot::channel();
+        let is_claimed = Arc::new(AtomicBool::new(false));
+        let claim = is_claimed.clone();
         self.submit(Box::new(move || {
-            if has_begun.swap(true, Ordering::AcqRel) {
+            if claim.swap(true, Ordering::AcqRel) {
                 return;
             }
             if let Ok(done) = catch_unwind(AssertUnwindSafe(work)) {
                 // Nobody may be waiting any more.
-                let _ = tell.send(done);
+                let _ = sender.send(done);
             }
         }));
         let pool = Arc::clone(&self.0);
         async move {
-            let mut left = patience.turn;
-            while !is_decided.load(Ordering::Acquire) {
-                if let Ok(done) = timeout(left.min(PAUSE), &mut told).await {
-                    return done.map_err(|_| Undone::GivenUp);
+            let mut left = timeouts.queue;
+            while !is_claimed.load(Ordering::Acquire) {
+                if let Ok(done) = timeout(left.min(PAUSE), &mut receiver).await {
+                    return done.map_err(|_| PoolError::Panicked);
                 }
                 left = left.saturating_sub(PAUSE);
-                if left.is_zero() && !is_decided.swap(true, Ordering::AcqRel) {
-                    return Err(Undone::Late);
+                if left.is_zero() && !is_claimed.swap(true, Ordering::AcqRel) {
+                    return Err(PoolError::QueueTimeout);
                 }
                 pool.keep_moving();
             }
-            timeout(patience.work, told).await.map_err(|_| Undone::Slow)?.map_err(|_| Undone::GivenUp)
+            timeout(timeouts.work, receiver).await.map_err(|_| PoolError::Timeout)?.map_err(|_| PoolError::Panicked)
         }
     }
 

@@ -1,205 +1,208 @@
-//! The portal's database: SQLite for one machine, PostgreSQL beyond it.
+//! The portal's database: SQLite on one machine, PostgreSQL beyond it.
 //!
-//! Every query is written once, in `db/queries/`, and compiled twice: `db/sqlite.rs` and `db/postgres.rs` each include
-//! that folder after defining what differs (`Conn`, `write_tx!`, `for_update!`, `now`).
+//! One store is one file of `db/stores/`: it implements a port for `Store`, with its rows, conversions and queries.
+//! 1. The folder is compiled twice. `db/sqlite.rs` and `db/postgres.rs` define what differs: `Conn`, `Pools`, `now`,
+//!    `lock_names`, `for_update!` and `for_update_skip_locked!`. `schema.rs` serves both.
+//! 2. A method clones its arguments and passes a closure to `self.pools.read(..)` or `self.pools.write(..)`. `write` is
+//!    one transaction, rolled back if the closure returns an error; its last statement is `audit::insert(..)` where a
+//!    person caused the change.
+//! 3. The closure never runs inside the caller's future, so it completes when a client hangs up: on PostgreSQL it is a
+//!    task of the runtime given to [`Db::open`]; on SQLite, which blocks, it runs on a pool of threads (`blocking.rs`).
+//! 4. [`Db::agents`] and its siblings hand the store out as `Arc<dyn AgentStore>`; nothing else of it is public.
 //!
-//! To add a store:
-//! 1. `migrations/{sqlite,postgres}/<time>_create_<noun>/{up,down}.sql`: the same tables twice; rules that must hold are
-//!    constraints, each foreign key has an index. On PostgreSQL, text that is sorted or compared by `<` is
-//!    `collate "C"`, and times are `timestamp(3)`.
-//! 2. `db/schema/<slice>.rs`: the `table!`s; a line in `db/schema.rs`.
-//! 3. `db/queries/<slice>.rs`: one `pub(in crate::db) async fn` per port method, from `&mut Conn` to
-//!    `Result<_, QueryError>`; rows stay private there. What writes goes through `write_tx!(conn, async |conn| ..)`,
-//!    ends with `super::audit::insert(conn, audit)`, and takes rows that it decides upon with `for_update!(query)`.
-//!    A line in `db/queries.rs`.
-//! 4. `db/<slice>.rs`: `DbThings(Db)` and the port: clone the arguments, then
-//!    `ask!(self.0, read, things::find(&id))` or `ask!(self.0, write, things::create(&thing, &audit))`.
-//! 5. `tests/contract/<port>.rs`: the promises of the port, run for every adapter.
-//!
-//! A query never runs inside the caller's future, so that it comes to its end when the caller hangs up: on PostgreSQL it
-//! is a task of the multi-thread runtime that [`Db::open`] was given; on SQLite, which blocks, it runs in a pool of no
-//! more threads than there are connections (`blocking.rs`).
+//! To add a store: the tables in `migrations/{sqlite,postgres}/` (rules are constraints, foreign keys have an index; on
+//! PostgreSQL sorted text is `collate "C"` and times are `timestamp(3)`), `db/schema/`, a file with a line in
+//! `stores.rs`, a line in `stores!` below, and the port's suite in `tests/contract/`.
 
-#![expect(clippy::duplicate_mod, reason = "each query is compiled once per database")]
+#![expect(clippy::duplicate_mod, reason = "each store is compiled once per database")]
 
 mod error;
+mod executor;
 mod migrations;
 mod postgres;
+mod probes;
 mod schema;
 mod settings;
 mod sqlite;
 mod tls;
 
-use std::future::Future;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
+use portal_core::{
+    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, SessionStore,
+};
+use portal_cron::{JobStore, RunQueue};
+use portal_dns::{ExposureStore, IntentStore};
+use portal_workspace::{DocumentStore, VersionStore};
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, JoinHandle};
-use tracing::{Instrument, Span};
 
+pub use probes::{DbProbe, MigrationsProbe};
 pub use settings::DbSettings;
 
-use crate::blocking::Patience;
-
-/// Asks a database a question of `db/queries/`: `ask!(db, read, friends::find(&id))`. The arguments are evaluated in a
-/// task of its own and must therefore be owned by the caller.
-macro_rules! ask {
-    ($db:expr, $access:ident, $module:ident :: $query:ident ($($argument:expr),* $(,)?)) => {{
-        use $crate::db::{Pools, postgres, sqlite};
-        let db = &$db;
-        match &db.pools {
-            Pools::Sqlite(pools) => {
-                let query = async move |conn: &mut sqlite::Conn| {
-                    Ok(sqlite::queries::$module::$query(conn, $($argument),*).await?)
-                };
-                db.run_blocking(pools.$access(), query).await
-            }
-            Pools::Postgres(pools) => {
-                let pools = pools.clone();
-                db.run(async move {
-                    let mut conn = pools.$access().await?;
-                    Ok(postgres::queries::$module::$query(&mut conn, $($argument),*).await?)
-                })
-                .await
-            }
-        }
-    }};
-}
-
-mod agents;
-mod audit;
-mod contacts;
-mod documents;
-mod exposures;
-mod friends;
-mod friendships;
-mod jobs;
-mod probes;
-mod sessions;
-
-pub use agents::DbAgents;
-pub use audit::DbAuditLog;
-pub use contacts::DbContacts;
-pub use documents::DbDocuments;
-pub use exposures::DbExposures;
-pub use friends::DbFriends;
-pub use friendships::DbFriendships;
-pub use jobs::DbJobs;
-pub use probes::{DbProbe, MigrationsProbe};
-pub use sessions::DbSessions;
+use crate::SystemClock;
+use crate::blocking::Timeouts;
+use executor::Executor;
 
 /// The portal's database; cheap to clone.
 #[derive(Clone)]
 pub struct Db {
-    pools: Pools,
-    handle: Handle,
-    patience: Patience,
+    store: Store,
+    executor: Executor,
 }
 
 #[derive(Clone)]
-enum Pools {
-    Sqlite(sqlite::Pools),
-    Postgres(postgres::Pools),
+enum Store {
+    Sqlite(Arc<sqlite::stores::Store>),
+    Postgres(Arc<postgres::stores::Store>),
+}
+
+/// Runs an expression on the store of whichever database this is.
+macro_rules! on_store {
+    ($db:expr, $store:ident => $value:expr) => {
+        match &$db.store {
+            Store::Sqlite($store) => $value,
+            Store::Postgres($store) => $value,
+        }
+    };
+}
+
+/// Defines a method for each store.
+macro_rules! stores {
+    ($($(#[$doc:meta])* $name:ident: $port:ident;)*) => {
+        impl Db {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $name(&self) -> Arc<dyn $port> {
+                on_store!(self, store => store.clone())
+            })*
+        }
+    };
+}
+
+stores! {
+    /// The register of agents.
+    agents: AgentStore;
+    /// The audit log.
+    audit_log: AuditLog;
+    /// The addresses of friends on channels.
+    contacts: ContactStore;
+    /// Leases and pending writes of documents.
+    documents: DocumentStore;
+    /// Exposures as friends ask for them.
+    exposures: ExposureStore;
+    /// Exposures as the reconciler works on them.
+    intents: IntentStore;
+    /// The register of friends.
+    friends: FriendStore;
+    /// Friendships: the agents that work for a friend.
+    friendships: FriendshipStore;
+    /// Scheduled jobs.
+    jobs: JobStore;
+    /// The queue of runs, which all runners share.
+    runs: RunQueue;
+    /// Sessions.
+    sessions: SessionStore;
+    /// The stored texts of documents.
+    versions: VersionStore;
 }
 
 impl Db {
     /// Prepares access to a database; connects to nothing yet. `handle` must be of a multi-thread runtime.
     ///
     /// # Errors
-    /// Refuses a url that names no database the portal knows, and TLS settings that cannot be read.
+    /// Refuses a url that names no known kind of database, and TLS settings that cannot be read.
     pub fn open(settings: &DbSettings, handle: Handle) -> Result<Self, Invalid> {
-        let _runtime = handle.enter();
-        let pools = match settings.target()? {
-            settings::Target::Sqlite(path) => Pools::Sqlite(sqlite::Pools::new(path, settings)),
-            settings::Target::Postgres(target) => Pools::Postgres(postgres::Pools::new(target, settings)),
+        let timeouts = Timeouts { queue: settings.acquire_timeout, work: settings.statement_timeout };
+        let executor = Executor::new(handle, timeouts);
+        // The pools start tasks as they are made.
+        let _runtime = executor.enter();
+        let clock = Arc::new(SystemClock);
+        let store = match settings.target()? {
+            settings::Target::Sqlite(path) => {
+                let pools = sqlite::Pools::new(path, settings, executor.clone());
+                Store::Sqlite(Arc::new(sqlite::stores::Store { pools, clock }))
+            }
+            settings::Target::Postgres(target) => {
+                let pools = postgres::Pools::new(target, settings, executor.clone());
+                Store::Postgres(Arc::new(postgres::stores::Store { pools, clock }))
+            }
         };
-        let patience = Patience { turn: settings.acquire_timeout, work: settings.statement_timeout };
-        Ok(Self { pools, handle, patience })
+        Ok(Self { store, executor })
     }
 
-    /// Brings the tables up to date; tells which migrations it ran. Several portals may do so at once.
+    /// Returns the same database with leases granted by `clock`. Only SQLite asks it: on PostgreSQL, which several
+    /// machines share, the server's clock grants leases.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        let store = match self.store {
+            Store::Sqlite(store) => {
+                Store::Sqlite(Arc::new(sqlite::stores::Store { clock, pools: store.pools.clone() }))
+            }
+            Store::Postgres(store) => {
+                Store::Postgres(Arc::new(postgres::stores::Store { clock, pools: store.pools.clone() }))
+            }
+        };
+        Self { store, ..self }
+    }
+
+    /// Runs pending migrations and returns their names. Several portals may do so at once.
     ///
     /// # Errors
     /// The database cannot be reached, or a migration failed and was rolled back.
     pub async fn migrate(&self) -> Result<Vec<String>, BackendError> {
-        let task = match self.pools.clone() {
-            Pools::Sqlite(pools) => self.handle.spawn_blocking(move || migrations::run_sqlite(&pools)),
-            Pools::Postgres(pools) => self.handle.spawn(async move { migrations::run_postgres(&pools).await }),
-        };
-        task.await.unwrap_or_else(|panicked| Err(panic_of(panicked)))
+        match &self.store {
+            Store::Sqlite(store) => {
+                let pools = store.pools.clone();
+                self.executor.spawn_blocking_without_limit(move || migrations::run_sqlite(&pools)).await
+            }
+            Store::Postgres(store) => {
+                let pools = store.pools.clone();
+                self.executor.spawn_without_limit(async move { migrations::run_postgres(&pools).await }).await
+            }
+        }
     }
 
-    /// The migrations that have not run yet, in their order.
+    /// Returns the migrations that have not run yet, in their order.
     ///
     /// # Errors
     /// The database cannot be reached.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, BackendError> {
-        match self.pools.clone() {
-            Pools::Sqlite(pools) => {
-                self.outcome(self.handle.spawn_blocking(move || migrations::pending_sqlite(&pools))).await
+        match &self.store {
+            Store::Sqlite(store) => {
+                let pools = store.pools.clone();
+                self.executor.spawn_blocking(move || migrations::pending_sqlite(&pools)).await
             }
-            Pools::Postgres(pools) => self.run(async move { migrations::pending_postgres(&pools).await }).await,
+            Store::Postgres(store) => {
+                let pools = store.pools.clone();
+                self.executor.spawn(async move { migrations::pending_postgres(&pools).await }).await
+            }
         }
     }
 
-    /// Whether the database answers.
+    /// Checks that the database answers.
     ///
     /// # Errors
     /// It does not.
     pub async fn ping(&self) -> Result<(), BackendError> {
-        ask!(self, read, portal::ping())
+        on_store!(self, store => store.ping().await)
     }
 
-    /// The mark by which this portal knows its own records and routes: 32 hexadecimal digits, drawn by whoever asks
-    /// first after the migrations and the same for ever after.
+    /// Returns the portal's instance, the middle part of its ownership markers: 32 hexadecimal digits, drawn when a
+    /// portal first asks after the migrations and the same ever after.
     ///
     /// # Errors
     /// The database cannot be reached or was not migrated.
     pub async fn instance(&self, ids: &dyn Ids) -> Result<String, BackendError> {
         let candidate = ids.id();
-        ask!(self, write, portal::instance(&candidate))
+        on_store!(self, store => store.instance(candidate).await)
     }
 
-    /// The time by which leases are granted: PostgreSQL's own, because several machines share it; the portal's on
-    /// SQLite, where there is but one.
+    /// Returns the time by which leases are granted.
     ///
     /// # Errors
     /// The database cannot be reached.
-    pub async fn now(&self, clock: &dyn Clock) -> Result<DateTime<Utc>, BackendError> {
-        let portal_time = clock.now();
-        ask!(self, read, portal::now(portal_time))
+    pub async fn now(&self) -> Result<DateTime<Utc>, BackendError> {
+        on_store!(self, store => store.lease_time().await)
     }
-
-    /// Runs database work to its end, whatever becomes of the caller.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, BackendError>> + Send + 'static,
-    ) -> Result<T, BackendError> {
-        self.outcome(self.handle.spawn(work.in_current_span())).await
-    }
-
-    /// The same on a thread that the work may block.
-    async fn run_blocking<T: Send + 'static>(
-        &self,
-        lent: sqlite::Lent,
-        work: impl AsyncFnOnce(&mut sqlite::Conn) -> Result<T, BackendError> + Send + 'static,
-    ) -> Result<T, BackendError> {
-        let (sqlite::Lent { connection, threads }, handle, span) = (lent, self.handle.clone(), Span::current());
-        let query = async move || work(&mut *connection.await?).await;
-        let done = threads.run(self.patience, move || span.in_scope(|| handle.block_on(query()))).await;
-        done.unwrap_or_else(|undone| Err(undone.at(Backend::Database)))
-    }
-
-    /// What a task came to; the caller waits only so long.
-    async fn outcome<T>(&self, task: JoinHandle<Result<T, BackendError>>) -> Result<T, BackendError> {
-        match tokio::time::timeout(self.patience.turn + self.patience.work, task).await {
-            Ok(settled) => settled.unwrap_or_else(|panicked| Err(panic_of(panicked))),
-            Err(elapsed) => Err(BackendError::unavailable(Backend::Database, elapsed)),
-        }
-    }
-}
-
-fn panic_of(panicked: JoinError) -> BackendError {
-    BackendError::failed(Backend::Database, panicked)
 }

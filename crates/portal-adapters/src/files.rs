@@ -22,10 +22,10 @@ mod staging;
 
 use folder::{Folder, Way};
 
-use crate::blocking::{BlockingPool, Patience};
+use crate::blocking::{BlockingPool, Timeouts};
 
 /// How long one operation may take before the workspace counts as out of reach.
-const PATIENCE: Patience = Patience { turn: Duration::from_secs(5), work: Duration::from_secs(5) };
+const PATIENCE: Timeouts = Timeouts { queue: Duration::from_secs(5), work: Duration::from_secs(5) };
 /// How many operations run at once. One that hangs keeps its place, so a dead network file system cannot take all
 /// threads of the process.
 const AT_ONCE: usize = 16;
@@ -63,20 +63,20 @@ impl AgentRoots {
 pub struct DiskFiles {
     roots: AgentRoots,
     threads: BlockingPool,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 impl DiskFiles {
     /// Documents in these folders.
     #[must_use]
     pub fn new(roots: AgentRoots) -> Self {
-        Self { roots, threads: BlockingPool::new(AT_ONCE), patience: PATIENCE }
+        Self { roots, threads: BlockingPool::new(AT_ONCE), timeouts: PATIENCE }
     }
 
     /// As this, but an operation may wait for its turn, and then take, only `patience` each.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = Patience { turn: patience, work: patience };
+        self.timeouts = Timeouts { queue: patience, work: patience };
         self
     }
 
@@ -104,10 +104,10 @@ impl DiskFiles {
         work: impl FnOnce(Folder) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, BackendError> {
         let root = self.roots.of(agent).ok_or_else(|| unavailable(format!("no folder is configured for {agent}")))?;
-        match self.threads.run(self.patience, move || work(Folder::open_root(&root)?)).await {
+        match self.threads.run(self.timeouts, move || work(Folder::open_root(&root)?)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(source)) => Err(FileTrouble { what, agent: agent.clone(), source }.into()),
-            Err(undone) => Err(undone.at(Backend::Workspace)),
+            Err(error) => Err(error.of(Backend::Workspace)),
         }
     }
 }

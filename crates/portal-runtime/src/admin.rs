@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use portal_adapters::db::{Db, DbAgents, DbAuditLog, DbContacts, DbExposures, DbFriends, DbFriendships, DbSessions};
+use portal_adapters::db::Db;
 use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
@@ -50,14 +50,14 @@ impl Admin {
         let db = compose::database(settings)?;
         let (clock, ids): (Arc<dyn Clock>, Arc<dyn Ids>) = (Arc::new(SystemClock), Arc::new(RandomIds));
         Ok(Self {
-            friends: Arc::new(DbFriends::new(db.clone())),
-            contacts: Arc::new(DbContacts::new(db.clone())),
-            agents: Arc::new(DbAgents::new(db.clone())),
-            friendships: Arc::new(DbFriendships::new(db.clone())),
-            sessions: Sessions::new(Arc::new(DbSessions::new(db.clone())), clock.clone(), ids.clone()),
-            exposures: Arc::new(DbExposures::new(db.clone())),
-            intents: Arc::new(DbExposures::new(db.clone())),
-            audit_log: Arc::new(DbAuditLog::new(db.clone())),
+            friends: db.friends(),
+            contacts: db.contacts(),
+            agents: db.agents(),
+            friendships: db.friendships(),
+            sessions: Sessions::new(db.sessions(), clock.clone(), ids.clone()),
+            exposures: db.exposures(),
+            intents: db.intents(),
+            audit_log: db.audit_log(),
             clock,
             ids,
             db,

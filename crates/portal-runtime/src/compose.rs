@@ -8,9 +8,7 @@ mod zones;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_adapters::db::{
-    Db, DbContacts, DbDocuments, DbFriends, DbFriendships, DbJobs, DbProbe, DbSessions, DbSettings, MigrationsProbe,
-};
+use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
 use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
 use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerSettings, SessionKeys};
@@ -97,7 +95,7 @@ pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
 #[must_use]
 pub fn assemble(parts: Parts) -> Portal {
     let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes } = parts;
-    let sessions: Arc<dyn SessionStore> = Arc::new(DbSessions::new(db.clone()));
+    let sessions = db.sessions();
     let mut loops = Loops::default();
     sweep_sessions(&mut loops, sessions.clone(), clock.clone());
     // Where the cluster is watched, the first pass begins when all of it was listed.
@@ -106,22 +104,21 @@ pub fn assemble(parts: Parts) -> Portal {
     if let Some(queue) = work {
         follow_the_cluster(&mut loops, exposures.clone(), queue);
     }
-    let jobs = Arc::new(DbJobs::new(db.clone(), clock.clone()));
-    let keys = Arc::new(SessionKeys::new(Arc::new(DbContacts::new(db.clone())), channels));
+    let keys = Arc::new(SessionKeys::new(db.contacts(), channels));
     let settings = RunnerSettings::default();
-    run_jobs(&mut loops, Runner::new(jobs.clone(), keys.clone(), delivery, ids.clone(), settings));
-    let engine = Arc::new(EmbeddedEngine::new(jobs, clock.clone(), ids.clone()));
+    run_jobs(&mut loops, Runner::new(db.runs(), keys.clone(), delivery, ids.clone(), settings));
+    let engine = Arc::new(EmbeddedEngine::new(db.jobs(), clock.clone(), ids.clone()));
     let documents = documents(&db, files, &clock, &ids);
     settle_documents(&mut loops, documents.clone());
     let probes = all_probes(&db, probes);
     let state = ApiState {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
-        friendships: Arc::new(DbFriendships::new(db.clone())),
+        friendships: db.friendships(),
         domains: domains.into(),
         exposures,
         cluster: cluster.clone(),
         namespaces: NamespaceViews::new(clock.clone()),
-        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, Arc::new(DbFriends::new(db.clone())), clock.clone())),
+        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, db.friends(), clock.clone())),
         documents: documents.clone(),
         logs: Arc::new(documents),
         secrets: Arc::new(QuotaSecrets(cluster)),
@@ -198,12 +195,11 @@ fn follow_the_cluster(loops: &mut Loops, exposures: Exposures, queue: Arc<WorkQu
 }
 
 fn documents(db: &Db, files: Arc<dyn DocumentFiles>, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Documents {
-    let rows = Arc::new(DbDocuments::new(db.clone(), clock.clone()));
     Documents::new(DocumentPorts {
         files,
-        store: rows.clone(),
-        versions: rows,
-        friendships: Arc::new(DbFriendships::new(db.clone())),
+        store: db.documents(),
+        versions: db.versions(),
+        friendships: db.friendships(),
         clock: clock.clone(),
         ids: ids.clone(),
     })

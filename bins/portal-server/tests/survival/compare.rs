@@ -31,7 +31,7 @@ impl Ground {
 
     /// One look at everything; an error if something is not done or not as it should be.
     async fn compare(&self) -> anyhow::Result<Vec<Intent>> {
-        let intents = all_intents(&self.store).await?;
+        let intents = all_intents(&*self.store).await?;
         for intent in &intents {
             let stands = intent.exposure.status == Status::Active && intent.desired == Desired::Present;
             ensure!(stands && intent.leaving.is_empty(), "not done: {intent:?}");

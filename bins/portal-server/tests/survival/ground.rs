@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -11,8 +12,9 @@ use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use portal_adapters::RandomIds;
 use portal_adapters::cloudflare::{SCRIPTED_TOKEN, ScriptedCloudflare};
-use portal_adapters::db::{Db, DbExposures, DbSettings};
+use portal_adapters::db::{Db, DbSettings};
 use portal_core::Ids;
+use portal_dns::IntentStore;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -36,7 +38,7 @@ pub(crate) struct Ground {
     /// The friends.
     pub(crate) people: Vec<Person>,
     /// The exposures, read beside the servers.
-    pub(crate) store: DbExposures,
+    pub(crate) store: Arc<dyn IntentStore>,
     /// What markers of this portal begin with.
     pub(crate) instance: String,
     /// The operator's way to the cluster.
@@ -69,7 +71,7 @@ impl Ground {
             cloudflare,
             domains,
             people: Vec::new(),
-            store: DbExposures::new(db.clone()),
+            store: db.intents(),
             instance: db.instance(&RandomIds).await?,
             client,
             config,

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
-use portal_adapters::db::{Db, DbAgents, DbFriends, DbFriendships, DbSessions};
+use portal_adapters::db::Db;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, Clock, Friend, FriendId, FriendStore, Friendship,
-    FriendshipStatus, FriendshipStore, Sessions, Token,
+    Action, Actor, Agent, AgentId, AuditEntry, Clock, Friend, FriendId, Friendship, FriendshipStatus, Sessions, Token,
 };
 
 /// The agent of the configuration.
@@ -23,7 +22,7 @@ pub(crate) struct Person {
 pub(crate) async fn register_agent(db: &Db) -> anyhow::Result<()> {
     let agent = Agent { id: AgentId::parse(AGENT)?, created_at: SystemClock.now() };
     let token = Token::presented("survival-agent").hash();
-    ensure!(DbAgents::new(db.clone()).create(agent, token, line(Action::AgentCreate, None)).await?);
+    ensure!(db.agents().create(agent, token, line(Action::AgentCreate, None)).await?);
     Ok(())
 }
 
@@ -31,7 +30,7 @@ pub(crate) async fn register_agent(db: &Db) -> anyhow::Result<()> {
 pub(crate) async fn register(db: &Db, id: &str) -> anyhow::Result<Person> {
     let (id, agent, created_at) = (FriendId::parse(id)?, AgentId::parse(AGENT)?, SystemClock.now());
     let friend = Friend { id: id.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at };
-    DbFriends::new(db.clone()).create(friend, line(Action::FriendCreate, Some(&id))).await?;
+    db.friends().create(friend, line(Action::FriendCreate, Some(&id))).await?;
     let friendship = Friendship {
         agent: agent.clone(),
         friend: id.clone(),
@@ -39,8 +38,8 @@ pub(crate) async fn register(db: &Db, id: &str) -> anyhow::Result<Person> {
         heartbeat_writable: true,
         created_at,
     };
-    ensure!(DbFriendships::new(db.clone()).set(friendship, line(Action::FriendshipSet, Some(&id))).await?);
-    let sessions = Sessions::new(Arc::new(DbSessions::new(db.clone())), Arc::new(SystemClock), Arc::new(RandomIds));
+    ensure!(db.friendships().set(friendship, line(Action::FriendshipSet, Some(&id))).await?);
+    let sessions = Sessions::new(db.sessions(), Arc::new(SystemClock), Arc::new(RandomIds));
     let issued = sessions.issue(id.clone(), agent, operator()).await?;
     let token = issued.ok_or_else(|| anyhow::anyhow!("no session for {id}"))?.token;
     Ok(Person { id, token: token.reveal().to_owned() })

@@ -1,17 +1,17 @@
-//! What a failed query means to a caller.
+//! Errors of queries, and their meaning to a caller.
 
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel_async::pooled_connection::bb8::RunError;
 use portal_core::{Backend, BackendError, Invalid};
 
-/// Why a query of `db/queries/` has no answer.
+/// Errors of the queries in `db/stores/`.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::db) enum QueryError {
     /// A statement failed.
     #[error("a statement failed")]
     Statement(#[from] Error),
     /// A row holds a value that the portal never writes.
-    #[error("a stored value makes no sense")]
+    #[error("a stored value is invalid")]
     Row(#[from] Invalid),
 }
 

@@ -6,40 +6,50 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::bb8::{Pool, PooledConnection};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, TransactionManager};
 use futures::FutureExt;
 use portal_core::{Backend, BackendError};
 
 use super::DbSettings;
-use super::error::no_connection;
+use super::error::{QueryError, no_connection};
+use super::executor::{Executor, SendQuery};
 use super::settings::PostgresTarget;
 
 /// A connection.
 pub(super) type Conn = AsyncPgConnection;
 
-/// Runs a closure in a transaction that may write.
-macro_rules! write_tx {
-    ($conn:expr, $work:expr) => {
-        diesel_async::AsyncConnection::transaction($conn, $work)
-    };
-}
-/// Holds the rows of a query until the transaction ends; new rows may still refer to them.
+/// Locks the rows of a query until the transaction ends; new rows may still refer to them.
 macro_rules! for_update {
     ($query:expr) => {
         $query.for_no_key_update()
     };
 }
-/// Holds the rows of a query until the transaction ends, leaving out those that another transaction holds.
+/// Locks the rows of a query until the transaction ends, without those that another transaction has locked.
 macro_rules! for_update_skip_locked {
     ($query:expr) => {
         $query.for_update().skip_locked()
     };
 }
 
-#[path = "queries.rs"]
-pub(super) mod queries;
+#[path = "stores.rs"]
+pub(super) mod stores;
 
-/// The time by which leases are granted: the server's, at this very moment rather than at the transaction's begin.
+/// Runs work in a transaction.
+async fn transaction<T>(
+    conn: &mut Conn,
+    work: impl AsyncFnOnce(&mut Conn) -> Result<T, QueryError> + for<'c> SendQuery<&'c mut Conn, T>,
+) -> Result<T, QueryError> {
+    <Conn as AsyncConnection>::TransactionManager::begin_transaction(conn).await?;
+    let result = work(conn).await;
+    match &result {
+        Ok(_) => <Conn as AsyncConnection>::TransactionManager::commit_transaction(conn).await?,
+        // The work's own error says more than that of a rollback; the pool discards a connection whose rollback failed.
+        Err(_) => drop(<Conn as AsyncConnection>::TransactionManager::rollback_transaction(conn).await),
+    }
+    result
+}
+
+/// Returns the time by which leases are granted: the server's, now rather than at the transaction's start.
 pub(super) async fn now(conn: &mut Conn, _: DateTime<Utc>) -> diesel::QueryResult<DateTime<Utc>> {
     let clock = diesel::dsl::sql::<diesel::sql_types::Timestamp>(
         "date_trunc('milliseconds', clock_timestamp() at time zone 'utc')",
@@ -47,7 +57,7 @@ pub(super) async fn now(conn: &mut Conn, _: DateTime<Utc>) -> diesel::QueryResul
     diesel::select(clock).get_result::<NaiveDateTime>(conn).await.map(|now| now.and_utc())
 }
 
-/// Keeps everybody else from adding contacts and friends until the transaction ends; reading goes on.
+/// Keeps other transactions from adding contacts and friends until this one ends; reads continue.
 pub(super) async fn lock_names(conn: &mut Conn) -> diesel::QueryResult<()> {
     diesel::sql_query("lock table contacts in share row exclusive mode").execute(conn).await.map(drop)
 }
@@ -57,6 +67,7 @@ pub(super) async fn lock_names(conn: &mut Conn) -> diesel::QueryResult<()> {
 pub(super) struct Pools {
     server: Arc<Server>,
     pool: Pool<Conn>,
+    executor: Executor,
 }
 
 struct Server {
@@ -65,7 +76,7 @@ struct Server {
 }
 
 impl Pools {
-    pub(super) fn new(target: Box<PostgresTarget>, settings: &DbSettings) -> Self {
+    pub(super) fn new(target: Box<PostgresTarget>, settings: &DbSettings, executor: Executor) -> Self {
         let server = Arc::new(Server { target: *target, last_error: Mutex::new(None) });
         let for_setup = server.clone();
         let mut config = ManagerConfig::default();
@@ -79,17 +90,31 @@ impl Pools {
             .max_size(settings.connections.max(1))
             .connection_timeout(settings.acquire_timeout)
             .build_unchecked(AsyncDieselConnectionManager::new_with_config(String::new(), config));
-        Self { server, pool }
+        Self { server, pool, executor }
     }
 
-    /// A connection for reading.
-    pub(super) async fn read(&self) -> Result<PooledConnection<'_, Conn>, BackendError> {
+    /// Runs a query.
+    pub(super) async fn read<T, Q>(&self, query: Q) -> Result<T, BackendError>
+    where
+        T: Send + 'static,
+        Q: AsyncFnOnce(&mut Conn) -> Result<T, QueryError> + for<'c> SendQuery<&'c mut Conn, T>,
+    {
+        let pools = self.clone();
+        self.executor.spawn(async move { Ok(query(&mut *pools.connection().await?).await?) }).await
+    }
+
+    /// Runs a query in a transaction.
+    pub(super) async fn write<T, Q>(&self, query: Q) -> Result<T, BackendError>
+    where
+        T: Send + 'static,
+        Q: AsyncFnOnce(&mut Conn) -> Result<T, QueryError> + for<'c> SendQuery<&'c mut Conn, T>,
+    {
+        let pools = self.clone();
+        self.executor.spawn(async move { Ok(transaction(&mut *pools.connection().await?, query).await?) }).await
+    }
+
+    async fn connection(&self) -> Result<PooledConnection<'_, Conn>, BackendError> {
         self.pool.get().await.map_err(|error| no_connection(error, self.server.last_error()))
-    }
-
-    /// A connection for writing.
-    pub(super) async fn write(&self) -> Result<PooledConnection<'_, Conn>, BackendError> {
-        self.read().await
     }
 
     /// A connection of its own, for migrations.

@@ -17,6 +17,7 @@ use portal_core::{Backend, BackendError, BoxError};
 
 use super::DbSettings;
 use super::error::{QueryError, no_connection};
+use super::executor::{Executor, SendQuery};
 use crate::blocking::BlockingPool;
 
 /// A connection. Its futures are ready at once, and block the thread that polls them until then.
@@ -24,14 +25,14 @@ pub(super) type Conn = SyncConnectionWrapper<SqliteConnection, Here>;
 /// A connection of a pool.
 pub(super) type Pooled = PooledConnection<'static, Conn>;
 
-/// A connection as soon as one is free, and the threads that it may block.
-pub(super) struct Lent {
-    pub(super) connection: BoxFuture<'static, Result<Pooled, BackendError>>,
-    pub(super) threads: BlockingPool,
+/// A connection of a pool as soon as one is free, and the threads that it may block.
+struct CheckedOut {
+    connection: BoxFuture<'static, Result<Pooled, BackendError>>,
+    threads: BlockingPool,
 }
 
-/// Has the statements of a query run on the thread that runs the query, which may be blocked as it is: to be sent to
-/// another one for each of them costs more than most of them take.
+/// Runs statements on the thread that polls them. It is a thread of the blocking pool already, and sending each statement
+/// to another thread costs more than most statements take.
 pub(super) struct Here;
 
 impl SpawnBlocking for Here {
@@ -47,49 +48,45 @@ impl SpawnBlocking for Here {
     }
 }
 
-/// Runs a closure in a transaction that may write.
-macro_rules! write_tx {
-    ($conn:expr, $work:expr) => {
-        $crate::db::sqlite::write_transaction($conn, $work)
-    };
-}
-/// Holds the rows of a query until the transaction ends. SQLite has one writer, so they are held already.
+/// Locks the rows of a query until the transaction ends. SQLite has one writer, so they are locked already.
 macro_rules! for_update {
     ($query:expr) => {
         $query
     };
 }
-/// Holds the rows of a query until the transaction ends, leaving out those that another transaction holds.
+/// Locks the rows of a query until the transaction ends, without those that another transaction has locked.
 macro_rules! for_update_skip_locked {
     ($query:expr) => {
         $query
     };
 }
 
-#[path = "queries.rs"]
-pub(super) mod queries;
+#[path = "stores.rs"]
+pub(super) mod stores;
 
-/// Runs work in a transaction that takes the lock at once: one that is upgraded later fails as soon as somebody else
-/// has written in between.
-async fn write_transaction<T>(
+/// Runs work in a transaction.
+async fn transaction<T>(
     conn: &mut Conn,
     work: impl AsyncFnOnce(&mut Conn) -> Result<T, QueryError>,
 ) -> Result<T, QueryError> {
+    // `immediate` takes the write lock at once: a transaction that asks for it later fails with "database is locked" if
+    // anyone wrote in between, whatever the busy timeout.
     conn.spawn_blocking(|conn| AnsiTransactionManager::begin_transaction_sql(conn, "begin immediate")).await?;
-    let worked = work(conn).await;
-    match &worked {
+    let result = work(conn).await;
+    match &result {
         Ok(_) => <Conn as AsyncConnection>::TransactionManager::commit_transaction(conn).await?,
-        Err(_) => <Conn as AsyncConnection>::TransactionManager::rollback_transaction(conn).await?,
+        // The work's own error says more than that of a rollback; the pool discards a connection whose rollback failed.
+        Err(_) => drop(<Conn as AsyncConnection>::TransactionManager::rollback_transaction(conn).await),
     }
-    worked
+    result
 }
 
-/// The time by which leases are granted.
+/// Returns the time by which leases are granted: the portal's own, since only one machine uses the file.
 pub(super) async fn now(_: &mut Conn, portal_time: DateTime<Utc>) -> diesel::QueryResult<DateTime<Utc>> {
     Ok(portal_time)
 }
 
-/// Keeps everybody else from adding contacts and friends until the transaction ends; SQLite has one writer.
+/// Keeps other transactions from adding contacts and friends until this one ends; SQLite has one writer.
 pub(super) async fn lock_names(_: &mut Conn) -> diesel::QueryResult<()> {
     Ok(())
 }
@@ -100,6 +97,7 @@ pub(super) struct Pools {
     file: Arc<File>,
     writer: Connections,
     readers: Connections,
+    executor: Executor,
 }
 
 /// Connections with the threads that they block.
@@ -118,7 +116,7 @@ struct File {
 }
 
 impl Pools {
-    pub(super) fn new(path: PathBuf, settings: &DbSettings) -> Self {
+    pub(super) fn new(path: PathBuf, settings: &DbSettings, executor: Executor) -> Self {
         let file = Arc::new(File {
             path,
             busy_timeout_ms: settings.statement_timeout.as_millis(),
@@ -153,17 +151,27 @@ impl Pools {
         };
         let writer = connections(1, Access::Write);
         let readers = connections(usize::try_from(settings.connections.max(1)).unwrap_or(1), Access::Read);
-        Self { file, writer, readers }
+        Self { file, writer, readers, executor }
     }
 
-    /// A connection that only reads.
-    pub(super) fn read(&self) -> Lent {
-        self.lend(&self.readers)
+    /// Runs a query on a connection that only reads.
+    pub(super) async fn read<T, Q>(&self, query: Q) -> Result<T, BackendError>
+    where
+        T: Send + 'static,
+        Q: AsyncFnOnce(&mut Conn) -> Result<T, QueryError> + for<'c> SendQuery<&'c mut Conn, T>,
+    {
+        let CheckedOut { connection, threads } = self.check_out(&self.readers);
+        self.executor.block(&threads, async move || Ok(query(&mut *connection.await?).await?)).await
     }
 
-    /// The one connection that writes.
-    pub(super) fn write(&self) -> Lent {
-        self.lend(&self.writer)
+    /// Runs a query in a transaction, on the one connection that writes.
+    pub(super) async fn write<T, Q>(&self, query: Q) -> Result<T, BackendError>
+    where
+        T: Send + 'static,
+        Q: AsyncFnOnce(&mut Conn) -> Result<T, QueryError> + for<'c> SendQuery<&'c mut Conn, T>,
+    {
+        let CheckedOut { connection, threads } = self.check_out(&self.writer);
+        self.executor.block(&threads, async move || Ok(transaction(&mut *connection.await?, query).await?)).await
     }
 
     /// A connection of its own, for migrations; makes the file if there is none. Blocks.
@@ -177,14 +185,14 @@ impl Pools {
         self.file.connect(Access::Write).map_err(|error| BackendError::unavailable(Backend::Database, error))
     }
 
-    fn lend(&self, of: &Connections) -> Lent {
+    fn check_out(&self, of: &Connections) -> CheckedOut {
         let (file, pool) = (self.file.clone(), of.pool.clone());
         let connection = async move {
             let conn = pool.get_owned().await.map_err(|error| no_connection(error, file.last_error()))?;
             file.is_still_there().map_err(|error| BackendError::unavailable(Backend::Database, error))?;
             Ok(conn)
         };
-        Lent { connection: connection.boxed(), threads: of.threads.clone() }
+        CheckedOut { connection: connection.boxed(), threads: of.threads.clone() }
     }
 }
 

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use portal_adapters::db::{
-    Db, DbAgents, DbAuditLog, DbContacts, DbDocuments, DbExposures, DbFriends, DbFriendships, DbJobs, DbSessions,
-    DbSettings,
-};
+use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::memory::{
     MemoryAgents, MemoryAuditLog, MemoryContacts, MemoryDocuments, MemoryExposures, MemoryFriends, MemoryFriendships,
     MemoryJobs, MemoryPeople, MemorySessions,
@@ -62,23 +59,22 @@ impl World {
         let db = Db::open(settings, tokio::runtime::Handle::current()).unwrap();
         db.migrate().await.unwrap();
         let clock = world_clock();
-        let documents = Arc::new(DbDocuments::new(db.clone(), clock.clone()));
-        let jobs = Arc::new(DbJobs::new(db.clone(), clock.clone()));
+        let db = db.with_clock(clock.clone());
         Self {
             clock,
             ids: SeededIds::from_seed(1),
-            documents: documents.clone(),
-            versions: documents,
-            friends: Arc::new(DbFriends::new(db.clone())),
-            contacts: Arc::new(DbContacts::new(db.clone())),
-            friendships: Arc::new(DbFriendships::new(db.clone())),
-            agents: Arc::new(DbAgents::new(db.clone())),
-            sessions: Arc::new(DbSessions::new(db.clone())),
-            exposures: Arc::new(DbExposures::new(db.clone())),
-            intents: Arc::new(DbExposures::new(db.clone())),
-            audit: Arc::new(DbAuditLog::new(db)),
-            jobs: jobs.clone(),
-            runs: jobs,
+            documents: db.documents(),
+            versions: db.versions(),
+            friends: db.friends(),
+            contacts: db.contacts(),
+            friendships: db.friendships(),
+            agents: db.agents(),
+            sessions: db.sessions(),
+            exposures: db.exposures(),
+            intents: db.intents(),
+            audit: db.audit_log(),
+            jobs: db.jobs(),
+            runs: db.runs(),
             _ground: ground,
         }
     }

@@ -1,9 +1,11 @@
 //! A change and its line in the audit log: both, or neither.
 
+use std::sync::Arc;
+
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use portal_adapters::RandomIds;
-use portal_adapters::db::{Db, DbAgents, DbContacts, DbFriends, DbFriendships, DbSessions, DbSettings};
+use portal_adapters::db::{Db, DbSettings};
 use portal_core::{
     Action, Agent, AgentId, AgentStore, BackendError, Contact, ContactStore, Friend, FriendStore, Friendship,
     FriendshipStatus, FriendshipStore, Ids, SESSION_LIFETIME, Session, SessionState, SessionStore, Token,
@@ -14,11 +16,11 @@ use crate::postgres::Database;
 
 /// A friend with a contact, an agent and a session, and what is about to be changed.
 struct Stores {
-    friends: DbFriends,
-    contacts: DbContacts,
-    agents: DbAgents,
-    friendships: DbFriendships,
-    sessions: DbSessions,
+    friends: Arc<dyn FriendStore>,
+    contacts: Arc<dyn ContactStore>,
+    agents: Arc<dyn AgentStore>,
+    friendships: Arc<dyn FriendshipStore>,
+    sessions: Arc<dyn SessionStore>,
     alice: Friend,
     contact: Contact,
     friendship: Friendship,
@@ -48,11 +50,11 @@ impl Stores {
             expires_at: created_at + SESSION_LIFETIME,
         };
         let stores = Self {
-            friends: DbFriends::new(db.clone()),
-            contacts: DbContacts::new(db.clone()),
-            agents: DbAgents::new(db.clone()),
-            friendships: DbFriendships::new(db.clone()),
-            sessions: DbSessions::new(db),
+            friends: db.friends(),
+            contacts: db.contacts(),
+            agents: db.agents(),
+            friendships: db.friendships(),
+            sessions: db.sessions(),
             contact: Contact::parse(alice.id.clone(), "signal", "+1").unwrap(),
             token: Token::presented(RandomIds.id()),
             alice,

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_adapters::db::{Db, DbAgents, DbFriends, DbFriendships, DbSessions, DbSettings};
+use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, Friend, FriendStore, Friendship, FriendshipStatus, FriendshipStore, Ids,
-    IssuedSession, SessionError, Sessions, Token,
+    Action, Actor, Agent, AgentId, Friend, Friendship, FriendshipStatus, Ids, IssuedSession, SessionError, Sessions,
+    Token,
 };
 
 use crate::newcomer::{by_root, newcomer};
@@ -29,7 +29,7 @@ struct Portals {
 }
 
 fn sessions(db: &Db) -> Sessions {
-    Sessions::new(Arc::new(DbSessions::new(db.clone())), Arc::new(SystemClock), Arc::new(RandomIds))
+    Sessions::new(db.sessions(), Arc::new(SystemClock), Arc::new(RandomIds))
 }
 
 impl Portals {
@@ -40,9 +40,9 @@ impl Portals {
         db.migrate().await.unwrap();
         let (alice, audit) = newcomer("alice");
         let agent = AgentId::parse("main").unwrap();
-        DbFriends::new(db.clone()).create(alice.clone(), audit.clone()).await.unwrap();
+        db.friends().create(alice.clone(), audit.clone()).await.unwrap();
         let known = Agent { id: agent.clone(), created_at: alice.created_at };
-        DbAgents::new(db.clone()).create(known, Token::presented(RandomIds.id()).hash(), audit).await.unwrap();
+        db.agents().create(known, Token::presented(RandomIds.id()).hash(), audit).await.unwrap();
         befriend(&db, &alice, &agent, FriendshipStatus::Active).await;
         let (first, second) = (sessions(&db), sessions(&other));
         let by = Actor::Operator("root".to_owned());
@@ -72,7 +72,7 @@ async fn befriend(db: &Db, alice: &Friend, agent: &AgentId, status: FriendshipSt
         created_at: alice.created_at,
     };
     let audit = by_root(Action::FriendshipSet, &alice.id);
-    assert!(DbFriendships::new(db.clone()).set(friendship, audit).await.unwrap());
+    assert!(db.friendships().set(friendship, audit).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +101,7 @@ async fn a_friend_who_is_blocked_is_refused_a_second_later_and_let_in_again_afte
 async fn a_friend_who_was_removed_is_refused_a_second_later() {
     let portals = Portals::with_alice_let_in().await;
     let audit = by_root(Action::FriendRemove, &portals.alice.id);
-    DbFriends::new(portals.db.clone()).remove(&portals.alice.id, audit).await.unwrap();
+    portals.db.friends().remove(&portals.alice.id, audit).await.unwrap();
     portals.is_refused_in_time().await;
 }
 
@@ -109,7 +109,7 @@ async fn a_friend_who_was_removed_is_refused_a_second_later() {
 async fn an_agent_that_was_removed_opens_no_door_a_second_later() {
     let portals = Portals::with_alice_let_in().await;
     let audit = by_root(Action::AgentRemove, &portals.alice.id);
-    assert!(DbAgents::new(portals.db.clone()).remove(&portals.agent, audit).await.unwrap());
+    assert!(portals.db.agents().remove(&portals.agent, audit).await.unwrap());
     portals.is_refused_in_time().await;
 }
 

@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use portal_adapters::db::{Db, DbAuditLog, DbFriends, DbSettings};
-use portal_core::{AuditFilter, AuditLog, FriendStore};
+use portal_adapters::db::{Db, DbSettings};
+use portal_core::AuditFilter;
 
 use crate::newcomer::newcomer;
 
@@ -24,7 +24,7 @@ fn open(path: &OsStr) -> Db {
 async fn fill(path: &OsStr) {
     let db = open(path);
     db.migrate().await.unwrap();
-    let friends = DbFriends::new(db);
+    let friends = db.friends();
     let mut output = std::io::stdout();
     loop {
         let (friend, audit) = newcomer(&format!("{:032x}", rand::random::<u128>()));
@@ -67,7 +67,7 @@ async fn what_was_acknowledged_survives_a_kill() {
         acknowledged.extend(fill_and_kill(&path, lifetime));
     }
     let db = open(&path);
-    let (friends, audit) = (DbFriends::new(db.clone()), DbAuditLog::new(db));
+    let (friends, audit) = (db.friends(), db.audit_log());
     let kept: Vec<String> = friends.list().await.unwrap().into_iter().map(|friend| friend.id.to_string()).collect();
     assert!(acknowledged.len() >= LIVES.into_iter().sum::<usize>());
     for id in &acknowledged {

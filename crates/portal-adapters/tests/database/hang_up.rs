@@ -2,19 +2,19 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
-use portal_adapters::db::{Db, DbFriends, DbSettings};
+use portal_adapters::db::{Db, DbSettings};
 use portal_core::FriendStore;
 
 use crate::newcomer::newcomer;
 
 /// Registers a friend but waits no more than 20 ms for it: what becomes of a request whose client hangs up.
-async fn register_impatiently(friends: web::Data<DbFriends>, id: web::Path<String>) -> HttpResponse {
+async fn register_impatiently(friends: web::Data<Arc<dyn FriendStore>>, id: web::Path<String>) -> HttpResponse {
     let (friend, audit) = newcomer(&id);
     match tokio::time::timeout(Duration::from_millis(20), friends.create(friend, audit)).await {
         Ok(_) => HttpResponse::Created().finish(),
@@ -22,7 +22,7 @@ async fn register_impatiently(friends: web::Data<DbFriends>, id: web::Path<Strin
     }
 }
 
-async fn list(friends: web::Data<DbFriends>) -> HttpResponse {
+async fn list(friends: web::Data<Arc<dyn FriendStore>>) -> HttpResponse {
     match friends.list().await {
         Ok(friends) => HttpResponse::Ok().body(friends.len().to_string()),
         Err(error) => HttpResponse::ServiceUnavailable().body(error.to_string()),
@@ -30,7 +30,7 @@ async fn list(friends: web::Data<DbFriends>) -> HttpResponse {
 }
 
 /// A server with one worker, so that a worker that dies is missed; ends with the test.
-fn serve(friends: DbFriends) -> SocketAddr {
+fn serve(friends: Arc<dyn FriendStore>) -> SocketAddr {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
@@ -65,7 +65,7 @@ fn requests_dropped_in_the_middle_of_a_query_hurt_neither_the_worker_nor_the_que
     let path = folder.path().join("portal.db").display().to_string();
     let db = Db::open(&DbSettings::new(format!("sqlite:{path}")), runtime.handle().clone()).unwrap();
     runtime.block_on(db.migrate()).unwrap();
-    let server = serve(DbFriends::new(db));
+    let server = serve(db.friends());
 
     // Somebody else writes, so that every write of ours is a slow query.
     let mut other = SqliteConnection::establish(&path).unwrap();

@@ -4,11 +4,12 @@
 mod proxy;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
-use portal_adapters::db::{Db, DbFriends, DbSettings};
+use portal_adapters::db::{Db, DbSettings};
 use portal_core::{BackendError, BackendErrorKind, Friend, FriendCreated, FriendId, FriendStore};
 
 use crate::newcomer::newcomer;
@@ -26,20 +27,20 @@ fn settings(url: String) -> DbSettings {
 }
 
 /// A register with alice in it.
-async fn with_alice(settings: &DbSettings) -> DbFriends {
+async fn with_alice(settings: &DbSettings) -> Arc<dyn FriendStore> {
     let db = Db::open(settings, tokio::runtime::Handle::current()).unwrap();
     db.migrate().await.unwrap();
-    let friends = DbFriends::new(db);
+    let friends = db.friends();
     assert_eq!(register(&friends, "alice").await.unwrap(), FriendCreated::New);
     friends
 }
 
-async fn register(friends: &DbFriends, id: &str) -> Result<FriendCreated, BackendError> {
+async fn register(friends: &Arc<dyn FriendStore>, id: &str) -> Result<FriendCreated, BackendError> {
     let (friend, audit) = newcomer(id);
     friends.create(friend, audit).await
 }
 
-async fn find(friends: &DbFriends, id: &str) -> Result<Option<Friend>, BackendError> {
+async fn find(friends: &Arc<dyn FriendStore>, id: &str) -> Result<Option<Friend>, BackendError> {
     friends.find(&FriendId::parse(id).unwrap()).await
 }
 
@@ -50,7 +51,7 @@ fn is_unavailable<T: std::fmt::Debug>(outcome: &Result<T, BackendError>) {
 
 struct File {
     folder: tempfile::TempDir,
-    friends: DbFriends,
+    friends: Arc<dyn FriendStore>,
 }
 
 impl File {
@@ -95,7 +96,7 @@ async fn a_file_that_is_not_there_is_not_made_by_asking() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("portal.db");
     let settings = settings(format!("sqlite:{}", path.display()));
-    let friends = DbFriends::new(Db::open(&settings, tokio::runtime::Handle::current()).unwrap());
+    let friends = Db::open(&settings, tokio::runtime::Handle::current()).unwrap().friends();
     is_unavailable(&find(&friends, "alice").await);
     is_unavailable(&register(&friends, "alice").await);
     assert!(!path.exists());
@@ -108,7 +109,7 @@ async fn a_file_that_is_no_database_or_was_not_migrated_says_nothing() {
         let path = folder.path().join("portal.db");
         std::fs::write(&path, content).unwrap();
         let settings = settings(format!("sqlite:{}", path.display()));
-        let friends = DbFriends::new(Db::open(&settings, tokio::runtime::Handle::current()).unwrap());
+        let friends = Db::open(&settings, tokio::runtime::Handle::current()).unwrap().friends();
         is_unavailable(&find(&friends, "alice").await);
         is_unavailable(&register(&friends, "alice").await);
     }
@@ -144,7 +145,7 @@ async fn end_sessions(database: &Database) {
 }
 
 /// Asks for alice, who is there, over and over; returns how often there was an answer.
-async fn ask_two_hundred_times(friends: &DbFriends) -> usize {
+async fn ask_two_hundred_times(friends: &Arc<dyn FriendStore>) -> usize {
     let mut answers = 0;
     for _ in 0..200 {
         match find(friends, "alice").await {

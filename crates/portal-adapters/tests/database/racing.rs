@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use portal_adapters::db::{Db, DbExposures, DbFriends, DbSettings};
+use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::memory::{MemoryCluster, MemoryRecords};
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{Action, Actor, AuditEntry, Clock, Friend, FriendId, FriendStore};
+use portal_core::{Action, Actor, AuditEntry, Clock, Friend, FriendId};
 use portal_dns::{
     DnsError, Domain, DomainName, ExposureName, ExposurePorts, Exposures, InstanceId, IntentStore, OpenExposure,
     Opened, Status, Target, Tls, Ttl, Zone,
@@ -29,12 +29,11 @@ async fn open_database(path: &Path) -> Db {
     db
 }
 
-async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -> (Exposures, DbExposures) {
+async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -> (Exposures, Arc<dyn IntentStore>) {
     let db = open_database(path).await;
-    let store = DbExposures::new(db.clone());
     let ports = ExposurePorts {
-        store: Arc::new(store.clone()),
-        intents: Arc::new(store.clone()),
+        store: db.exposures(),
+        intents: db.intents(),
         routes: Arc::new(cluster.clone()),
         services: Arc::new(cluster.clone()),
         clock: Arc::new(SystemClock),
@@ -51,7 +50,7 @@ async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -
     };
     let instance = InstanceId::parse(&db.instance(&RandomIds).await.unwrap()).unwrap();
     let zones = vec![Zone { domain, records: Arc::new(records.clone()) }];
-    (Exposures::new(ports, instance, zones, Handle::current()), store)
+    (Exposures::new(ports, instance, zones, Handle::current()), db.intents())
 }
 
 async fn register(db: &Db, cluster: &MemoryCluster) {
@@ -67,7 +66,7 @@ async fn register(db: &Db, cluster: &MemoryCluster) {
             detail: String::new(),
         };
         let friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at: at };
-        DbFriends::new(db.clone()).create(friend, audit).await.unwrap();
+        db.friends().create(friend, audit).await.unwrap();
     }
 }
 

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use portal_adapters::db::{Db, DbAgents, DbContacts, DbFriends, DbFriendships, DbJobs, DbSettings};
+use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, BackendError, Clock, Friend, FriendId, FriendStore,
-    Friendship, FriendshipStatus, FriendshipStore, Ids, Token,
+    Action, Actor, Agent, AgentId, AuditEntry, BackendError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
+    Ids, Token,
 };
 use portal_cron::{
     Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, Owner, Receipt, Run, RunQueue, RunStatus, Runner,
@@ -52,7 +52,8 @@ async fn until(what: &str, condition: impl AsyncFn() -> bool) {
 struct Ground {
     url: String,
     folder: tempfile::TempDir,
-    jobs: DbJobs,
+    jobs: Arc<dyn JobStore>,
+    queue: Arc<dyn RunQueue>,
     owner: Owner,
     _database: Option<Database>,
 }
@@ -73,13 +74,12 @@ impl Ground {
         let db = open(&url);
         db.migrate().await.unwrap();
         let owner = settle_in(&db).await;
-        let jobs = DbJobs::new(db, Arc::new(SystemClock));
-        Self { url, folder, jobs, owner, _database: database }
+        Self { url, folder, jobs: db.jobs(), queue: db.runs(), owner, _database: database }
     }
 
     /// Stores a job that is due once a year, and that is now.
     async fn due_job(&self, number: usize) {
-        let now = self.jobs.now().await.unwrap();
+        let now = self.queue.now().await.unwrap();
         let minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap();
         let this_minute = minute.format("%-M %-H %-d %-m *").to_string();
         let spec = JobSpec {
@@ -183,10 +183,10 @@ async fn settle_in(db: &Db) -> Owner {
     let (friend, agent) = (FriendId::parse("alice").unwrap(), AgentId::parse("main").unwrap());
     let person =
         Friend { id: friend.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at };
-    DbFriends::new(db.clone()).create(person, audit(Action::FriendCreate)).await.unwrap();
+    db.friends().create(person, audit(Action::FriendCreate)).await.unwrap();
     let program = Agent { id: agent.clone(), created_at };
     let token = Token::presented("fpa_test").hash();
-    DbAgents::new(db.clone()).create(program, token, audit(Action::AgentCreate)).await.unwrap();
+    db.agents().create(program, token, audit(Action::AgentCreate)).await.unwrap();
     let friendship = Friendship {
         agent: agent.clone(),
         friend: friend.clone(),
@@ -194,7 +194,7 @@ async fn settle_in(db: &Db) -> Owner {
         heartbeat_writable: true,
         created_at,
     };
-    DbFriendships::new(db.clone()).set(friendship, audit(Action::FriendshipSet)).await.unwrap();
+    db.friendships().set(friendship, audit(Action::FriendshipSet)).await.unwrap();
     Owner { friend, agent }
 }
 
@@ -230,15 +230,14 @@ impl Delivery for Stalling {
 /// What a runner's process does.
 async fn run(database: &OsStr, folder: &Path, stalls: bool) {
     let db = open(database.to_str().unwrap());
-    let queue = Arc::new(DbJobs::new(db.clone(), Arc::new(SystemClock)));
-    let keys = Arc::new(SessionKeys::new(Arc::new(DbContacts::new(db)), Vec::new()));
+    let keys = Arc::new(SessionKeys::new(db.contacts(), Vec::new()));
     let delivery: Arc<dyn Delivery> = if stalls {
         Arc::new(Stalling(folder.to_owned()))
     } else {
         Arc::new(Slow(LogDelivery::new(deliveries(folder))))
     };
     let settings = RunnerSettings { lease: LEASE, slots: 4, ..RunnerSettings::default() };
-    let runner = Runner::new(queue, keys, delivery, Arc::new(RandomIds), settings);
+    let runner = Runner::new(db.runs(), keys, delivery, Arc::new(RandomIds), settings);
     loop {
         // A database that is busy or restarts is asked again, as the portal's own loop does.
         let begun = runner.tick().await.unwrap_or_default();

@@ -6,12 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_adapters::db::{Db, DbAgents, DbDocuments, DbFriends, DbFriendships, DbSettings};
+use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, Clock, Friend, FriendId, FriendStore, Ids, Token,
-};
+use portal_core::{Action, Actor, Agent, AgentId, AuditEntry, Clock, Friend, FriendId, Ids, Token};
 use portal_workspace::{
     Content, DocumentFiles, DocumentName, DocumentPath, DocumentPorts, DocumentStore, Documents, Precondition, Reader,
     VersionStore, WorkspaceError, Writer,
@@ -26,7 +24,8 @@ const ROLE: &str = "PORTAL_TEST_ROLE";
 pub(crate) struct Ground {
     pub(crate) folder: PathBuf,
     pub(crate) url: String,
-    pub(crate) rows: DbDocuments,
+    pub(crate) rows: Arc<dyn DocumentStore>,
+    pub(crate) versions: Arc<dyn VersionStore>,
     pub(crate) files: DiskFiles,
     pub(crate) documents: Documents,
 }
@@ -35,19 +34,18 @@ impl Ground {
     /// What stands there already.
     pub(crate) fn open(folder: &Path, url: &str) -> Self {
         let db = Db::open(&DbSettings::new(url), tokio::runtime::Handle::current()).unwrap();
-        let clock = Arc::new(SystemClock);
-        let rows = DbDocuments::new(db.clone(), clock.clone());
         let files = DiskFiles::new(AgentRoots::default().with(agent(), folder));
         let ports = DocumentPorts {
             files: Arc::new(files.clone()),
-            store: Arc::new(rows.clone()),
-            versions: Arc::new(rows.clone()),
-            friendships: Arc::new(DbFriendships::new(db)),
-            clock,
+            store: db.documents(),
+            versions: db.versions(),
+            friendships: db.friendships(),
+            clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds),
         };
         let (folder, url) = (folder.to_owned(), url.to_owned());
-        Self { folder, url, rows, files, documents: Documents::new(ports) }
+        let (rows, versions) = (ports.store.clone(), ports.versions.clone());
+        Self { folder, url, rows, versions, files, documents: Documents::new(ports) }
     }
 
     /// A new agent with so many friends.
@@ -65,9 +63,9 @@ impl Ground {
             detail: String::new(),
         };
         let token = Token::presented("agent").hash();
-        let agents = DbAgents::new(db.clone());
+        let agents = db.agents();
         agents.create(Agent { id: agent(), created_at }, token, audit(Action::AgentCreate)).await.unwrap();
-        let register = DbFriends::new(db);
+        let register = db.friends();
         for number in 0..friends {
             let id = friend(number);
             let friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at };
@@ -117,8 +115,8 @@ impl Ground {
     pub(crate) async fn safe(&self, number: usize) -> Vec<String> {
         let path = memory(number);
         let mut texts: Vec<_> = std::fs::read_to_string(self.place(number)).into_iter().collect();
-        for version in self.rows.list(&path, None).await.unwrap() {
-            let (_, bytes) = self.rows.find(&path, None, &version.id).await.unwrap().unwrap();
+        for version in self.versions.list(&path, None).await.unwrap() {
+            let (_, bytes) = self.versions.find(&path, None, &version.id).await.unwrap().unwrap();
             texts.push(String::from_utf8(bytes).unwrap());
         }
         texts

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_adapters::db::{Db, DbAgents, DbExposures, DbFriends, DbFriendships, DbSessions, DbSettings};
+use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::memory::MemoryCluster;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, BoxError, Clock, Friend, FriendId, FriendStore, Friendship,
-    FriendshipStatus, FriendshipStore, SESSION_LIFETIME, Session, SessionStore, Token,
+    Action, Actor, Agent, AgentId, AuditEntry, BoxError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
+    SESSION_LIFETIME, Session, Token,
 };
 use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
 use portal_k8s::Cluster;
@@ -38,14 +38,12 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
         detail: String::new(),
     };
     let registered = Agent { id: agent.clone(), created_at: now };
-    DbAgents::new(db.clone())
-        .create(registered, Token::presented("measured").hash(), entry(Action::AgentCreate, None))
-        .await?;
+    db.agents().create(registered, Token::presented("measured").hash(), entry(Action::AgentCreate, None)).await?;
     for number in 0..friends {
         let id = FriendId::parse(&format!("f{number}"))?;
         let friend =
             Friend { id: id.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at: now };
-        DbFriends::new(db.clone()).create(friend, entry(Action::FriendCreate, Some(&id))).await?;
+        db.friends().create(friend, entry(Action::FriendCreate, Some(&id))).await?;
         let friendship = Friendship {
             agent: agent.clone(),
             friend: id.clone(),
@@ -53,8 +51,8 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
             heartbeat_writable: true,
             created_at: now,
         };
-        DbFriendships::new(db.clone()).set(friendship, entry(Action::FriendshipSet, Some(&id))).await?;
-        let sessions = DbSessions::new(db.clone());
+        db.friendships().set(friendship, entry(Action::FriendshipSet, Some(&id))).await?;
+        let sessions = db.sessions();
         let token = Token::presented(format!("measured-{id}")).hash();
         if sessions.find(&token).await?.is_none() {
             let audit = entry(Action::SessionIssue, Some(&id));
@@ -73,10 +71,9 @@ pub(crate) async fn serve(
     shown: Arc<dyn Cluster>,
     (exposing, zones): (MemoryCluster, Vec<Zone>),
 ) -> Result<(), BoxError> {
-    let store = Arc::new(DbExposures::new(db.clone()));
     let ports = ExposurePorts {
-        store: store.clone(),
-        intents: store,
+        store: db.exposures(),
+        intents: db.intents(),
         routes: Arc::new(exposing.clone()),
         services: Arc::new(exposing),
         clock: Arc::new(SystemClock),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_adapters::db::{DbExposures, DbFriendships};
 use portal_adapters::webhook::{WebhookDelivery, WebhookSettings};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
@@ -34,13 +33,13 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
     if !pending.is_empty() {
         return Err(CommandError::Behind(pending.len()));
     }
-    let store = Arc::new(DbExposures::new(db.clone()));
-    if let Verdict::Failed(why) = domains_in_use(&*store, &zones).await? {
+    let intents = db.intents();
+    if let Verdict::Failed(why) = domains_in_use(&*intents, &zones).await? {
         return Err(CommandError::Domains(why));
     }
     let Watched { cluster, routes, services } = cluster::watch(&settings.cluster, clock.clone()).await?;
-    let (intents, clock_of_exposures) = (store.clone(), clock.clone());
-    let ports = ExposurePorts { store, intents, routes, services, clock: clock_of_exposures, ids: ids.clone() };
+    let store = db.exposures();
+    let ports = ExposurePorts { store, intents, routes, services, clock: clock.clone(), ids: ids.clone() };
     let instance = InstanceId::parse(&db.instance(&*ids).await?)?;
     let exposures = Exposures::new(ports, instance, zones, Handle::current());
     let files = workspaces::files(&settings.agents);
@@ -107,15 +106,13 @@ pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandEr
         findings.push(check::probe(&*probe).await);
     }
     if findings.iter().all(Finding::is_acceptable) {
-        let store = DbExposures::new(db.clone());
-        findings.push(patiently("domains", domains_in_use(&store, &zones)).await);
+        findings.push(patiently("domains", domains_in_use(&*db.intents(), &zones)).await);
     }
     findings.extend(cluster::check_rights(&settings.cluster).await);
     for zone in &zones {
         let read = async { zones::read(zone).await.map(|()| Verdict::Fine) };
         findings.push(patiently(format!("zone {}", zone.domain.name), read).await);
     }
-    let friendships = Arc::new(DbFriendships::new(db));
-    findings.extend(workspaces::check(&settings.agents, friendships).await);
+    findings.extend(workspaces::check(&settings.agents, db.friendships()).await);
     Ok(findings)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portal_adapters::SystemClock;
-use portal_adapters::db::{Db, DbExposures};
+use portal_adapters::db::Db;
 use portal_adapters::memory::{MemoryCluster, MemoryRecords};
 use portal_core::{Clock, Ids, Invalid};
 use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Target, Tls, Ttl, Zone};
@@ -46,10 +46,9 @@ pub(super) async fn exposures(
     domains: &[DomainName],
     ids: &Arc<dyn Ids>,
 ) -> Result<Exposures, CommandError> {
-    let store = Arc::new(DbExposures::new(db.clone()));
     let ports = ExposurePorts {
-        store: store.clone(),
-        intents: store,
+        store: db.exposures(),
+        intents: db.intents(),
         routes: Arc::new(cluster.clone()),
         services: Arc::new(cluster.clone()),
         clock: Arc::new(SystemClock),

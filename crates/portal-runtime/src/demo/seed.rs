@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use chrono::TimeDelta;
-use portal_adapters::db::{Db, DbAgents, DbFriends, DbFriendships, DbSessions};
+use portal_adapters::db::Db;
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, BackendError, ChannelId, Clock, Friend, FriendId,
-    FriendStore, Friendship, FriendshipStatus, FriendshipStore, SESSION_LIFETIME, Session, SessionStore, Token,
+    Action, Actor, Agent, AgentId, AuditEntry, BackendError, ChannelId, Clock, Friend, FriendId, Friendship,
+    FriendshipStatus, SESSION_LIFETIME, Session, Token,
 };
 
 use crate::commands::CommandError;
@@ -32,7 +32,7 @@ pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandErro
     };
     let token = Token::presented("demo-agent").hash();
     let registered = Agent { id: agent.clone(), created_at: now };
-    DbAgents::new(db.clone()).create(registered, token, entry(Action::AgentCreate, None, AGENT)).await?;
+    db.agents().create(registered, token, entry(Action::AgentCreate, None, AGENT)).await?;
     for (id, channel) in FRIENDS {
         let friend = FriendId::parse(id)?;
         let registered = Friend {
@@ -42,8 +42,8 @@ pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandErro
             time_zone: None,
             created_at: now,
         };
-        DbFriends::new(db.clone()).create(registered, entry(Action::FriendCreate, Some(&friend), id)).await?;
-        let friendships = DbFriendships::new(db.clone());
+        db.friends().create(registered, entry(Action::FriendCreate, Some(&friend), id)).await?;
+        let friendships = db.friendships();
         if friendships.find(&agent, &friend).await?.is_none() {
             let friendship = Friendship {
                 agent: agent.clone(),
@@ -79,7 +79,7 @@ fn session_id(friend: &str) -> String {
 /// Opens the friend's session under its well-known token, unless there is one, revoked or not: what was done in the
 /// demo stays done. One that has expired is opened again.
 async fn session(db: &Db, clock: &dyn Clock, session: Session, audit: AuditEntry) -> Result<(), BackendError> {
-    let store = DbSessions::new(db.clone());
+    let store = db.sessions();
     let token = Token::presented(session_id(session.friend.as_str())).hash();
     store.sweep(clock.now()).await?;
     if store.find(&token).await?.is_none() {

@@ -61,7 +61,7 @@ impl Scene {
         sleeper.freeze()?;
         let removed = other.remove(&ground.people[0].token, "app").await?;
         ensure!(removed.status == 202, "somebody else holds the lease: {removed:?}");
-        until("it is gone", async || Ok(all_intents(&ground.store).await?.is_empty())).await?;
+        until("it is gone", async || Ok(all_intents(&*ground.store).await?.is_empty())).await?;
         ensure!(ground.marked().is_empty(), "nothing was to be made yet");
         Ok(())
     }

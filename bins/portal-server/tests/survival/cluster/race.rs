@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::ensure;
-use portal_dns::{IntentStore as _, all_intents};
+use portal_dns::all_intents;
 use serde_json::{Value, json};
 
 use crate::ground::Ground;
@@ -16,7 +16,7 @@ const ROUNDS: usize = 20;
 /// Which exposure owns each hostname, as the database says now.
 async fn owners(ground: &Ground) -> anyhow::Result<BTreeMap<String, String>> {
     let mut owners = BTreeMap::new();
-    for intent in all_intents(&ground.store).await? {
+    for intent in all_intents(&*ground.store).await? {
         let id = intent.exposure.id.to_string();
         for host in intent.leaving.iter().chain([&intent.exposure.hostname]) {
             let twice = owners.insert(host.to_string(), id.clone());

@@ -1,4 +1,4 @@
-//! Between an exposure's rows and the intent that they hold.
+//! Converts an exposure's rows into its intent and back.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -12,9 +12,9 @@ use super::Conn;
 use crate::db::error::QueryError;
 use crate::db::schema::{exposures, hostnames};
 
-/// Word of a hostname that its exposure wants.
+/// Role of the hostname that an exposure wants.
 pub(super) const WANTED: &str = "wanted";
-/// Word of a hostname that its exposure is about to give up.
+/// Role of a hostname that an exposure is about to release.
 pub(super) const LEAVING: &str = "leaving";
 
 #[derive(Queryable, Selectable)]
@@ -40,14 +40,14 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// Whether somebody other than the holder of `token` has the exposure at `now`.
-    pub(super) fn is_held_against(&self, token: &str, now: DateTime<Utc>) -> bool {
+    /// Returns whether the exposure is leased at `now`, under another token than `token`.
+    pub(super) fn is_leased_by_another(&self, token: &str, now: DateTime<Utc>) -> bool {
         let is_other = self.lease_token.as_deref().is_some_and(|holder| holder != token);
         is_other && self.lease_until.is_some_and(|until| until > now.naive_utc())
     }
 
-    /// Whether the holder of `token` was the last to take the exposure.
-    pub(super) fn was_taken_by(&self, token: &str) -> bool {
+    /// Returns whether `token` was the last to lease the exposure, expired or not.
+    pub(super) fn was_last_leased_by(&self, token: &str) -> bool {
         self.lease_token.as_deref() == Some(token)
     }
 
@@ -55,7 +55,7 @@ impl Row {
         self.generation
     }
 
-    /// The time of a change at `now`: later than every change before.
+    /// Returns the time of a change at `now`: later than every change before, whatever the clocks say.
     pub(super) fn time_of_change(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         now.max(self.changed_at.and_utc() + TimeDelta::milliseconds(1))
     }
@@ -97,10 +97,10 @@ impl Row {
     }
 }
 
-/// A row and one of its hostnames with the role; what one statement reads belongs together.
+/// An exposure's row with one of its hostnames and the hostname's role, read by one statement.
 pub(super) type Joined = (Row, String, String);
 
-/// The intents of joined rows, those of one exposure following each other.
+/// Converts joined rows, which must be sorted so that those of one exposure are adjacent.
 pub(super) fn intents(found: Vec<Joined>) -> Result<Vec<Intent>, QueryError> {
     let mut intents = Vec::new();
     let mut found = found.into_iter().peekable();
@@ -114,7 +114,7 @@ pub(super) fn intents(found: Vec<Joined>) -> Result<Vec<Intent>, QueryError> {
     Ok(intents)
 }
 
-/// The intent of a row that is held.
+/// Returns the intent of a locked row.
 pub(super) async fn intent(conn: &mut Conn, row: Row) -> Result<Intent, QueryError> {
     let owned = hostnames::table
         .filter(hostnames::exposure_id.eq(&row.id))
@@ -124,13 +124,13 @@ pub(super) async fn intent(conn: &mut Conn, row: Row) -> Result<Intent, QueryErr
     row.intent(owned)
 }
 
-/// The row of an exposure, held until the transaction ends.
-pub(super) async fn hold(conn: &mut Conn, id: &ExposureId) -> Result<Option<Row>, QueryError> {
+/// Returns an exposure's row, locked until the transaction ends.
+pub(super) async fn lock(conn: &mut Conn, id: &ExposureId) -> Result<Option<Row>, QueryError> {
     let row = for_update!(exposures::table.find(id.as_str()).select(Row::as_select()));
     Ok(row.first(conn).await.optional()?)
 }
 
-/// Writes a new exposure, whose hostname is taken already.
+/// Inserts a new exposure, whose hostname is claimed already.
 pub(super) async fn insert(conn: &mut Conn, intent: &Intent, at: DateTime<Utc>) -> Result<(), QueryError> {
     let Exposure { id, friend, name, created_at, .. } = &intent.exposure;
     diesel::insert_into(exposures::table)
@@ -146,7 +146,7 @@ pub(super) async fn insert(conn: &mut Conn, intent: &Intent, at: DateTime<Utc>) 
     Ok(())
 }
 
-/// Writes a changed exposure and the roles of its hostnames, all of which it owns already.
+/// Updates an exposure and the roles of its hostnames, all of which it owns already.
 pub(super) async fn update(conn: &mut Conn, intent: &Intent, at: DateTime<Utc>) -> Result<(), QueryError> {
     let id = intent.exposure.id.as_str();
     diesel::update(exposures::table.find(id)).set(changing(intent, at)).execute(conn).await?;
@@ -157,7 +157,7 @@ pub(super) async fn update(conn: &mut Conn, intent: &Intent, at: DateTime<Utc>) 
     Ok(())
 }
 
-/// Gives a lease back.
+/// Releases a lease.
 pub(super) async fn release(conn: &mut Conn, id: &ExposureId) -> Result<(), QueryError> {
     let free = (exposures::lease_token.eq(None::<String>), exposures::lease_until.eq(None::<NaiveDateTime>));
     diesel::update(exposures::table.find(id.as_str())).set(free).execute(conn).await?;

@@ -1,13 +1,14 @@
-//! The kept texts of documents.
+//! The stored texts of documents.
 
+use async_trait::async_trait;
 use chrono::NaiveDateTime;
 use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel_async::{AsyncConnectionCore, RunQueryDsl};
-use portal_core::{AgentId, FriendId, Invalid};
-use portal_workspace::{Author, Begin, DocumentPath, Ended, NewVersion, Tag, Version};
+use portal_core::{AgentId, BackendError, FriendId, Invalid};
+use portal_workspace::{Author, Begin, DocumentPath, Ended, NewVersion, Tag, Version, VersionStore};
 
-use super::Conn;
+use super::{Conn, Store};
 use crate::db::error::QueryError;
 use crate::db::schema::document_versions;
 
@@ -23,48 +24,76 @@ struct Row {
     friend_id: Option<String>,
 }
 
-/// The versions of a document, or of one friend's, the newest first.
-pub(in crate::db) async fn list(
-    conn: &mut Conn,
-    path: &DocumentPath,
-    friend: Option<&FriendId>,
-) -> Result<Vec<Version>, QueryError> {
-    let mut query = of(path, "kept");
-    if let Some(friend) = friend {
-        query = query.filter(document_versions::friend_id.eq(friend.as_str()));
+impl TryFrom<Row> for Version {
+    type Error = QueryError;
+
+    fn try_from(row: Row) -> Result<Self, QueryError> {
+        let author = match &row.friend_id {
+            Some(friend) => Author::Friend(FriendId::parse(friend)?),
+            None => Author::Agent(AgentId::parse(&row.agent_id)?),
+        };
+        let bytes = u64::try_from(row.size).unwrap_or(0);
+        Ok(Self { id: row.id, saved_at: row.saved_at.and_utc(), author, bytes })
     }
-    let rows = query.order(document_versions::seq.desc()).select(Row::as_select()).load(conn).await?;
-    rows.into_iter().map(version).collect()
 }
 
-/// One of these versions.
-pub(in crate::db) async fn find(
-    conn: &mut Conn,
-    path: &DocumentPath,
-    friend: Option<&FriendId>,
-    id: &str,
-) -> Result<Option<(Version, Vec<u8>)>, QueryError> {
-    let mut query = of(path, "kept").filter(document_versions::id.eq(id));
-    if let Some(friend) = friend {
-        query = query.filter(document_versions::friend_id.eq(friend.as_str()));
+#[async_trait]
+impl VersionStore for Store {
+    async fn list(&self, path: &DocumentPath, friend: Option<&FriendId>) -> Result<Vec<Version>, BackendError> {
+        let (path, friend) = (path.clone(), friend.cloned());
+        self.pools
+            .read(async move |conn| {
+                let query = written_by(of(&path, "kept"), friend.as_ref());
+                let rows = query.order(document_versions::seq.desc()).select(Row::as_select()).load(conn).await?;
+                rows.into_iter().map(Version::try_from).collect()
+            })
+            .await
     }
-    let found = query.select((Row::as_select(), document_versions::bytes)).first::<(Row, Vec<u8>)>(conn).await;
-    found.optional()?.map(|(row, bytes)| Ok((version(row)?, bytes))).transpose()
+
+    async fn find(
+        &self,
+        path: &DocumentPath,
+        friend: Option<&FriendId>,
+        id: &str,
+    ) -> Result<Option<(Version, Vec<u8>)>, BackendError> {
+        let (path, friend, id) = (path.clone(), friend.cloned(), id.to_owned());
+        self.pools
+            .read(async move |conn| {
+                let query = written_by(of(&path, "kept").filter(document_versions::id.eq(id)), friend.as_ref());
+                let found =
+                    query.select((Row::as_select(), document_versions::bytes)).first::<(Row, Vec<u8>)>(conn).await;
+                found.optional()?.map(|(row, bytes)| Ok((row.try_into()?, bytes))).transpose()
+            })
+            .await
+    }
+
+    async fn forget(&self, path: &DocumentPath, ids: &[String]) -> Result<(), BackendError> {
+        let (path, ids) = (path.clone(), ids.to_vec());
+        self.pools.write(async move |conn| delete(conn, &path, &ids).await).await
+    }
 }
 
-/// Forgets versions.
-pub(in crate::db) async fn forget(conn: &mut Conn, path: &DocumentPath, ids: &[String]) -> Result<(), QueryError> {
-    let meant = document_versions::table
+type Query<'a> = document_versions::BoxedQuery<'a, Backend>;
+
+fn written_by<'a>(query: Query<'a>, friend: Option<&'a FriendId>) -> Query<'a> {
+    match friend {
+        Some(friend) => query.filter(document_versions::friend_id.eq(friend.as_str())),
+        None => query,
+    }
+}
+
+async fn delete(conn: &mut Conn, path: &DocumentPath, ids: &[String]) -> Result<(), QueryError> {
+    let stored = document_versions::table
         .filter(document_versions::agent_id.eq(path.agent().as_str()))
         .filter(document_versions::path.eq(path.to_string()))
         .filter(document_versions::state.eq("kept"))
         .filter(document_versions::id.eq_any(ids));
-    diesel::delete(meant).execute(conn).await?;
+    diesel::delete(stored).execute(conn).await?;
     Ok(())
 }
 
-/// The tag of the version that was kept last.
-pub(in crate::db) async fn newest_tag(conn: &mut Conn, path: &DocumentPath) -> Result<Option<Tag>, QueryError> {
+/// Returns the tag of the newest version.
+pub(super) async fn newest_tag(conn: &mut Conn, path: &DocumentPath) -> Result<Option<Tag>, QueryError> {
     let newest = of(path, "kept")
         .order(document_versions::seq.desc())
         .select(document_versions::tag)
@@ -74,8 +103,8 @@ pub(in crate::db) async fn newest_tag(conn: &mut Conn, path: &DocumentPath) -> R
     newest.as_deref().map(tag).transpose()
 }
 
-/// Keeps a text that was found, unless the newest version is the same; the document's row is held.
-pub(in crate::db) async fn keep_found(
+/// Stores a text that was found, unless the newest version is the same; the document's row is locked.
+pub(super) async fn insert_unless_newest(
     conn: &mut Conn,
     path: &DocumentPath,
     found: &NewVersion,
@@ -86,8 +115,8 @@ pub(in crate::db) async fn keep_found(
     insert(conn, path, found, None).await
 }
 
-/// Adds a text at the end, pending if it is that of a write that begins; the document's row is held.
-pub(in crate::db) async fn insert(
+/// Adds a text at the end, pending if a write begins with it; the document's row is locked.
+pub(super) async fn insert(
     conn: &mut Conn,
     path: &DocumentPath,
     new: &NewVersion,
@@ -119,8 +148,8 @@ pub(in crate::db) async fn insert(
     Ok(())
 }
 
-/// Turns what is pending into a version or forgets it; the document's row is held.
-pub(in crate::db) async fn end_pending(conn: &mut Conn, path: &DocumentPath, ended: Ended) -> Result<(), QueryError> {
+/// Turns the pending text into a version or deletes it; the document's row is locked.
+pub(super) async fn end_pending(conn: &mut Conn, path: &DocumentPath, ended: Ended) -> Result<(), QueryError> {
     let pending = of(path, "pending").select((document_versions::id, document_versions::replaces));
     let Some((id, replaces)) = pending.first::<(String, Option<String>)>(conn).await.optional()? else {
         return Ok(());
@@ -130,7 +159,7 @@ pub(in crate::db) async fn end_pending(conn: &mut Conn, path: &DocumentPath, end
         return Ok(());
     }
     if let (Ended::Written, Some(replaced)) = (ended, replaces) {
-        forget(conn, path, &[replaced]).await?;
+        delete(conn, path, &[replaced]).await?;
     }
     let seq = next(conn, path).await?;
     diesel::update(document_versions::table.find(id))
@@ -145,8 +174,8 @@ pub(in crate::db) async fn end_pending(conn: &mut Conn, path: &DocumentPath, end
     Ok(())
 }
 
-/// The texts of a document in this state.
-pub(in crate::db) fn of<'a>(path: &DocumentPath, state: &'a str) -> document_versions::BoxedQuery<'a, Backend> {
+/// Selects the texts of a document in this state.
+pub(super) fn of<'a>(path: &DocumentPath, state: &'a str) -> Query<'a> {
     document_versions::table
         .filter(document_versions::agent_id.eq(path.agent().to_string()))
         .filter(document_versions::path.eq(path.to_string()))
@@ -155,7 +184,7 @@ pub(in crate::db) fn of<'a>(path: &DocumentPath, state: &'a str) -> document_ver
 }
 
 /// Reads a stored tag.
-pub(in crate::db) fn tag(text: &str) -> Result<Tag, QueryError> {
+pub(super) fn tag(text: &str) -> Result<Tag, QueryError> {
     Ok(Tag::parse(text).ok_or_else(|| Invalid::new("tag", "tag must be 64 hexadecimal digits"))?)
 }
 
@@ -167,13 +196,4 @@ async fn next(conn: &mut Conn, path: &DocumentPath) -> Result<i64, QueryError> {
         .first::<Option<i64>>(conn)
         .await?;
     Ok(last.unwrap_or(0) + 1)
-}
-
-fn version(row: Row) -> Result<Version, QueryError> {
-    let author = match &row.friend_id {
-        Some(friend) => Author::Friend(FriendId::parse(friend)?),
-        None => Author::Agent(AgentId::parse(&row.agent_id)?),
-    };
-    let bytes = u64::try_from(row.size).unwrap_or(0);
-    Ok(Version { id: row.id, saved_at: row.saved_at.and_utc(), author, bytes })
 }

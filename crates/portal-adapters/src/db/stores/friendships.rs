@@ -1,0 +1,108 @@
+//! Friendships: the agents that work for a friend.
+
+use async_trait::async_trait;
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipStatus, FriendshipStore};
+
+use super::{Conn, Store, agents, audit, friends};
+use crate::db::error::QueryError;
+use crate::db::schema::friendships;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = friendships)]
+struct Row {
+    friend_id: String,
+    agent_id: String,
+    status: String,
+    heartbeat_writable: bool,
+    created_at: NaiveDateTime,
+}
+
+impl TryFrom<Row> for Friendship {
+    type Error = QueryError;
+
+    fn try_from(row: Row) -> Result<Self, QueryError> {
+        Ok(Self {
+            agent: AgentId::parse(&row.agent_id)?,
+            friend: FriendId::parse(&row.friend_id)?,
+            status: FriendshipStatus::parse(&row.status)?,
+            heartbeat_writable: row.heartbeat_writable,
+            created_at: row.created_at.and_utc(),
+        })
+    }
+}
+
+#[async_trait]
+impl FriendshipStore for Store {
+    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, BackendError> {
+        let (agent, friend) = (agent.clone(), friend.clone());
+        self.pools.read(async move |conn| find(conn, &agent, &friend).await).await
+    }
+
+    async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError> {
+        let friend = friend.clone();
+        self.pools
+            .read(async move |conn| {
+                let own = friendships::table.filter(friendships::friend_id.eq(friend.as_str()));
+                let rows = own.select(Row::as_select()).order(friendships::agent_id).load(conn).await?;
+                rows.into_iter().map(Friendship::try_from).collect()
+            })
+            .await
+    }
+
+    async fn of_agent(&self, agent: &AgentId) -> Result<Vec<Friendship>, BackendError> {
+        let agent = agent.clone();
+        self.pools
+            .read(async move |conn| {
+                let own = friendships::table.filter(friendships::agent_id.eq(agent.as_str()));
+                let rows = own.select(Row::as_select()).order(friendships::friend_id).load(conn).await?;
+                rows.into_iter().map(Friendship::try_from).collect()
+            })
+            .await
+    }
+
+    async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, BackendError> {
+        self.pools
+            .write(async move |conn| {
+                if !friends::lock(conn, &friendship.friend).await? || !agents::lock(conn, &friendship.agent).await? {
+                    return Ok(false);
+                }
+                let changing = (
+                    friendships::status.eq(friendship.status.as_str()),
+                    friendships::heartbeat_writable.eq(friendship.heartbeat_writable),
+                );
+                diesel::insert_into(friendships::table)
+                    .values((
+                        friendships::friend_id.eq(friendship.friend.as_str()),
+                        friendships::agent_id.eq(friendship.agent.as_str()),
+                        changing,
+                        friendships::created_at.eq(friendship.created_at.naive_utc()),
+                    ))
+                    .on_conflict((friendships::friend_id, friendships::agent_id))
+                    .do_update()
+                    .set(changing)
+                    .execute(conn)
+                    .await?;
+                audit::insert(conn, &audit).await?;
+                Ok(true)
+            })
+            .await
+    }
+}
+
+/// Returns the friendship of this agent and this friend.
+pub(super) async fn find(
+    conn: &mut Conn,
+    agent: &AgentId,
+    friend: &FriendId,
+) -> Result<Option<Friendship>, QueryError> {
+    let row = friendships::table
+        .find((friend.as_str(), agent.as_str()))
+        .select(Row::as_select())
+        .first(conn)
+        .await
+        .optional()?;
+    row.map(Friendship::try_from).transpose()
+}
