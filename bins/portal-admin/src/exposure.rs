@@ -46,7 +46,7 @@ async fn list(friend: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
 }
 
 async fn list_all(desk: &Desk) -> Result<Answer, Failure> {
-    let intents = all_intents(&*desk.intents).await?;
+    let intents = all_intents(&*desk.exposures).await?;
     let mut exposures: Vec<_> = intents.into_iter().map(|intent| intent.exposure).collect();
     exposures.sort_by(|one, other| (&one.friend, &one.name).cmp(&(&other.friend, &other.name)));
     Ok(table(&exposures))
@@ -61,7 +61,7 @@ async fn find(which: &Which, desk: &Desk) -> Result<Exposure, Failure> {
 async fn repair(which: &Which, desk: &Desk) -> Result<Answer, Failure> {
     let exposure = find(which, desk).await?;
     let audit = desk.audit(Action::ExposureRepair, Some(&which.friend), which.name.as_str());
-    if !desk.intents.hurry(&exposure.id, audit).await? {
+    if !desk.exposures.requeue_now(&exposure.id, audit).await? {
         return Err(unknown(which));
     }
     Ok(Answer::Record(fields(&exposure)))
@@ -82,9 +82,9 @@ fn fields(exposure: &Exposure) -> Fields {
     let values = [
         plain(exposure.friend.as_str()),
         plain(exposure.name.as_str()),
-        plain(exposure.hostname.to_string()),
-        plain(exposure.service.to_string()),
-        plain(exposure.port.number()),
+        plain(exposure.spec.hostname.to_string()),
+        plain(exposure.spec.service.to_string()),
+        plain(exposure.spec.port.number()),
         plain(exposure.status.as_str()),
         plain(exposure.reason.map(Reason::as_str)),
         time(exposure.created_at),

@@ -89,10 +89,8 @@ stores! {
     contacts: ContactStore;
     /// Leases and pending writes of documents.
     documents: DocumentStore;
-    /// Exposures as friends ask for them.
+    /// Exposures, hostnames and tombstones.
     exposures: ExposureStore;
-    /// Exposures as the reconciler works on them.
-    intents: IntentStore;
     /// The register of friends.
     friends: FriendStore;
     /// Friendships: the agents that work for a friend.

@@ -112,7 +112,7 @@ fn nothing() -> ObservedState {
     }
 }
 
-fn standing() -> ObservedState {
+fn in_place() -> ObservedState {
     ObservedState { record: record(marker('1')), routes: own(route(Some(marker('1')), &["a.net"])), ..nothing() }
 }
 
@@ -155,7 +155,7 @@ fn what_is_missing_is_made_the_route_before_the_record() {
 
 #[test]
 fn what_stands_is_left_as_it_is() {
-    check(&intent(), &standing(), &[], PlanResult::Active);
+    check(&intent(), &in_place(), &[], PlanResult::Active);
 }
 
 #[test]
@@ -198,8 +198,8 @@ fn our_own_id_at_a_place_that_is_not_ours_is_a_copy() {
 #[test]
 fn what_was_ours_and_lost_its_mark_is_left_alone() {
     let established = Intent { established: true, ..intent() };
-    check_refused(&established, &ObservedState { record: Observed::Foreign, ..standing() }, Reason::MarkerLost);
-    let unlabelled = ObservedState { routes: own(route(None, &["a.net"])), ..standing() };
+    check_refused(&established, &ObservedState { record: Observed::Foreign, ..in_place() }, Reason::MarkerLost);
+    let unlabelled = ObservedState { routes: own(route(None, &["a.net"])), ..in_place() };
     check_refused(&established, &unlabelled, Reason::MarkerLost);
 }
 
@@ -282,7 +282,7 @@ fn beside(other: Option<RecordState>) -> Observed {
 fn an_attempt_that_finds_itself_beside_others_gives_way() {
     let remove = Step::RemoveRecord(host("a.net"), marker('1'));
     for other in [None, Some(domain("a.net").record(marker('2')))] {
-        let seen = ObservedState { record: beside(other), ..standing() };
+        let seen = ObservedState { record: beside(other), ..in_place() };
         check(&intent(), &seen, slice::from_ref(&remove), PlanResult::Failed(Reason::HostnameTaken));
         // What has stood for itself once is not driven out by who comes later.
         check(&Intent { established: true, ..intent() }, &seen, &[], PlanResult::Active);
@@ -292,7 +292,7 @@ fn an_attempt_that_finds_itself_beside_others_gives_way() {
 #[test]
 fn a_move_that_finds_itself_beside_others_keeps_the_old_name() {
     let record = Observed::Several { marked: vec![domain("b.net").record(marker('1'))], others: true };
-    let seen = ObservedState { record, leaving: vec![(host("a.net"), self::record(marker('1')))], ..standing() };
+    let seen = ObservedState { record, leaving: vec![(host("a.net"), self::record(marker('1')))], ..in_place() };
     let remove = Step::RemoveRecord(host("b.net"), marker('1'));
     check(&moving(), &seen, &[remove], PlanResult::Failed(Reason::HostnameTaken));
 }
@@ -307,7 +307,7 @@ fn a_record_of_ours_is_found_behind_one_with_another_mark() {
 #[test]
 fn a_second_record_with_our_mark_is_cleared_away() {
     let twin = RecordState { target: Target::A(Ipv4Addr::LOCALHOST), ..domain("a.net").record(marker('1')) };
-    let seen = ObservedState { record: beside(Some(twin)), ..standing() };
+    let seen = ObservedState { record: beside(Some(twin)), ..in_place() };
     let ensure = Step::EnsureRecord(host("a.net"), domain("a.net").record(marker('1')), seen.record.clone());
     check(&intent(), &seen, &[ensure], PlanResult::Active);
 }
@@ -316,7 +316,7 @@ fn a_second_record_with_our_mark_is_cleared_away() {
 fn removal_takes_the_record_before_the_route() {
     let own = route(Some(marker('1')), &["a.net"]);
     let steps = [Step::RemoveRecord(host("a.net"), marker('1')), Step::DeleteRoute(own, marker('1'))];
-    check(&closed(), &standing(), &steps, PlanResult::Gone);
+    check(&closed(), &in_place(), &steps, PlanResult::Gone);
 }
 
 #[test]
@@ -348,21 +348,21 @@ fn removal_in_the_middle_of_a_move_takes_both_names() {
 
 #[test]
 fn a_service_that_is_gone_keeps_the_name() {
-    check_refused(&intent(), &ObservedState { service: ServiceState::Absent, ..standing() }, Reason::ServiceMissing);
+    check_refused(&intent(), &ObservedState { service: ServiceState::Absent, ..in_place() }, Reason::ServiceMissing);
     let other_port = ServiceState::Tcp(vec![ServicePort::parse(81).unwrap()]);
-    check_refused(&intent(), &ObservedState { service: other_port, ..standing() }, Reason::PortMissing);
+    check_refused(&intent(), &ObservedState { service: other_port, ..in_place() }, Reason::PortMissing);
 }
 
 #[test]
 fn nothing_leads_to_a_service_that_names_another_host() {
-    let seen = ObservedState { service: ServiceState::ExternalName, ..standing() };
+    let seen = ObservedState { service: ServiceState::ExternalName, ..in_place() };
     let delete = Step::DeleteRoute(route(Some(marker('1')), &["a.net"]), marker('1'));
     check(&intent(), &seen, &[delete], PlanResult::Failed(Reason::ServiceExternal));
 }
 
 #[test]
 fn a_namespace_that_goes_takes_its_record_with_it() {
-    let seen = ObservedState { service: ServiceState::NamespaceGone, ..standing() };
+    let seen = ObservedState { service: ServiceState::NamespaceGone, ..in_place() };
     let remove = Step::RemoveRecord(host("a.net"), marker('1'));
     check(&intent(), &seen, &[remove], PlanResult::Failed(Reason::NamespaceGone));
 }
@@ -370,19 +370,19 @@ fn a_namespace_that_goes_takes_its_record_with_it() {
 #[test]
 fn a_rule_of_others_never_counts_as_a_lost_marker() {
     let established = Intent { established: true, ..intent() };
-    let ObservedState { routes, .. } = standing();
+    let ObservedState { routes, .. } = in_place();
     let claimed = ObservedRoutes { others: vec![elsewhere(None)], ..routes };
-    check_refused(&established, &ObservedState { routes: claimed, ..standing() }, Reason::HostnameTaken);
+    check_refused(&established, &ObservedState { routes: claimed, ..in_place() }, Reason::HostnameTaken);
 }
 
 #[test]
 fn progress_tells_what_is_in_place_before_and_after_each_step() {
     let told = |plan: &Plan| (plan.progress.route, plan.progress.record);
-    let missing_record = ObservedState { record: Observed::Absent, ..standing() };
+    let missing_record = ObservedState { record: Observed::Absent, ..in_place() };
     assert_eq!(told(&planned(&intent(), &nothing(), &[])), (false, false));
     assert_eq!(told(&planned(&intent(), &missing_record, &[])), (true, false));
-    assert_eq!(told(&planned(&intent(), &standing(), &[])), (true, true));
-    let removal = planned(&closed(), &standing(), &[]);
+    assert_eq!(told(&planned(&intent(), &in_place(), &[])), (true, true));
+    let removal = planned(&closed(), &in_place(), &[]);
     let [record, route] = &*removal.steps else { panic!("{removal:?}") };
     let mut progress = removal.progress;
     let mut steps = vec![(progress.route, progress.record)];
