@@ -33,7 +33,7 @@ use portal_core::{
     AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, SessionStore,
 };
 use portal_cron::{JobStore, RunQueue};
-use portal_dns::{ExposureStore, IntentStore};
+use portal_dns::ExposureStore;
 use portal_workspace::{DocumentStore, VersionStore};
 use tokio::runtime::Handle;
 

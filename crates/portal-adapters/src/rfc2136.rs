@@ -79,6 +79,7 @@ impl Rfc2136Records {
     async fn apply(&self, conversation: &mut Conversation<'_>, update: &Update) -> Result<bool, BackendError> {
         match conversation.ask(update.message()).await?.response_code {
             ResponseCode::NoError => Ok(true),
+            // A prerequisite did not hold.
             ResponseCode::YXDomain | ResponseCode::YXRRSet | ResponseCode::NXRRSet | ResponseCode::NXDomain => {
                 Ok(false)
             }
@@ -104,7 +105,9 @@ impl Rfc2136Records {
             match plan::ensure(&self.zone, &names, &state, wanted)? {
                 Decision::Create(update) if self.apply(conversation, &update).await? => return Ok(Ensured::Created),
                 // Read once more: a server drops a CNAME without a word if something else came to stand there.
+                // Not finished yet: the loop confirms what the server made of it.
                 Decision::Change(update) => changed |= self.apply(conversation, &update).await?,
+                // The name was taken in between: look again.
                 Decision::Create(_) => {}
                 Decision::Nothing => return Ok(if changed { Ensured::Changed } else { Ensured::Same }),
                 Decision::Refuse => return Ok(Ensured::Foreign),
@@ -158,6 +161,7 @@ impl Records for Rfc2136Records {
             by_name.entry(record.name.clone()).or_default().push(record);
         }
         let at = |name: &Name| by_name.get(name).map_or(&[][..], Vec::as_slice);
+        // A marker whose record is missing has a hostname too.
         let hosts = by_name.keys().filter_map(names::host_of).filter(|host| host.is_in(&self.domain));
         let mut listed = BTreeMap::new();
         for host in hosts {

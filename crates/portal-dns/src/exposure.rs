@@ -205,7 +205,7 @@ reasons! {
     MarkerLost = "mark-lost",
     /// The Service does not exist.
     ServiceMissing = "service-missing",
-    /// The Service became one of type ExternalName.
+    /// The Service became one of type `ExternalName`.
     ServiceExternal = "service-external",
     /// The Service has no such TCP port any more.
     PortMissing = "port-missing",

@@ -295,12 +295,13 @@ impl Exposures {
 }
 
 impl Inner {
-    /// 1. Fills in the values that were left out and refuses what is known to be wrong.
+    /// Step 1: fills in the values that were left out and refuses what is known to be wrong.
     async fn prepare(&self, friend: &FriendId, wanted: OpenExposure) -> Result<Prepared, DnsError> {
         let OpenExposure { name, service, port, domain, only_if_absent } = wanted;
         let present = self.store.find(friend, &name).await?;
         let domain = self.domain(domain, present.as_ref())?;
         let hostname = Hostname::of(&name, friend, &domain)?;
+        // Refused here and not in `Hostname::of`, which also reads stored names.
         // One that exists already goes on working; `check` lists it.
         if present.as_ref().is_none_or(|present| present.spec.hostname != hostname) {
             hostname.check_certifiable()?;
@@ -321,6 +322,7 @@ impl Inner {
 
     /// A hostname never moves because its domain was left out; one in a retired domain may stay there.
     fn domain(&self, wanted: Option<DomainName>, present: Option<&Exposure>) -> Result<DomainName, Invalid> {
+        // A retired domain is no longer offered, but what stands in it may be changed.
         let present = present.map(|exposure| &exposure.spec.domain);
         let Some(wanted) = wanted else {
             let default = present.or(self.offered.first());
@@ -333,12 +335,13 @@ impl Inner {
         Err(Invalid::new("domain", format!("domain must be one of those on offer: {}", offered.join(", "))))
     }
 
-    /// 2 to 6. Stores what a friend wants and reconciles it.
+    /// Steps 2 to 6: stores what a friend wants and reconciles it.
     async fn apply_open(&self, prepared: Prepared, audit: AuditEntry, mut reply: Reply<Opened>) {
         let Prepared { reservation, service, .. } = prepared;
         let accepted = match self.store.reserve(reservation.clone(), audit.clone()).await {
             Ok(Reserved::Refused(refusal)) => return reply.send(Err(refused(refusal, &reservation))),
             Err(error) => return reply.send(Err(error.into())),
+            // Drift is the pass's matter: a repeated request costs no call to the zone.
             Ok(Reserved::Same(intent)) if intent.exposure.status == Status::Active => {
                 return reply.send(Ok(Opened { exposure: intent.exposure, is_new: false }));
             }
@@ -347,15 +350,15 @@ impl Inner {
             Ok(Reserved::Same(intent)) => Accepted { intent, previous: None, is_new: false, is_first_attempt: false },
         };
         let Exposure { friend, name, .. } = &accepted.intent.exposure;
+        // The friend's own change shows at once in the snapshot of this replica.
         self.snapshots.refresh(friend).await;
         let mut work = pin!(self.drive(&accepted.intent, Some(service), reply.deadline()));
-        let result = match timeout_at(reply.deadline(), &mut work).await {
-            Ok(result) => result,
-            Err(_) => {
-                let shown = self.stored_or(friend, name, removed_meanwhile(accepted.intent.exposure.clone())).await;
-                reply.send(shown.map(|exposure| Opened { exposure, is_new: false }));
-                work.await
-            }
+        let result = if let Ok(result) = timeout_at(reply.deadline(), &mut work).await {
+            result
+        } else {
+            let shown = self.stored_or(friend, name, removed_meanwhile(accepted.intent.exposure.clone())).await;
+            reply.send(shown.map(|exposure| Opened { exposure, is_new: false }));
+            work.await
         };
         if reply.is_open() && accepted.was_refused(&result) && self.withdraw(&accepted, audit).await {
             let taken = DnsError::HostnameTaken { hostname: reservation.spec.hostname };
@@ -401,8 +404,8 @@ impl Inner {
         Ok(self.store.find(friend, name).await?.unwrap_or(gone))
     }
 
-    /// 3. Reconciles an exposure, waiting until `deadline` for another worker's lease to end. A failing store is treated
-    /// like that: what is stored will be finished.
+    /// Step 3: reconciles an exposure, waiting until `deadline` for another worker's lease to end. A failing store is
+    /// treated like that: what is stored will be finished.
     async fn drive(
         &self,
         intent: &Intent,
@@ -423,13 +426,14 @@ impl Inner {
         }
     }
 
-    /// 4. Takes back what was refused; `false` if it stays and fails visibly.
+    /// Step 4: takes back what was refused; `false` if it stays and fails visibly.
     async fn withdraw(&self, accepted: &Accepted, opened: AuditEntry) -> bool {
         let Exposure { id, friend, .. } = &accepted.intent.exposure;
         let at = self.reconciler.clock.now();
         let detail = "withdrawn: the hostname is taken".to_owned();
         let audit = AuditEntry { at, action: Action::ExposureClose, detail, ..opened };
         let previous = accepted.previous.as_deref().cloned();
+        // `false` if the friend has changed the exposure since.
         let withdrawn = self.store.withdraw(id, accepted.intent.generation, previous, audit).await;
         self.snapshots.refresh(friend).await;
         withdrawn.unwrap_or_else(|error| {

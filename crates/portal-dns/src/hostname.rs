@@ -68,6 +68,7 @@ impl DomainName {
     /// # Errors
     /// Refuses all but two or more labels of letters, digits and inner hyphens, and what is longer than 253 bytes.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        // DNS compares without case (RFC 4343); stored names are compared byte by byte.
         let folded = text.to_ascii_lowercase();
         if folded.len() <= DNS_NAME_MAX && folded.contains('.') && folded.split('.').all(is_label) {
             return Ok(Self(folded));

@@ -152,6 +152,7 @@ impl Intent {
     pub fn withdrawn(self, previous: Option<Previous>, at: DateTime<Utc>) -> Self {
         match previous {
             Some(previous) if previous.desired == Desired::Present => self.turned_to(previous, at),
+            // Without a state before, or with a removal before, nothing was there to return to.
             _ => self.closed(at),
         }
     }
@@ -176,6 +177,7 @@ impl Intent {
             exposure,
             desired,
             generation: self.generation.saturating_add(1),
+            // A hostname that was left is contested anew when the exposure comes back to it.
             established: self.established && stays,
             attempts: 0,
             next_attempt_at: at,

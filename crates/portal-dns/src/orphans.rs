@@ -120,6 +120,7 @@ impl Orphans {
         let intents = match self.ports.store.claim(&orphan.marker.exposure, lease).await? {
             Claimed::Busy => return Ok(Some(OrphanRemoved::Busy)),
             Claimed::Mine(intent, _) => vec![*intent],
+            // No record is ever made for an exposure without a row.
             Claimed::Gone => Vec::new(),
         };
         let tombstones = self.ports.store.tombstones().await?;

@@ -49,6 +49,7 @@ impl<'a> Owners<'a> {
     pub(crate) fn ownership(&self, host: &Hostname, marker: &OwnershipMarker) -> Ownership {
         if marker.instance != *self.instance {
             Ownership::OtherPortal
+        // Before the tombstones: a name that lives again has one of its own id.
         } else if self.hosts.get(host).copied() == Some(&marker.exposure) {
             Ownership::Owned
         } else if self.released.contains(&(&marker.exposure, host)) {

@@ -230,13 +230,13 @@ impl Reconciler {
     /// Removes records with our marker at hostnames that their exposure has released.
     async fn sweep_records(&self, listed: &Listed, rows: &Rows, report: &mut PassReport) {
         let owners = Owners::of(&self.instance, &rows.intents, &rows.tombstones);
-        let records = listed.records.iter();
-        let marked = records.flat_map(|(host, observed)| observed.marked().iter().map(move |record| (host, record)));
-        for (host, record) in marked {
-            match owners.ownership(host, &record.marker) {
-                Ownership::OtherPortal | Ownership::Owned => {}
-                Ownership::Orphaned => report.orphans.push((host.clone(), record.marker.clone())),
-                Ownership::Released => count(self.sweep_record(host, &record.marker, &owners).await, report),
+        for (host, observed) in &listed.records {
+            for marker in observed.marked().iter().map(|record| record.marker.clone()) {
+                match owners.ownership(host, &marker) {
+                    Ownership::OtherPortal | Ownership::Owned => {}
+                    Ownership::Orphaned => report.orphans.push((host.clone(), marker)),
+                    Ownership::Released => count(self.sweep_record(host, &marker, &owners).await, report),
+                }
             }
         }
     }

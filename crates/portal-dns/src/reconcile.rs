@@ -176,6 +176,7 @@ impl Reconciler {
         }
         // Somebody edits records or routes faster than they are read: wait as after any failure.
         let (intent, _) = self.claim(run).await?;
+        // An error, so that the log names it and the exposure backs off.
         let unsteady = BackendError::failed(Backend::Cluster, "records and routes kept changing");
         let outcome = self.postponed(&intent, run, &unsteady, waiting(&intent, Reason::InProgress));
         match self.record(intent, run, outcome).await {
@@ -207,7 +208,7 @@ impl Reconciler {
         self.record(intent, run, outcome).await
     }
 
-    /// 1. Claims the exposure, or extends the lease that the run holds.
+    /// Step 1: claims the exposure, or extends the lease that the run holds.
     async fn claim(&self, run: &mut Run<'_>) -> Result<(Intent, Vec<Tombstone>), Interrupt> {
         // Counted from before the store was asked: the store may have begun the lease at any moment since.
         let asked_at = Instant::now();
@@ -233,6 +234,8 @@ impl Reconciler {
             return Ok(PlanResult::Failed(Reason::DomainUnknown));
         };
         let observed = self.observe(intent, zone, run).await.map_err(Interrupt::ObserveFailed)?;
+        // Whatever an earlier attempt of this run created has been looked at by now.
+        run.is_unverified = false;
         let context = Context { instance: &self.instance, domain: &zone.domain, tombstones };
         let Plan { steps, result, progress } = plan(intent, &observed, context);
         if result == PlanResult::Failed(Reason::HostnameTaken) {
@@ -250,7 +253,7 @@ impl Reconciler {
         Ok(result)
     }
 
-    /// 2. Reads records, routes and Service at once.
+    /// Step 2: reads records, routes and Service at once.
     async fn observe(&self, intent: &Intent, zone: &Zone, run: &mut Run<'_>) -> Result<ObservedState, BackendError> {
         let (friend, spec) = (&intent.exposure.friend, &intent.exposure.spec);
         // Taken out: after a conflict it is read again. Another request may have asked for another Service since.
@@ -258,6 +261,7 @@ impl Reconciler {
         let place = intent.route_place();
         let hosts = [spec.hostname.clone()];
         let record = with_timeout(Backend::Dns, zone.records.look(&spec.hostname, run.priority));
+        // Zones and cluster are independent of each other, so all reads run at once.
         let leaving = self.observe_leaving(intent, run.priority);
         let routes = with_timeout(Backend::Cluster, self.routes.look(&place, &hosts, Freshness::Live));
         let service = async {
@@ -301,10 +305,11 @@ impl Reconciler {
             return Ok(());
         }
         let (now, _) = self.claim(run).await?;
+        // The plan was made for another desired state.
         if now.generation == intent.generation { Ok(()) } else { Err(Interrupt::Conflict) }
     }
 
-    /// 4. Applies one step.
+    /// Step 4: applies one step.
     async fn apply(&self, intent: &Intent, step: &Step, run: &mut Run<'_>) -> Result<(), Interrupt> {
         tracing::debug!(exposure.id = %intent.exposure.id, step = step.word(), "applying a step of an exposure");
         let marker = self.marker(intent);
@@ -374,7 +379,7 @@ impl Reconciler {
         })
     }
 
-    /// 5. Records the outcome and returns the exposure with it.
+    /// Step 5: records the outcome and returns the exposure with it.
     async fn record(&self, intent: Intent, run: &Run<'_>, outcome: Outcome) -> Result<Option<Intent>, Interrupt> {
         let fence = Fence { id: run.id.clone(), generation: intent.generation, token: run.token.clone() };
         let recorded = self.store.record_outcome(fence, outcome, self.clock.now()).await;
@@ -424,6 +429,7 @@ impl Reconciler {
             established: intent.established,
             leaving_is_free: false,
             attempts,
+            // A provider that names a time is not asked before it.
             next_attempt_at: self.clock.now() + backoff(attempts).max(asked_for.unwrap_or_default()),
         }
     }
@@ -461,6 +467,7 @@ fn waiting(intent: &Intent, reason: Reason) -> (Status, Option<Reason>) {
 }
 
 fn reason_of(error: &BackendError) -> Reason {
+    // Observations and steps call zones and the cluster only.
     match error.backend {
         Backend::Dns => Reason::DnsUnavailable,
         _ => Reason::ClusterUnavailable,
@@ -469,6 +476,7 @@ fn reason_of(error: &BackendError) -> Reason {
 
 /// Pause after so many failures in a row: 1 second, doubled each time, at most [`MAX_BACKOFF`].
 fn backoff(attempts: u32) -> TimeDelta {
+    // The first attempt is made at once.
     let Some(doublings) = attempts.checked_sub(1) else { return TimeDelta::zero() };
     let seconds = 2_i64.saturating_pow(doublings);
     TimeDelta::seconds(seconds.min(i64::try_from(MAX_BACKOFF.as_secs()).unwrap_or(i64::MAX)))

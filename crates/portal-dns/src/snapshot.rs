@@ -86,6 +86,7 @@ impl Snapshots {
         let mut state = self.state();
         let newest = changes.iter().map(|change| change.at).max().unwrap_or(DateTime::UNIX_EPOCH);
         state.newest = state.newest.max(Some(newest));
+        // Before the first poll there is nothing to compare with.
         let friends = if is_first {
             state.entries.keys().cloned().collect()
         } else {
@@ -118,6 +119,7 @@ impl Snapshots {
             state.entries.insert(friend.clone(), entry);
             return Ok(exposures);
         };
+        // A slow read that began earlier must not bring back an older state.
         if entry.ticket < ticket {
             if *entry.exposures != *read {
                 entry.exposures = read.into();

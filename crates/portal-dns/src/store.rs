@@ -184,6 +184,7 @@ pub trait IntentStore: Send + Sync {
 pub async fn all_intents(store: &dyn IntentStore) -> Result<Vec<Intent>, BackendError> {
     let mut all: Vec<Intent> = Vec::new();
     loop {
+        // By the last id and not by an offset: rows come and go between two pages.
         let after = all.last().map(|intent| intent.exposure.id.clone());
         let page = store.page(after.as_ref(), PAGE).await?;
         if page.is_empty() {

@@ -95,6 +95,7 @@ impl CloudflareApi {
         let http = reqwest::Client::builder()
             .timeout(settings.timeout)
             .connect_timeout(settings.timeout.min(Duration::from_secs(5)))
+            // The token must not follow a redirect to another host.
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("friend-portal/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -122,12 +123,14 @@ impl CloudflareApi {
         let response = self.send(call).await.map_err(CallError::Failed)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read(response).await.map_err(CallError::Failed)?;
+        // Also after a success: the next call would be refused.
         if let Some(pause) = pause_of_last_call(&headers) {
             self.budget.pause(pause);
         }
         let parsed = serde_json::from_slice::<Envelope>(&body);
         if status.is_success() {
             let envelope = parsed.map_err(|error| CallError::Failed(BackendError::failed(Backend::Dns, error)))?;
+            // Cloudflare answers some refusals with status 200.
             if envelope.is_success() {
                 return Ok(envelope);
             }
@@ -136,6 +139,7 @@ impl CloudflareApi {
         let refusal = Refusal::new(status.as_u16(), &parsed.unwrap_or_default());
         if refusal.meaning() == Meaning::TooMany {
             let pause = pause_after_refusal(&headers);
+            // All calls of the token pause, not only this one: Cloudflare counts them together.
             self.budget.pause(pause);
             return Err(CallError::Failed(refusal.into_backend_error(Some(pause))));
         }
@@ -167,6 +171,7 @@ fn environment(api_url: Option<&str>) -> Result<Environment, Invalid> {
 
 async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, BackendError> {
     let mut body = Vec::new();
+    // In chunks, so that an endless response ends at the limit.
     while let Some(chunk) = response.chunk().await.map_err(send_error)? {
         if body.len() + chunk.len() > MAX_RESPONSE {
             return Err(BackendError::failed(Backend::Dns, "the answer is too long"));
@@ -178,6 +183,7 @@ async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, BackendError> 
 
 /// A call whose response did not arrive; its effect is unknown.
 fn send_error(error: reqwest::Error) -> BackendError {
+    // The request could not even be built, so trying again does not help.
     if error.is_builder() {
         BackendError::failed(Backend::Dns, error)
     } else {

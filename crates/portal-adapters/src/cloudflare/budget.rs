@@ -78,6 +78,7 @@ impl Budget {
             if turn.try_recv().is_ok() {
                 return Ok(());
             }
+            // Refused at once instead of waiting in vain; the caller tells when to come again.
             if opens_at > deadline {
                 return Err(Spent { retry_after: opens_at - now });
             }
@@ -134,6 +135,7 @@ impl State {
         while let Some(next) = self.friends.iter().position(|(friend, _)| self.window.admits(Some(friend), now)) {
             self.grant_friend(next, now);
         }
+        // A waiting friend's call is made before any in the background.
         while self.friends.is_empty() && self.window.admits(None, now) {
             let Some(sender) = self.background.pop_front() else { return };
             if sender.send(()).is_ok() {
@@ -147,6 +149,7 @@ impl State {
         if calls.pop_front().is_some_and(|sender| sender.send(()).is_ok()) {
             self.window.spend(Some(&friend), now);
         }
+        // To the end of the line: friends take turns call by call.
         if !calls.is_empty() {
             self.friends.push_back((friend, calls));
         }

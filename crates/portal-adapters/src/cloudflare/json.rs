@@ -74,6 +74,7 @@ fn read_marked(value: &Value, asked: Ttl) -> Option<Marked> {
     let target = target(text(value, "type")?, text(value, "content")?)?;
     let proxied = value.get("proxied").and_then(Value::as_bool).unwrap_or_default();
     let ttl = match value.get("ttl").and_then(Value::as_u64).and_then(|ttl| u32::try_from(ttl).ok()) {
+        // Cloudflare reports "automatic" for these, whatever was sent.
         _ if proxied => asked,
         Some(AUTOMATIC) => Ttl::nearest(AUTOMATIC_SECONDS),
         Some(seconds) => Ttl::nearest(seconds),

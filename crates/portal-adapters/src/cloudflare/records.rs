@@ -99,6 +99,7 @@ impl CloudflareRecords {
         let call = Call::ListAt { zone: self.zone(priority).await?, name: host.as_str() };
         let answer = self.api.call(priority, &call).await?;
         let records: Vec<_> = items(&answer.result)?.iter().map(|value| WireRecord::read(value, self.ttl)).collect();
+        // A filter that Cloudflare ignored would make every record of the zone look like ours to judge.
         if records.iter().any(|record| record.name != host.as_str() && !record.name.is_empty()) {
             return Err(BackendError::failed(Backend::Dns, "records were listed that have another name"));
         }
@@ -108,6 +109,7 @@ impl CloudflareRecords {
     async fn create(&self, host: &Hostname, wanted: &RecordState, priority: &Priority) -> Result<Ensured, CallError> {
         let comment = wanted.marker.to_string();
         let record = body(host, wanted, &comment);
+        // No check before it: what was observed a moment ago saves a call, and Cloudflare refuses what clashes.
         let zone = self.zone(priority).await?;
         self.api.call(priority, &Call::Create { zone, record: &record }).await?;
         // Cloudflare refuses a second record beside a CNAME, but takes any number of addresses at one name.
@@ -130,6 +132,7 @@ impl CloudflareRecords {
         let zone = self.zone(priority).await?;
         // A create whose response was lost and that was repeated under another content leaves duplicates.
         self.delete_all(duplicates, priority).await?;
+        // Only a duplicate was wrong.
         if first.state == *wanted {
             return Ok(if duplicates.is_empty() { Ensured::Same } else { Ensured::Changed });
         }
@@ -148,6 +151,7 @@ impl CloudflareRecords {
         let zone = self.zone(priority).await?;
         for Marked { id, .. } in records {
             match self.api.call(priority, &Call::Delete { zone, id }).await {
+                // A record that is gone already is what was asked for.
                 Err(error) if !error.means(Meaning::Missing) => return Err(error),
                 Ok(_) | Err(_) => {}
             }
@@ -163,6 +167,7 @@ impl CloudflareRecords {
         is_absent: bool,
         priority: &Priority,
     ) -> Result<Ensured, CallError> {
+        // The hint saves the second look; if it is outdated, the creation is refused and the next attempt looks.
         if is_absent {
             return self.create(host, wanted, priority).await;
         }
@@ -210,6 +215,7 @@ impl Records for CloudflareRecords {
         priority: &Priority,
     ) -> Result<Removed, BackendError> {
         let (mine, others) = split(self.records_at(host, priority).await?, marker);
+        // By our marker alone: records beside ours stay.
         match (mine.is_empty(), others) {
             (true, 0) => return Ok(Removed::Absent),
             (true, _) => return Ok(Removed::Foreign),
@@ -227,11 +233,13 @@ impl Records for CloudflareRecords {
             let answer = self.api.call(&priority, &Call::ListZone { zone, page, per_page: PER_PAGE }).await?;
             let records = items(&answer.result)?;
             for record in records.iter().map(|value| WireRecord::read(value, self.ttl)) {
+                // Names such as `*.example.org` or `_dmarc.example.org` can be no hostname of ours.
                 if let Some(host) = Hostname::parse(&record.name).ok().filter(|host| host.is_in(&self.domain)) {
                     names.entry(host).or_default().push(record);
                 }
             }
             read += records.len() as u64;
+            // Without a total a page that is not full is the last one.
             let is_last = answer.total_count().map_or(records.len() < PER_PAGE as usize, |total| read >= total);
             if is_last || records.is_empty() {
                 break;

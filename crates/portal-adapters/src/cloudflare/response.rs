@@ -83,6 +83,7 @@ impl Refusal {
 
     /// Returns the meaning of the refusal; known codes count before the status.
     pub(super) fn meaning(&self) -> Meaning {
+        // Statuses are coarse: Cloudflare uses 400 both for a wrong record and for an occupied name.
         let by_code = self.errors.0.iter().find_map(|error| match error.code {
             971 | 10100 | 10429 => Some(Meaning::TooMany),
             9106 | 9107 | 9109 | 10000 | 10001 => Some(Meaning::Denied),
@@ -116,6 +117,7 @@ fn collect(errors: &Value, into: &mut Vec<ApiError>) {
         let code = error.get("code").and_then(Value::as_u64).unwrap_or_default();
         let message = error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
         into.push(ApiError { code, message });
+        // DNS errors come as a chain below the generic code 1004.
         if let Some(chain) = error.get("error_chain") {
             collect(chain, into);
         }

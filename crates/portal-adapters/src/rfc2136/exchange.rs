@@ -61,6 +61,7 @@ impl Conversation<'_> {
         let mut verifier = self.send(message).await?;
         let mut records = Vec::new();
         // A transfer begins and ends with the zone's SOA record.
+        // Counted, since a transfer may come in any number of messages.
         let mut ends_seen = 0;
         while ends_seen < 2 {
             let answer = self.receive(&mut verifier).await?;
@@ -93,6 +94,7 @@ impl Conversation<'_> {
         let mut bytes = vec![0; usize::from(length)];
         self.stream.read_exact(&mut bytes).await.map_err(unreachable)?;
         match expected.verifier.verify(&bytes) {
+            // A signature alone would accept a replayed answer of an earlier query.
             Ok(answer) if answer.id == expected.id => Ok(answer.into_message()),
             Ok(_) => Err(nonsense("the answer belongs to another question")),
             Err(error) => Err(unverified(&bytes, error)),

@@ -65,6 +65,7 @@ impl NameState {
         let standing: Vec<_> = host.iter().filter(|record| stands(record, &names.host)).collect();
         let markers: Vec<_> = marker.iter().filter(|record| stands(record, &names.marker)).collect();
         let texts: Vec<_> = markers.iter().filter(|record| record.record_type() == RecordType::TXT).copied().collect();
+        // Two TXT records leave open which one is the marker.
         let marker = if let [only] = texts[..] { MarkerRecord::read(only) } else { None };
         let is_marker_name_taken = marker.is_none() && !markers.is_empty();
         let ours = marker.as_ref().and_then(|marker| marker.marked_among(&standing)).cloned();
@@ -114,6 +115,7 @@ impl MarkerRecord {
         let kind = self.names.split(' ').next();
         let is_of_that_type =
             |record: &&&Record| describe(&record.data).is_some_and(|description| description.split(' ').next() == kind);
+        // An edited record is still recognised as ours if it is the only one of its type.
         let mut of_that_type = standing.iter().filter(is_of_that_type);
         of_that_type.next().filter(|_| of_that_type.next().is_none()).copied()
     }
@@ -140,6 +142,7 @@ pub(super) fn marker_record(names: &RecordNames, marker: &OwnershipMarker, recor
 /// True for a record that somebody put at this name, as opposed to one that signs or links names.
 fn stands(record: &Record, at: &Name) -> bool {
     let kind = record.record_type();
+    // DNSSEC records come and go by themselves and claim nothing.
     let signs = matches!(kind, RecordType::RRSIG | RecordType::SIG | RecordType::NSEC | RecordType::NSEC3);
     record.name == *at && !signs
 }

@@ -35,12 +35,14 @@ pub(super) fn ensure(
         let create = Update::of(zone).if_unused(&names.host).if_unused(&names.marker).add(new).add(new_marker);
         return Ok(if state.is_vacant() { Decision::Create(create) } else { Decision::Refuse });
     };
+    // Another portal's, or another exposure's.
     if marker.marker != wanted.marker {
         return Ok(Decision::Refuse);
     }
     let update = Update::of(zone).if_exactly(slice::from_ref(&marker.record));
     match &state.ours {
         Some(ours) if is_same(ours, &new) && is_same(&marker.record, &new_marker) => Ok(Decision::Nothing),
+        // Nothing is changed beside others' records of our type, and a CNAME cannot be beside other data (RFC 1034).
         Some(_) if state.of_our_type.len() > 1 || (state.others && matches!(wanted.target, Target::Cname(_))) => {
             Ok(Decision::Refuse)
         }
@@ -56,6 +58,7 @@ pub(super) fn ensure(
 /// Plans the update that removes the record with this marker; `None` if there is no such marker.
 pub(super) fn remove(zone: &Name, state: &NameState, marker: &OwnershipMarker) -> Option<Update> {
     let MarkerRecord { record, .. } = state.marker.as_ref().filter(|it| it.marker == *marker)?;
+    // The marker goes with the record in one update, so that none is left alone.
     let unmarked = Update::of(zone).if_exactly(slice::from_ref(record)).if_exactly(&state.of_our_type).delete(record);
     Some(state.ours.iter().fold(unmarked, Update::delete))
 }

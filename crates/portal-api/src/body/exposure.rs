@@ -18,6 +18,16 @@ pub(crate) struct ExposeOptions {
     pub(crate) dry_run: bool,
 }
 
+/// Headers of a request to expose a Service, for the OpenAPI document.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "the headers are read by `Conditions`")]
+pub(crate) struct ExposeConditions {
+    /// `*` refuses the request if an exposure of this name exists, even one that is being removed.
+    #[param(rename = "If-None-Match", required = false, example = "*")]
+    if_none_match: String,
+}
+
 /// A Service that is to be exposed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

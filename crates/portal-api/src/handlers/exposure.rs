@@ -7,7 +7,7 @@ use portal_core::Actor;
 use portal_dns::{DnsError, ExposureName, Status};
 
 use crate::auth::Friend;
-use crate::body::exposure::{ExposeOptions, ExposeService, Exposure, Exposures};
+use crate::body::exposure::{ExposeConditions, ExposeOptions, ExposeService, Exposure, Exposures};
 use crate::conditional::{Conditions, Tags};
 use crate::error::{ApiError, Guarded, NotFound, PROBLEM_JSON, Problem, TakesBody};
 use crate::extract::Json;
@@ -20,8 +20,7 @@ use crate::state::ApiState;
 /// its steps. With `dry_run=true` the request is checked and answered with the exposure that it would make; nothing is
 /// stored, and neither zone nor routes are looked at.
 #[utoipa::path(tag = "namespace", security(("session" = [])), request_body = ExposeService,
-    params(ExposeOptions, ("If-None-Match" = String, Header, required = false,
-        description = "`*` refuses the request if an exposure of this name exists, even one that is being removed")),
+    params(ExposeOptions, ExposeConditions),
     responses(
         (status = 201, description = "The exposure is new and active", body = Exposure,
             headers(("Location" = String, description = "Path of the exposure"))),

@@ -171,6 +171,7 @@ impl<'a> Planner<'a> {
         match &self.observed.routes.own {
             None => vec![Step::CreateRoute(wanted)],
             Some(own) if own.marker.as_ref() == Some(&self.marker()) => {
+                // A route edited by hand has no spec and is put back as well.
                 let is_right = own.spec.as_ref() == Some(&wanted);
                 if is_right { Vec::new() } else { vec![Step::ChangeRoute(wanted, own.clone())] }
             }
@@ -188,6 +189,7 @@ impl<'a> Planner<'a> {
         let mut ours = self.observed.record.marked().iter().filter(|state| state.marker == wanted.marker);
         match (ours.next(), self.our_marker(host, &self.observed.record)) {
             (Some(state), _) if *state == wanted && ours.next().is_none() => Vec::new(),
+            // A former owner's record cannot be changed into ours: the marker is the precondition of every change.
             (None, Some(former)) => {
                 let left = if matches!(self.observed.record, Observed::Marked(_)) {
                     Observed::Absent
@@ -234,6 +236,7 @@ impl<'a> Planner<'a> {
         let Observed::Several { marked, others } = &self.observed.record else { return false };
         let host = &self.intent.exposure.spec.hostname;
         let (own, foreign): (Vec<_>, Vec<_>) = marked.iter().partition(|state| self.is_tied(host, &state.marker));
+        // Without the flag a stranger could drive us out by adding a record beside ours.
         !self.intent.established && !own.is_empty() && (*others || !foreign.is_empty())
     }
 
@@ -285,6 +288,7 @@ impl<'a> Planner<'a> {
 
     fn was_of(self, marker: &OwnershipMarker, place: impl Fn(&Tombstone) -> bool) -> bool {
         let former = |tombstone: &Tombstone| tombstone.exposure == marker.exposure && place(tombstone);
+        // A tombstone of ours proves nothing about another portal's marker.
         marker.instance == *self.context.instance && self.context.tombstones.iter().any(former)
     }
 

@@ -14,7 +14,7 @@ async fn a_service_is_put_on_the_internet_with_two_calls_to_its_zone() {
     assert_eq!(opened.exposure.url(), "https://my-app-alice.a.net");
     assert_eq!(opened.exposure.spec.port.number(), 80);
     fixture.assert_converged("opened").await;
-    let calls: Vec<_> = fixture.a.calls().into_iter().map(|call| (call.method, call.caller)).collect();
+    let calls: Vec<_> = fixture.a.calls().into_iter().map(|call| (call.method, call.priority)).collect();
     let alice = || Priority::Friend(friend("alice"));
     assert_eq!(calls, [("look", alice()), ("ensure", alice())]);
     assert_eq!(fixture.audited(Action::ExposureOpen).await, 1);

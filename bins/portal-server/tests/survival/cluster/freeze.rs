@@ -117,34 +117,34 @@ async fn what_arrives_after_the_lease_of_a_sleeper_is_swept_away() -> anyhow::Re
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
 async fn what_a_sleeper_removes_of_the_next_life_is_put_back() -> anyhow::Result<()> {
-    let ground = Ground::new(&["f"]).await?;
-    let (_awake, other) = Server::start(&ground.config).await?;
-    let (sleeper, portal) = Server::start(&ground.config).await?;
-    until("both looked around", async || Ok(calls(&ground, "GET", "") >= 8)).await?;
-    let (token, wish) = (ground.people[0].token.clone(), json!({"name": "app", "service": "web", "port": 80}));
+    let fixture = Fixture::new(&["f"]).await?;
+    let (_awake, other) = Server::start(&fixture.config).await?;
+    let (sleeper, portal) = Server::start(&fixture.config).await?;
+    until("both looked around", async || Ok(calls(&fixture, "GET", "") >= 8)).await?;
+    let (token, wish) = (fixture.people[0].token.clone(), json!({"name": "app", "service": "web", "port": 80}));
     let exposed = portal.expose(&token, &wish).await?;
     ensure!(exposed.status == 201, "{exposed:?}");
     until("it was looked at once more", async || {
-        Ok(all_intents(&*ground.store).await?.iter().all(|intent| intent.established))
+        Ok(all_intents(&*fixture.store).await?.iter().all(|intent| intent.established))
     })
     .await?;
-    let former = all_intents(&*ground.store).await?.remove(0).exposure.id;
+    let former = all_intents(&*fixture.store).await?.remove(0).exposure.id;
 
-    let looks = calls(&ground, "GET", "name=app-");
-    ground.cloudflare.delay_every_call(LOOK);
+    let looks = calls(&fixture, "GET", "name=app-");
+    fixture.cloudflare.delay_every_call(LOOK);
     let sleepers = token.clone();
     let removing = tokio::spawn(async move { portal.remove(&sleepers, "app").await });
-    until("it looks", async || Ok(calls(&ground, "GET", "name=app-") > looks)).await?;
-    ground.cloudflare.delay_every_call(ON_THE_WAY);
-    until("it removes", async || Ok(calls(&ground, "GET", "name=app-") > looks + 1)).await?;
-    ground.cloudflare.delay_every_call(Duration::ZERO);
+    until("it looks", async || Ok(calls(&fixture, "GET", "name=app-") > looks)).await?;
+    fixture.cloudflare.delay_every_call(ON_THE_WAY);
+    until("it removes", async || Ok(calls(&fixture, "GET", "name=app-") > looks + 1)).await?;
+    fixture.cloudflare.delay_every_call(Duration::ZERO);
     sleeper.freeze()?;
-    until("the other server removed it", async || Ok(all_intents(&*ground.store).await?.is_empty())).await?;
+    until("the other server removed it", async || Ok(all_intents(&*fixture.store).await?.is_empty())).await?;
     let again = other.expose(&token, &wish).await?;
     ensure!(again.status == 201, "{again:?}");
     sleeper.thaw()?;
     until("it answered", async || Ok(removing.is_finished())).await?;
-    let intents = ground.converged().await?;
+    let intents = fixture.converged().await?;
     ensure!(intents.len() == 1 && intents[0].exposure.id == former, "{intents:?}");
     Ok(())
 }
