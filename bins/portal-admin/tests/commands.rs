@@ -213,14 +213,9 @@ fn ask_for_web(register: &Register, friend: &str) {
     let (friend, name) = (FriendId::parse(friend).unwrap(), ExposureName::parse("web").unwrap());
     let domain = DomainName::parse("your-domain.net").unwrap();
     let at = DateTime::UNIX_EPOCH;
-    let audit = AuditEntry {
-        at,
-        actor: Actor::Friend(friend.clone()),
-        action: Action::ExposureOpen,
-        friend: Some(friend.clone()),
-        subject: "web".to_owned(),
-        detail: String::new(),
-    };
+    let audit = AuditEntry::new(at, Actor::Friend(friend.clone()), Action::ExposureOpen)
+        .with_friend(friend.clone())
+        .with_subject("web");
     let reservation = Reservation {
         id: ExposureId::random(&RandomIds),
         hostname: Hostname::of(&name, &friend, &domain).unwrap(),

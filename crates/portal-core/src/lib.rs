@@ -20,6 +20,7 @@ mod id;
 mod invalid;
 mod probe;
 mod session;
+mod text;
 mod token;
 
 pub use agent::{Agent, AgentStore};
@@ -29,7 +30,7 @@ pub use clock::{Clock, FixedClock, Ids, SeededIds};
 pub use contact::{ChannelId, Contact, ContactAdded, ContactStore};
 pub use error_text::error_text;
 pub use friend::{Friend, FriendCreated, FriendRemoved, FriendStore};
-pub use friendship::{Friendship, FriendshipStatus, FriendshipStore};
+pub use friendship::{Friendship, FriendshipKey, FriendshipStatus, FriendshipStore};
 pub use id::{AgentId, FriendId};
 pub use invalid::Invalid;
 pub use probe::Probe;

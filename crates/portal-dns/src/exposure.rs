@@ -1,7 +1,5 @@
 //! An exposure: a friend's Service under a hostname, with its status.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use portal_core::{FriendId, Invalid};
 
@@ -123,112 +121,45 @@ impl Exposure {
     }
 }
 
-/// Status of an exposure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// Record and route are as desired.
-    Active,
-    /// It is stored and not finished; the reason says what it waits for.
-    Pending,
-    /// It is being removed.
-    Removing,
-    /// Every trace of it is gone.
-    Removed,
-    /// It cannot be exposed for the given reason, and recovers by itself when that changes.
-    Failed,
-}
-
-impl Status {
-    /// Parses a status.
-    ///
-    /// # Errors
-    /// Refuses all but `active`, `pending`, `removing`, `removed` and `failed`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        [Self::Active, Self::Pending, Self::Removing, Self::Removed, Self::Failed]
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| Invalid::new("status", "status must be active, pending, removing, removed or failed"))
-    }
-
-    /// Returns the status as a word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Pending => "pending",
-            Self::Removing => "removing",
-            Self::Removed => "removed",
-            Self::Failed => "failed",
-        }
+portal_core::word_enum! {
+    /// Status of an exposure.
+    pub enum Status: "status" {
+        /// Record and route are as desired.
+        Active = "active",
+        /// It is stored and not finished; the reason says what it waits for.
+        Pending = "pending",
+        /// It is being removed.
+        Removing = "removing",
+        /// Every trace of it is gone.
+        Removed = "removed",
+        /// It cannot be exposed for the given reason, and recovers by itself when that changes.
+        Failed = "failed",
     }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident = $word:literal,)+) => {
-        /// Reason of a status that is not active. The words are stable: programs may act on them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Reason {
-            $($(#[$doc])* $variant,)+
-        }
-
-        impl Reason {
-            /// All reasons.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// Returns the reason's word.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// Work goes on; nothing failed.
-    InProgress = "in-progress",
-    /// The DNS provider failed or is not available.
-    DnsUnavailable = "dns-unavailable",
-    /// The cluster failed or is not available.
-    ClusterUnavailable = "cluster-unavailable",
-    /// Somebody else's object uses the hostname.
-    HostnameTaken = "hostname-taken",
-    /// The record or route that was ours lost its ownership marker.
-    MarkerLost = "mark-lost",
-    /// The Service does not exist.
-    ServiceMissing = "service-missing",
-    /// The Service became one of type `ExternalName`.
-    ServiceExternal = "service-external",
-    /// The Service has no such TCP port any more.
-    PortMissing = "port-missing",
-    /// The namespace does not exist or is being deleted.
-    NamespaceGone = "namespace-gone",
-    /// The domain is not in the portal's configuration.
-    DomainUnknown = "domain-unknown",
-}
-
-impl Reason {
-    /// Parses a reason's word.
-    ///
-    /// # Errors
-    /// Refuses any other word.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let known = Self::ALL.iter().copied().find(|reason| reason.as_str() == text);
-        known.ok_or_else(|| Invalid::new("reason", "reason must be one of the words of an exposure's reasons"))
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+portal_core::word_enum! {
+    /// Reason of a status that is not active. The words are stable: programs may act on them.
+    pub enum Reason: "reason" {
+        /// Work goes on; nothing failed.
+        InProgress = "in-progress",
+        /// The DNS provider failed or is not available.
+        DnsUnavailable = "dns-unavailable",
+        /// The cluster failed or is not available.
+        ClusterUnavailable = "cluster-unavailable",
+        /// Somebody else's object uses the hostname.
+        HostnameTaken = "hostname-taken",
+        /// The record or route that was ours lost its ownership marker.
+        MarkerLost = "mark-lost",
+        /// The Service does not exist.
+        ServiceMissing = "service-missing",
+        /// The Service became one of type `ExternalName`.
+        ServiceExternal = "service-external",
+        /// The Service has no such TCP port any more.
+        PortMissing = "port-missing",
+        /// The namespace does not exist or is being deleted.
+        NamespaceGone = "namespace-gone",
+        /// The domain is not in the portal's configuration.
+        DomainUnknown = "domain-unknown",
     }
 }
 
@@ -292,8 +223,8 @@ mod tests {
     #[test]
     fn every_reason_has_a_word_of_its_own_and_a_sentence_that_names_nobody() {
         for reason in Reason::ALL {
-            assert_eq!(Reason::parse(reason.as_str()), Ok(*reason));
-            let sentence = exposure(Status::Failed, Some(*reason)).explanation().unwrap();
+            assert_eq!(Reason::parse(reason.as_str()), Ok(reason));
+            let sentence = exposure(Status::Failed, Some(reason)).explanation().unwrap();
             assert!(sentence.starts_with(&format!("{reason}: ")) && sentence.ends_with('.'), "{sentence}");
             assert!(!sentence.contains(&"a".repeat(32)), "{sentence}");
         }

@@ -11,9 +11,10 @@
 //! 6. A record that may not be alone at its name is looked at once more, after the answer.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use portal_core::{Action, Actor, AuditEntry, BackendError, Clock, FriendId, Ids, Invalid};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
@@ -136,7 +137,7 @@ impl Exposures {
         let prepared = self.0.prepare(friend, wanted).await?;
         let Reservation { name, spec, .. } = &prepared.reservation;
         let detail = format!("{} to {}:{}", spec.hostname, spec.service, spec.port);
-        let audit = AuditEntry { detail, ..self.audit(Action::ExposureOpen, friend, name, actor) };
+        let audit = self.audit(Action::ExposureOpen, friend, name, actor).with_detail(detail);
         let (reply, opened) = reply::channel(REQUEST_TIMEOUT);
         self.spawn(|inner| async move { inner.apply_open(prepared, audit, reply).await });
         opened.result().await
@@ -221,14 +222,14 @@ impl Exposures {
     /// is still checked.
     pub async fn pass(&self) -> Result<Arc<PassReport>, BackendError> {
         let report = Arc::new(self.0.reconciler.pass().await?);
-        *self.0.last_pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
+        *self.0.last_pass.lock() = Some(report.clone());
         Ok(report)
     }
 
     /// Returns the report of the last pass; `None` before the first one ended.
     #[must_use]
     pub fn last_pass(&self) -> Option<Arc<PassReport>> {
-        self.0.last_pass.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.last_pass.lock().clone()
     }
 
     /// Reconciles one exposure now, in the background.
@@ -282,7 +283,7 @@ impl Exposures {
 
     fn audit(&self, action: Action, friend: &FriendId, name: &ExposureName, actor: Actor) -> AuditEntry {
         let at = self.0.reconciler.clock.now();
-        AuditEntry { at, actor, action, friend: Some(friend.clone()), subject: name.to_string(), detail: String::new() }
+        AuditEntry::new(at, actor, action).with_friend(friend.clone()).with_subject(name.to_string())
     }
 
     /// Runs work that the caller's hang-up does not cancel.
@@ -430,8 +431,10 @@ impl Inner {
     async fn withdraw(&self, accepted: &Accepted, opened: AuditEntry) -> bool {
         let Exposure { id, friend, .. } = &accepted.intent.exposure;
         let at = self.reconciler.clock.now();
-        let detail = "withdrawn: the hostname is taken".to_owned();
-        let audit = AuditEntry { at, action: Action::ExposureClose, detail, ..opened };
+        let audit = AuditEntry::new(at, opened.actor, Action::ExposureClose)
+            .with_friend(opened.friend)
+            .with_subject(opened.subject)
+            .with_detail("withdrawn: the hostname is taken");
         let previous = accepted.previous.as_deref().cloned();
         // `false` if the friend has changed the exposure since.
         let withdrawn = self.store.withdraw(id, accepted.intent.generation, previous, audit).await;

@@ -1,7 +1,5 @@
 //! Names of exposures and domains, and the hostnames that they make together.
 
-use std::fmt;
-
 use portal_core::{FriendId, Invalid};
 
 use crate::marker::MARKER_LABEL;
@@ -14,6 +12,8 @@ const LABEL_MAX: usize = 63;
 const DNS_NAME_MAX: usize = 253;
 /// Room for the marker's label and its dot in front of a hostname, in zones without record comments.
 const MARKER_ROOM: usize = MARKER_LABEL.len() + 1;
+
+portal_core::string_newtype!(ExposureName, DomainName, Hostname);
 
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
@@ -43,18 +43,6 @@ impl ExposureName {
             "name must be 1 to 20 lower-case letters, digits or hyphens, and neither begin nor end with a hyphen",
         ))
     }
-
-    /// Returns the name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ExposureName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
 }
 
 /// The name of a DNS zone under which services are exposed, such as `your-domain.net`: in lower case, without a
@@ -77,18 +65,6 @@ impl DomainName {
             "domain",
             "domain must be a DNS name of at most 253 bytes with at least one dot, its parts 1 to 63 letters, digits or inner hyphens",
         ))
-    }
-
-    /// Returns the domain as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for DomainName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 
@@ -129,12 +105,6 @@ impl Hostname {
         DomainName::parse(text.strip_suffix('.').unwrap_or(text)).map(|name| Self(name.0)).map_err(refused)
     }
 
-    /// Returns the hostname as text, without a closing dot.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// False if the first label has hyphens in its third and fourth place. Such labels are reserved (RFC 5890, section
     /// 2.3.1), and no certificate authority issues for them.
     #[must_use]
@@ -155,12 +125,6 @@ impl Hostname {
     #[must_use]
     pub fn is_in(&self, domain: &DomainName) -> bool {
         self.0.split_once('.').is_some_and(|(_, rest)| rest == domain.as_str())
-    }
-}
-
-impl fmt::Display for Hostname {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

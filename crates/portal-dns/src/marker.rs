@@ -9,6 +9,8 @@ pub const MARKER_LABEL: &str = "_friend-portal";
 /// First part of every marker.
 const PREFIX: &str = "friend-portal";
 
+portal_core::string_newtype!(ExposureId, InstanceId);
+
 /// True for 128 bits written as 32 lower-case hexadecimal digits.
 fn is_random_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
@@ -34,18 +36,6 @@ impl ExposureId {
     pub fn random(ids: &dyn Ids) -> Self {
         Self(ids.id())
     }
-
-    /// Returns the id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ExposureId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
 }
 
 /// Id of a portal: 128 random bits, drawn when a portal first asks its database after the migrations. It is the middle
@@ -63,18 +53,6 @@ impl InstanceId {
             return Ok(Self(text.to_owned()));
         }
         Err(Invalid::new("instance", "instance must be 32 lower-case hexadecimal digits"))
-    }
-
-    /// Returns the instance as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for InstanceId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::mem::take;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use portal_core::FriendId;
 use tokio::sync::Notify;
 
@@ -47,7 +48,7 @@ impl WorkQueue {
     /// Removes and returns the whole content; the empty set of friends if there is none.
     #[must_use]
     pub fn take(&self) -> Work {
-        take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+        take(&mut *self.waiting.lock())
     }
 
     /// Returns what is notified when something was queued.
@@ -57,7 +58,7 @@ impl WorkQueue {
     }
 
     fn fill(&self, change: impl FnOnce(&mut Work)) {
-        change(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.waiting.lock());
         self.added.notify_one();
     }
 }

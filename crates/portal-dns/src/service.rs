@@ -10,6 +10,8 @@ use crate::hostname::is_label;
 /// Port of a Service that has several, where a request names none.
 const DEFAULT_PORT: u16 = 80;
 
+portal_core::string_newtype!(ServiceName);
+
 /// Name of a Service: a DNS label.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceName(String);
@@ -27,12 +29,6 @@ impl ServiceName {
             "service",
             "service must be 1 to 63 lower-case letters, digits or hyphens, and neither begin nor end with a hyphen",
         ))
-    }
-
-    /// Returns the name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 
     /// Chooses the port that was asked for, else 80, else the only one.
@@ -66,12 +62,6 @@ impl ServiceName {
         let message =
             format!("service must not be of type ExternalName, which {self} is; expose one with pods behind it");
         Invalid::new("service", message)
-    }
-}
-
-impl fmt::Display for ServiceName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

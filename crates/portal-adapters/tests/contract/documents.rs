@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use portal_core::{Action, AgentId, FriendId};
+use portal_core::{Action, AgentId, FriendId, FriendshipKey};
 use portal_workspace::{Author, Begin, DocumentName, DocumentPath, Ended, NewVersion, Pending, Tag};
 
 use crate::world::World;
@@ -14,7 +14,7 @@ const OVER: TimeDelta = TimeDelta::zero();
 /// A friend, an agent, and the friend's memory there.
 async fn memory(world: &World) -> DocumentPath {
     let (friend, agent) = world.pair("alice", "main").await;
-    DocumentPath::of(&agent, &friend, DocumentName::Memory)
+    DocumentPath::of(&FriendshipKey::new(friend, agent), DocumentName::Memory)
 }
 
 fn text(world: &World, id: &str, friend: &str, bytes: &[u8]) -> NewVersion {
@@ -39,6 +39,10 @@ fn write(world: &World, id: &str, friend: &str, bytes: &[u8]) -> Begin {
     }
 }
 
+fn key(path: &DocumentPath) -> FriendshipKey {
+    FriendshipKey::new(path.friend().unwrap().clone(), path.agent().clone())
+}
+
 /// Writes from the claim to the end.
 async fn carry_out(world: &World, path: &DocumentPath, begin: Begin, ended: Ended) {
     let id = begin.text.id.clone();
@@ -58,7 +62,7 @@ async fn one_writer_holds_a_document_until_it_gives_it_back(world: &World) {
     assert!(!world.documents.claim(&path, "a", LEASE).await.unwrap().unwrap().taken_over);
     assert_eq!(world.documents.claim(&path, "b", LEASE).await.unwrap(), None);
     assert_eq!(world.documents.claim(&path, "a", LEASE).await.unwrap(), None);
-    let shared = DocumentPath::of(path.agent(), path.friend().unwrap(), DocumentName::Heartbeat);
+    let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
     assert!(world.documents.claim(&shared, "b", LEASE).await.unwrap().is_some(), "another document is free");
     assert!(world.documents.end(&path, "a", Ended::NotWritten).await.unwrap());
     assert!(!world.documents.claim(&path, "b", LEASE).await.unwrap().unwrap().taken_over);
@@ -155,7 +159,7 @@ async fn any_bytes_are_kept_as_they_are_and_the_same_once(world: &World) {
 async fn versions_are_found_by_those_who_may_see_them(world: &World) {
     let path = memory(world).await;
     world.friend("bob").await;
-    let shared = DocumentPath::of(path.agent(), path.friend().unwrap(), DocumentName::Heartbeat);
+    let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
     carry_out(world, &shared, write(world, "a", "alice", b"a"), Ended::Written).await;
     carry_out(world, &shared, write(world, "b", "bob", b"b"), Ended::Written).await;
     world.documents.keep(&shared, found(world, "c", b"c")).await.unwrap();
@@ -175,7 +179,7 @@ async fn versions_are_found_by_those_who_may_see_them(world: &World) {
 async fn a_removed_friends_texts_go_with_them(world: &World) {
     let path = memory(world).await;
     world.friend("bob").await;
-    let shared = DocumentPath::of(path.agent(), path.friend().unwrap(), DocumentName::Heartbeat);
+    let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
     carry_out(world, &path, write(world, "m", "alice", b"m"), Ended::Written).await;
     carry_out(world, &shared, write(world, "b", "bob", b"b"), Ended::Written).await;
     carry_out(world, &shared, write(world, "a", "alice", b"a"), Ended::Written).await;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
-use portal_core::{Action, AgentId, Clock, FriendId, FriendshipStatus, Ids};
+use portal_core::{Action, AgentId, Clock, FriendId, FriendshipKey, FriendshipStatus, Ids};
 use portal_cron::{
-    DueJob, Firing, Job, JobCreated, JobName, JobSpec, JobState, Lease, LeasedRun, Owner, Run, RunRequested, RunStatus,
+    DueJob, Firing, Job, JobCreated, JobName, JobSpec, JobState, Lease, LeasedRun, Run, RunRequested, RunStatus,
     Schedule, Settled, Settlement, Stretch, Switch, Switched, Thinking, Trigger, Verdict,
 };
 
@@ -46,13 +46,13 @@ fn hourly() -> Schedule {
     Schedule::parse("@hourly", "Europe/Berlin").unwrap()
 }
 
-async fn alice(world: &World) -> Owner {
+async fn alice(world: &World) -> FriendshipKey {
     let (friend, agent) = world.pair("alice", "main").await;
-    Owner { friend, agent }
+    FriendshipKey { friend, agent }
 }
 
 /// A job that is due next at `next_run`, not stored yet.
-fn job(world: &World, owner: &Owner, name: &str, next_run: Option<DateTime<Utc>>) -> Job {
+fn job(world: &World, owner: &FriendshipKey, name: &str, next_run: Option<DateTime<Utc>>) -> Job {
     let spec = JobSpec {
         name: JobName::parse(name).unwrap(),
         description: None,
@@ -72,7 +72,7 @@ async fn create(world: &World, job: &Job) -> JobCreated {
 }
 
 /// A stored job that is due now.
-async fn due_job(world: &World, owner: &Owner, name: &str) -> Job {
+async fn due_job(world: &World, owner: &FriendshipKey, name: &str) -> Job {
     let job = job(world, owner, name, Some(world.clock.now()));
     assert_eq!(create(world, &job).await, JobCreated::New);
     job
@@ -132,7 +132,7 @@ async fn a_job_comes_back_as_it_was_stored(world: &World) {
 
 async fn jobs_are_listed_by_name_for_their_owner(world: &World) {
     let owner = alice(world).await;
-    let other_agent = Owner { agent: world.agent("other").await, ..owner.clone() };
+    let other_agent = FriendshipKey { agent: world.agent("other").await, ..owner.clone() };
     world.befriend(&other_agent.agent, &other_agent.friend, FriendshipStatus::Active).await;
     for name in ["b", "a b", "B", "a-b", "a"] {
         create(world, &job(world, &owner, name, None)).await;
@@ -140,13 +140,13 @@ async fn jobs_are_listed_by_name_for_their_owner(world: &World) {
     create(world, &job(world, &other_agent, "elsewhere", None)).await;
     let listed = world.jobs.list(&owner).await.unwrap();
     assert_eq!(listed.iter().map(|job| job.spec.name.as_str()).collect::<Vec<_>>(), ["B", "a", "a b", "a-b", "b"]);
-    let stranger = Owner { friend: world.friend("al").await, ..owner };
+    let stranger = FriendshipKey { friend: world.friend("al").await, ..owner };
     assert_eq!(world.jobs.list(&stranger).await.unwrap(), []);
 }
 
 async fn a_name_is_stored_once_for_each_owner(world: &World) {
     let owner = alice(world).await;
-    let bob = Owner { friend: world.friend("bob").await, ..owner.clone() };
+    let bob = FriendshipKey { friend: world.friend("bob").await, ..owner.clone() };
     world.befriend(&bob.agent, &bob.friend, FriendshipStatus::Active).await;
     let same: Vec<Job> = (0..8).map(|_| job(world, &owner, "daily", None)).collect();
     let created = join_all(same.iter().map(|job| create(world, job))).await;
@@ -158,7 +158,7 @@ async fn a_name_is_stored_once_for_each_owner(world: &World) {
 
 async fn a_limit_holds_for_all_agents_together_and_under_contention(world: &World) {
     let owner = alice(world).await;
-    let other_agent = Owner { agent: world.agent("other").await, ..owner.clone() };
+    let other_agent = FriendshipKey { agent: world.agent("other").await, ..owner.clone() };
     world.befriend(&other_agent.agent, &other_agent.friend, FriendshipStatus::Active).await;
     let wanted: Vec<Job> = (0..8)
         .map(|number| job(world, if number % 2 == 0 { &owner } else { &other_agent }, &format!("job {number}"), None))
@@ -171,9 +171,9 @@ async fn a_limit_holds_for_all_agents_together_and_under_contention(world: &Worl
 }
 
 async fn a_job_needs_a_friendship(world: &World) {
-    let strangers = Owner { friend: world.friend("alice").await, agent: world.agent("main").await };
+    let strangers = FriendshipKey { friend: world.friend("alice").await, agent: world.agent("main").await };
     assert_eq!(create(world, &job(world, &strangers, "daily", None)).await, JobCreated::NoFriendship);
-    let nobody = Owner { friend: FriendId::parse("nobody").unwrap(), agent: AgentId::parse("none").unwrap() };
+    let nobody = FriendshipKey { friend: FriendId::parse("nobody").unwrap(), agent: AgentId::parse("none").unwrap() };
     assert_eq!(create(world, &job(world, &nobody, "daily", None)).await, JobCreated::NoFriendship);
 }
 
@@ -204,9 +204,9 @@ async fn a_switch_is_done_once_and_only_where_nothing_moved_on(world: &World) {
 async fn a_job_is_changed_by_its_owner_only(world: &World) {
     let owner = alice(world).await;
     let job = due_job(world, &owner, "daily").await;
-    let bob = Owner { friend: world.friend("bob").await, ..owner.clone() };
+    let bob = FriendshipKey { friend: world.friend("bob").await, ..owner.clone() };
     world.befriend(&bob.agent, &bob.friend, FriendshipStatus::Active).await;
-    let other_agent = Owner { agent: world.agent("other").await, ..owner };
+    let other_agent = FriendshipKey { agent: world.agent("other").await, ..owner };
     for stranger in [bob, other_agent] {
         let audit = || world.audit(Action::JobToggle);
         let off = Switch { enabled: false, seen: job.state.next_run, next_run: None, missed: None };
@@ -220,9 +220,9 @@ async fn a_job_is_changed_by_its_owner_only(world: &World) {
 
 async fn a_job_goes_with_its_friend_its_agent_and_its_runs(world: &World) {
     let owner = alice(world).await;
-    let bob = Owner { friend: world.friend("bob").await, agent: world.agent("other").await };
+    let bob = FriendshipKey { friend: world.friend("bob").await, agent: world.agent("other").await };
     world.befriend(&bob.agent, &bob.friend, FriendshipStatus::Active).await;
-    let carol = Owner { friend: world.friend("carol").await, ..owner.clone() };
+    let carol = FriendshipKey { friend: world.friend("carol").await, ..owner.clone() };
     world.befriend(&carol.agent, &carol.friend, FriendshipStatus::Active).await;
     for owner in [&owner, &bob, &carol] {
         due_job(world, owner, "daily").await;
@@ -268,7 +268,7 @@ async fn one_of_many_requests_is_queued(world: &World) {
 
 async fn what_is_due_is_told_in_order_with_its_standing(world: &World) {
     let owner = alice(world).await;
-    let bob = Owner { friend: world.friend("bob").await, ..owner.clone() };
+    let bob = FriendshipKey { friend: world.friend("bob").await, ..owner.clone() };
     world.befriend(&bob.agent, &bob.friend, FriendshipStatus::Blocked).await;
     let now = world.clock.now();
     let ago = |minutes: i64| Some(now - TimeDelta::minutes(minutes));
@@ -407,7 +407,7 @@ async fn eight_takers_share_what_was_left_open(world: &World) {
 
 /// How many runs nobody has taken a second time.
 async fn left_open(world: &World) -> usize {
-    let owner = Owner { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
+    let owner = FriendshipKey { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
     let mut left = 0;
     for job in world.jobs.list(&owner).await.unwrap() {
         left += runs(world, &job).await.iter().filter(|run| run.attempts < 2).count();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditFilter, ChannelId, Clock, Contact, ContactAdded, Friend, FriendCreated,
-    FriendRemoved, Friendship, FriendshipStatus, SessionState,
+    FriendRemoved, Friendship, FriendshipKey, FriendshipStatus, SessionState,
 };
 
 use crate::world::{World, friend_id};
@@ -91,9 +91,9 @@ async fn removing_a_friend_removes_what_is_theirs_and_nothing_else(world: &World
     let bob = world.friend("bob").await;
     world.befriend(&agent, &bob, FriendshipStatus::Active).await;
     let tokens = [world.token(), world.token()];
-    for (friend, token) in [&alice, &bob].into_iter().zip(tokens) {
+    for (friend, token) in [&alice, &bob].into_iter().zip(&tokens) {
         let session = world.session(friend, &agent);
-        assert!(world.sessions.issue(session, token, world.audit(Action::SessionIssue)).await.unwrap());
+        assert!(world.sessions.issue(session, token.hash(), world.audit(Action::SessionIssue)).await.unwrap());
         let theirs = contact(friend.as_str(), "signal", &format!("+{friend}"));
         world.contacts.add(theirs, world.audit(Action::ContactAdd)).await.unwrap();
     }
@@ -200,7 +200,7 @@ async fn a_contact_is_removed_by_its_owner_only(world: &World) {
 
 async fn an_agent_is_registered_once_and_known_by_its_token(world: &World) {
     let agent = Agent { id: AgentId::parse("main").unwrap(), created_at: world.clock.now() };
-    let (token, other) = (world.token(), world.token());
+    let (token, other) = (world.token().hash(), world.token().hash());
     assert!(world.agents.create(agent.clone(), token, world.audit(Action::AgentCreate)).await.unwrap());
     assert!(!world.agents.create(agent.clone(), other, world.audit(Action::AgentCreate)).await.unwrap());
     assert_eq!(world.agents.find_by_token(&token).await.unwrap(), Some(agent.clone()));
@@ -210,7 +210,7 @@ async fn an_agent_is_registered_once_and_known_by_its_token(world: &World) {
 
 async fn a_rotated_token_is_void(world: &World) {
     let agent = Agent { id: AgentId::parse("main").unwrap(), created_at: world.clock.now() };
-    let (old, new) = (world.token(), world.token());
+    let (old, new) = (world.token().hash(), world.token().hash());
     assert!(!world.agents.rotate(&agent.id, new, world.audit(Action::AgentRotate)).await.unwrap());
     world.agents.create(agent.clone(), old, world.audit(Action::AgentCreate)).await.unwrap();
     assert!(world.agents.rotate(&agent.id, new, world.audit(Action::AgentRotate)).await.unwrap());
@@ -223,15 +223,15 @@ async fn removing_an_agent_removes_its_friendships_and_sessions(world: &World) {
     let other = world.agent("other").await;
     world.befriend(&other, &alice, FriendshipStatus::Active).await;
     let tokens = [world.token(), world.token()];
-    for (agent, token) in [&main, &other].into_iter().zip(tokens) {
+    for (agent, token) in [&main, &other].into_iter().zip(&tokens) {
         let session = world.session(&alice, agent);
-        world.sessions.issue(session, token, world.audit(Action::SessionIssue)).await.unwrap();
+        world.sessions.issue(session, token.hash(), world.audit(Action::SessionIssue)).await.unwrap();
     }
     assert!(world.agents.remove(&main, world.audit(Action::AgentRemove)).await.unwrap());
     assert!(!world.agents.remove(&main, world.audit(Action::AgentRemove)).await.unwrap());
-    assert_eq!(world.friendships.find(&main, &alice).await.unwrap(), None);
+    assert_eq!(world.friendships.find(&FriendshipKey::new(alice.clone(), main.clone())).await.unwrap(), None);
     assert_eq!(world.sessions.find(&tokens[0]).await.unwrap(), None);
-    assert!(world.friendships.find(&other, &alice).await.unwrap().is_some());
+    assert!(world.friendships.find(&FriendshipKey::new(alice.clone(), other.clone())).await.unwrap().is_some());
     assert!(world.sessions.find(&tokens[1]).await.unwrap().is_some());
 }
 
@@ -248,7 +248,10 @@ async fn a_friendship_keeps_its_first_day(world: &World) {
     };
     assert!(world.friendships.set(changed.clone(), world.audit(Action::FriendshipSet)).await.unwrap());
     let expected = Friendship { created_at, ..changed };
-    assert_eq!(world.friendships.find(&agent, &friend).await.unwrap(), Some(expected));
+    assert_eq!(
+        world.friendships.find(&FriendshipKey::new(friend.clone(), agent.clone())).await.unwrap(),
+        Some(expected)
+    );
 }
 
 async fn a_friendship_needs_both_sides(world: &World) {
@@ -278,7 +281,7 @@ async fn a_session_needs_an_active_friendship(world: &World) {
     let (friend, agent) = (world.friend("alice").await, world.agent("main").await);
     let issue = async || {
         let (session, token) = (world.session(&friend, &agent), world.token());
-        world.sessions.issue(session, token, world.audit(Action::SessionIssue)).await.unwrap()
+        world.sessions.issue(session, token.hash(), world.audit(Action::SessionIssue)).await.unwrap()
     };
     assert!(!issue().await, "no friendship");
     for (status, expected) in
@@ -288,18 +291,18 @@ async fn a_session_needs_an_active_friendship(world: &World) {
         assert_eq!(issue().await, expected, "{status}");
     }
     let stranger = world.session(&friend_id("nobody"), &agent);
-    assert!(!world.sessions.issue(stranger, world.token(), world.audit(Action::SessionIssue)).await.unwrap());
+    assert!(!world.sessions.issue(stranger, world.token().hash(), world.audit(Action::SessionIssue)).await.unwrap());
     assert_eq!(world.sessions.list(&friend, world.clock.now()).await.unwrap().len(), 1);
 }
 
 async fn a_session_is_found_with_the_friendship_as_it_is_now(world: &World) {
     let (friend, agent) = world.pair("alice", "main").await;
     let (session, token) = (world.session(&friend, &agent), world.token());
-    world.sessions.issue(session.clone(), token, world.audit(Action::SessionIssue)).await.unwrap();
+    world.sessions.issue(session.clone(), token.hash(), world.audit(Action::SessionIssue)).await.unwrap();
     for status in [FriendshipStatus::Active, FriendshipStatus::Blocked, FriendshipStatus::Inactive] {
         world.befriend(&agent, &friend, status).await;
         let stored = world.sessions.find(&token).await.unwrap().unwrap();
-        assert_eq!((stored.session, stored.standing), (session.clone(), SessionState::Valid));
+        assert_eq!((stored.session, stored.state), (session.clone(), SessionState::Valid));
         assert_eq!(stored.friendship, Some(status));
     }
     assert_eq!(world.sessions.find(&world.token()).await.unwrap(), None);
@@ -308,12 +311,12 @@ async fn a_session_is_found_with_the_friendship_as_it_is_now(world: &World) {
 async fn a_revoked_session_says_so_and_is_listed_no_more(world: &World) {
     let (friend, agent) = world.pair("alice", "main").await;
     let (session, token) = (world.session(&friend, &agent), world.token());
-    world.sessions.issue(session.clone(), token, world.audit(Action::SessionIssue)).await.unwrap();
+    world.sessions.issue(session.clone(), token.hash(), world.audit(Action::SessionIssue)).await.unwrap();
     assert_eq!(world.sessions.list(&friend, world.clock.now()).await.unwrap(), std::slice::from_ref(&session));
     for expected in [true, false] {
         let audit = world.audit(Action::SessionRevoke);
         assert_eq!(world.sessions.revoke(&friend, &session.id, audit).await.unwrap(), expected);
-        assert_eq!(world.sessions.find(&token).await.unwrap().unwrap().standing, SessionState::Revoked);
+        assert_eq!(world.sessions.find(&token).await.unwrap().unwrap().state, SessionState::Revoked);
         assert!(world.sessions.list(&friend, world.clock.now()).await.unwrap().is_empty());
     }
 }
@@ -322,16 +325,16 @@ async fn a_session_is_revoked_by_its_owner_only(world: &World) {
     let (friend, agent) = world.pair("alice", "main").await;
     let bob = world.friend("bob").await;
     let (session, token) = (world.session(&friend, &agent), world.token());
-    world.sessions.issue(session.clone(), token, world.audit(Action::SessionIssue)).await.unwrap();
+    world.sessions.issue(session.clone(), token.hash(), world.audit(Action::SessionIssue)).await.unwrap();
     assert!(!world.sessions.revoke(&bob, &session.id, world.audit(Action::SessionRevoke)).await.unwrap());
     assert!(!world.sessions.revoke(&friend, "other", world.audit(Action::SessionRevoke)).await.unwrap());
-    assert_eq!(world.sessions.find(&token).await.unwrap().unwrap().standing, SessionState::Valid);
+    assert_eq!(world.sessions.find(&token).await.unwrap().unwrap().state, SessionState::Valid);
 }
 
 async fn an_expired_session_is_not_listed_and_cannot_be_revoked(world: &World) {
     let (friend, agent) = world.pair("alice", "main").await;
     let session = world.session(&friend, &agent);
-    world.sessions.issue(session.clone(), world.token(), world.audit(Action::SessionIssue)).await.unwrap();
+    world.sessions.issue(session.clone(), world.token().hash(), world.audit(Action::SessionIssue)).await.unwrap();
     world.clock.set(session.expires_at - TimeDelta::milliseconds(1));
     assert_eq!(world.sessions.list(&friend, world.clock.now()).await.unwrap().len(), 1);
     world.clock.set(session.expires_at);
@@ -349,7 +352,7 @@ async fn revoking_all_counts_those_that_counted(world: &World) {
         world.clock.advance(Duration::from_millis(1));
         let session = world.session(friend, &agent);
         sessions.push(session.id.clone());
-        world.sessions.issue(session, world.token(), world.audit(Action::SessionIssue)).await.unwrap();
+        world.sessions.issue(session, world.token().hash(), world.audit(Action::SessionIssue)).await.unwrap();
     }
     let newest_first: Vec<String> =
         world.sessions.list(&friend, world.clock.now()).await.unwrap().into_iter().map(|session| session.id).collect();
@@ -362,7 +365,7 @@ async fn revoking_all_counts_those_that_counted(world: &World) {
 async fn a_sweep_forgets_what_expired_before_it(world: &World) {
     let (friend, agent) = world.pair("alice", "main").await;
     let (session, token) = (world.session(&friend, &agent), world.token());
-    world.sessions.issue(session.clone(), token, world.audit(Action::SessionIssue)).await.unwrap();
+    world.sessions.issue(session.clone(), token.hash(), world.audit(Action::SessionIssue)).await.unwrap();
     assert_eq!(world.sessions.sweep(session.expires_at).await.unwrap(), 0);
     assert!(world.sessions.find(&token).await.unwrap().is_some());
     assert_eq!(world.sessions.sweep(session.expires_at + TimeDelta::milliseconds(1)).await.unwrap(), 1);
@@ -375,10 +378,10 @@ async fn every_change_leaves_one_line(world: &World) {
     world.contacts.add(contact.clone(), world.audit(Action::ContactAdd)).await.unwrap();
     world.contacts.remove(&contact, world.audit(Action::ContactRemove)).await.unwrap();
     world.friends.update(alice(world), world.audit(Action::FriendUpdate)).await.unwrap();
-    world.agents.rotate(&agent, world.token(), world.audit(Action::AgentRotate)).await.unwrap();
+    world.agents.rotate(&agent, world.token().hash(), world.audit(Action::AgentRotate)).await.unwrap();
     for _ in 0..2 {
         let session = world.session(&friend, &agent);
-        world.sessions.issue(session, world.token(), world.audit(Action::SessionIssue)).await.unwrap();
+        world.sessions.issue(session, world.token().hash(), world.audit(Action::SessionIssue)).await.unwrap();
     }
     world.sessions.revoke_all(&friend, world.audit(Action::SessionRevoke)).await.unwrap();
     world.agents.remove(&agent, world.audit(Action::AgentRemove)).await.unwrap();
@@ -407,11 +410,11 @@ async fn what_changes_nothing_leaves_no_line(world: &World) {
     let contact = contact("alice", "signal", "+1");
     world.contacts.add(contact.clone(), world.audit(Action::ContactAdd)).await.unwrap();
     world.contacts.remove(&contact, world.audit(Action::ContactRemove)).await.unwrap();
-    world.agents.rotate(&agent, world.token(), world.audit(Action::AgentRotate)).await.unwrap();
+    world.agents.rotate(&agent, world.token().hash(), world.audit(Action::AgentRotate)).await.unwrap();
     world.agents.remove(&agent, world.audit(Action::AgentRemove)).await.unwrap();
     world.befriend(&agent, &friend, FriendshipStatus::Active).await;
     let session = world.session(&friend, &agent);
-    world.sessions.issue(session, world.token(), world.audit(Action::SessionIssue)).await.unwrap();
+    world.sessions.issue(session, world.token().hash(), world.audit(Action::SessionIssue)).await.unwrap();
     world.sessions.revoke(&friend, "x", world.audit(Action::SessionRevoke)).await.unwrap();
     world.sessions.revoke_all(&friend, world.audit(Action::SessionRevoke)).await.unwrap();
     let lines = world.audit.list(AuditFilter { limit: 1000, ..AuditFilter::default() }).await.unwrap();

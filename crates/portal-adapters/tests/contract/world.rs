@@ -13,7 +13,7 @@ use portal_adapters::memory::{
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Clock, ContactStore, FixedClock,
     Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, Ids, SESSION_LIFETIME, SeededIds,
-    Session, SessionStore, Token, TokenHash,
+    Session, SessionStore, Token,
 };
 use portal_cron::{JobStore, RunQueue};
 use portal_dns::ExposureStore;
@@ -105,25 +105,12 @@ impl World {
 
     /// A line for the audit log, by the operator, now.
     pub(crate) fn audit(&self, action: Action) -> AuditEntry {
-        AuditEntry {
-            at: self.clock.now(),
-            actor: Actor::Operator("root".to_owned()),
-            action,
-            friend: None,
-            subject: "subject".to_owned(),
-            detail: String::new(),
-        }
+        AuditEntry::new(self.clock.now(), Actor::Operator("root".to_owned()), action).with_subject("subject")
     }
 
     /// A friend with nothing but an id, registered.
     pub(crate) async fn friend(&self, id: &str) -> FriendId {
-        let friend = Friend {
-            id: friend_id(id),
-            display_name: None,
-            preferred_channel: None,
-            time_zone: None,
-            created_at: self.clock.now(),
-        };
+        let friend = Friend::new(friend_id(id), self.clock.now());
         self.friends.create(friend.clone(), self.audit(Action::FriendCreate)).await.unwrap();
         friend.id
     }
@@ -131,7 +118,7 @@ impl World {
     /// An agent, registered.
     pub(crate) async fn agent(&self, id: &str) -> AgentId {
         let agent = Agent { id: AgentId::parse(id).unwrap(), created_at: self.clock.now() };
-        self.agents.create(agent.clone(), self.token(), self.audit(Action::AgentCreate)).await.unwrap();
+        self.agents.create(agent.clone(), self.token().hash(), self.audit(Action::AgentCreate)).await.unwrap();
         agent.id
     }
 
@@ -161,9 +148,9 @@ impl World {
         Session { id: self.ids.id(), friend: friend.clone(), agent: agent.clone(), created_at, expires_at }
     }
 
-    /// The hash of a token that nobody else has.
-    pub(crate) fn token(&self) -> TokenHash {
-        Token::presented(self.ids.id()).hash()
+    /// A token that nobody else has.
+    pub(crate) fn token(&self) -> Token {
+        Token::presented(self.ids.id())
     }
 
     /// How many lines the audit log has about this action.
