@@ -61,8 +61,8 @@ pub use pass::PassReport;
 pub use queue::{Work, WorkQueue};
 pub use record::{Ensured, Observed, Priority, RecordState, Records, Removed, Target, Ttl};
 pub use route::{
-    EXPOSURE_LABEL, INSTANCE_LABEL, ObservedRoute, ObservedRoutes, RouteChanged, RouteCreated, RoutePlace, RouteSpec,
-    RouteVersion, Routes, Tls,
+    EXPOSURE_LABEL, HostClaim, INSTANCE_LABEL, ObservedRoute, ObservedRoutes, RouteChanged, RouteCreated, RoutePlace,
+    RouteSpec, RouteVersion, Routes, Tls,
 };
 pub use service::{Freshness, ServiceName, ServicePort, ServiceState, Services};
 pub use store::{

@@ -202,7 +202,8 @@ impl Reconciler {
         let (place, hosts) = (intent.route_place(), slice::from_ref(&spec.hostname));
         let routes = with_timeout(Backend::Cluster, self.routes.look(&place, hosts, Freshness::Watched)).await?;
         let context = Context { instance: &self.instance, domain: &zone.domain, tombstones };
-        let observed = ObservedState { record, leaving, routes, service };
+        let claims = self.claims(intent).await?;
+        let observed = ObservedState { record, leaving, routes, service, claims };
         let Plan { steps, result, .. } = plan(intent, &observed, context);
         Ok(steps.is_empty() && is_recorded(intent, result))
     }

@@ -32,7 +32,7 @@ use crate::hostname::{DomainName, Hostname};
 use crate::intent::{Desired, Intent, Outcome};
 use crate::marker::{ExposureId, InstanceId, OwnershipMarker};
 use crate::record::{Ensured, Observed, Priority, Removed};
-use crate::route::{ObservedRoute, RouteChanged, RouteCreated, Routes};
+use crate::route::{HostClaim, ObservedRoute, RouteChanged, RouteCreated, Routes};
 use crate::service::{Freshness, ServiceName, ServiceState, Services};
 use crate::snapshot::Snapshots;
 use crate::store::{Claimed, ExposureStore, Fence, Lease, Recorded};
@@ -238,9 +238,8 @@ impl Reconciler {
         run.is_unverified = false;
         let context = Context { instance: &self.instance, domain: &zone.domain, tombstones };
         let Plan { steps, result, progress } = plan(intent, &observed, context);
-        if result == PlanResult::Failed(Reason::HostnameTaken) {
-            let routes: Vec<_> = observed.routes.others.iter().map(|route| &route.place).collect();
-            tracing::warn!(exposure.id = %run.id, ?routes, "something that is not the portal's uses a hostname");
+        for claim in observed.claims.iter().filter(|claim| !zone.domain.is_fallback(claim)) {
+            tracing::warn!(exposure.id = %run.id, ?claim, "another object claims an exposure's hostname");
         }
         run.progress = progress;
         let mut steps = steps.as_slice();
@@ -270,8 +269,18 @@ impl Reconciler {
                 None => self.look_at_service(friend, &spec.service, Freshness::Live).await,
             }
         };
-        let (record, leaving, routes, service) = tokio::try_join!(record, leaving, routes, service)?;
-        Ok(ObservedState { record, leaving, routes, service })
+        let claims = self.claims(intent);
+        let (record, leaving, routes, service, claims) = tokio::try_join!(record, leaving, routes, service, claims)?;
+        Ok(ObservedState { record, leaving, routes, service, claims })
+    }
+
+    /// Reads what else claims the hostname. A removal does not depend on it and goes on while it cannot be watched.
+    pub(crate) async fn claims(&self, intent: &Intent) -> Result<Vec<HostClaim>, BackendError> {
+        if intent.desired == Desired::Absent {
+            return Ok(Vec::new());
+        }
+        let hosts = std::slice::from_ref(&intent.exposure.spec.hostname);
+        with_timeout(Backend::Cluster, self.routes.claims(&intent.route_place(), hosts)).await
     }
 
     async fn observe_leaving(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::hostname::DomainName;
 use crate::marker::OwnershipMarker;
 use crate::record::{RecordState, Records, Target, Ttl};
-use crate::route::Tls;
+use crate::route::{HostClaim, RoutePlace, Tls};
 
 /// A DNS zone under which friends may expose services.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +23,20 @@ pub struct Domain {
     pub tls: Tls,
     /// Entry points of its routes; empty means the ingress controller's default ones.
     pub entry_points: Vec<String>,
+    /// Routes of the operator that cover the whole domain on purpose: they claim nothing, and the portal's own routes
+    /// get a priority above theirs.
+    pub fallback_routes: Vec<RoutePlace>,
     /// True if the domain is no longer offered. Its exposures are still maintained.
     pub retired: bool,
 }
 
 impl Domain {
+    /// True if a claim is that of a fallback route.
+    #[must_use]
+    pub fn is_fallback(&self, claim: &HostClaim) -> bool {
+        self.fallback_routes.contains(&claim.place)
+    }
+
     /// Returns the desired record of a hostname of this domain.
     #[must_use]
     pub fn record(&self, marker: OwnershipMarker) -> RecordState {

@@ -5,7 +5,7 @@ use crate::hostname::Hostname;
 use crate::intent::{Desired, Intent};
 use crate::marker::{InstanceId, OwnershipMarker};
 use crate::record::{Observed, RecordState};
-use crate::route::{ObservedRoute, ObservedRoutes, RouteSpec};
+use crate::route::{HostClaim, ObservedRoute, ObservedRoutes, RouteSpec};
 use crate::service::ServiceState;
 use crate::tombstone::Tombstone;
 use crate::zone::Domain;
@@ -21,6 +21,8 @@ pub(crate) struct ObservedState {
     pub(crate) routes: ObservedRoutes,
     /// The Service.
     pub(crate) service: ServiceState,
+    /// Everything else that claims the desired hostname; not read where the exposure is to be removed.
+    pub(crate) claims: Vec<HostClaim>,
 }
 
 /// One effect. Each is idempotent, and changes nothing that is not ours any more.
@@ -134,7 +136,7 @@ impl<'a> Planner<'a> {
             return refused(if self.intent.established { Reason::MarkerLost } else { Reason::HostnameTaken });
         }
         // A rule of others takes nothing away from us, so it never counts as a lost marker.
-        if self.foreign_routes().next().is_some() {
+        if self.is_claimed() {
             return refused(Reason::HostnameTaken);
         }
         match &self.observed.service {
@@ -248,9 +250,20 @@ impl<'a> Planner<'a> {
         record_is_foreign || self.observed.routes.own.as_ref().is_some_and(|own| !self.is_our_own(own))
     }
 
-    /// Returns the routes of others that answer for the hostname.
-    fn foreign_routes(self) -> impl Iterator<Item = &'a ObservedRoute> {
-        self.observed.routes.others.iter().filter(move |route| !self.is_former(route))
+    /// True if something else in the cluster claims the hostname. A claim that cannot be read only keeps new exposures
+    /// away: one that works is not given up on a suspicion.
+    fn is_claimed(self) -> bool {
+        let counts = |claim: &HostClaim| {
+            (claim.is_certain || !self.intent.established) && !self.context.domain.is_fallback(claim)
+        };
+        let routes = &self.observed.routes.others;
+        routes.iter().any(|route| !self.is_former(route)) || self.observed.claims.iter().any(counts)
+    }
+
+    /// Returns the priority that puts our route before the operator's fallback routes.
+    fn priority(self) -> Option<i64> {
+        let fallbacks = self.observed.claims.iter().filter(|claim| self.context.domain.is_fallback(claim));
+        fallbacks.map(|claim| claim.priority.saturating_add(1)).max()
     }
 
     /// Returns the leaving hostnames whose record still exists and is ours.
@@ -304,6 +317,7 @@ impl<'a> Planner<'a> {
             port: self.intent.exposure.spec.port,
             entry_points: entry_points.clone(),
             tls: tls.clone(),
+            priority: self.priority(),
         }
     }
 }

@@ -6,9 +6,9 @@ use portal_core::FriendId;
 
 use super::{Context, ObservedState, Plan, PlanResult, Step, plan};
 use crate::{
-    Domain, DomainName, ExposureId, ExposureName, ExposureSpec, Hostname, InstanceId, Intent, Observed, ObservedRoute,
-    ObservedRoutes, OwnershipMarker, Reason, RecordState, ReleaseReason, Reservation, RoutePlace, RouteSpec,
-    RouteVersion, ServiceName, ServicePort, ServiceState, Target, Tls, Tombstone, Ttl,
+    Domain, DomainName, ExposureId, ExposureName, ExposureSpec, HostClaim, Hostname, InstanceId, Intent, Observed,
+    ObservedRoute, ObservedRoutes, OwnershipMarker, Reason, RecordState, ReleaseReason, Reservation, RoutePlace,
+    RouteSpec, RouteVersion, ServiceName, ServicePort, ServiceState, Target, Tls, Tombstone, Ttl,
 };
 
 fn domain(name: &str) -> Domain {
@@ -19,6 +19,7 @@ fn domain(name: &str) -> Domain {
         proxied: false,
         tls: Tls::Default,
         entry_points: vec!["websecure".to_owned()],
+        fallback_routes: Vec::new(),
         retired: false,
     }
 }
@@ -77,6 +78,7 @@ fn spec(domains: &[&str]) -> RouteSpec {
         port: ServicePort::parse(80).unwrap(),
         entry_points: vec!["websecure".to_owned()],
         tls: Tls::Default,
+        priority: None,
     }
 }
 
@@ -109,6 +111,7 @@ fn nothing() -> ObservedState {
         leaving: Vec::new(),
         routes: ObservedRoutes::default(),
         service: serving(),
+        claims: Vec::new(),
     }
 }
 
@@ -391,4 +394,40 @@ fn progress_tells_what_is_in_place_before_and_after_each_step() {
     route.advance(&closed(), &[], &mut progress);
     steps.push((progress.route, progress.record));
     assert_eq!(steps, [(false, false), (false, true), (true, true)]);
+}
+
+fn claim(name: &str, is_certain: bool) -> HostClaim {
+    let place = RoutePlace { namespace: "ops".to_owned(), name: name.to_owned() };
+    HostClaim { kind: "ingress.networking.k8s.io".to_owned(), place, priority: 40, is_certain }
+}
+
+#[test]
+fn a_hostname_that_another_object_claims_is_refused_and_no_marker_is_lost_by_it() {
+    let established = Intent { established: true, ..intent() };
+    let certain = vec![claim("theirs", true)];
+    check_refused(&intent(), &ObservedState { claims: certain.clone(), ..nothing() }, Reason::HostnameTaken);
+    check_refused(&established, &ObservedState { claims: certain, ..in_place() }, Reason::HostnameTaken);
+}
+
+#[test]
+fn a_suspicion_keeps_new_exposures_away_and_leaves_standing_ones_alone() {
+    let established = Intent { established: true, ..intent() };
+    let suspicion = vec![claim("odd", false)];
+    check_refused(&intent(), &ObservedState { claims: suspicion.clone(), ..nothing() }, Reason::HostnameTaken);
+    check(&established, &ObservedState { claims: suspicion, ..in_place() }, &[], PlanResult::Active);
+}
+
+#[test]
+fn a_fallback_route_claims_nothing_and_our_route_is_asked_first() {
+    let place = claim("fallback", true).place;
+    let domain = Domain { fallback_routes: vec![place], ..domain("a.net") };
+    let observed = ObservedState { claims: vec![claim("fallback", true)], ..nothing() };
+    let instance = instance('0');
+    let context = Context { instance: &instance, domain: &domain, tombstones: &[] };
+    let Plan { steps, result, .. } = plan(&intent(), &observed, context);
+    assert_eq!(result, PlanResult::Active);
+    let wanted = RouteSpec { priority: Some(41), ..spec(&["a.net"]) };
+    assert_eq!(steps.first(), Some(&Step::CreateRoute(wanted)));
+    let both = ObservedState { claims: vec![claim("fallback", true), claim("theirs", true)], ..nothing() };
+    assert_eq!(plan(&intent(), &both, context).result, PlanResult::Failed(Reason::HostnameTaken));
 }
