@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use portal_runtime::commands;
-use portal_runtime::demo::{self, DemoOptions};
+use portal_runtime::demo::{self, DemoLimits, DemoOptions};
 
 /// Takes about a tenth off what a request costs, and more where the C library's own allocator is slow, as musl's is.
 #[global_allocator]
@@ -44,6 +44,9 @@ struct Demo {
     /// Folder of Kubernetes YAML to show instead of the built-in workloads
     #[arg(long, value_name = "DIR")]
     manifests: Option<PathBuf>,
+    /// Limits per friend: default, off or lifted; for measurements
+    #[arg(long, value_name = "LIMITS", default_value = "default", hide = true)]
+    limits: DemoLimits,
 }
 
 #[derive(Args)]
@@ -56,8 +59,8 @@ struct Configured {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
-        Command::Demo(Demo { listen, data, manifests }) => {
-            demo::run(DemoOptions { listen, data, manifests }).await?;
+        Command::Demo(Demo { listen, data, manifests, limits }) => {
+            demo::run(DemoOptions { listen, data, manifests, limits }).await?;
         }
         Command::Serve(configured) => commands::serve(&configured.config).await?,
         Command::Check(configured) => return Ok(commands::check(&configured.config).await?),

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Config, Environment, File, FileFormat};
+use portal_api::LimitSettings;
 use portal_core::{AgentId, ChannelId};
 use portal_dns::{Domain, DomainName};
 use portal_k8s::Provisioning;
@@ -25,6 +26,8 @@ use crate::telemetry::LogFormat;
 pub struct Settings {
     /// Listening addresses and shutdown.
     pub server: ServerSettings,
+    /// Limits of each friend and of each address.
+    pub limits: LimitsSettings,
     /// Format and filter of the log.
     pub log: LogSettings,
     /// The portal's database.
@@ -58,6 +61,15 @@ pub struct ServerSettings {
     pub drain: Duration,
     /// Time in which open requests may end when the server stops.
     pub shutdown: Duration,
+}
+
+/// Limits of each friend and of each address.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitsSettings {
+    /// Limits of each friend; `None` for none.
+    pub per_friend: Option<LimitSettings>,
+    /// Connections of an address; `None` for any number.
+    pub connections_per_address: Option<NonZeroU32>,
 }
 
 /// Format and filter of the log.

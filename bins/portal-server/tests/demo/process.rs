@@ -50,7 +50,7 @@ impl Demo {
 
     /// The same, with its log in a place of the caller's.
     pub(crate) fn start_logging(data: &Path, log: impl Into<Stdio>) -> anyhow::Result<(Self, Portal)> {
-        let mut command = server(["demo", "--listen", "127.0.0.1:0", "--data"]);
+        let mut command = server(["demo", "--limits", "off", "--listen", "127.0.0.1:0", "--data"]);
         let mut child = command.arg(data).stdout(Stdio::piped()).stderr(log).spawn()?;
         let mut output = BufReader::new(child.stdout.take().context("the demo has no output")?);
         let mut demo = Self { child, greeting: String::new() };

@@ -23,11 +23,12 @@ use crate::compose::WEBHOOK_SECRET_MIN;
 use crate::telemetry::{self, LogFormat};
 
 mod domains;
+mod limits;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 9] =
-    ["server", "log", "database", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
+const SECTIONS: [&str; 10] =
+    ["server", "limits", "log", "database", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
 /// Key of `PORTAL_CONFIG`, which names the file itself.
 const FILE: &str = "config";
 /// Default timeout of a webhook.
@@ -40,6 +41,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let mut check = Check::default();
     check.top_level(raw);
     let server = check.server(raw);
+    let limits = check.limits(raw);
     let log = check.log(raw);
     let database = check.database(raw);
     let cluster = check.cluster(raw);
@@ -51,6 +53,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let whole = || {
         Some(Settings {
             server: server?,
+            limits: limits?,
             log: log?,
             database: database?,
             cluster: cluster?,
