@@ -14,12 +14,12 @@ use crate::limits::Limits;
 use crate::state::ApiState;
 use crate::{extract, fallback, handlers, middleware, routes};
 
-/// How the routes are mounted.
+/// Settings of the mounted routes.
 #[derive(Clone)]
 pub struct Settings {
     /// The origins whose pages may call the API, such as `https://portal.example.org`; none by default.
     pub origins: Vec<String>,
-    /// How long a body may take to arrive beside the time for what has arrived, by default 5 s.
+    /// Time for a body to arrive, beside a second for each 16 KiB of it; 5 s by default.
     pub body_time: Duration,
     /// The limits of each friend, shared by all workers.
     pub limits: Limits,

@@ -47,11 +47,11 @@ pub(super) struct LimitsSection {
     pub(super) enabled: bool,
     /// Requests per second of a friend that change nothing.
     pub(super) reads_per_second: u32,
-    /// How many of them may come at once.
+    /// Number of them that may come at once.
     pub(super) reads_burst: u32,
     /// Requests per second of a friend that change something.
     pub(super) writes_per_second: u32,
-    /// How many of them may come at once.
+    /// Number of them that may come at once.
     pub(super) writes_burst: u32,
     /// Requests in flight of a friend; a further one waits up to a second.
     pub(super) in_flight: u32,
