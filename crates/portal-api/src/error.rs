@@ -20,8 +20,6 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use portal_core::{Backend, BackendError, BoxError, Invalid, SessionError};
 use portal_workspace::{Tag, WorkspaceError};
 
-use crate::limits::Exceeded;
-
 pub(crate) use codes::ALL as CODES;
 pub use codes::Code;
 pub use problem::{FieldError, Problem};
@@ -239,6 +237,19 @@ impl From<Invalid> for ApiError {
         error.errors.push(invalid.into());
         error
     }
+}
+
+/// A limit that a request exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    /// The limit's name in `RateLimit` and `RateLimit-Policy`.
+    pub(crate) policy: &'static str,
+    /// The most that it allows.
+    pub(crate) quota: u32,
+    /// The seconds to which the quota applies, if it is a rate.
+    pub(crate) window: Option<u32>,
+    /// Time after which to try again.
+    pub(crate) retry_after: Duration,
 }
 
 impl From<Exceeded> for ApiError {

@@ -15,7 +15,7 @@ use portal_core::FriendId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, Exceeded};
 
 /// Time after its last request after which a friend's state may be dropped. Every bucket is full again by then.
 const RETENTION: Duration = Duration::from_mins(1);
@@ -77,19 +77,6 @@ impl Default for LimitSettings {
             all_body_bytes: 64 * 1024 * 1024,
         }
     }
-}
-
-/// A limit that a request exceeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Exceeded {
-    /// The limit's name in `RateLimit` and `RateLimit-Policy`.
-    pub(crate) policy: &'static str,
-    /// The most that it allows.
-    pub(crate) quota: u32,
-    /// The seconds to which the quota applies, if it is a rate.
-    pub(crate) window: Option<u32>,
-    /// Time after which to try again.
-    pub(crate) retry_after: Duration,
 }
 
 /// The limits of all friends. Clones are one.
