@@ -184,7 +184,7 @@ impl ApiError {
     /// The answer, complete; logs the cause of a failure that is not the caller's.
     pub(crate) fn respond(&self, request_id: &str) -> HttpResponse {
         // What is not ready was logged when that was found; a probe asks for it over and over.
-        if self.code.status.is_server_error() && ![codes::NOT_READY, codes::OVERLOADED].contains(self.code) {
+        if self.code.status.is_server_error() && ![&codes::NOT_READY, &codes::OVERLOADED].contains(&self.code) {
             let error = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
             tracing::error!(code = self.code.word, error, "a request failed");
         }

@@ -54,8 +54,8 @@ impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for Json<T, 
         async move {
             head?;
             // Bytes count until the body is parsed and dropped.
-            let mut held = admitted.body();
-            let body = read(payload, LIMIT, time, &mut held).await?;
+            let mut received = admitted.body();
+            let body = read(payload, LIMIT, time, &mut received).await?;
             parse(&body).map(Self)
         }
         .boxed_local()
@@ -80,7 +80,7 @@ fn check_head(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
     }
 }
 
-async fn read(mut payload: Payload, limit: usize, time: Duration, held: &mut BodyBytes) -> Result<Bytes, ApiError> {
+async fn read(mut payload: Payload, limit: usize, time: Duration, received: &mut BodyBytes) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     let begun = Instant::now();
     loop {
@@ -91,7 +91,7 @@ async fn read(mut payload: Payload, limit: usize, time: Duration, held: &mut Bod
         if body.len() + chunk.len() > limit {
             return Err(ApiError::body_too_large(limit));
         }
-        held.hold(chunk.len())?;
+        received.hold(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
 }
