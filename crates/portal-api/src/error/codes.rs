@@ -59,6 +59,7 @@ codes! {
     RATE_LIMITED = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Something went wrong inside the portal";
     NOT_READY = "not-ready", SERVICE_UNAVAILABLE, "The portal is not ready";
+    OVERLOADED = "overloaded", SERVICE_UNAVAILABLE, "The portal has too much to do";
     DATABASE_UNAVAILABLE = "database-unavailable", SERVICE_UNAVAILABLE, "The database is not available";
     CLUSTER_UNAVAILABLE = "cluster-unavailable", SERVICE_UNAVAILABLE, "The cluster is not available";
     DNS_UNAVAILABLE = "dns-unavailable", SERVICE_UNAVAILABLE, "The DNS provider is not available";
@@ -109,6 +110,7 @@ mod tests {
 429 rate-limited
 500 internal
 503 not-ready
+503 overloaded
 503 database-unavailable
 503 cluster-unavailable
 503 dns-unavailable

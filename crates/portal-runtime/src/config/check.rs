@@ -25,11 +25,13 @@ use crate::signing::{Signature, SigningKey};
 use crate::telemetry::{self, LogFormat};
 
 mod domains;
+mod limits;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 11] = [
-    "server", "log", "database", "cluster", "provisioning", "agents", "documents", "jobs", "time", "delivery", "domains",
+const SECTIONS: [&str; 12] = [
+    "server", "limits", "log", "database", "cluster", "provisioning", "agents", "documents", "jobs", "time", "delivery",
+    "domains",
 ];
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +43,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let mut check = Check::default();
     check.top_level(raw);
     let server = check.server(raw);
+    let limits = check.limits(raw);
     let log = check.log(raw);
     let database = check.database(raw);
     let cluster = check.cluster(raw);
@@ -54,6 +57,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let whole = || {
         Some(Settings {
             server: server?,
+            limits: limits?,
             log: log?,
             database: database?,
             cluster: cluster?,
