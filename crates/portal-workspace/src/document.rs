@@ -46,8 +46,6 @@ pub struct Content {
     tag: Tag,
 }
 
-portal_core::string_newtype!(write only: Tag, Content);
-
 impl Content {
     /// Accepts a text as it was sent; nothing is trimmed, folded or re-encoded.
     ///
