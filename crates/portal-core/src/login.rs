@@ -98,6 +98,15 @@ pub struct LoginLink {
     pub expires_at: DateTime<Utc>,
 }
 
+impl LoginLink {
+    /// Returns the address of the link below `public_url`. The code stands in the fragment, which browsers send to
+    /// nobody.
+    #[must_use]
+    pub fn url(&self, public_url: &str) -> String {
+        format!("{public_url}/portal/enter#code={}&friend={}", self.code.reveal(), self.friend)
+    }
+}
+
 /// A login just made.
 #[derive(Debug)]
 pub struct Login {
@@ -135,14 +144,8 @@ impl Logins {
         let code = Token::generate(TokenKind::LoginCode, &*self.ids);
         let created_at = self.clock.now();
         let expires_at = created_at + LINK_LIFETIME;
-        let audit = AuditEntry {
-            at: created_at,
-            actor: created_by.clone(),
-            action: Action::SessionLink,
-            friend: None,
-            subject: agent.to_string(),
-            detail: String::new(),
-        };
+        let audit =
+            AuditEntry::new(created_at, created_by.clone(), Action::SessionLink).with_subject(agent.to_string());
         let stored =
             LoginCode { hash: code.hash(), agent: agent.clone(), created_at, expires_at, open, created_by };
         let friend = self.store.create(recipient, stored, audit).await?;

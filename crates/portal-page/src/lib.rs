@@ -26,10 +26,33 @@ const ASSET_MAX_AGE: u32 = 365 * 24 * 60 * 60;
 #[folder = "dist/"]
 struct Dist;
 
+/// Tokens of the portal that serves the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tokens {
+    /// Nobody knows them but their owners.
+    Secret,
+    /// Those of the demo, with which the page offers to log in.
+    Public,
+}
+
 /// Registers the page: `/` and everything below `/portal`. Mount it before the API's routes, which answer whatever no
 /// other service takes.
-pub fn configure(config: &mut ServiceConfig) {
+pub fn configure(config: &mut ServiceConfig, tokens: Tokens) {
+    match tokens {
+        Tokens::Public => config.service(show_demo),
+        Tokens::Secret => config.service(show_no_demo),
+    };
     config.service(show_asset).service(show_manifest).service(show_icon).service(show_page).service(show_start);
+}
+
+#[get("/portal/demo")]
+async fn show_demo() -> HttpResponse {
+    HttpResponse::Ok().insert_header(header::CacheControl(vec![CacheDirective::NoStore])).json(["alice", "bob"])
+}
+
+#[get("/portal/demo")]
+async fn show_no_demo() -> HttpResponse {
+    HttpResponse::NotFound().finish()
 }
 
 #[get("/portal/assets/{name}")]
@@ -102,10 +125,10 @@ mod tests {
     use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
     use actix_web::{App, test as http};
 
-    use super::{Dist, POLICY, configure};
+    use super::{Dist, POLICY, Tokens, configure};
 
     async fn get(path: &str) -> (StatusCode, String, String) {
-        let app = http::init_service(App::new().configure(configure)).await;
+        let app = http::init_service(App::new().configure(|config| configure(config, Tokens::Secret))).await;
         let response = http::call_service(&app, http::TestRequest::get().uri(path).to_request()).await;
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if response.status().is_success() {
@@ -130,7 +153,9 @@ mod tests {
             let (status, _, cache) = get(&format!("/portal/{name}")).await;
             assert_eq!((status, &*cache), (StatusCode::OK, "public, max-age=31536000, immutable"), "{name}");
         }
-        assert_eq!(get("/portal/assets/none.js").await.0, StatusCode::NOT_FOUND);
+        for path in ["/portal/assets/none.js", "/portal/demo"] {
+            assert_eq!(get(path).await.0, StatusCode::NOT_FOUND, "{path}");
+        }
     }
 
     #[test]

@@ -5,12 +5,13 @@ mod configured;
 mod workspaces;
 mod zones;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
-use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
-use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
+use portal_api::{ApiState, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
+use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, LoginStore, Logins, Probe, SessionStore, Sessions};
 use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerSettings, SessionKeys};
 use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
@@ -31,6 +32,8 @@ pub(crate) const WEBHOOK_SECRET_MIN: usize = portal_adapters::webhook::SECRET_MI
 
 /// Period of the task that deletes sessions which ended long ago.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
+/// Most login codes that one statement deletes.
+const SWEEP_BATCH: u32 = 1000;
 /// Period of the pass that compares every exposure with zones and cluster.
 const EXPOSURE_PASS: Duration = Duration::from_mins(1);
 /// Delay of the first pass, so that the cluster can be listed before it.
@@ -66,12 +69,23 @@ pub struct Parts {
     pub budgets: Vec<CallBudget>,
     /// The channels whose conversations a job may name.
     pub channels: Vec<ChannelId>,
+    /// Who may log friends in, and by which links.
+    pub login: LoginSettings,
     /// The way of due messages.
     pub delivery: Arc<dyn Delivery>,
     /// The agents' folders.
     pub files: Arc<dyn DocumentFiles>,
     /// Probes of the other backends; those of the database are added.
     pub probes: Vec<Arc<dyn Probe>>,
+}
+
+/// Logging in, as it is configured.
+#[derive(Debug, Clone, Default)]
+pub struct LoginSettings {
+    /// Agents that may log their friends in.
+    pub may_login: BTreeSet<AgentId>,
+    /// Beginning of every link; without one there are no links.
+    pub public_url: Option<String>,
 }
 
 /// A portal, ready to be served.
@@ -94,10 +108,10 @@ pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
 /// Puts a portal together and starts its background passes.
 #[must_use]
 pub fn assemble(parts: Parts) -> Portal {
-    let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes } = parts;
+    let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, login, delivery, files, probes } = parts;
     let sessions = db.sessions();
     let mut tasks = BackgroundTasks::default();
-    sweep_sessions(&mut tasks, sessions.clone(), clock.clone());
+    sweep_sessions(&mut tasks, sessions.clone(), db.logins(), clock.clone());
     // Where the cluster is watched, the first pass begins when all of it was listed.
     keep_exposures(&mut tasks, &exposures, if work.is_some() { LISTING } else { Duration::ZERO });
     tell_budgets(&mut tasks, budgets);
@@ -113,6 +127,7 @@ pub fn assemble(parts: Parts) -> Portal {
     let probes = all_probes(&db, probes);
     let state = ApiState {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
+        logins: logins(&db, login, &clock, &ids),
         friendships: db.friendships(),
         domains: domains.into(),
         exposures,
@@ -129,11 +144,26 @@ pub fn assemble(parts: Parts) -> Portal {
     Portal { state, tasks }
 }
 
-fn sweep_sessions(tasks: &mut BackgroundTasks, store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) {
+fn sweep_sessions(
+    tasks: &mut BackgroundTasks,
+    store: Arc<dyn SessionStore>,
+    codes: Arc<dyn LoginStore>,
+    clock: Arc<dyn Clock>,
+) {
     tasks.repeat("sessions", SESSION_SWEEP, None, move || {
-        let (store, now) = (store.clone(), clock.now());
-        async move { store.sweep(now).await.map(drop) }
+        let (store, codes, now) = (store.clone(), codes.clone(), clock.now());
+        async move {
+            store.sweep(now).await?;
+            while codes.forget_before(now, SWEEP_BATCH).await? == u64::from(SWEEP_BATCH) {}
+            Ok(())
+        }
     });
+}
+
+fn logins(db: &Db, settings: LoginSettings, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Option<LoginPorts> {
+    let logins = Arc::new(Logins::new(db.logins(), clock.clone(), ids.clone()));
+    let LoginSettings { may_login, public_url } = settings;
+    Some(LoginPorts { logins, agents: db.agents(), may_login, public_url: public_url? })
 }
 
 /// Delivers due messages. What is under way when the portal stops is taken over by the next runner.

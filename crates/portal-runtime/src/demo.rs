@@ -15,13 +15,13 @@ use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{ChannelId, Clock, Ids, Invalid};
+use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid};
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
 
 use crate::commands::{CommandError, say};
-use crate::compose::{self, Parts};
-use crate::server::{self, Serving};
+use crate::compose::{self, LoginSettings, Parts};
+use crate::server::{self, Page, Serving};
 use crate::telemetry::{self, LogFormat};
 
 /// The domains that the demo offers, the default one first.
@@ -59,16 +59,17 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
         allowed_origins: Vec::new(),
         shutdown: Duration::from_secs(5),
         drain: Duration::ZERO,
+        page: Page::Demo,
     };
     // Before anything is written: two demos on one folder would both go on with the same work.
     let listening = server::listen(&serving)?;
-    let portal = compose::assemble(parts(&options).await?);
+    let portal = compose::assemble(parts(&options, listening.address).await?);
     say(&greeting(listening.address))?;
     server::run(listening, portal.state, portal.tasks, serving).await?;
     Ok(())
 }
 
-async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
+async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, CommandError> {
     let folder = |error| CommandError::other(format!("{} cannot be made", options.data.display()), error);
     std::fs::create_dir_all(&options.data).map_err(folder)?;
     let db =
@@ -85,22 +86,29 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let delivery = Arc::new(LogDelivery::new(options.data.join(DELIVERIES)));
     let channels = vec![ChannelId::parse("signal")?];
     let (cluster, work, probes, budgets) = (Arc::new(cluster), None, Vec::new(), Vec::new());
-    Ok(Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes })
+    let login = LoginSettings {
+        may_login: [AgentId::parse(seed::AGENT)?].into(),
+        public_url: Some(format!("http://{address}")),
+    };
+    Ok(Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, login, delivery, files, probes })
 }
 
 /// Returns the lines that the demo prints once it listens.
 fn greeting(address: SocketAddr) -> Vec<String> {
     let api = format!("http://{address}/api/portal");
     let alice = "-H 'Authorization: Bearer demo-alice'";
+    let (agent, link) = ("-H 'Authorization: Bearer demo-agent'", r#"{"friend_id": "alice"}"#);
     let expose = r#"{"name": "my-app", "service": "my-app", "port": 80, "domain": "your-domain.net"}"#;
     vec![
         format!("The Friend Portal's demo listens on http://{address}"),
         format!("  documentation  http://{address}/docs/"),
-        "  tokens         demo-alice, demo-bob".to_owned(),
+        format!("  page           http://{address}/"),
+        "  tokens         demo-alice, demo-bob; of the agent: demo-agent".to_owned(),
         String::new(),
         "Try:".to_owned(),
         format!("  curl {alice} {api}/me"),
         format!("  curl {alice} {api}/namespace"),
         format!("  curl {alice} --json '{expose}' {api}/namespace/expose"),
+        format!("  curl {agent} --json '{link}' http://{address}/api/auth/portal-session"),
     ]
 }

@@ -9,6 +9,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal_api::{ApiState, Settings};
+use portal_page::Tokens;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::BackgroundTasks;
@@ -17,6 +18,17 @@ use crate::metrics;
 
 /// How often metrics are tidied up, so that they do not grow while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Whether the web page is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// `/` and `/portal` are left to somebody else.
+    Off,
+    /// It is served.
+    On,
+    /// It is served, and offers the demo's public tokens.
+    Demo,
+}
 
 /// Where and how to serve.
 #[derive(Debug, Clone)]
@@ -27,6 +39,8 @@ pub struct Serving {
     pub operations_listen: Option<SocketAddr>,
     /// Origins whose pages may call the API.
     pub allowed_origins: Vec<String>,
+    /// The web page.
+    pub page: Page,
     /// How long open requests and passes may take to end.
     pub shutdown: Duration,
     /// How long to say that the portal is not ready before it stops listening, so that load balancers look elsewhere.
@@ -35,11 +49,12 @@ pub struct Serving {
 
 impl Serving {
     /// As the configuration says.
-    pub(crate) fn of(settings: &ServerSettings) -> Self {
+    pub(crate) fn of(settings: &ServerSettings, page: bool) -> Self {
         Self {
             listen: settings.listen,
             operations_listen: Some(settings.operations_listen),
             allowed_origins: settings.allowed_origins.clone(),
+            page: if page { Page::On } else { Page::Off },
             shutdown: settings.shutdown,
             drain: settings.drain,
         }
@@ -105,7 +120,17 @@ pub async fn run(
     let state = Data::new(state);
     let operations = listening.operations.map(|operations| serve_operations(operations, &mut tasks)).transpose()?;
     let settings = Settings { origins: serving.allowed_origins, ..Settings::default() };
-    let api = HttpServer::new(move || App::new().configure(|config| portal_api::configure(config, &state, &settings)))
+    let page = serving.page;
+    let app = move || {
+        App::new()
+            .configure(|config| match page {
+                Page::Off => {}
+                Page::On => portal_page::configure(config, Tokens::Secret),
+                Page::Demo => portal_page::configure(config, Tokens::Public),
+            })
+            .configure(|config| portal_api::configure(config, &state, &settings))
+    };
+    let api = HttpServer::new(app)
         .listen(listening.api)
         .map_err(ServeError::Failed)?
         .disable_signals()

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use super::cluster::{self, Watched};
 use super::workspaces::{self, WorkspacesProbe};
 use super::zones::{self, ZonesProbe};
-use super::{Parts, database};
+use super::{LoginSettings, Parts, database};
 use crate::check::{self, CheckStatus, Finding, with_timeout};
 use crate::commands::CommandError;
 use crate::config::{Settings, WebhookTarget};
@@ -59,9 +59,15 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         exposures,
         budgets,
         channels: settings.channels.clone(),
+        login: login(settings),
         delivery,
         files: Arc::new(files),
     })
+}
+
+fn login(settings: &Settings) -> LoginSettings {
+    let may_login = settings.agents.iter().filter(|agent| agent.may_login).map(|agent| agent.id.clone()).collect();
+    LoginSettings { may_login, public_url: settings.server.public_url.clone() }
 }
 
 fn delivery(target: Option<&WebhookTarget>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Delivery>, Invalid> {
