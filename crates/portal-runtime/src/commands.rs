@@ -73,7 +73,7 @@ pub async fn migrate(config: &Path) -> Result<(), CommandError> {
 /// A configuration that cannot be run, a database that is behind or cannot be asked, an address that is taken.
 pub async fn serve(config: &Path) -> Result<(), CommandError> {
     let settings = configured(config)?;
-    let serving = Serving::of(&settings.server);
+    let serving = Serving::of(&settings.server, settings.page);
     let listening = server::listen(&serving)?;
     let portal = compose::assemble(compose::configured_parts(&settings).await?);
     tracing::info!(address = %listening.address, "listening");
