@@ -4,9 +4,12 @@
 //! `#[ignore = "tier <name>"]`: plain `cargo test` leaves it out, the tier runs `--ignored <name>::`. A new tier is one
 //! file beside this one and a line in [`TIERS`].
 
+mod abuse;
 mod cluster;
 mod dns;
 mod mounts;
+mod packages;
+mod node;
 mod peer;
 mod postgres;
 mod unit;
@@ -20,7 +23,8 @@ use crate::tally::Ignored;
 pub const UNIT: &str = "unit";
 
 /// Every tier, in the order in which they run.
-pub const TIERS: [Tier; 5] = [unit::TIER, mounts::TIER, postgres::TIER, dns::TIER, cluster::TIER];
+pub const TIERS: [Tier; 8] =
+    [unit::TIER, mounts::TIER, node::TIER, packages::TIER, abuse::TIER, postgres::TIER, dns::TIER, cluster::TIER];
 
 /// A set of tests that need the same things.
 pub struct Tier {
@@ -66,6 +70,7 @@ pub fn names() -> [&'static str; TIERS.len()] {
 pub fn tier_of(test: &Ignored) -> Option<&'static str> {
     let claimed = test.reason.strip_prefix("tier ")?;
     let mut running = names().into_iter().filter(|&name| name != UNIT && test.name.contains(&filter(name)));
+    // A path with two tiers in it would be run by both.
     let only = running.next().filter(|_| running.next().is_none())?;
     (only == claimed && test.name.split("::").any(|module| module == only)).then_some(only)
 }

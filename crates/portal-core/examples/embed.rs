@@ -28,12 +28,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     cluster.load_yaml("service", SERVICE, &alice.namespace())?;
     let store = Arc::new(MemoryExposures::new(&people));
     let (routes, services) = (Arc::new(cluster.clone()), Arc::new(cluster.clone()));
-    let ports = ExposurePorts { store: store.clone(), intents: store, routes, services, clock, ids: ids.clone() };
+    let ports = ExposurePorts { store, routes, services, clock, ids: ids.clone() };
 
     let name = DomainName::parse("your-domain.net")?;
     let records = MemoryRecords::new(name.clone());
     let (target, ttl) = (Target::Cname(DomainName::parse("tunnel.example.net")?), Ttl::parse(300)?);
-    let domain = Domain { name, target, ttl, proxied: true, tls: Tls::Off, entry_points: Vec::new(), retired: false };
+    let domain = Domain {
+        name,
+        target,
+        ttl,
+        proxied: true,
+        tls: Tls::Off,
+        entry_points: Vec::new(),
+        fallback_routes: Vec::new(),
+        retired: false,
+    };
     let zones = vec![Zone { domain, records: Arc::new(records.clone()) }];
     let exposures = Exposures::new(ports, InstanceId::parse(&ids.id())?, zones, tokio::runtime::Handle::current());
 

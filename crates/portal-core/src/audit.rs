@@ -91,6 +91,8 @@ crate::word_enum! {
         JobDelete = "job.delete",
         /// A job was run by hand.
         JobRun = "job.run",
+        /// A job's message, timing or another part was changed.
+        JobUpdate = "job.update",
         /// A job was enabled or disabled.
         JobToggle = "job.toggle",
     }

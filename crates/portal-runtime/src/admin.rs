@@ -9,10 +9,10 @@ use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
     AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, Logins, Sessions,
 };
-use portal_dns::{ExposureStore, InstanceId, IntentStore, OrphanPorts, Orphans};
+use portal_dns::{ExposureStore, InstanceId, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;
 
-use crate::commands::CommandError;
+use crate::command_error::CommandError;
 use crate::compose;
 use crate::config::{DatabaseSettings, Settings};
 
@@ -30,10 +30,8 @@ pub struct Admin {
     pub sessions: Sessions,
     /// Login links.
     pub logins: Logins,
-    /// Exposures, as friends asked for them.
+    /// Exposures.
     pub exposures: Arc<dyn ExposureStore>,
-    /// Exposures, as portals work on them.
-    pub intents: Arc<dyn IntentStore>,
     /// The audit log.
     pub audit_log: Arc<dyn AuditLog>,
     /// The time.
@@ -59,7 +57,6 @@ impl Admin {
             sessions: Sessions::new(db.sessions(), clock.clone(), ids.clone()),
             logins: Logins::new(db.logins(), clock.clone(), ids.clone()),
             exposures: db.exposures(),
-            intents: db.intents(),
             audit_log: db.audit_log(),
             clock,
             ids,
@@ -84,7 +81,7 @@ impl Admin {
         let zones = compose::zones(settings, &self.clock)?;
         let instance = InstanceId::parse(&self.db.instance(&*self.ids).await?)?;
         let ports = OrphanPorts {
-            intents: self.intents.clone(),
+            store: self.exposures.clone(),
             audit_log: self.audit_log.clone(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),

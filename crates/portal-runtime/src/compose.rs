@@ -2,17 +2,22 @@
 
 mod cluster;
 mod configured;
+mod disk;
+mod rotation;
 mod workspaces;
 mod zones;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
 use portal_api::{ApiState, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, LoginStore, Logins, Probe, SessionStore, Sessions};
-use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerSettings, SessionKeys};
+use portal_cron::{
+    Delivery, EmbeddedEngine, Engines, Jobs, NoObserver, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
+};
 use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
 use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
@@ -24,12 +29,13 @@ use crate::config::DatabaseSettings;
 use crate::metrics;
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
+pub(crate) use self::disk::DiskProbe;
 pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
 
-/// The fewest bytes of a webhook's secret, for the configuration, which names no adapters.
-pub(crate) const WEBHOOK_SECRET_MIN: usize = portal_adapters::webhook::SECRET_MIN;
 
+/// Period at which the probes run for metrics and log.
+const PROBE_PERIOD: Duration = Duration::from_secs(15);
 /// Period of the task that deletes sessions which ended long ago.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
 /// Most login codes that one statement deletes.
@@ -44,10 +50,14 @@ const EXPOSURE_TICK: Duration = Duration::from_secs(1);
 const BUDGET_TICK: Duration = Duration::from_secs(5);
 /// Period at which the runner claims due jobs.
 const RUNNER_TICK: Duration = Duration::from_secs(1);
+/// Time that deliveries under way get to end when the portal stops.
+const RUNNER_STOP: Duration = Duration::from_secs(10);
+/// Interval at which due jobs and open runs are counted.
+const BACKLOG_TICK: Duration = Duration::from_secs(15);
 /// Period of the task that deletes old runs.
 const RUN_SWEEP: Duration = Duration::from_hours(1);
-/// Period at which abandoned writes of documents are recovered; their leases last about as long.
-const SETTLING: Duration = Duration::from_secs(5);
+/// Period of the recovery pass over the documents: the first look at a displaced file is due after a second.
+const DOCUMENT_PASS: Duration = Duration::from_secs(1);
 
 /// The parts of a portal, as the configuration or the demo chose them.
 pub struct Parts {
@@ -67,12 +77,16 @@ pub struct Parts {
     pub exposures: Exposures,
     /// Remaining calls to the zones' providers.
     pub budgets: Vec<CallBudget>,
+    /// Refuses a write of a document that has neither `If-Match` nor `If-None-Match`.
+    pub require_if_match: bool,
     /// The channels whose conversations a job may name.
     pub channels: Vec<ChannelId>,
     /// Who may log friends in, and by which links.
     pub login: LoginSettings,
     /// The way of due messages.
     pub delivery: Arc<dyn Delivery>,
+    /// Rules of the time zones in which they are due.
+    pub time_zones: TimeZones,
     /// The agents' folders.
     pub files: Arc<dyn DocumentFiles>,
     /// Probes of the other backends; those of the database are added.
@@ -99,6 +113,7 @@ pub struct Portal {
 /// Prepares access to the configured database.
 pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
     let mut wanted = DbSettings::new(settings.url.expose_secret());
+    wanted.url_file.clone_from(&settings.url_file);
     if let Some(connections) = settings.max_connections {
         wanted.connections = connections;
     }
@@ -108,7 +123,23 @@ pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
 /// Puts a portal together and starts its background passes.
 #[must_use]
 pub fn assemble(parts: Parts) -> Portal {
-    let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, login, delivery, files, probes } = parts;
+    let Parts {
+        db,
+        clock,
+        ids,
+        domains,
+        cluster,
+        work,
+        exposures,
+        budgets,
+        channels,
+        login,
+        delivery,
+        time_zones,
+        files,
+        require_if_match,
+        probes,
+    } = parts;
     let sessions = db.sessions();
     let mut tasks = BackgroundTasks::default();
     sweep_sessions(&mut tasks, sessions.clone(), db.logins(), clock.clone());
@@ -119,12 +150,15 @@ pub fn assemble(parts: Parts) -> Portal {
         follow_the_cluster(&mut tasks, exposures.clone(), queue);
     }
     let keys = Arc::new(SessionKeys::new(db.contacts(), channels));
-    let settings = RunnerSettings::default();
-    run_jobs(&mut tasks, Runner::new(db.runs(), keys.clone(), delivery, ids.clone(), settings));
-    let engine = Arc::new(EmbeddedEngine::new(db.jobs(), clock.clone(), ids.clone()));
-    let documents = documents(&db, files, &clock, &ids);
-    settle_documents(&mut tasks, documents.clone());
-    let probes = all_probes(&db, probes);
+    let zones = time_zones.clone();
+    let (queue, observer) = (db.runs(), Arc::new(NoObserver));
+    let runner = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
+    run_jobs(&mut tasks, Runner::new(runner, RunnerSettings::default()));
+    let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
+    let documents = documents(&db, files, &clock, &ids).with_required_precondition(require_if_match);
+    recover_documents(&mut tasks, documents.clone());
+    let readiness = Readiness::new(all_probes(&db, probes));
+    watch_probes(&mut tasks, readiness.clone());
     let state = ApiState {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
         logins: logins(&db, login, &clock, &ids),
@@ -133,15 +167,26 @@ pub fn assemble(parts: Parts) -> Portal {
         exposures,
         cluster: cluster.clone(),
         namespaces: NamespaceViews::new(clock.clone()),
-        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, db.friends(), clock.clone())),
+        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, time_zones, clock.clone())),
         documents: documents.clone(),
         logs: Arc::new(documents),
         secrets: Arc::new(QuotaSecrets(cluster)),
-        readiness: Readiness::new(probes),
+        readiness,
         clock,
         ids,
     };
     Portal { state, tasks }
+}
+
+/// Runs the probes also while nobody asks, so that metrics and log tell when a backend goes missing.
+fn watch_probes(tasks: &mut BackgroundTasks, readiness: Readiness) {
+    tasks.repeat("probes", PROBE_PERIOD, None, move || {
+        let readiness = readiness.clone();
+        async move {
+            readiness.checks().await;
+            Ok(())
+        }
+    });
 }
 
 fn sweep_sessions(
@@ -166,18 +211,23 @@ fn logins(db: &Db, settings: LoginSettings, clock: &Arc<dyn Clock>, ids: &Arc<dy
     Some(LoginPorts { logins, agents: db.agents(), may_login, public_url: public_url? })
 }
 
-/// Delivers due messages. What is under way when the portal stops is taken over by the next runner.
+/// Delivers due messages. A stopping portal claims no more of them, and hands back what it cannot end.
 fn run_jobs(tasks: &mut BackgroundTasks, runner: Runner) {
     let runner = Arc::new(runner);
-    let sweeper = runner.clone();
+    let (sweeper, counter, stopping) = (runner.clone(), runner.clone(), runner.clone());
     tasks.repeat("jobs", RUNNER_TICK, None, move || {
         let runner = runner.clone();
-        async move { runner.tick().await.map(drop) }
+        async move { runner.run_due().await }
     });
     tasks.repeat("runs", RUN_SWEEP, None, move || {
         let sweeper = sweeper.clone();
-        async move { sweeper.sweep().await.map(drop) }
+        async move { sweeper.forget_old().await.map(drop) }
     });
+    tasks.repeat("backlog", BACKLOG_TICK, None, move || {
+        let counter = counter.clone();
+        async move { counter.report_backlog().await }
+    });
+    tasks.on_stop(async move { stopping.stop(RUNNER_STOP).await });
 }
 
 /// Makes exposures true and keeps them so, all of them for the first time after `delay`.
@@ -235,10 +285,19 @@ fn documents(db: &Db, files: Arc<dyn DocumentFiles>, clock: &Arc<dyn Clock>, ids
     })
 }
 
-fn settle_documents(tasks: &mut BackgroundTasks, documents: Documents) {
-    tasks.repeat("documents", SETTLING, None, move || {
-        let documents = documents.clone();
-        async move { documents.settle().await.map(drop) }
+fn recover_documents(tasks: &mut BackgroundTasks, documents: Documents) {
+    let at_start = Arc::new(AtomicBool::new(true));
+    tasks.repeat("documents", DOCUMENT_PASS, None, move || {
+        let (documents, at_start) = (documents.clone(), at_start.clone());
+        async move {
+            if !at_start.load(Ordering::Relaxed) {
+                return documents.recover().await.map(drop);
+            }
+            documents.recover_at_start().await?;
+            // Only then: a database that is not there yet must not cost the files of the process before their look.
+            at_start.store(false, Ordering::Relaxed);
+            Ok(())
+        }
     });
 }
 

@@ -7,7 +7,9 @@ mod backends;
 mod seed;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +17,18 @@ use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid};
+use portal_api::{LimitSettings, Rate};
+use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Probe};
+use portal_cron::TimeZones;
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
 
-use crate::commands::{CommandError, say};
-use crate::compose::{self, LoginSettings, Parts};
+use crate::command_error::CommandError;
+use crate::compose::{self, DiskProbe, LoginSettings, Parts};
+use crate::database_file::DatabaseFile;
 use crate::server::{self, Page, Serving};
 use crate::telemetry::{self, LogFormat};
+use crate::{commands, console};
 
 /// The domains that the demo offers, the default one first.
 const DOMAINS: [&str; 2] = ["your-domain.net", "example.org"];
@@ -34,12 +40,51 @@ const LOG_FILTER: &str = "warn";
 /// Options of the demo.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
-    /// Listening address; loopback only.
+    /// Listening address; loopback only, unless `tokens_are_public`.
     pub listen: SocketAddr,
+    /// True if the caller accepts that everybody who reaches the address knows the tokens.
+    pub tokens_are_public: bool,
     /// The folder for the database and the documents.
     pub data: PathBuf,
     /// A folder of Kubernetes YAML to show instead of the built-in workloads.
     pub manifests: Option<PathBuf>,
+    /// Limits per friend.
+    pub limits: DemoLimits,
+}
+
+/// Limits per friend, which measurements switch off or lift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoLimits {
+    /// Those of a configuration that says nothing.
+    Default,
+    /// None.
+    Off,
+    /// Limits that are checked and never reached.
+    Lifted,
+}
+
+impl DemoLimits {
+    fn settings(self) -> Option<LimitSettings> {
+        let lifted = Rate { per_second: NonZeroU32::MAX, burst: NonZeroU32::MAX };
+        match self {
+            Self::Default => Some(LimitSettings::default()),
+            Self::Off => None,
+            Self::Lifted => Some(LimitSettings { reads: lifted, writes: lifted, ..LimitSettings::default() }),
+        }
+    }
+}
+
+impl FromStr for DemoLimits {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "default" => Ok(Self::Default),
+            "off" => Ok(Self::Off),
+            "lifted" => Ok(Self::Lifted),
+            _ => Err(Invalid::new("limits", "must be default, off or lifted")),
+        }
+    }
 }
 
 /// Runs the demo until it is told to stop.
@@ -47,9 +92,10 @@ pub struct DemoOptions {
 /// # Errors
 /// An address that is not loopback or is taken, a folder that cannot be written, YAML that cannot be read.
 pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
-    if !options.listen.ip().is_loopback() {
-        let rule =
-            "listen must be a loopback address such as 127.0.0.1:8080, because everybody knows the demo's tokens";
+    // Before the log and the port: nothing may exist of a demo that is refused.
+    if !options.listen.ip().is_loopback() && !options.tokens_are_public {
+        let rule = "listen must be a loopback address such as 127.0.0.1:8080, because everybody knows the demo's \
+                    tokens; in a container add --i-know-that-the-tokens-are-public";
         return Err(Invalid::new("listen", rule).into());
     }
     telemetry::start(LogFormat::Text, LOG_FILTER)?;
@@ -57,6 +103,8 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
         listen: options.listen,
         operations_listen: None,
         allowed_origins: Vec::new(),
+        connections_per_address: None,
+        limits: options.limits.settings(),
         shutdown: Duration::from_secs(5),
         drain: Duration::ZERO,
         page: Page::Demo,
@@ -64,16 +112,19 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
     // Before anything is written: two demos on one folder would both go on with the same work.
     let listening = server::listen(&serving)?;
     let portal = compose::assemble(parts(&options, listening.address).await?);
-    say(&greeting(listening.address))?;
-    server::run(listening, portal.state, portal.tasks, serving).await?;
-    Ok(())
+    console::print(&greeting(listening.address))?;
+    let file = DatabaseFile::of_url(&database_url(&options.data));
+    commands::until_replaced(file, server::run(listening, portal.state, portal.tasks, serving)).await
+}
+
+fn database_url(data: &Path) -> String {
+    format!("sqlite:{}", data.join("portal.db").display())
 }
 
 async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, CommandError> {
     let folder = |error| CommandError::other(format!("{} cannot be made", options.data.display()), error);
     std::fs::create_dir_all(&options.data).map_err(folder)?;
-    let db =
-        Db::open(&DbSettings::new(format!("sqlite:{}", options.data.join("portal.db").display())), Handle::current())?;
+    let db = Db::open(&DbSettings::new(database_url(&options.data)), Handle::current())?;
     db.migrate().await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     seed::people(&db, &*clock).await?;
@@ -83,14 +134,34 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
     let cluster = backends::cluster(options.manifests.as_deref(), clock.clone())?;
     let files = Arc::new(DiskFiles::new(AgentRoots::under(seed::roots(&options.data))));
     let exposures = backends::exposures(&db, &cluster, &domains, &ids).await?;
+    // Nobody receives the demo's messages, so they go to a file that can be read.
     let delivery = Arc::new(LogDelivery::new(options.data.join(DELIVERIES)));
     let channels = vec![ChannelId::parse("signal")?];
-    let (cluster, work, probes, budgets) = (Arc::new(cluster), None, Vec::new(), Vec::new());
+    let disk: Arc<dyn Probe> = Arc::new(DiskProbe::new(vec![options.data.clone()]));
+    let (cluster, work, probes, budgets) = (Arc::new(cluster), None, vec![disk], Vec::new());
+    let time_zones = TimeZones::bundled();
+    let require_if_match = false;
     let login = LoginSettings {
         may_login: [AgentId::parse(seed::AGENT)?].into(),
         public_url: Some(format!("http://{address}")),
     };
-    Ok(Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, login, delivery, files, probes })
+    Ok(Parts {
+        db,
+        clock,
+        ids,
+        domains,
+        cluster,
+        work,
+        exposures,
+        budgets,
+        channels,
+        login,
+        delivery,
+        time_zones,
+        require_if_match,
+        files,
+        probes,
+    })
 }
 
 /// Returns the lines that the demo prints once it listens.
@@ -103,7 +174,7 @@ fn greeting(address: SocketAddr) -> Vec<String> {
         format!("The Friend Portal's demo listens on http://{address}"),
         format!("  documentation  http://{address}/docs/"),
         format!("  page           http://{address}/"),
-        "  tokens         demo-alice, demo-bob; of the agent: demo-agent".to_owned(),
+        "  tokens         demo-alice, demo-bob; of the agent main: demo-agent".to_owned(),
         String::new(),
         "Try:".to_owned(),
         format!("  curl {alice} {api}/me"),

@@ -2,21 +2,23 @@
 
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
-use portal_api::{ApiState, Settings};
+use portal_api::{ApiState, LimitSettings, Limits, Readiness, Settings};
 use portal_page::Tokens;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::BackgroundTasks;
-use crate::config::ServerSettings;
-use crate::metrics;
+use crate::config::{LimitsSettings, ServerSettings};
+use crate::connections::{self, Options};
+use crate::{metrics, operations};
 
-/// How often metrics are tidied up, so that they do not grow while nobody reads them.
+/// Interval at which metrics are tidied up, so that they do not grow while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Whether the web page is served.
@@ -30,7 +32,7 @@ pub enum Page {
     Demo,
 }
 
-/// Where and how to serve.
+/// Settings of the listening side.
 #[derive(Debug, Clone)]
 pub struct Serving {
     /// Address of the API.
@@ -41,20 +43,26 @@ pub struct Serving {
     pub allowed_origins: Vec<String>,
     /// The web page.
     pub page: Page,
-    /// How long open requests and passes may take to end.
+    /// Connections that one address may have; `None` for any number.
+    pub connections_per_address: Option<NonZeroU32>,
+    /// Limits of each friend; `None` for none.
+    pub limits: Option<LimitSettings>,
+    /// Time that open requests and passes may take to end.
     pub shutdown: Duration,
-    /// How long to say that the portal is not ready before it stops listening, so that load balancers look elsewhere.
+    /// Time for which the portal reports itself not ready before it stops listening, so that load balancers leave it.
     pub drain: Duration,
 }
 
 impl Serving {
     /// As the configuration says.
-    pub(crate) fn of(settings: &ServerSettings, page: bool) -> Self {
+    pub(crate) fn of(settings: &ServerSettings, limits: LimitsSettings, page: bool) -> Self {
         Self {
             listen: settings.listen,
             operations_listen: Some(settings.operations_listen),
             allowed_origins: settings.allowed_origins.clone(),
             page: if page { Page::On } else { Page::Off },
+            connections_per_address: limits.connections_per_address,
+            limits: limits.per_friend,
             shutdown: settings.shutdown,
             drain: settings.drain,
         }
@@ -69,7 +77,7 @@ pub enum ServeError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// The server failed while it ran.
@@ -118,30 +126,29 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let readiness = state.readiness.clone();
     let state = Data::new(state);
-    let operations = listening.operations.map(|operations| serve_operations(operations, &mut tasks)).transpose()?;
-    let settings = Settings { origins: serving.allowed_origins, ..Settings::default() };
+    let serve_operations = |operations| serve_operations(operations, &readiness, &mut tasks);
+    let operations = listening.operations.map(serve_operations).transpose()?;
+    let limits = serving.limits.map_or_else(Limits::off, Limits::new);
+    let settings = Settings { origins: serving.allowed_origins, limits, ..Settings::default() };
+    let per_address = serving.connections_per_address.map(NonZeroU32::get);
+    let options = Options { shutdown: serving.shutdown, per_address };
     let page = serving.page;
-    let app = move || {
-        App::new()
-            .configure(|config| match page {
-                Page::Off => {}
-                Page::On => portal_page::configure(config, Tokens::Secret),
-                Page::Demo => portal_page::configure(config, Tokens::Public),
-            })
-            .configure(|config| portal_api::configure(config, &state, &settings))
+    let mount = move |config: &mut ServiceConfig| {
+        match page {
+            Page::Off => {}
+            Page::On => portal_page::configure(config, Tokens::Secret),
+            Page::Demo => portal_page::configure(config, Tokens::Public),
+        }
+        portal_api::configure(config, &state, &settings);
     };
-    let api = HttpServer::new(app)
-        .listen(listening.api)
-        .map_err(ServeError::Failed)?
-        .disable_signals()
-        .shutdown_timeout(serving.shutdown.as_secs())
-        .run();
+    let api = connections::serve(listening.api, options, mount).map_err(ServeError::Failed)?;
     let handle = api.handle();
     tokio::pin!(api);
     let served = tokio::select! {
         served = &mut api => served,
         () = asked_to_stop() => {
             readiness.drain();
+            tasks.begin_stop();
             tracing::info!("stopping");
             let ((), served) = tokio::join!(stop_after(serving.drain, &handle), api);
             served
@@ -177,9 +184,10 @@ async fn asked_to_stop() {
     }
 }
 
-/// Serves `/metrics` to operators.
+/// Serves metrics and probes to operators.
 fn serve_operations(
     (listener, metrics): (TcpListener, PrometheusHandle),
+    readiness: &Readiness,
     tasks: &mut BackgroundTasks,
 ) -> Result<ServerHandle, ServeError> {
     let upkeep = metrics.clone();
@@ -190,7 +198,12 @@ fn serve_operations(
             Ok(())
         }
     });
-    let server = HttpServer::new(move || App::new().app_data(Data::new(metrics.clone())).service(show_metrics))
+    let readiness = readiness.clone();
+    let configure = move |config: &mut ServiceConfig| {
+        config.app_data(Data::new(metrics.clone())).service(show_metrics);
+        operations::configure(config, readiness.clone());
+    };
+    let server = HttpServer::new(move || App::new().configure(&configure))
         .workers(1)
         .listen(listener)
         .map_err(ServeError::Failed)?
@@ -202,6 +215,6 @@ fn serve_operations(
 }
 
 #[get("/metrics")]
-async fn show_metrics(metrics: Data<PrometheusHandle>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics.render())
+async fn show_metrics(recorded: Data<PrometheusHandle>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics::render(&recorded))
 }

@@ -52,14 +52,18 @@ codes! {
     JOB_LIMIT_REACHED = "job-limit-reached", CONFLICT, "There are as many jobs as there may be";
     RUN_OPEN = "run-open", CONFLICT, "An earlier run has not ended";
     DOCUMENT_UNREADABLE = "document-unreadable", CONFLICT, "The document is not a text";
+    EXPOSURE_EXISTS = "exposure-exists", PRECONDITION_FAILED, "There is an exposure of this name already";
     DOCUMENT_CHANGED = "document-changed", PRECONDITION_FAILED, "The document has changed";
+    JOB_CHANGED = "job-changed", PRECONDITION_FAILED, "The job has changed";
     BODY_TOO_LARGE = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported", UNSUPPORTED_MEDIA_TYPE, "The body is not JSON";
     VALUE_INVALID = "value-invalid", UNPROCESSABLE_ENTITY, "A value was refused";
     UNSUPPORTED = "unsupported", UNPROCESSABLE_ENTITY, "A member is not supported";
     PRECONDITION_REQUIRED = "precondition-required", PRECONDITION_REQUIRED, "Say which text is to be replaced";
+    RATE_LIMITED = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Something went wrong inside the portal";
     NOT_READY = "not-ready", SERVICE_UNAVAILABLE, "The portal is not ready";
+    OVERLOADED = "overloaded", SERVICE_UNAVAILABLE, "The portal has too much to do";
     DATABASE_UNAVAILABLE = "database-unavailable", SERVICE_UNAVAILABLE, "The database is not available";
     CLUSTER_UNAVAILABLE = "cluster-unavailable", SERVICE_UNAVAILABLE, "The cluster is not available";
     DNS_UNAVAILABLE = "dns-unavailable", SERVICE_UNAVAILABLE, "The DNS provider is not available";
@@ -103,14 +107,18 @@ mod tests {
 409 job-limit-reached
 409 run-open
 409 document-unreadable
+412 exposure-exists
 412 document-changed
+412 job-changed
 413 body-too-large
 415 media-type-unsupported
 422 value-invalid
 422 unsupported
 428 precondition-required
+429 rate-limited
 500 internal
 503 not-ready
+503 overloaded
 503 database-unavailable
 503 cluster-unavailable
 503 dns-unavailable

@@ -15,13 +15,13 @@ use portal_adapters::memory::{
     MemoryAgents, MemoryAuditLog, MemoryCluster, MemoryContacts, MemoryDocuments, MemoryFiles, MemoryFriends,
     MemoryFriendships, MemoryJobs, MemoryPeople, MemoryRecords, MemorySessions,
 };
-use portal_api::{ApiState, Count, NamespaceViews, Readiness, Settings};
+use portal_api::{ApiState, Count, Limits, NamespaceViews, Readiness, Settings};
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
     Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey, FriendshipStatus,
     FriendshipStore, Probe, SeededIds, SessionStore, Sessions, Token,
 };
-use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys};
+use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys, TimeZones};
 use portal_dns::DomainName;
 use portal_workspace::{DocumentPorts, Documents};
 use serde_json::Value;
@@ -158,11 +158,11 @@ pub(crate) fn audit(action: Action) -> AuditEntry {
 /// Jobs of the embedded engine; nothing runs them.
 fn jobs(people: &MemoryPeople, clock: &Arc<FixedClock>, ids: &Arc<SeededIds>) -> Jobs {
     let store = Arc::new(MemoryJobs::new(people, clock.clone()));
-    let engine = EmbeddedEngine::new(store, clock.clone(), ids.clone());
+    let zones = TimeZones::bundled();
+    let engine = EmbeddedEngine::new(store, zones.clone(), clock.clone(), ids.clone());
     let channels = vec![ChannelId::parse("signal").unwrap()];
     let keys = SessionKeys::new(Arc::new(MemoryContacts::new(people)), channels);
-    let friends = Arc::new(MemoryFriends::new(people));
-    Jobs::new(Engines::new(Arc::new(engine)), Arc::new(keys), friends, clock.clone())
+    Jobs::new(Engines::new(Arc::new(engine)), Arc::new(keys), zones, clock.clone())
 }
 
 impl World {
@@ -200,7 +200,7 @@ impl World {
             ids,
         };
         change(&mut state);
-        let (state, settings) = (web::Data::new(state), Settings::default());
+        let (state, settings) = (web::Data::new(state), Settings { limits: Limits::off(), ..Settings::default() });
         let world = Self { people, files, clock, logs, secrets, database, cluster, kubernetes, zones, state, settings };
         world.populate().await;
         world
@@ -234,7 +234,7 @@ impl World {
             agent: agent_id(agent),
             friend: friend_id(friend),
             status,
-            heartbeat_writable: true,
+            heartbeat_writable: Some(true),
             created_at: now(),
         };
         MemoryFriendships::new(&self.people).set(friendship, audit(Action::FriendshipSet)).await.unwrap();

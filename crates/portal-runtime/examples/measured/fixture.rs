@@ -14,6 +14,7 @@ use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BoxError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
     SESSION_LIFETIME, Session, Token,
 };
+use portal_cron::TimeZones;
 use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
 use portal_k8s::Cluster;
 use portal_runtime::compose::{self, Parts};
@@ -44,7 +45,7 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
             agent: agent.clone(),
             friend: id.clone(),
             status: FriendshipStatus::Active,
-            heartbeat_writable: true,
+            heartbeat_writable: Some(true),
             created_at: now,
         };
         db.friendships().set(friendship, entry(Action::FriendshipSet, Some(&id))).await?;
@@ -70,7 +71,6 @@ pub(crate) async fn serve(
 ) -> Result<(), BoxError> {
     let ports = ExposurePorts {
         store: db.exposures(),
-        intents: db.intents(),
         routes: Arc::new(exposing.clone()),
         services: Arc::new(exposing),
         clock: Arc::new(SystemClock),
@@ -87,8 +87,10 @@ pub(crate) async fn serve(
         work: None,
         exposures,
         budgets: Vec::new(),
+        require_if_match: false,
         channels: Vec::new(),
         delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
+        time_zones: TimeZones::bundled(),
         files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),
         probes: Vec::new(),
     });
@@ -96,6 +98,8 @@ pub(crate) async fn serve(
         listen: address,
         operations_listen: None,
         allowed_origins: Vec::new(),
+        connections_per_address: None,
+        limits: None,
         shutdown: Duration::from_secs(1),
         drain: Duration::ZERO,
     };

@@ -9,27 +9,30 @@ use std::time::Duration;
 
 use config::{Config, ConfigError, Source, Value};
 use portal_core::{AgentId, ChannelId, Invalid};
+use portal_cron::TimeZones;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::sections::{
-    AgentSection, ClusterSection, DatabaseSection, DeliverySection, JobsSection, LogSection, PageSection, ServerSection,
+    AgentSection, ClusterSection, DatabaseSection, DeliverySection, DocumentsSection, JobsSection, LogSection,
+    PageSection, ServerSection, TimeSection,
 };
 use super::{
-    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, ServerSettings, Settings,
+    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
     WebhookTarget,
 };
-use crate::compose::WEBHOOK_SECRET_MIN;
+use crate::signing::{Signature, SigningKey};
 use crate::telemetry::{self, LogFormat};
 
 mod domains;
+mod limits;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 10] =
-    ["server", "log", "database", "cluster", "provisioning", "agents", "page", "jobs", "delivery", "domains"];
-/// Key of `PORTAL_CONFIG`, which names the file itself.
-const FILE: &str = "config";
+const SECTIONS: [&str; 13] = [
+    "server", "limits", "log", "database", "cluster", "provisioning", "agents", "page", "documents", "jobs", "time",
+    "delivery", "domains",
+];
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a webhook may be given: a delivery must end well within a run's lease.
@@ -40,6 +43,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let mut check = Check::default();
     check.top_level(raw);
     let server = check.server(raw);
+    let limits = check.limits(raw);
     let log = check.log(raw);
     let database = check.database(raw);
     let cluster = check.cluster(raw);
@@ -47,19 +51,24 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let agents = check.agents(raw);
     let page = check.page(raw);
     check.links(server.as_ref(), agents.as_deref().unwrap_or_default());
+    let require_if_match = check.require_if_match(raw);
     let channels = check.channels(raw);
+    let time_zones = check.time_zones(raw);
     let delivery = check.delivery(raw, agents.as_deref().unwrap_or_default());
     let domains = check.domains(raw);
     let whole = || {
         Some(Settings {
             server: server?,
+            limits: limits?,
             log: log?,
             database: database?,
             cluster: cluster?,
             provisioning: provisioning?,
             agents: agents?,
             page: page?,
+            require_if_match: require_if_match?,
             channels: channels?,
+            time_zones: time_zones?,
             delivery,
             domains: domains?,
         })
@@ -83,7 +92,7 @@ impl Check {
 
     fn top_level(&mut self, raw: &Config) {
         let written = raw.collect().unwrap_or_default();
-        for key in written.keys().filter(|key| **key != FILE && !SECTIONS.contains(&key.as_str())) {
+        for key in written.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
             self.problem(key, format!("unknown key; the sections are {}", SECTIONS.join(", ")));
         }
     }
@@ -92,6 +101,7 @@ impl Check {
     fn section<T: DeserializeOwned + Default>(&mut self, raw: &Config, key: &str) -> Option<T> {
         match raw.get::<T>(key) {
             Ok(section) => Some(section),
+            // A section may be left out as a whole; each of its keys has a default or is checked below.
             Err(ConfigError::NotFound(_)) => Some(T::default()),
             Err(error) => {
                 self.problem(key, error);
@@ -118,6 +128,7 @@ impl Check {
                 Err(error) => self.problem(format!("{key}[{index}]"), error),
             }
         }
+        // Items that could not be read are problems already; without them indexes in later problems would be wrong.
         (items.len() == count).then_some(items)
     }
 
@@ -134,13 +145,14 @@ impl Check {
     }
 
     /// A secret given in place or in a file of its own, but not both.
-    fn secret(&mut self, key: &str, inline: Option<&SecretString>, file: Option<&Path>) -> Option<SecretString> {
+    fn secret(&mut self, key: &str, inline: Option<&SecretString>, file: Option<&Path>) -> Option<Secret> {
         let secret = match (inline, file) {
             (Some(_), Some(_)) => {
                 self.problem(key, format!("give {key} or {key}_file, not both"));
                 return None;
             }
             (Some(secret), None) => secret.expose_secret().to_owned(),
+            // Editors and `kubectl create secret` leave a line end that belongs to nobody's secret.
             (None, Some(file)) => match std::fs::read_to_string(file) {
                 Ok(text) => text.trim().to_owned(),
                 Err(error) => {
@@ -157,7 +169,7 @@ impl Check {
             self.problem(key, "must not be empty");
             return None;
         }
-        Some(secret.into())
+        Some(Secret { value: secret.into(), file: file.map(Path::to_path_buf) })
     }
 
     fn server(&mut self, raw: &Config) -> Option<ServerSettings> {
@@ -176,6 +188,7 @@ impl Check {
             self.problem("server.shutdown_seconds", "must be 1 to 300");
         }
         for origin in &section.allowed_origins {
+            // A browser sends the origin without a path or a trailing slash, and compares it byte by byte.
             let named = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
             if !named {
                 self.problem(
@@ -232,6 +245,7 @@ impl Check {
     fn database(&mut self, raw: &Config) -> Option<DatabaseSettings> {
         let section: DatabaseSection = self.section(raw, "database")?;
         let url = self.secret("database.url", section.url.as_ref(), section.url_file.as_deref())?;
+        let Secret { value: url, file: url_file } = url;
         let known = ["sqlite:", "postgres://", "postgresql://"];
         if !known.iter().any(|scheme| url.expose_secret().starts_with(scheme)) {
             self.problem("database.url", "must begin with sqlite: or postgres://");
@@ -239,7 +253,7 @@ impl Check {
         if section.max_connections == Some(0) {
             self.problem("database.max_connections", "must be at least 1");
         }
-        Some(DatabaseSettings { url, max_connections: section.max_connections })
+        Some(DatabaseSettings { url, url_file, max_connections: section.max_connections })
     }
 
     fn readable(&mut self, key: &str, file: Option<&PathBuf>) {
@@ -296,6 +310,10 @@ impl Check {
         Some(agents)
     }
 
+    fn require_if_match(&mut self, raw: &Config) -> Option<bool> {
+        Some(self.section::<DocumentsSection>(raw, "documents")?.require_if_match)
+    }
+
     fn channels(&mut self, raw: &Config) -> Option<Vec<ChannelId>> {
         let section: JobsSection = self.section(raw, "jobs")?;
         let parsed = section.channels.iter().map(|text| self.accepted("jobs.channels", ChannelId::parse(text)));
@@ -304,6 +322,7 @@ impl Check {
 
     fn delivery(&mut self, raw: &Config, agents: &[AgentSettings]) -> Option<WebhookTarget> {
         let section: DeliverySection = self.section(raw, "delivery")?;
+        // Without agents there are no jobs, and nothing to deliver.
         let Some(text) = &section.webhook_url else {
             if !agents.is_empty() {
                 self.problem(
@@ -317,16 +336,31 @@ impl Check {
         if url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
             self.problem("delivery.webhook_url", "must be http or https");
         }
-        let file = section.webhook_secret_file.as_deref();
-        let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
-        if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < WEBHOOK_SECRET_MIN) {
-            let rule = format!("must have at least {WEBHOOK_SECRET_MIN} bytes, from a source of randomness");
-            self.problem("delivery.webhook_secret", rule);
-        }
+        let key = self.signing_key(&section);
+        let bearer_token = match section.bearer_token_file.as_deref() {
+            Some(file) => self.secret("delivery.bearer_token", None, Some(file)).map(|secret| Some(secret.value)),
+            None => Some(None),
+        };
         let timeout = section.timeout_seconds.unwrap_or(WEBHOOK_TIMEOUT.as_secs());
         if !(1..=WEBHOOK_TIMEOUT_MAX).contains(&timeout) {
             self.problem("delivery.timeout_seconds", format!("must be 1 to {WEBHOOK_TIMEOUT_MAX}"));
         }
-        Some(WebhookTarget { url: url?, secret: secret?, timeout: Duration::from_secs(timeout) })
+        let timeout = Duration::from_secs(timeout);
+        Some(WebhookTarget { url: url?, key: key?, bearer_token: bearer_token?, timeout })
+    }
+
+    fn signing_key(&mut self, section: &DeliverySection) -> Option<SigningKey> {
+        let file = section.webhook_secret_file.as_deref();
+        let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
+        let signature = section.signature.as_deref().map_or(Ok(Signature::default()), Signature::parse);
+        let signature = signature.map_err(|invalid| self.problem("delivery.signature", invalid)).ok()?;
+        let key = SigningKey::parse(signature, &secret?.value);
+        key.map_err(|invalid| self.problem("delivery.webhook_secret", invalid)).ok()
+    }
+
+    fn time_zones(&mut self, raw: &Config) -> Option<TimeZones> {
+        let section: TimeSection = self.section(raw, "time")?;
+        let Some(folder) = section.zoneinfo else { return Some(TimeZones::bundled()) };
+        TimeZones::from_folder(&folder).map_err(|invalid| self.problem("time.zoneinfo", invalid)).ok()
     }
 }

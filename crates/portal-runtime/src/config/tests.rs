@@ -1,8 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
+use config::{Config, File, FileFormat};
+use portal_api::LimitSettings;
 use portal_k8s::Provisioning;
 
-use super::{Problems, Provider, parse};
+use super::{Problems, Provider, Settings, overlaid, parse};
 
 const SMALL: &str = r#"
 [database]
@@ -14,7 +16,7 @@ fn example() -> String {
     include_str!("../../../../portal.example.toml")
         .replace(
             "webhook_secret_file = \"/run/secrets/webhook-secret\"",
-            "webhook_secret = \"0123456789abcdef0123456789abcdef\"",
+            "webhook_secret = \"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"",
         )
         .replace("token_file = \"/run/secrets/cloudflare-token\"", "token = \"t\"")
         .replace("key_secret_file = \"/run/secrets/tsig-key\"", "key_secret = \"a2V5\"")
@@ -75,11 +77,14 @@ fn only_sections_are_called_sections() {
 
 #[test]
 fn a_problem_names_its_key_and_its_rule() {
-    check("[colour]\nx = 1", "colour", "the sections are server, log, database");
+    check("[colour]\nx = 1", "colour", "the sections are server, limits, log, database");
     check("[server]\nlisten = \"nowhere\"", "server.listen", "`nowhere` is not an address");
     check("[server]\nlisen = \"127.0.0.1:1\"", "server", "unknown field `lisen`");
     check("[server]\nallowed_origins = [\"example.org\"]", "server.allowed_origins", "not an origin");
     check("[server]\ndrain_seconds = 61", "server.drain_seconds", "0 to 60");
+    check("[limits]\nin_flight = 0", "limits.in_flight", "at least 1");
+    check("[limits]\nreads_burst = 0", "limits.reads_burst", "at least 1");
+    check("[limits]\nbody_bytes = 1", "limits.body_bytes", "at least 2097152");
     check("[log]\nfilter = \"=loud=\"", "log.filter", "");
     check("[cluster]\nmax_staleness_seconds = 5", "cluster.max_staleness_seconds", "20 to 600");
     check("[provisioning]\ningress_namespace = \"Traefik\"", "provisioning.ingress_namespace", "name of a namespace");
@@ -92,8 +97,13 @@ fn a_problem_names_its_key_and_its_rule() {
     check("[[agents]]\nid = \"main\"\nworkspace = \"/a\"", "delivery.webhook_url", "missing");
     check("[delivery]\nwebhook_url = \"ftp://example.org\"", "delivery.webhook_url", "http or https");
     check("[delivery]\nwebhook_url = \"http://localhost/\"", "delivery.webhook_secret", "missing");
-    let short = "[delivery]\nwebhook_url = \"http://localhost/\"\nwebhook_secret = \"0123456789abcdef0123456789abcde\"";
-    check(short, "delivery.webhook_secret", "at least 32 bytes");
+    let signed = |rest: &str| format!("[delivery]\nwebhook_url = \"http://localhost/\"\n{rest}");
+    let hex = "webhook_secret = \"0123456789abcdef0123456789abcde\"";
+    check(&signed(hex), "delivery.webhook_secret", "whsec_");
+    check(&signed(&format!("signature = \"legacy\"\n{hex}")), "delivery.webhook_secret", "at least 32 bytes");
+    check(&signed(&format!("signature = \"none\"\n{hex}")), "delivery.signature", "standard or legacy");
+    check(&signed("bearer_token_file = \"/nowhere\""), "delivery.bearer_token_file", "cannot be read");
+    check("[time]\nzoneinfo = \"/nowhere\"", "time.zoneinfo", "names the release");
 }
 
 #[test]
@@ -110,6 +120,15 @@ fn a_domain_has_one_provider_and_one_target() {
         "domains[0].rfc2136.server",
         "not an address",
     );
+}
+
+#[test]
+fn limits_are_on_by_default_and_can_be_switched_off() {
+    let limits = parse(SMALL).unwrap().limits;
+    assert_eq!((limits.per_friend, limits.connections_per_address), (Some(LimitSettings::default()), None));
+    assert_eq!(parse(&example()).unwrap().limits.per_friend, Some(LimitSettings::default()));
+    let off = parse(&format!("{SMALL}[limits]\nenabled = false\n")).unwrap().limits;
+    assert_eq!(off.per_friend, None);
 }
 
 #[test]
@@ -164,10 +183,12 @@ fn the_example_has_every_key() {
     let rfc2136 = "server = \"x\"\nkey_name = \"x\"\n";
     for (section, document) in [
         ("server", "[server]\nzzz = 1".to_owned()),
+        ("limits", "[limits]\nzzz = 1".to_owned()),
         ("log", "[log]\nzzz = 1".to_owned()),
         ("database", "[database]\nzzz = 1".to_owned()),
         ("cluster", "[cluster]\nzzz = 1".to_owned()),
         ("provisioning", "[provisioning]\nzzz = 1".to_owned()),
+        ("documents", "[documents]\nzzz = 1".to_owned()),
         ("jobs", "[jobs]\nzzz = 1".to_owned()),
         ("delivery", "[delivery]\nzzz = 1".to_owned()),
         ("agents", "[[agents]]\nzzz = 1".to_owned()),
@@ -180,4 +201,65 @@ fn the_example_has_every_key() {
             assert!(shown.contains(&format!("{section}.{field}")), "portal.example.toml lacks {section}.{field}");
         }
     }
+}
+
+/// Reads a configuration with variables of these names and values.
+fn with_variables(text: &str, variables: &[(&str, &str)]) -> Result<Settings, Problems> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    overlaid(Config::builder().add_source(File::from_str(text, FileFormat::Toml)), variables.collect())
+}
+
+#[test]
+fn a_variable_overlays_its_key_and_is_named_where_its_value_is_refused() {
+    let settings = with_variables(SMALL, &[("PORTAL_SERVER__LISTEN", "127.0.0.1:1"), ("PORTAL_CONFIG", "x")]).unwrap();
+    assert_eq!(settings.server.listen.port(), 1);
+    let refused = with_variables(SMALL, &[("PORTAL_SERVER__LISTEN", "nowhere")]).unwrap_err();
+    assert_eq!(refused.0[0].key, "PORTAL_SERVER__LISTEN");
+    assert!(refused.0[0].message.contains("`nowhere` is not an address"), "{refused}");
+}
+
+#[test]
+fn variables_of_a_section_that_does_not_exist_are_named() {
+    let refused = with_variables(SMALL, &[("PORTAL_COLOUR__X", "1")]).unwrap_err();
+    assert!(refused.0[0].message.contains("PORTAL_COLOUR__X"), "{refused}");
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_named() {
+    for name in ["PORTAL_WEBHOOK_SECRET", "PORTAL_LISTEN", "PORTAL_PORT_80"] {
+        let refused = with_variables(SMALL, &[(name, "x")]).unwrap_err();
+        assert!(matches!(&*refused.0, [problem] if problem.key == name), "{refused}");
+    }
+    let both = with_variables("", &[("PORTAL_WEBHOOK_SECRET", "x")]).unwrap_err();
+    let keys: Vec<_> = both.0.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["PORTAL_WEBHOOK_SECRET", "database.url"], "all problems are reported at once");
+}
+
+#[test]
+fn variables_that_kubernetes_sets_for_services_are_left_out() {
+    let names = [
+        "PORTAL_PORT",
+        "PORTAL_SERVICE_HOST",
+        "PORTAL_SERVICE_PORT",
+        "PORTAL_SERVICE_PORT_HTTP",
+        "PORTAL_PORT_80_TCP",
+        "PORTAL_PORT_80_TCP_PROTO",
+        "PORTAL_PORT_80_TCP_PORT",
+        "PORTAL_PORT_80_TCP_ADDR",
+        "PORTAL_PAGE_SERVICE_HOST",
+        "PORTAL_PAGE_PORT_53_UDP_ADDR",
+    ];
+    let variables = names.map(|name| (name, "tcp://10.43.0.1:80"));
+    assert!(with_variables(SMALL, &variables).is_ok());
+    let listed: HashMap<_, _> = names.iter().map(|name| ((*name).to_owned(), String::new())).collect();
+    let (settings, others) = super::variables::split(listed);
+    assert!(settings.is_empty() && others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn the_shipped_configurations_can_be_run() {
+    parse(include_str!("../../../../deploy/examples/sqlite/portal.toml")).unwrap();
+    let url = [("PORTAL_DATABASE__URL", "postgres://portal@db/portal")];
+    let settings = with_variables(include_str!("../../../../deploy/base/portal.toml"), &url).unwrap();
+    assert_eq!(settings.server.listen.to_string(), "0.0.0.0:8080", "kubelet and ingress reach the pod's own address");
 }

@@ -4,6 +4,7 @@ diesel::table! {
     portal (id) {
         id -> Integer,
         instance -> Text,
+        time_zone_release -> Nullable<Text>,
     }
 }
 
@@ -40,6 +41,7 @@ diesel::table! {
         status -> Text,
         heartbeat_writable -> Bool,
         created_at -> Timestamp,
+        heartbeat_default -> Bool,
     }
 }
 
