@@ -16,7 +16,7 @@ use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
 use portal_api::{ApiState, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, LoginStore, Logins, Probe, SessionStore, Sessions};
 use portal_cron::{
-    Delivery, EmbeddedEngine, Engines, Jobs, NoObserver, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
+    Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
 };
 use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 
 use crate::background::BackgroundTasks;
 use crate::config::DatabaseSettings;
-use crate::metrics;
+use crate::metrics::{self, RunnerMetrics};
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
 pub(crate) use self::disk::DiskProbe;
@@ -151,7 +151,7 @@ pub fn assemble(parts: Parts) -> Portal {
     }
     let keys = Arc::new(SessionKeys::new(db.contacts(), channels));
     let zones = time_zones.clone();
-    let (queue, observer) = (db.runs(), Arc::new(NoObserver));
+    let (queue, observer) = (db.runs(), Arc::new(RunnerMetrics));
     let runner = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
     run_jobs(&mut tasks, Runner::new(runner, RunnerSettings::default()));
     let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
