@@ -30,7 +30,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use portal_core::{
-    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, SessionStore,
+    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, LoginStore,
+    SessionStore,
 };
 use portal_cron::{JobStore, RunQueue};
 use portal_dns::ExposureStore;
@@ -95,6 +96,8 @@ stores! {
     friends: FriendStore;
     /// Friendships: the agents that work for a friend.
     friendships: FriendshipStore;
+    /// The single-use codes of login links.
+    logins: LoginStore;
     /// Scheduled jobs.
     jobs: JobStore;
     /// The queue of runs, which all runners share.

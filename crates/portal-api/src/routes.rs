@@ -18,7 +18,7 @@
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::handlers::{cron, exposure, friend, health, namespace, session, workspace};
+use crate::handlers::{cron, exposure, friend, health, login, namespace, session, workspace};
 
 /// Registers every operation.
 pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
@@ -52,6 +52,9 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(workspace::list_heartbeat_versions)
         .service(workspace::read_heartbeat_version)
         .service(workspace::restore_heartbeat_version)
+        .service(login::create_login_link)
+        .service(login::exchange_login_code)
+        .service(login::show_login)
         .service(session::list_sessions)
         .service(session::end_current_session)
         .service(session::end_session)

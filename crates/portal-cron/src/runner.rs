@@ -225,7 +225,15 @@ impl Runner {
 
     async fn fire(&self, due: &[DueJob], lease: RunLease) -> Result<Vec<LeasedRun>, BackendError> {
         let firings: Vec<_> = due.iter().filter_map(|job| self.firing(job, lease.now)).collect();
-        if firings.is_empty() { Ok(Vec::new()) } else { self.ports.queue.fire(firings, lease).await }
+        if firings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let missed: u32 = firings.iter().filter_map(|firing| Some(firing.missed.as_ref()?.1.count)).sum();
+        let fired = self.ports.queue.fire(firings, lease).await?;
+        if missed > 0 {
+            self.ports.observer.missed(missed);
+        }
+        Ok(fired)
     }
 
     /// Decides about a due job; `None` for one whose timing cannot be read, which holds up nobody else.

@@ -7,7 +7,7 @@ use portal_adapters::db::Db;
 use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, Sessions,
+    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, Logins, Sessions,
 };
 use portal_dns::{ExposureStore, InstanceId, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;
@@ -28,6 +28,8 @@ pub struct Admin {
     pub friendships: Arc<dyn FriendshipStore>,
     /// Logins.
     pub sessions: Sessions,
+    /// Login links.
+    pub logins: Logins,
     /// Exposures.
     pub exposures: Arc<dyn ExposureStore>,
     /// The audit log.
@@ -53,6 +55,7 @@ impl Admin {
             agents: db.agents(),
             friendships: db.friendships(),
             sessions: Sessions::new(db.sessions(), clock.clone(), ids.clone()),
+            logins: Logins::new(db.logins(), clock.clone(), ids.clone()),
             exposures: db.exposures(),
             audit_log: db.audit_log(),
             clock,

@@ -7,15 +7,16 @@ mod rotation;
 mod workspaces;
 mod zones;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
-use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
-use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
+use portal_api::{ApiState, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
+use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, LoginStore, Logins, Probe, SessionStore, Sessions};
 use portal_cron::{
-    Delivery, EmbeddedEngine, Engines, Jobs, NoObserver, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
+    Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
 };
 use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
@@ -25,7 +26,7 @@ use tokio::runtime::Handle;
 
 use crate::background::BackgroundTasks;
 use crate::config::DatabaseSettings;
-use crate::metrics;
+use crate::metrics::{self, RunnerMetrics};
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
 pub(crate) use self::disk::DiskProbe;
@@ -37,6 +38,8 @@ pub(crate) use self::zones::zones;
 const PROBE_PERIOD: Duration = Duration::from_secs(15);
 /// Period of the task that deletes sessions which ended long ago.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
+/// Most login codes that one statement deletes.
+const SWEEP_BATCH: u32 = 1000;
 /// Period of the pass that compares every exposure with zones and cluster.
 const EXPOSURE_PASS: Duration = Duration::from_mins(1);
 /// Delay of the first pass, so that the cluster can be listed before it.
@@ -78,6 +81,8 @@ pub struct Parts {
     pub require_if_match: bool,
     /// The channels whose conversations a job may name.
     pub channels: Vec<ChannelId>,
+    /// Who may log friends in, and by which links.
+    pub login: LoginSettings,
     /// The way of due messages.
     pub delivery: Arc<dyn Delivery>,
     /// Rules of the time zones in which they are due.
@@ -86,6 +91,15 @@ pub struct Parts {
     pub files: Arc<dyn DocumentFiles>,
     /// Probes of the other backends; those of the database are added.
     pub probes: Vec<Arc<dyn Probe>>,
+}
+
+/// Logging in, as it is configured.
+#[derive(Debug, Clone, Default)]
+pub struct LoginSettings {
+    /// Agents that may log their friends in.
+    pub may_login: BTreeSet<AgentId>,
+    /// Beginning of every link; without one there are no links.
+    pub public_url: Option<String>,
 }
 
 /// A portal, ready to be served.
@@ -119,6 +133,7 @@ pub fn assemble(parts: Parts) -> Portal {
         exposures,
         budgets,
         channels,
+        login,
         delivery,
         time_zones,
         files,
@@ -127,7 +142,7 @@ pub fn assemble(parts: Parts) -> Portal {
     } = parts;
     let sessions = db.sessions();
     let mut tasks = BackgroundTasks::default();
-    sweep_sessions(&mut tasks, sessions.clone(), clock.clone());
+    sweep_sessions(&mut tasks, sessions.clone(), db.logins(), clock.clone());
     // Where the cluster is watched, the first pass begins when all of it was listed.
     keep_exposures(&mut tasks, &exposures, if work.is_some() { LISTING } else { Duration::ZERO });
     tell_budgets(&mut tasks, budgets);
@@ -136,7 +151,7 @@ pub fn assemble(parts: Parts) -> Portal {
     }
     let keys = Arc::new(SessionKeys::new(db.contacts(), channels));
     let zones = time_zones.clone();
-    let (queue, observer) = (db.runs(), Arc::new(NoObserver));
+    let (queue, observer) = (db.runs(), Arc::new(RunnerMetrics));
     let runner = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
     run_jobs(&mut tasks, Runner::new(runner, RunnerSettings::default()));
     let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
@@ -146,6 +161,7 @@ pub fn assemble(parts: Parts) -> Portal {
     watch_probes(&mut tasks, readiness.clone());
     let state = ApiState {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
+        logins: logins(&db, login, &clock, &ids),
         friendships: db.friendships(),
         domains: domains.into(),
         exposures,
@@ -173,11 +189,26 @@ fn watch_probes(tasks: &mut BackgroundTasks, readiness: Readiness) {
     });
 }
 
-fn sweep_sessions(tasks: &mut BackgroundTasks, store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) {
+fn sweep_sessions(
+    tasks: &mut BackgroundTasks,
+    store: Arc<dyn SessionStore>,
+    codes: Arc<dyn LoginStore>,
+    clock: Arc<dyn Clock>,
+) {
     tasks.repeat("sessions", SESSION_SWEEP, None, move || {
-        let (store, now) = (store.clone(), clock.now());
-        async move { store.sweep(now).await.map(drop) }
+        let (store, codes, now) = (store.clone(), codes.clone(), clock.now());
+        async move {
+            store.sweep(now).await?;
+            while codes.forget_before(now, SWEEP_BATCH).await? == u64::from(SWEEP_BATCH) {}
+            Ok(())
+        }
     });
+}
+
+fn logins(db: &Db, settings: LoginSettings, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Option<LoginPorts> {
+    let logins = Arc::new(Logins::new(db.logins(), clock.clone(), ids.clone()));
+    let LoginSettings { may_login, public_url } = settings;
+    Some(LoginPorts { logins, agents: db.agents(), may_login, public_url: public_url? })
 }
 
 /// Delivers due messages. A stopping portal claims no more of them, and hands back what it cannot end.

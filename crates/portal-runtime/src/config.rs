@@ -52,6 +52,8 @@ pub struct Settings {
     pub time_zones: TimeZones,
     /// Receiver of due messages; `None` only where there are no agents.
     pub delivery: Option<WebhookTarget>,
+    /// Whether the web page is served.
+    pub page: bool,
     /// The domains, the default one first.
     pub domains: Vec<DomainSettings>,
 }
@@ -65,6 +67,8 @@ pub struct ServerSettings {
     pub operations_listen: SocketAddr,
     /// Origins whose pages may call the API from a browser.
     pub allowed_origins: Vec<String>,
+    /// Address at which friends reach the portal, without a `/` at its end; `None` where nothing needs it.
+    pub public_url: Option<String>,
     /// Number of replicas that share the DNS provider's budget.
     pub replicas: NonZeroU32,
     /// Time between a stop signal and closing the port, in which load balancers see `/readyz` fail.
@@ -118,6 +122,8 @@ pub struct AgentSettings {
     pub id: AgentId,
     /// The root of its documents.
     pub workspace: PathBuf,
+    /// Whether the agent may log its friends in.
+    pub may_login: bool,
 }
 
 /// A secret, and the file that it was read from.

@@ -29,9 +29,13 @@ codes! {
     REQUEST_REFUSED = "request-refused", BAD_REQUEST, "The request cannot be read";
     SESSION_MISSING = "session-missing", UNAUTHORIZED, "No session token was sent";
     SESSION_INVALID = "session-invalid", UNAUTHORIZED, "The session is not valid any more";
+    AGENT_TOKEN_INVALID = "agent-token-invalid", UNAUTHORIZED, "The agent token is not valid";
+    LOGIN_CODE_INVALID = "login-code-invalid", UNAUTHORIZED, "The login link is not valid any more";
+    LOGIN_NOT_ALLOWED = "login-not-allowed", FORBIDDEN, "The agent may not log friends in";
     SESSION_NOT_OWNED = "session-not-owned", FORBIDDEN, "The session is not the friend's own";
     DOCUMENT_READ_ONLY = "document-read-only", FORBIDDEN, "The document may only be read";
     NOT_FOUND = "not-found", NOT_FOUND, "There is nothing here";
+    FRIEND_NOT_FOUND = "friend-not-found", NOT_FOUND, "There is no such friend";
     AGENT_NOT_FOUND = "agent-not-found", NOT_FOUND, "There is no such agent";
     VERSION_UNKNOWN = "version-unknown", NOT_FOUND, "There is no such version";
     SESSION_NOT_FOUND = "session-not-found", NOT_FOUND, "There is no such session";
@@ -80,9 +84,13 @@ mod tests {
 400 request-refused
 401 session-missing
 401 session-invalid
+401 agent-token-invalid
+401 login-code-invalid
+403 login-not-allowed
 403 session-not-owned
 403 document-read-only
 404 not-found
+404 friend-not-found
 404 agent-not-found
 404 version-unknown
 404 session-not-found

@@ -184,6 +184,7 @@ impl World {
         let kubernetes = MemoryCluster::new(clock.clone());
         let zones = exposing::zones();
         let mut state = ApiState {
+            logins: None,
             sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
             friendships: Arc::new(MemoryFriendships::new(&people)),
             domains: ["your-domain.net", "other.example"].map(|name| DomainName::parse(name).unwrap()).into(),

@@ -54,7 +54,8 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
         if sessions.find(&token).await?.is_none() {
             let audit = entry(Action::SessionIssue, Some(&id));
             let (agent, expires_at) = (agent.clone(), now + SESSION_LIFETIME);
-            let session = Session { id: format!("measured-{id}"), friend: id, agent, created_at: now, expires_at };
+            let (id, friend) = (format!("measured-{id}"), id);
+            let session = Session { id, friend, agent, created_at: now, expires_at, origin: None };
             sessions.issue(session, token.hash(), audit).await?;
         }
     }

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use super::cluster::{self, Watched};
 use super::workspaces::{self, WorkspacesProbe};
 use super::zones::{self, ZonesProbe};
-use super::{DiskProbe, Parts, database};
+use super::{DiskProbe, LoginSettings, Parts, database};
 use crate::check::{self, CheckStatus, Finding, with_timeout};
 use crate::command_error::CommandError;
 use crate::config::{Settings, WebhookTarget};
@@ -64,10 +64,16 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         budgets,
         require_if_match: settings.require_if_match,
         channels: settings.channels.clone(),
+        login: login(settings),
         delivery,
         time_zones: settings.time_zones.clone(),
         files: Arc::new(files),
     })
+}
+
+fn login(settings: &Settings) -> LoginSettings {
+    let may_login = settings.agents.iter().filter(|agent| agent.may_login).map(|agent| agent.id.clone()).collect();
+    LoginSettings { may_login, public_url: settings.server.public_url.clone() }
 }
 
 fn delivery(target: Option<&WebhookTarget>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Delivery>, Invalid> {

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::sections::{
     AgentSection, ClusterSection, DatabaseSection, DeliverySection, DocumentsSection, JobsSection, LogSection,
-    ServerSection, TimeSection,
+    PageSection, ServerSection, TimeSection,
 };
 use super::{
     AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
@@ -29,9 +29,9 @@ mod limits;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 12] = [
-    "server", "limits", "log", "database", "cluster", "provisioning", "agents", "documents", "jobs", "time", "delivery",
-    "domains",
+const SECTIONS: [&str; 13] = [
+    "server", "limits", "log", "database", "cluster", "provisioning", "agents", "page", "documents", "jobs", "time",
+    "delivery", "domains",
 ];
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,6 +49,8 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let cluster = check.cluster(raw);
     let provisioning = check.provisioning(raw);
     let agents = check.agents(raw);
+    let page = check.page(raw);
+    check.links(server.as_ref(), agents.as_deref().unwrap_or_default());
     let require_if_match = check.require_if_match(raw);
     let channels = check.channels(raw);
     let time_zones = check.time_zones(raw);
@@ -63,6 +65,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
             cluster: cluster?,
             provisioning: provisioning?,
             agents: agents?,
+            page: page?,
             require_if_match: require_if_match?,
             channels: channels?,
             time_zones: time_zones?,
@@ -194,7 +197,12 @@ impl Check {
                 );
             }
         }
+        let public_url = match section.public_url {
+            Some(url) => Some(self.public_url(&url)?),
+            None => None,
+        };
         Some(ServerSettings {
+            public_url,
             listen: listen?,
             operations_listen: operations?,
             allowed_origins: section.allowed_origins,
@@ -202,6 +210,20 @@ impl Check {
             drain: Duration::from_secs(section.drain_seconds),
             shutdown: Duration::from_secs(section.shutdown_seconds),
         })
+    }
+
+    /// Links begin with it, so that it is never taken from a request.
+    fn public_url(&mut self, text: &str) -> Option<String> {
+        let url = url::Url::parse(text).ok();
+        let is_page = |url: &url::Url| {
+            matches!(url.scheme(), "https" | "http") && url.has_host() && url.path() == "/" && url.query().is_none()
+                && url.fragment().is_none() && url.username().is_empty()
+        };
+        let Some(url) = url.filter(is_page) else {
+            self.problem("server.public_url", format!("`{text}` is not an address such as https://portal.example.org"));
+            return None;
+        };
+        Some(url.origin().ascii_serialization())
     }
 
     fn log(&mut self, raw: &Config) -> Option<LogSettings> {
@@ -253,6 +275,20 @@ impl Check {
         Some(ClusterSettings { kubeconfig: section.kubeconfig, max_staleness })
     }
 
+    /// An agent that sends links needs their beginning.
+    fn links(&mut self, server: Option<&ServerSettings>, agents: &[AgentSettings]) {
+        let is_missing = server.is_some_and(|server| server.public_url.is_none());
+        if is_missing && let Some(agent) = agents.iter().find(|agent| agent.may_login) {
+            let why = format!("is missing: agent {} may log friends in, and its links begin with it", agent.id);
+            self.problem("server.public_url", why);
+        }
+    }
+
+    fn page(&mut self, raw: &Config) -> Option<bool> {
+        let section: PageSection = self.section(raw, "page")?;
+        Some(section.enabled)
+    }
+
     fn agents(&mut self, raw: &Config) -> Option<Vec<AgentSettings>> {
         let sections: Vec<AgentSection> = self.items(raw, "agents")?;
         let mut seen = HashSet::new();
@@ -269,7 +305,7 @@ impl Check {
             if !seen.insert(id.clone()) {
                 self.problem(key("id"), format!("there are two agents `{id}`"));
             }
-            agents.push(AgentSettings { id, workspace: section.workspace });
+            agents.push(AgentSettings { id, workspace: section.workspace, may_login: section.may_login });
         }
         Some(agents)
     }

@@ -54,6 +54,20 @@ diesel::table! {
         created_at -> Timestamp,
         expires_at -> Timestamp,
         revoked_at -> Nullable<Timestamp>,
+        origin -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    login_codes (code_hash) {
+        code_hash -> Text,
+        friend_id -> Text,
+        agent_id -> Text,
+        created_at -> Timestamp,
+        expires_at -> Timestamp,
+        spent_at -> Nullable<Timestamp>,
+        open -> Nullable<Text>,
+        created_by -> Text,
     }
 }
 
