@@ -18,7 +18,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use portal_core::{Backend, BackendError, BoxError, Invalid, SessionError};
-use portal_workspace::{PreconditionReason, Tag, WorkspaceError};
+use portal_workspace::{PreconditionReason, WorkspaceError};
 
 pub(crate) use codes::ALL as CODES;
 pub use codes::Code;

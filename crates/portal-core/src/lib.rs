@@ -37,6 +37,7 @@ pub use invalid::Invalid;
 pub use login::{LINK_LIFETIME, Login, LoginCode, LoginLink, LoginStore, Logins, NewSession, Recipient};
 pub use probe::Probe;
 pub use session::{
-    IssuedSession, Origin, SESSION_LIFETIME, SESSION_LIFETIME_MAX, Session, SessionError, SessionState, SessionStore, Sessions, StoredSession,
+    IssuedSession, Origin, SESSION_LIFETIME, SESSION_LIFETIME_MAX, Session, SessionError, SessionState, SessionStore,
+    Sessions, StoredSession,
 };
 pub use token::{Token, TokenHash, TokenKind};

@@ -146,8 +146,7 @@ impl Logins {
         let expires_at = created_at + LINK_LIFETIME;
         let audit =
             AuditEntry::new(created_at, created_by.clone(), Action::SessionLink).with_subject(agent.to_string());
-        let stored =
-            LoginCode { hash: code.hash(), agent: agent.clone(), created_at, expires_at, open, created_by };
+        let stored = LoginCode { hash: code.hash(), agent: agent.clone(), created_at, expires_at, open, created_by };
         let friend = self.store.create(recipient, stored, audit).await?;
         Ok(friend.map(|friend| LoginLink { friend, code, expires_at }))
     }

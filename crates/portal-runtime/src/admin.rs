@@ -7,7 +7,8 @@ use portal_adapters::db::Db;
 use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, Logins, Sessions,
+    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, Logins,
+    Sessions,
 };
 use portal_dns::{ExposureStore, InstanceId, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;

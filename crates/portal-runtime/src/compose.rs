@@ -33,7 +33,6 @@ pub(crate) use self::disk::DiskProbe;
 pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
 
-
 /// Period at which the probes run for metrics and log.
 const PROBE_PERIOD: Duration = Duration::from_secs(15);
 /// Period of the task that deletes sessions which ended long ago.

@@ -145,7 +145,14 @@ impl World {
     pub(crate) fn session(&self, friend: &FriendId, agent: &AgentId) -> Session {
         let created_at = self.clock.now();
         let expires_at = created_at + SESSION_LIFETIME;
-        Session { id: self.ids.id(), friend: friend.clone(), agent: agent.clone(), created_at, expires_at }
+        Session {
+            id: self.ids.id(),
+            friend: friend.clone(),
+            agent: agent.clone(),
+            created_at,
+            expires_at,
+            origin: None,
+        }
     }
 
     /// A token that nobody else has.

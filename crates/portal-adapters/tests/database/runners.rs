@@ -19,9 +19,8 @@ use portal_core::{
     FriendshipStatus, Ids, Token,
 };
 use portal_cron::{
-    AnswerTo, Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, LeasedRun, NoObserver, Receipt,
-    Run, RunQueue, RunStatus, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, Timing,
-    TimingKind,
+    AnswerTo, Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, LeasedRun, NoObserver, Receipt, Run,
+    RunQueue, RunStatus, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, Timing, TimingKind,
 };
 use tokio::time::{Instant, sleep};
 

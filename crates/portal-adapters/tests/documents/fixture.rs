@@ -91,7 +91,10 @@ impl Fixture {
                 match self.rows.claim(&path, "looking", chrono::TimeDelta::zero()).await.unwrap() {
                     Some(state) if !state.taken_over && state.pending.is_none() => {
                         assert!(
-                            self.rows.end(&path, "looking", WriteOutcome::Aborted, NextLook::Unchanged).await.unwrap()
+                            self.rows
+                                .finish(&path, "looking", WriteOutcome::Aborted, NextLook::Unchanged)
+                                .await
+                                .unwrap()
                         );
                     }
                     _ => open += 1,

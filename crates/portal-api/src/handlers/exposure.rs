@@ -8,7 +8,7 @@ use portal_dns::{DnsError, ExposureName, Status};
 
 use crate::auth::Friend;
 use crate::body::exposure::{ExposeConditions, ExposeOptions, ExposeService, Exposure, Exposures};
-use crate::conditional::{Conditions, Tags};
+use crate::conditional::{Conditions, EntityTags};
 use crate::error::{ApiError, Guarded, NotFound, PROBLEM_JSON, Problem, TakesBody};
 use crate::extract::Json;
 use crate::state::ApiState;
@@ -117,7 +117,7 @@ fn parse_name(name: Path<String>) -> Result<ExposureName, DnsError> {
 fn only_if_absent(conditions: &Conditions) -> Result<bool, ApiError> {
     match (&conditions.if_match, &conditions.if_none_match) {
         (None, None) => Ok(false),
-        (None, Some(Tags::Any)) => Ok(true),
+        (None, Some(EntityTags::Any)) => Ok(true),
         _ => Err(ApiError::header_malformed(
             "If-None-Match",
             "If-None-Match of this operation must be `*`, and If-Match must not be sent.",

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 
 use super::{SESSION_LIFETIME, Session, SessionError, SessionState, SessionStore, Sessions, StoredSession};
 use crate::{
-    AgentId, AuditEntry, Backend, BackendError, FixedClock, Friend, FriendId, FriendshipStatus, SeededIds, Token,
-    TokenHash,
+    AgentId, AuditEntry, Backend, BackendError, Clock, FixedClock, Friend, FriendId, FriendshipStatus, SeededIds,
+    Token, TokenHash,
 };
 
 /// A store with one session in it, that counts how often it is asked and can be out of reach.
@@ -81,7 +81,12 @@ fn door(state: SessionState, friendship: Option<FriendshipStatus>) -> Door {
     };
     let friend = Friend::new(session.friend.clone(), created_at);
     let stored = StoredSession { session, state, friendship, friend };
-    let store = Arc::new(OneSession { stored, asked: AtomicUsize::new(0), down: AtomicBool::new(false), extended: Mutex::default() });
+    let store = Arc::new(OneSession {
+        stored,
+        asked: AtomicUsize::new(0),
+        down: AtomicBool::new(false),
+        extended: Mutex::default(),
+    });
     let clock = Arc::new(FixedClock::at(created_at));
     let sessions = Sessions::new(store.clone(), clock.clone(), Arc::new(SeededIds::from_seed(1)));
     Door { store, clock, sessions }

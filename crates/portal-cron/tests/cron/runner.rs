@@ -1,11 +1,12 @@
 //! The runner, from fire times to deliveries.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use portal_adapters::memory::{MemoryContacts, MemoryJobs};
 use portal_core::{Action, Backend, BackendError, Clock, ContactStore, FriendshipStatus};
 use portal_cron::{
@@ -65,7 +66,7 @@ impl RunQueue for Restarting {
     }
 
     async fn complete_attempts(&self, completed: Vec<CompletedAttempt>) -> Result<Vec<bool>, BackendError> {
-        self.groups.lock().unwrap().push(completed.len());
+        self.groups.lock().push(completed.len());
         let left = self.failures.load(Ordering::SeqCst);
         if left > 0 {
             self.failures.store(left - 1, Ordering::SeqCst);
@@ -495,7 +496,7 @@ async fn a_stopping_runner_claims_nothing_and_hands_back_what_does_not_end() -> 
     let runner = fixture.runner(RunnerSettings { slots: 1, ..RunnerSettings::default() })?;
     fixture.clock.set(utc("2026-01-01T10:00:00Z"));
     assert_eq!(runner.tick().await?, 1);
-    while fixture.receiver.received.lock().unwrap().is_empty() {
+    while fixture.receiver.received.lock().is_empty() {
         tokio::task::yield_now().await;
     }
     runner.stop(Duration::from_millis(20)).await;
@@ -537,12 +538,12 @@ async fn ends_that_come_together_share_a_transaction() -> TestResult<()> {
     let runner = fixture.runner_of(queue.clone(), RunnerSettings { slots: 1024, ..RunnerSettings::default() })?;
     fixture.clock.set(utc("2026-01-01T10:00:00Z"));
     assert_eq!(runner.tick().await?, 40);
-    while fixture.receiver.received.lock().unwrap().len() < 40 {
+    while fixture.receiver.received.lock().len() < 40 {
         tokio::task::yield_now().await;
     }
     accept.notify_waiters();
     runner.idle().await;
-    let groups = queue.groups.lock().unwrap().clone();
+    let groups = queue.groups.lock().clone();
     assert_eq!(groups.iter().sum::<usize>(), 40);
     assert!(groups.len() <= 3, "{groups:?}");
     Ok(())

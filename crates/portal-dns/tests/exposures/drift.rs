@@ -260,20 +260,20 @@ const CLAIMANTS: [(&str, &str); 6] = [
 #[tokio::test(start_paused = true)]
 async fn whatever_claims_the_hostname_refuses_a_new_exposure_and_is_a_visible_failure_of_an_old_one() {
     for (what, claimant) in CLAIMANTS {
-        let world = World::new().await;
-        world.cluster.load_yaml("theirs", claimant, "other").unwrap();
-        let portal = world.portal();
+        let fixture = Fixture::new().await;
+        fixture.cluster.load_yaml("theirs", claimant, "other").unwrap();
+        let portal = fixture.portal();
         let refused = open(&portal, "alice", wish("my-app", "web", None, None)).await;
         assert!(matches!(refused, Err(portal_dns::DnsError::HostnameTaken { .. })), "{what}: {refused:?}");
         assert_eq!(portal.find(&friend("alice"), &name("my-app")).await.unwrap(), None, "{what}");
 
-        let (world, portal) = exposed().await;
-        let route = world.cluster.route("friend-alice", "expose-my-app");
-        world.cluster.load_yaml("theirs", claimant, "other").unwrap();
+        let (fixture, portal) = exposed().await;
+        let route = fixture.cluster.route("friend-alice", "expose-my-app");
+        fixture.cluster.load_yaml("theirs", claimant, "other").unwrap();
         portal.pass().await.unwrap();
         check(&shown(&portal).await, Status::Failed, Some(Reason::HostnameTaken));
-        assert_eq!(world.cluster.route("friend-alice", "expose-my-app"), route, "{what}");
-        world.cluster.set_phase("other", None);
+        assert_eq!(fixture.cluster.route("friend-alice", "expose-my-app"), route, "{what}");
+        fixture.cluster.set_phase("other", None);
         portal.pass().await.unwrap();
         check(&shown(&portal).await, Status::Active, None);
     }

@@ -30,8 +30,19 @@ mod provisioning;
 
 /// The sections there are.
 const SECTIONS: [&str; 13] = [
-    "server", "limits", "log", "database", "cluster", "provisioning", "agents", "page", "documents", "jobs", "time",
-    "delivery", "domains",
+    "server",
+    "limits",
+    "log",
+    "database",
+    "cluster",
+    "provisioning",
+    "agents",
+    "page",
+    "documents",
+    "jobs",
+    "time",
+    "delivery",
+    "domains",
 ];
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -216,8 +227,12 @@ impl Check {
     fn public_url(&mut self, text: &str) -> Option<String> {
         let url = url::Url::parse(text).ok();
         let is_page = |url: &url::Url| {
-            matches!(url.scheme(), "https" | "http") && url.has_host() && url.path() == "/" && url.query().is_none()
-                && url.fragment().is_none() && url.username().is_empty()
+            matches!(url.scheme(), "https" | "http")
+                && url.has_host()
+                && url.path() == "/"
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && url.username().is_empty()
         };
         let Some(url) = url.filter(is_page) else {
             self.problem("server.public_url", format!("`{text}` is not an address such as https://portal.example.org"));

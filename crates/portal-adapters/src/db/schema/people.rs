@@ -84,3 +84,4 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(friends, sessions, friendships);
+diesel::allow_tables_to_appear_in_same_query!(contacts, friendships);

@@ -88,7 +88,8 @@ impl FriendshipStore for Store {
                 if !friends::lock(conn, &friendship.friend).await? || !agents::lock(conn, &friendship.agent).await? {
                     return Ok(false);
                 }
-                let before = find(conn, &friendship.agent, &friendship.friend).await?;
+                let key = FriendshipKey::new(friendship.friend.clone(), friendship.agent.clone());
+                let before = find(conn, &key).await?;
                 let changing = (
                     friendships::status.eq(friendship.status.as_str()),
                     friendships::heartbeat_writable.eq(friendship.heartbeat_writable.unwrap_or(false)),

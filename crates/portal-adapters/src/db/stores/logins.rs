@@ -64,8 +64,7 @@ impl LoginStore for Store {
         self.pools
             .write(async move |conn| {
                 let old = login_codes::table.filter(login_codes::expires_at.lt(before.naive_utc()));
-                let old: Vec<String> =
-                    old.select(login_codes::code_hash).limit(limit.into()).load(conn).await?;
+                let old: Vec<String> = old.select(login_codes::code_hash).limit(limit.into()).load(conn).await?;
                 let of = login_codes::table.filter(login_codes::code_hash.eq_any(old));
                 Ok(diesel::delete(of).execute(conn).await?.try_into().unwrap_or(u64::MAX))
             })
@@ -85,9 +84,7 @@ async fn active_friend(
         .filter(friendships::status.eq(FriendshipStatus::Active.as_str()))
         .select(friendships::friend_id);
     let found: Option<String> = match recipient {
-        Recipient::Friend(id) => {
-            active.filter(friendships::friend_id.eq(id.as_str())).first(conn).await.optional()?
-        }
+        Recipient::Friend(id) => active.filter(friendships::friend_id.eq(id.as_str())).first(conn).await.optional()?,
         Recipient::Contact { channel, address } => {
             let of = contacts::table
                 .filter(contacts::channel.eq(channel.as_str()))

@@ -5,8 +5,8 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{
-    AgentId, AuditEntry, BackendError, FriendId, FriendshipStatus, Origin, Session, SessionState, SessionStore, StoredSession,
-    Token, TokenHash,
+    AgentId, AuditEntry, BackendError, FriendId, FriendshipStatus, Origin, Session, SessionState, SessionStore,
+    StoredSession, Token, TokenHash,
 };
 
 use super::{Conn, Store, audit, friends as friend_rows, friendships as friendship_rows};
