@@ -154,11 +154,11 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
         work,
         exposures,
         budgets,
+        require_if_match,
         channels,
         login,
         delivery,
         time_zones,
-        require_if_match,
         files,
         probes,
     })

@@ -213,7 +213,7 @@ async fn a_process_plays_the_role_it_was_given() {
     match role.split_once(':').unwrap() {
         ("portal", rounds) => crate::concurrent_writers::portal(&fixture, rounds.parse().unwrap(), &mut say).await,
         ("exchanging-agent", rounds) => {
-            crate::concurrent_writers::exchanging_agent(&fixture, rounds.parse().unwrap(), &mut say)
+            crate::concurrent_writers::exchanging_agent(&fixture, rounds.parse().unwrap(), &mut say);
         }
         ("writing-agent", rounds) => crate::concurrent_writers::writing_agent(&fixture, rounds.parse().unwrap()),
         (other, _) => panic!("no role: {other}"),
