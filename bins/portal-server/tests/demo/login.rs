@@ -17,7 +17,7 @@ const EXCHANGE: &str = "/api/auth/exchange";
 async fn code(portal: &Portal, recipient: &Value) -> anyhow::Result<String> {
     let link = portal.post("agent", LINK, recipient).await?;
     assert_eq!(link.status, 200, "{}", link.body);
-    let url = link.body["portal_url"].as_str().context("no link")?;
+    let url = link.body.get("portal_url").and_then(Value::as_str).context("no link")?;
     let (page, fragment) = url.split_once('#').context("no fragment")?;
     assert!(page.ends_with("/portal/enter") && !page.contains("fpl_"), "{url}");
     let code = fragment.strip_prefix("code=").and_then(|rest| rest.split('&').next()).context("no code")?;

@@ -17,8 +17,8 @@ use portal_core::{
 use portal_cron::TimeZones;
 use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
 use portal_k8s::Cluster;
-use portal_runtime::compose::{self, Parts};
-use portal_runtime::server::{self, Serving};
+use portal_runtime::compose::{self, LoginSettings, Parts};
+use portal_runtime::server::{self, Page, Serving};
 use tokio::runtime::Handle;
 
 const AGENT: &str = "main";
@@ -89,6 +89,7 @@ pub(crate) async fn serve(
         budgets: Vec::new(),
         require_if_match: false,
         channels: Vec::new(),
+        login: LoginSettings::default(),
         delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
         time_zones: TimeZones::bundled(),
         files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),
@@ -100,6 +101,7 @@ pub(crate) async fn serve(
         allowed_origins: Vec::new(),
         connections_per_address: None,
         limits: None,
+        page: Page::Off,
         shutdown: Duration::from_secs(1),
         drain: Duration::ZERO,
     };
