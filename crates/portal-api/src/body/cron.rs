@@ -1,9 +1,10 @@
 //! Scheduled messages.
 
-use chrono::{DateTime, Utc};
+mod legacy;
+
 use portal_cron::{
-    AnswerTo, Change, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, RunStatus, Thinking, Timing, TimingDraft,
-    TimingKind, Trigger, Unsupported,
+    AnswerTo, Change, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, RunStatus, Thinking, TimingDraft, Trigger,
+    Unsupported,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
+use self::legacy::{LegacyPayload, LegacySchedule, LegacyState};
 use super::time;
 use crate::error::ApiError;
 
@@ -327,66 +329,19 @@ pub(crate) struct RecentRun {
     due_at: String,
 }
 
-/// A timing, as older pages read it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LegacySchedule {
-    /// `cron`, `at` or `every`.
-    #[schema(schema_with = kind)]
-    kind: &'static str,
-    /// The expression.
-    #[schema(example = "0 9 * * *", required)]
-    expr: Option<String>,
-    /// Its time zone.
-    #[schema(example = "Europe/Berlin", required)]
-    tz: Option<String>,
-    /// The moment.
-    #[schema(required)]
-    at: Option<String>,
-    /// The interval, in milliseconds.
-    #[serde(rename = "everyMs")]
-    #[schema(required)]
-    every_ms: Option<i64>,
-}
-
-/// The text that the agent gets, as older pages read it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LegacyPayload {
-    /// The text.
-    #[schema(example = "Check my portfolio")]
-    message: String,
-}
-
-/// The state of a job, as older pages read it.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct LegacyState {
-    /// Next fire time, in milliseconds since 1970.
-    #[schema(example = 1_772_438_400_000_i64, required)]
-    next_run_at_ms: Option<i64>,
-    /// Begin of its newest run, in milliseconds since 1970.
-    #[schema(example = 1_772_352_000_000_i64, required)]
-    last_run_at_ms: Option<i64>,
-    /// `ok`, `error` or `skipped`.
-    #[schema(example = "ok", required)]
-    last_status: Option<&'static str>,
-    /// Number of runs that have failed since one was delivered.
-    #[schema(example = 0)]
-    consecutive_errors: u32,
-}
-
 impl From<portal_cron::Job> for Job {
     fn from(job: portal_cron::Job) -> Self {
         let (spec, state) = (job.spec, job.state);
         let schedule = LegacySchedule::new(&spec.timing);
-        let milliseconds = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
+        let legacy = LegacyState::new(&state);
         Self {
             id: job.id,
             name: spec.name.to_string(),
             agent_id: job.owner.agent.to_string(),
             description: spec.description,
-            payload: LegacyPayload { message: spec.message.clone() },
+            payload: LegacyPayload::new(spec.message.clone()),
             message: spec.message,
-            cron: schedule.expr.clone(),
+            cron: schedule.expression(),
             tz: spec.timing.tz,
             session_target: spec.session.clone(),
             session: spec.session,
@@ -404,45 +359,8 @@ impl From<portal_cron::Job> for Job {
                 .map(|run| RecentRun { status: run.status.as_str(), due_at: time(run.due_at) })
                 .collect(),
             schedule,
-            state: LegacyState {
-                next_run_at_ms: milliseconds(state.next_run),
-                last_run_at_ms: milliseconds(state.last_run),
-                last_status: state.last_status.map(legacy_status),
-                consecutive_errors: state.consecutive_errors,
-            },
+            state: legacy,
         }
-    }
-}
-
-impl LegacySchedule {
-    fn new(timing: &Timing) -> Self {
-        // Older pages read every member, so those of the other kinds are there as null.
-        let mut schedule = Self { kind: "cron", expr: None, tz: None, at: None, every_ms: None };
-        match &timing.kind {
-            TimingKind::Cron(cron) => {
-                schedule.expr = Some(cron.clone());
-                schedule.tz = Some(timing.tz.clone());
-            }
-            TimingKind::At(at) => {
-                schedule.kind = "at";
-                schedule.at = Some(time(*at));
-            }
-            TimingKind::Every(interval) => {
-                schedule.kind = "every";
-                schedule.every_ms = Some(interval.length().num_milliseconds());
-            }
-        }
-        schedule
-    }
-}
-
-/// Returns the word of the agent gateway.
-fn legacy_status(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Delivered => "ok",
-        RunStatus::Missed => "skipped",
-        // An open run is never the last one that ended.
-        RunStatus::Failed | RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => "error",
     }
 }
 
@@ -547,8 +465,4 @@ fn ended() -> Object {
 
 fn ended_or_null() -> Object {
     one_of_or_null(&RunStatus::ENDED.map(RunStatus::as_str))
-}
-
-fn kind() -> Object {
-    one_of(&["cron", "at", "every"])
 }
