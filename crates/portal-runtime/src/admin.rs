@@ -9,7 +9,7 @@ use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
     AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, Sessions,
 };
-use portal_dns::{ExposureStore, InstanceId, IntentStore, OrphanPorts, Orphans};
+use portal_dns::{ExposureStore, InstanceId, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;
 
 use crate::command_error::CommandError;
@@ -28,10 +28,8 @@ pub struct Admin {
     pub friendships: Arc<dyn FriendshipStore>,
     /// Logins.
     pub sessions: Sessions,
-    /// Exposures, as friends asked for them.
+    /// Exposures.
     pub exposures: Arc<dyn ExposureStore>,
-    /// Exposures, as portals work on them.
-    pub intents: Arc<dyn IntentStore>,
     /// The audit log.
     pub audit_log: Arc<dyn AuditLog>,
     /// The time.
@@ -56,7 +54,6 @@ impl Admin {
             friendships: db.friendships(),
             sessions: Sessions::new(db.sessions(), clock.clone(), ids.clone()),
             exposures: db.exposures(),
-            intents: db.intents(),
             audit_log: db.audit_log(),
             clock,
             ids,
@@ -81,7 +78,7 @@ impl Admin {
         let zones = compose::zones(settings, &self.clock)?;
         let instance = InstanceId::parse(&self.db.instance(&*self.ids).await?)?;
         let ports = OrphanPorts {
-            intents: self.intents.clone(),
+            store: self.exposures.clone(),
             audit_log: self.audit_log.clone(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),

@@ -71,7 +71,7 @@ impl Fixture {
             cloudflare,
             domains,
             people: Vec::new(),
-            store: db.intents(),
+            store: db.exposures(),
             instance: db.instance(&RandomIds).await?,
             client,
             config,

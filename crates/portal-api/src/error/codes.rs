@@ -48,6 +48,7 @@ codes! {
     JOB_LIMIT_REACHED = "job-limit-reached", CONFLICT, "There are as many jobs as there may be";
     RUN_OPEN = "run-open", CONFLICT, "An earlier run has not ended";
     DOCUMENT_UNREADABLE = "document-unreadable", CONFLICT, "The document is not a text";
+    EXPOSURE_EXISTS = "exposure-exists", PRECONDITION_FAILED, "There is an exposure of this name already";
     DOCUMENT_CHANGED = "document-changed", PRECONDITION_FAILED, "The document has changed";
     BODY_TOO_LARGE = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported", UNSUPPORTED_MEDIA_TYPE, "The body is not JSON";
@@ -97,6 +98,7 @@ mod tests {
 409 job-limit-reached
 409 run-open
 409 document-unreadable
+412 exposure-exists
 412 document-changed
 413 body-too-large
 415 media-type-unsupported

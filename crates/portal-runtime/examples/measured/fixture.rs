@@ -69,7 +69,6 @@ pub(crate) async fn serve(
 ) -> Result<(), BoxError> {
     let ports = ExposurePorts {
         store: db.exposures(),
-        intents: db.intents(),
         routes: Arc::new(exposing.clone()),
         services: Arc::new(exposing),
         clock: Arc::new(SystemClock),

@@ -7,7 +7,9 @@ use portal_adapters::webhook::{WebhookDelivery, WebhookSettings};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
 use portal_cron::{Delivery, Receipt, ScheduledMessage};
-use portal_dns::{ExposurePorts, Exposures, InstanceId, IntentStore, Zone, unserved_hostnames};
+use portal_dns::{
+    ExposurePorts, Exposures, InstanceId, IntentStore, Zone, uncertifiable_hostnames, unserved_hostnames,
+};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
@@ -35,13 +37,12 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
     if !pending.is_empty() {
         return Err(CommandError::Behind(pending.len()));
     }
-    let intents = db.intents();
-    if let CheckStatus::Failed(why) = domains_in_use(&*intents, &zones).await? {
+    let store = db.exposures();
+    if let CheckStatus::Failed(why) = domains_in_use(&*store, &zones).await? {
         return Err(CommandError::Domains(why));
     }
     let Watched { cluster, routes, services } = cluster::watch(&settings.cluster, clock.clone()).await?;
-    let store = db.exposures();
-    let ports = ExposurePorts { store, intents, routes, services, clock: clock.clone(), ids: ids.clone() };
+    let ports = ExposurePorts { store, routes, services, clock: clock.clone(), ids: ids.clone() };
     let instance = InstanceId::parse(&db.instance(&*ids).await?)?;
     let exposures = Exposures::new(ports, instance, zones, Handle::current());
     let files = workspaces::files(&settings.agents);
@@ -95,6 +96,19 @@ async fn domains_in_use(store: &dyn IntentStore, zones: &[Zone]) -> Result<Check
     )))
 }
 
+/// Warns of hostnames for which no certificate authority issues.
+async fn hostnames_certifiable(store: &dyn IntentStore) -> Result<CheckStatus, BackendError> {
+    let refused = uncertifiable_hostnames(store).await?;
+    if refused.is_empty() {
+        return Ok(CheckStatus::Ok);
+    }
+    let listed = refused.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Ok(CheckStatus::Warning(format!(
+        "no certificate authority issues for a label with hyphens in its third and fourth place: {listed}; expose these \
+         services under other names"
+    )))
+}
+
 /// Asks everything that the configuration names.
 ///
 /// # Errors
@@ -109,7 +123,8 @@ pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandEr
         findings.push(check::probe(&*probe).await);
     }
     if findings.iter().all(Finding::is_acceptable) {
-        findings.push(with_timeout("domains", domains_in_use(&*db.intents(), &zones)).await);
+        findings.push(with_timeout("domains", domains_in_use(&*db.exposures(), &zones)).await);
+        findings.push(with_timeout("hostnames", hostnames_certifiable(&*db.exposures())).await);
     }
     findings.extend(cluster::check_rights(&settings.cluster).await);
     for zone in &zones {

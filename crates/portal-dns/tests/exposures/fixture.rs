@@ -1,4 +1,4 @@
-//! A small world: two domains, two friends with Services, and as many portals as a test wants.
+//! A small fixture: two domains, two friends with Services, and as many portals as a test wants.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use portal_dns::{
 };
 use tokio::runtime::Handle;
 
-/// What alice and bob run.
+/// Workloads of every friend.
 const WORKLOADS: &str = r"
 apiVersion: v1
 kind: Service
@@ -37,7 +37,7 @@ spec: { type: ExternalName, externalName: example.org }
 ";
 
 /// Everything that outlives a portal's process.
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) clock: Arc<FixedClock>,
     ids: Arc<SeededIds>,
     pub(crate) people: MemoryPeople,
@@ -49,7 +49,7 @@ pub(crate) struct World {
     pub(crate) b: MemoryRecords,
 }
 
-impl World {
+impl Fixture {
     /// Friends `alice`, `bob`, `a-b` and `b-c`, each with the same Services; nothing exposed.
     pub(crate) async fn new() -> Self {
         let clock = Arc::new(FixedClock::at(DateTime::UNIX_EPOCH + Duration::from_hours(480_000)));
@@ -58,11 +58,11 @@ impl World {
         let cluster = MemoryCluster::new(clock.clone());
         let ids = Arc::new(SeededIds::from_seed(1));
         let (a, b) = (MemoryRecords::new(domain_name("a.net")), MemoryRecords::new(domain_name("b.net")));
-        let world = Self { clock, ids, people, store, cluster, a, b };
+        let fixture = Self { clock, ids, people, store, cluster, a, b };
         for friend in ["alice", "bob", "a-b", "b-c", "a", "c"] {
-            world.add_friend(friend).await;
+            fixture.add_friend(friend).await;
         }
-        world
+        fixture
     }
 
     pub(crate) async fn add_friend(&self, id: &str) {
@@ -76,11 +76,10 @@ impl World {
         MemoryFriends::new(&self.people).create(friend, audit).await.unwrap();
     }
 
-    /// What a portal asks others for.
+    /// Returns the ports of a portal.
     pub(crate) fn ports(&self) -> ExposurePorts {
         ExposurePorts {
             store: Arc::new(self.store.clone()),
-            intents: Arc::new(self.store.clone()),
             routes: Arc::new(self.cluster.clone()),
             services: Arc::new(self.cluster.clone()),
             clock: self.clock.clone(),
@@ -102,10 +101,10 @@ impl World {
         portal_over(ports, [wrap(self.a.clone()), wrap(self.b.clone())])
     }
 
-    /// What an operator sees of the orphans.
+    /// Returns the operator's access to orphans.
     pub(crate) fn orphans(&self) -> Orphans {
         let ports = OrphanPorts {
-            intents: Arc::new(self.store.clone()),
+            store: Arc::new(self.store.clone()),
             audit_log: Arc::new(MemoryAuditLog::new(&self.people)),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
@@ -148,7 +147,7 @@ impl World {
         routes.into_iter().map(shown).collect()
     }
 
-    /// How many lines the audit log has about this action.
+    /// Returns the number of audit entries of this action.
     pub(crate) async fn audited(&self, action: Action) -> usize {
         let filter = AuditFilter { action: Some(action.as_str().to_owned()), limit: 1000, ..AuditFilter::default() };
         MemoryAuditLog::new(&self.people).list(filter).await.unwrap().len()
@@ -197,16 +196,16 @@ impl World {
 /// The record of an exposure that stands.
 fn record(Intent { exposure, .. }: &Intent) -> (Hostname, RecordState) {
     let marker = OwnershipMarker { instance: instance(), exposure: exposure.id.clone() };
-    (exposure.hostname.clone(), domain(exposure.domain.as_str()).record(marker))
+    (exposure.spec.hostname.clone(), domain(exposure.spec.domain.as_str()).record(marker))
 }
 
-/// The route of an exposure that stands, as [`World::routes`] tells it.
+/// The route of an exposure that stands, as [`Fixture::routes`] tells it.
 fn route(Intent { exposure, .. }: &Intent) -> (String, String, Option<RouteSpec>, OwnershipMarker) {
-    let domain = domain(exposure.domain.as_str());
+    let domain = domain(exposure.spec.domain.as_str());
     let spec = RouteSpec {
-        hosts: vec![exposure.hostname.clone()],
-        service: exposure.service.clone(),
-        port: exposure.port,
+        hosts: vec![exposure.spec.hostname.clone()],
+        service: exposure.spec.service.clone(),
+        port: exposure.spec.port,
         entry_points: domain.entry_points,
         tls: domain.tls,
         priority: None,
@@ -260,7 +259,7 @@ pub(crate) fn plain(kind: &str, data: &str) -> ZoneRecord {
     ZoneRecord::Plain { kind: kind.to_owned(), data: data.to_owned() }
 }
 
-/// What a friend asks for.
+/// Makes a request.
 pub(crate) fn wish(name: &str, service: &str, port: Option<i64>, domain: Option<&str>) -> OpenExposure {
     OpenExposure::parse(name, service, port, domain).unwrap()
 }

@@ -1,12 +1,12 @@
-//! What friends do while something fails.
+//! Operations of friends that are interrupted by faults.
 
 use portal_dns::{Exposures, Status};
 
-use super::world::{World, close, friend, name, open, wish};
+use super::fixture::{Fixture, close, friend, name, open, wish};
 
-/// What a friend does, to a world in which `my-app` may stand already.
+/// Operation of a friend on `my-app`, which may be exposed already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum Operation {
     Expose,
     ChangeService,
     ChangePort,
@@ -15,15 +15,15 @@ pub(crate) enum Deed {
     Revive,
 }
 
-impl Deed {
+impl Operation {
     pub(crate) const ALL: [Self; 6] =
         [Self::Expose, Self::ChangeService, Self::ChangePort, Self::ChangeDomain, Self::Remove, Self::Revive];
 
-    /// Brings about what the deed begins with, through a portal whose zone of `a.net` `break_down` breaks, in a world
+    /// Brings about what the operation begins with, through a portal whose zone of `a.net` `break_down` breaks, in a fixture
     /// with a route in it that is not ours.
-    pub(crate) async fn prepare(self, world: &World, portal: &Exposures, break_down: impl FnOnce()) {
+    pub(crate) async fn prepare(self, fixture: &Fixture, portal: &Exposures, break_down: impl FnOnce()) {
         let theirs = "{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {name: theirs}, spec: {routes: [{kind: Rule, match: 'Host(`theirs-alice.a.net`)', services: [{name: web, port: 80}]}]}}";
-        world.cluster.load_yaml("theirs", theirs, "friend-alice").unwrap();
+        fixture.cluster.load_yaml("theirs", theirs, "friend-alice").unwrap();
         open(portal, "bob", wish("other", "web", None, None)).await.unwrap();
         if self != Self::Expose {
             open(portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
@@ -48,14 +48,14 @@ impl Deed {
     }
 
     /// Fails unless what was acknowledged is so.
-    pub(crate) async fn assert_kept(self, world: &World, context: &str) {
-        let found = world.portal().find(&friend("alice"), &name("my-app")).await.unwrap();
+    pub(crate) async fn assert_kept(self, fixture: &Fixture, context: &str) {
+        let found = fixture.portal().find(&friend("alice"), &name("my-app")).await.unwrap();
         if self == Self::Remove {
             assert_eq!(found, None, "{context}: an acknowledged removal came back");
             return;
         }
         let Some(kept) = found else { panic!("{context}: an acknowledged exposure is missing") };
-        let shown = (kept.status, kept.service.as_str(), kept.port.number(), kept.domain.as_str());
+        let shown = (kept.status, kept.spec.service.as_str(), kept.spec.port.number(), kept.spec.domain.as_str());
         let expected = match self {
             Self::ChangeService => (Status::Active, "api", 8080, "a.net"),
             Self::ChangePort => (Status::Active, "web", 9090, "a.net"),
