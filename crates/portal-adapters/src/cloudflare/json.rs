@@ -1,4 +1,4 @@
-//! Records as Cloudflare writes them.
+//! Records in Cloudflare's JSON.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -9,15 +9,15 @@ use super::endpoint::{RecordBody, WireId};
 
 /// Cloudflare's "automatic", the only time to live of a record that it answers for itself.
 const AUTOMATIC: u32 = 1;
-/// What "automatic" means where Cloudflare passes the record on as it is, in seconds.
+/// The value of "automatic" where Cloudflare passes the record on as it is, in seconds.
 const AUTOMATIC_SECONDS: u32 = 300;
 
-/// A record of a zone, read leniently: whatever cannot be read makes it somebody else's.
+/// A record of a zone, parsed leniently: one that cannot be parsed is somebody else's.
 #[derive(Debug)]
 pub(super) struct WireRecord {
-    /// The name in lower case; empty if it could not be read.
+    /// The name in A-labels; empty if there is none.
     pub(super) name: String,
-    /// What is known of it if it carries a marker and is of a type that we make.
+    /// Its content, if it carries a marker and is of a type that we create.
     pub(super) marked: Option<Marked>,
 }
 
@@ -29,15 +29,22 @@ pub(super) struct Marked {
 }
 
 impl WireRecord {
-    /// Reads a record; `ttl` is what the domain asks for, which a record with an automatic one is said to have.
+    /// Parses a record; `ttl` is the domain's, which is reported for a proxied record.
     pub(super) fn read(value: &Value, ttl: Ttl) -> Self {
-        let name = text(value, "name").unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+        let name = a_labels(text(value, "name").unwrap_or_default());
         Self { name, marked: read_marked(value, ttl) }
     }
 }
 
-/// What stands at a name, told from all its records.
-pub(super) fn seen(records: &[WireRecord]) -> Observed {
+/// Returns a DNS name in lower-case A-labels without a closing dot, the form of all names of ours.
+pub(super) fn a_labels(name: &str) -> String {
+    let name = name.trim_end_matches('.');
+    // A name that has no A-labels is nobody's of ours, so it only has to stay different.
+    idna::domain_to_ascii(name).unwrap_or_else(|_| name.to_lowercase())
+}
+
+/// Returns the observed state of a name from all its records.
+pub(super) fn observed(records: &[WireRecord]) -> Observed {
     let mut marked: Vec<_> = records.iter().filter_map(|it| it.marked.as_ref()).map(|it| it.state.clone()).collect();
     match (records.len(), marked.pop()) {
         (0, _) => Observed::Absent,
@@ -50,7 +57,7 @@ pub(super) fn seen(records: &[WireRecord]) -> Observed {
     }
 }
 
-/// The body of a request that makes the record at `host` as wanted.
+/// Makes the body of a request for the record at `host`.
 pub(super) fn body<'a>(host: &'a Hostname, wanted: &RecordState, comment: &'a str) -> RecordBody<'a> {
     let (kind, content) = match &wanted.target {
         Target::Cname(name) => ("CNAME", name.to_string()),
@@ -67,6 +74,7 @@ fn read_marked(value: &Value, asked: Ttl) -> Option<Marked> {
     let target = target(text(value, "type")?, text(value, "content")?)?;
     let proxied = value.get("proxied").and_then(Value::as_bool).unwrap_or_default();
     let ttl = match value.get("ttl").and_then(Value::as_u64).and_then(|ttl| u32::try_from(ttl).ok()) {
+        // Cloudflare reports "automatic" for these, whatever was sent.
         _ if proxied => asked,
         Some(AUTOMATIC) => Ttl::nearest(AUTOMATIC_SECONDS),
         Some(seconds) => Ttl::nearest(seconds),
@@ -75,12 +83,12 @@ fn read_marked(value: &Value, asked: Ttl) -> Option<Marked> {
     Some(Marked { id, state: RecordState { marker, target, ttl, proxied } })
 }
 
-/// Where a record points. Content that no target of ours could have, edited by hand, is told as the unspecified
-/// address: it differs from whatever is wanted, so it is repaired.
+/// Parses a target. Content that no target of ours can have, edited by hand, is reported as the unspecified address:
+/// it differs from every desired target, so it is repaired.
 fn target(kind: &str, content: &str) -> Option<Target> {
     match kind {
         "CNAME" => {
-            let name = DomainName::parse(content.trim_end_matches('.'));
+            let name = DomainName::parse(&a_labels(content));
             Some(name.map_or(Target::A(Ipv4Addr::UNSPECIFIED), Target::Cname))
         }
         "A" => Some(Target::A(content.parse().unwrap_or(Ipv4Addr::UNSPECIFIED))),

@@ -1,4 +1,4 @@
-//! What Cloudflare answers: the envelope around every result, and what its error codes mean.
+//! Responses of Cloudflare: the envelope around every result, and the meaning of its error codes.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,13 +9,12 @@ use portal_core::{Backend, BackendError};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// How long all calls rest after a refusal for want of quota that does not say how long: Cloudflare blocks for at
-/// most five minutes.
+/// Pause of all calls after a 429 without `Retry-After`: Cloudflare blocks for at most five minutes.
 const DEFAULT_PAUSE: Duration = Duration::from_mins(5);
-/// No answer makes the portal rest for longer.
+/// Limit of every pause, whatever a response asks for.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
-/// The envelope around every answer.
+/// Envelope around every result.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Envelope {
     #[serde(default)]
@@ -29,12 +28,12 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Whether Cloudflare did what it was asked.
+    /// True unless Cloudflare said that the call failed.
     pub(super) fn is_success(&self) -> bool {
         self.success != Some(false)
     }
 
-    /// How many items there are on all pages, where the answer says so.
+    /// Returns the number of items on all pages, where the response says so.
     pub(super) fn total_count(&self) -> Option<u64> {
         self.result_info.get("total_count").and_then(Value::as_u64)
     }
@@ -57,7 +56,7 @@ struct ApiError {
     message: String,
 }
 
-/// What a refusal means to the portal.
+/// Meaning of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// The token is unknown, or may not do this.
@@ -68,22 +67,23 @@ pub(super) enum Meaning {
     Occupied,
     /// The record is gone.
     Missing,
-    /// Cloudflare itself is in trouble.
+    /// Cloudflare itself failed.
     Down,
     /// Anything else: the call was wrong.
     Wrong,
 }
 
 impl Refusal {
-    /// A refusal, from the status and whatever could be read of the body.
+    /// Makes a refusal from the status and whatever could be read of the body.
     pub(super) fn new(status: u16, envelope: &Envelope) -> Self {
         let mut errors = Vec::new();
         collect(&envelope.errors, &mut errors);
         Self { status, errors: ApiErrors(errors) }
     }
 
-    /// What the refusal means; what the codes say goes before what the status says.
+    /// Returns the meaning of the refusal; known codes count before the status.
     pub(super) fn meaning(&self) -> Meaning {
+        // Statuses are coarse: Cloudflare uses 400 both for a wrong record and for an occupied name.
         let by_code = self.errors.0.iter().find_map(|error| match error.code {
             971 | 10100 | 10429 => Some(Meaning::TooMany),
             9106 | 9107 | 9109 | 10000 | 10001 => Some(Meaning::Denied),
@@ -99,8 +99,8 @@ impl Refusal {
         })
     }
 
-    /// The refusal as trouble behind the port.
-    pub(super) fn into_trouble(self, retry_after: Option<Duration>) -> BackendError {
+    /// Returns the refusal as an error of the port.
+    pub(super) fn into_backend_error(self, retry_after: Option<Duration>) -> BackendError {
         match self.meaning() {
             Meaning::Denied => BackendError::denied(Backend::Dns, self),
             Meaning::TooMany | Meaning::Down => {
@@ -117,6 +117,7 @@ fn collect(errors: &Value, into: &mut Vec<ApiError>) {
         let code = error.get("code").and_then(Value::as_u64).unwrap_or_default();
         let message = error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
         into.push(ApiError { code, message });
+        // DNS errors come as a chain below the generic code 1004.
         if let Some(chain) = error.get("error_chain") {
             collect(chain, into);
         }
@@ -129,7 +130,7 @@ impl fmt::Display for ApiErrors {
     }
 }
 
-/// How long to rest after a refusal for want of quota.
+/// Returns the pause after a 429.
 pub(super) fn pause_after_refusal(headers: &HeaderMap) -> Duration {
     retry_after(headers)
         .or_else(|| quota(headers).map(|(_, resets_in)| resets_in))
@@ -137,8 +138,8 @@ pub(super) fn pause_after_refusal(headers: &HeaderMap) -> Duration {
         .min(LONGEST_PAUSE)
 }
 
-/// How long to rest because this answer used up the last call, as somebody else with the same token may have made
-/// the others.
+/// Returns the pause after a response that used up the last call: somebody else with the same token may have made the
+/// others.
 pub(super) fn pause_of_last_call(headers: &HeaderMap) -> Option<Duration> {
     quota(headers).filter(|(left, _)| *left == 0).map(|(_, resets_in)| resets_in.min(LONGEST_PAUSE))
 }

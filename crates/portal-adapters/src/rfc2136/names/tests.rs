@@ -4,19 +4,19 @@ use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::{RData, Record};
 use portal_dns::{DomainName, Hostname, Observed, OwnershipMarker, RecordState, Target, Ttl};
 
-use super::{Place, Site, host_of, mark_record, name, record};
+use super::{NameState, RecordNames, host_of, marker_record, name, record};
 
-const MARK: &str = "friend-portal/00112233445566778899aabbccddeeff/ffeeddccbbaa99887766554433221100";
+const MARKER: &str = "friend-portal/00112233445566778899aabbccddeeff/ffeeddccbbaa99887766554433221100";
 
-fn place() -> Place {
-    Place::of(&Hostname::parse("app-alice.example.org").unwrap()).unwrap()
+fn names() -> RecordNames {
+    RecordNames::of(&Hostname::parse("app-alice.example.org").unwrap()).unwrap()
 }
 
 fn marker() -> OwnershipMarker {
-    OwnershipMarker::parse(MARK).unwrap()
+    OwnershipMarker::parse(MARKER).unwrap()
 }
 
-fn state(target: Target) -> RecordState {
+fn record_state(target: Target) -> RecordState {
     RecordState { marker: marker(), target, ttl: Ttl::parse(600).unwrap(), proxied: false }
 }
 
@@ -29,16 +29,16 @@ fn tunnel() -> Target {
 }
 
 fn stands(target: Target) -> Record {
-    record(&place(), &state(target)).unwrap()
+    record(&names(), &record_state(target)).unwrap()
 }
 
 fn txt(strings: &[&str]) -> Record {
     let strings = strings.iter().map(|&text| text.to_owned()).collect();
-    Record::from_rdata(place().host, 600, RData::TXT(TXT::new(strings)))
+    Record::from_rdata(names().host, 600, RData::TXT(TXT::new(strings)))
 }
 
 fn moved(record: Record) -> Record {
-    Record::from_rdata(place().marker, record.ttl, record.data)
+    Record::from_rdata(names().marker, record.ttl, record.data)
 }
 
 fn at_mark(strings: &[&str]) -> Record {
@@ -47,32 +47,32 @@ fn at_mark(strings: &[&str]) -> Record {
 
 #[track_caller]
 fn check(host: &[Record], markers: &[Record], expected: &Observed) {
-    assert_eq!(Site::read(&place(), host, markers).seen(), *expected, "{host:?} {markers:?}");
+    assert_eq!(NameState::read(&names(), host, markers).observed(), *expected, "{host:?} {markers:?}");
 }
 
 #[test]
 fn a_record_is_marked_by_the_mark_that_names_it() {
     for target in [tunnel(), address(7), Target::Aaaa("2001:db8::7".parse().unwrap())] {
         let ours = stands(target.clone());
-        let markers = [mark_record(&place(), &marker(), &ours)];
-        check(slice::from_ref(&ours), &markers, &Observed::Marked(state(target.clone())));
-        check(&[txt(&["beside"]), ours], &markers, &Observed::Marked(state(target)));
+        let markers = [marker_record(&names(), &marker(), &ours)];
+        check(slice::from_ref(&ours), &markers, &Observed::Marked(record_state(target.clone())));
+        check(&[txt(&["beside"]), ours], &markers, &Observed::Marked(record_state(target)));
     }
 }
 
 #[test]
 fn an_edited_record_is_still_ours_if_it_is_the_only_one_of_its_type() {
-    let markers = [mark_record(&place(), &marker(), &stands(address(7)))];
-    check(&[stands(address(9))], &markers, &Observed::Marked(state(address(9))));
-    check(&[stands(address(7)), stands(address(9))], &markers, &Observed::Marked(state(address(7))));
+    let markers = [marker_record(&names(), &marker(), &stands(address(7)))];
+    check(&[stands(address(9))], &markers, &Observed::Marked(record_state(address(9))));
+    check(&[stands(address(7)), stands(address(9))], &markers, &Observed::Marked(record_state(address(7))));
     check(&[stands(address(8)), stands(address(9))], &markers, &Observed::Foreign);
     check(&[stands(tunnel())], &markers, &Observed::Foreign);
 }
 
 #[test]
 fn a_mark_without_its_record_is_told_with_an_address_that_nobody_wants() {
-    let markers = [mark_record(&place(), &marker(), &stands(address(7)))];
-    let Observed::Marked(told) = Site::read(&place(), &[], &markers).seen() else { panic!("not told") };
+    let markers = [marker_record(&names(), &marker(), &stands(address(7)))];
+    let Observed::Marked(told) = NameState::read(&names(), &[], &markers).observed() else { panic!("not told") };
     assert_eq!((told.marker, told.target), (marker(), Target::A([0, 0, 0, 0].into())));
     check(&[txt(&["somebody else's"])], &markers, &Observed::Foreign);
 }
@@ -84,15 +84,15 @@ fn what_is_no_mark_marks_nothing() {
         vec![],
         vec![at_mark(&["hello", "A 192.0.2.7"])],
         vec![at_mark(&[])],
-        vec![at_mark(&[MARK, "A 192.0.2.7"]), at_mark(&[&MARK.replace("00", "11"), "A 192.0.2.7"])],
-        vec![txt(&[MARK, "A 192.0.2.7"])],
+        vec![at_mark(&[MARKER, "A 192.0.2.7"]), at_mark(&[&MARKER.replace("00", "11"), "A 192.0.2.7"])],
+        vec![txt(&[MARKER, "A 192.0.2.7"])],
         vec![moved(stands(tunnel()))],
     ] {
         check(slice::from_ref(&ours), &markers, &Observed::Foreign);
-        let is_taken = markers.iter().any(|record| record.name == place().marker);
+        let is_taken = markers.iter().any(|record| record.name == names().marker);
         check(&[], &markers, if is_taken { &Observed::Foreign } else { &Observed::Absent });
     }
-    check(&[txt(&["beside"])], &[at_mark(&[MARK])], &Observed::Foreign);
+    check(&[txt(&["beside"])], &[at_mark(&[MARKER])], &Observed::Foreign);
 }
 
 #[test]

@@ -58,12 +58,12 @@ fn errors_of_an_odd_shape_hide_none_of_the_others() {
 }
 
 #[test]
-fn a_refusal_is_the_kind_of_trouble_that_it_means() {
-    let trouble = |status| refusal(status, &Value::Null).into_trouble(Some(Duration::from_secs(7)));
-    assert!(matches!(trouble(403), BackendError { kind: BackendErrorKind::Denied, .. }));
-    assert_eq!(trouble(429).retry_after, Some(Duration::from_secs(7)));
-    assert!(matches!(trouble(502), BackendError { kind: BackendErrorKind::Unavailable, .. }));
-    assert!(matches!(trouble(400), BackendError { kind: BackendErrorKind::Failed, .. }));
+fn a_refusal_becomes_the_error_that_it_means() {
+    let error = |status| refusal(status, &Value::Null).into_backend_error(Some(Duration::from_secs(7)));
+    assert!(matches!(error(403), BackendError { kind: BackendErrorKind::Denied, .. }));
+    assert_eq!(error(429).retry_after, Some(Duration::from_secs(7)));
+    assert!(matches!(error(502), BackendError { kind: BackendErrorKind::Unavailable, .. }));
+    assert!(matches!(error(400), BackendError { kind: BackendErrorKind::Failed, .. }));
 }
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
