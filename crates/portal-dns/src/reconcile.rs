@@ -17,6 +17,7 @@
 //! active but not established, and [`needs_verification`] asks for one more run, which gives way if another record
 //! came to the name in the same moment.
 
+mod backoff;
 mod plan;
 
 use std::collections::HashMap;
@@ -32,7 +33,7 @@ use crate::hostname::{DomainName, Hostname};
 use crate::intent::{Desired, Intent, Outcome};
 use crate::marker::{ExposureId, InstanceId, OwnershipMarker};
 use crate::record::{Ensured, Observed, Priority, Removed};
-use crate::route::{HostClaim, ObservedRoute, RouteChanged, RouteCreated, Routes};
+use crate::route::{HostClaim, ObservedRoute, RouteChanged, RouteCreated, RoutePlace, Routes};
 use crate::service::{Freshness, ServiceName, ServiceState, Services};
 use crate::snapshot::Snapshots;
 use crate::store::{Claimed, ExposureStore, Fence, Lease, Recorded};
@@ -40,6 +41,7 @@ use crate::timeout::{STEP_TIMEOUT, with_timeout};
 use crate::tombstone::Tombstone;
 use crate::zone::Zone;
 
+use self::backoff::backoff;
 use self::plan::Step;
 pub(crate) use self::plan::{Context, ObservedState, Plan, PlanResult, plan};
 
@@ -47,8 +49,6 @@ pub(crate) use self::plan::{Context, ObservedState, Plan, PlanResult, plan};
 const LEASE: Duration = Duration::from_secs(30);
 /// Limit of attempts in one run, each after a conflict.
 const MAX_ATTEMPTS: usize = 8;
-/// Longest pause between two attempts in the background.
-const MAX_BACKOFF: Duration = Duration::from_mins(5);
 /// Back-off step of a removal that only an operator can unblock: 16 s. An exposure that is `failed` is not due at all;
 /// it waits for a pass or a watched change.
 const BLOCKED_BACKOFF_STEP: u32 = 5;
@@ -239,7 +239,11 @@ impl Reconciler {
         let context = Context { instance: &self.instance, domain: &zone.domain, tombstones };
         let Plan { steps, result, progress } = plan(intent, &observed, context);
         for claim in observed.claims.iter().filter(|claim| !zone.domain.is_fallback(claim)) {
-            tracing::warn!(exposure.id = %run.id, ?claim, "another object claims an exposure's hostname");
+            let HostClaim { kind, place: RoutePlace { namespace, name }, is_certain, .. } = claim;
+            tracing::warn!(
+                exposure.id = %run.id, host = %intent.exposure.spec.hostname, kind, namespace, name, is_certain,
+                "another object claims an exposure's hostname"
+            );
         }
         run.progress = progress;
         let mut steps = steps.as_slice();
@@ -480,24 +484,5 @@ fn reason_of(error: &BackendError) -> Reason {
     match error.backend {
         Backend::Dns => Reason::DnsUnavailable,
         _ => Reason::ClusterUnavailable,
-    }
-}
-
-/// Pause after so many failures in a row: 1 second, doubled each time, at most [`MAX_BACKOFF`].
-fn backoff(attempts: u32) -> TimeDelta {
-    // The first attempt is made at once.
-    let Some(doublings) = attempts.checked_sub(1) else { return TimeDelta::zero() };
-    let seconds = 2_i64.saturating_pow(doublings);
-    TimeDelta::seconds(seconds.min(i64::try_from(MAX_BACKOFF.as_secs()).unwrap_or(i64::MAX)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::backoff;
-
-    #[test]
-    fn the_pause_doubles_up_to_five_minutes() {
-        let pauses = [0, 1, 2, 5, 9, 10, u32::MAX].map(|attempts| backoff(attempts).num_seconds());
-        assert_eq!(pauses, [0, 1, 2, 16, 256, 300, 300]);
     }
 }

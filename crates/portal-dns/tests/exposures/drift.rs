@@ -286,12 +286,12 @@ async fn a_rule_that_nobody_can_read_disturbs_no_other_domain_and_no_standing_ex
             "{{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {{name: odd}}, spec: {{routes: [{{match: 'HostRegexp(`^(?!www\\.).+\\.{domain}$`)'}}]}}}}"
         )
     };
-    let (world, portal) = exposed().await;
-    world.cluster.load_yaml("odd", &rule("example\\.com"), "other").unwrap();
+    let (fixture, portal) = exposed().await;
+    fixture.cluster.load_yaml("odd", &rule("example\\.com"), "other").unwrap();
     portal.pass().await.unwrap();
     check(&shown(&portal).await, Status::Active, None);
     open(&portal, "alice", wish("second", "web", None, None)).await.unwrap();
-    world.cluster.load_yaml("odd", &rule("a\\.net"), "other").unwrap();
+    fixture.cluster.load_yaml("odd", &rule("a\\.net"), "other").unwrap();
     portal.pass().await.unwrap();
     check(&shown(&portal).await, Status::Active, None);
     let refused = open(&portal, "alice", wish("third", "web", None, None)).await;
