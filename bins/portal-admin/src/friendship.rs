@@ -59,6 +59,7 @@ pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Fa
 }
 
 async fn set(wanted: Wanted, context: &AdminContext) -> Result<Output, Failure> {
+    // An update keeps what it does not name.
     let before = context.friendships.find(&FriendshipKey::new(wanted.friend.clone(), wanted.agent.clone())).await?;
     let right_before = before.as_ref().and_then(|friendship| friendship.heartbeat_writable);
     let friendship = Friendship {
@@ -74,6 +75,7 @@ async fn set(wanted: Wanted, context: &AdminContext) -> Result<Output, Failure> 
     if context.friendships.set(friendship.clone(), audit).await? {
         return Ok(Output::Record(fields(&friendship)));
     }
+    // The store says only that one of the two is unknown.
     context.known(&friendship.friend).await?;
     Err(Failure::unknown_agent(&friendship.agent))
 }
