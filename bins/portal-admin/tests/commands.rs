@@ -8,7 +8,7 @@ use chrono::DateTime;
 use portal_adapters::RandomIds;
 use portal_adapters::db::{Db, DbSettings};
 use portal_core::{Action, Actor, AuditEntry, FriendId};
-use portal_dns::{DomainName, ExposureId, ExposureName, Hostname, Reservation, ServiceName, ServicePort};
+use portal_dns::{DomainName, ExposureId, ExposureName, ExposureSpec, Hostname, Reservation, ServiceName, ServicePort};
 use serde_json::{Value, json};
 
 /// A portal's database.
@@ -218,12 +218,15 @@ fn ask_for_web(register: &Register, friend: &str) {
         .with_subject("web");
     let reservation = Reservation {
         id: ExposureId::random(&RandomIds),
-        hostname: Hostname::of(&name, &friend, &domain).unwrap(),
-        service: ServiceName::parse("web").unwrap(),
-        port: ServicePort::parse(80).unwrap(),
+        spec: ExposureSpec {
+            hostname: Hostname::of(&name, &friend, &domain).unwrap(),
+            service: ServiceName::parse("web").unwrap(),
+            port: ServicePort::parse(80).unwrap(),
+            domain,
+        },
         friend,
         name,
-        domain,
+        only_if_absent: false,
     };
     runtime.block_on(db.exposures().reserve(reservation, audit)).unwrap();
 }

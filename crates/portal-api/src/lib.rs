@@ -15,6 +15,7 @@ mod extract;
 mod fallback;
 mod handlers;
 mod limits;
+mod login;
 mod middleware;
 mod mount;
 mod openapi;
@@ -32,6 +33,7 @@ pub use error::{
 };
 pub use extract::{BODY_MAX, DOCUMENT_BODY_MAX, DocumentJson, Json};
 pub use limits::{LimitSettings, Limits, Rate};
+pub use login::LoginPorts;
 pub use mount::{Settings, configure};
 pub use openapi::{openapi, openapi_text};
 pub use readiness::{Check, Readiness};

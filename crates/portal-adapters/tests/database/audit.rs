@@ -48,6 +48,7 @@ impl Stores {
             agent: agent.id.clone(),
             created_at,
             expires_at: created_at + SESSION_LIFETIME,
+            origin: None,
         };
         let stores = Self {
             friends: db.friends(),

@@ -91,7 +91,10 @@ impl Fixture {
                 match self.rows.claim(&path, "looking", chrono::TimeDelta::zero()).await.unwrap() {
                     Some(state) if !state.taken_over && state.pending.is_none() => {
                         assert!(
-                            self.rows.end(&path, "looking", WriteOutcome::Aborted, NextLook::Unchanged).await.unwrap()
+                            self.rows
+                                .finish(&path, "looking", WriteOutcome::Aborted, NextLook::Unchanged)
+                                .await
+                                .unwrap()
                         );
                     }
                     _ => open += 1,
@@ -210,7 +213,7 @@ async fn a_process_plays_the_role_it_was_given() {
     match role.split_once(':').unwrap() {
         ("portal", rounds) => crate::concurrent_writers::portal(&fixture, rounds.parse().unwrap(), &mut say).await,
         ("exchanging-agent", rounds) => {
-            crate::concurrent_writers::exchanging_agent(&fixture, rounds.parse().unwrap(), &mut say)
+            crate::concurrent_writers::exchanging_agent(&fixture, rounds.parse().unwrap(), &mut say);
         }
         ("writing-agent", rounds) => crate::concurrent_writers::writing_agent(&fixture, rounds.parse().unwrap()),
         (other, _) => panic!("no role: {other}"),

@@ -7,8 +7,8 @@ use std::process::Command;
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_core::{BackendError, BackendErrorKind, FriendId, FriendshipKey};
 use portal_workspace::{
-    Author, Content, DocumentFiles, DocumentName, DocumentPath, Entry, InstallMode, Installed, Precondition, Tag,
-    Writer,
+    Author, Content, DocumentFiles, DocumentName, DocumentPath, Entry, InstallMode, Installed, NewVersion,
+    Precondition, Tag, WriteIntent, Writer,
 };
 
 use crate::fixture::{Fixture, agent, friend};

@@ -51,9 +51,9 @@ async fn every_line_is_in_the_file_or_in_a_version() {
     .await
     .unwrap();
     passes.abort();
-    let safe = fixture.safe(0).await;
+    let stored = fixture.safe(0).await;
     for line in 0..LINES {
-        assert!(safe.iter().any(|text| text.contains(&format!("line {line}\n"))), "line {line} is lost: {safe:?}");
+        assert!(stored.iter().any(|text| text.contains(&format!("line {line}\n"))), "line {line} is lost: {stored:?}");
     }
     assert_eq!(std::fs::read_to_string(fixture.file(0)).unwrap(), "second\n");
 }

@@ -1,7 +1,5 @@
 //! Documents that the friend shares with an agent, and their versions.
 
-use portal_core::FriendshipKey;
-
 use actix_web::http::header;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpResponse, get, post, put};

@@ -14,7 +14,6 @@
 //!    (`displaced.rs`). If its text is not the one that was compared, an agent wrote in between, and it is stored;
 //! 7. *finish*: the pending text becomes a version, and the claim is given back.
 
-use std::error::Error;
 use std::time::Duration;
 
 use chrono::TimeDelta;

@@ -8,7 +8,7 @@ use portal_core::{
     AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore,
 };
 
-use super::{Conn, Store, agents, audit, friends};
+use super::{Conn, Store, agents, audit, friends, runs};
 use crate::db::error::QueryError;
 use crate::db::schema::friendships;
 
@@ -88,6 +88,8 @@ impl FriendshipStore for Store {
                 if !friends::lock(conn, &friendship.friend).await? || !agents::lock(conn, &friendship.agent).await? {
                     return Ok(false);
                 }
+                let key = FriendshipKey::new(friendship.friend.clone(), friendship.agent.clone());
+                let before = find(conn, &key).await?;
                 let changing = (
                     friendships::status.eq(friendship.status.as_str()),
                     friendships::heartbeat_writable.eq(friendship.heartbeat_writable.unwrap_or(false)),
@@ -105,6 +107,10 @@ impl FriendshipStore for Store {
                     .set(changing)
                     .execute(conn)
                     .await?;
+                let was_active = before.is_some_and(|before| before.status == FriendshipStatus::Active);
+                if friendship.status == FriendshipStatus::Active && !was_active {
+                    runs::resume(conn, &friendship, audit.at).await?;
+                }
                 audit::insert(conn, &audit).await?;
                 Ok(true)
             })
