@@ -4,6 +4,7 @@
 //! `#[ignore = "tier <name>"]`: plain `cargo test` leaves it out, the tier runs `--ignored <name>::`. A new tier is one
 //! file beside this one and a line in [`TIERS`].
 
+mod abuse;
 mod cluster;
 mod dns;
 mod mounts;
@@ -21,7 +22,8 @@ use crate::tally::Ignored;
 pub const UNIT: &str = "unit";
 
 /// Every tier, in the order in which they run.
-pub const TIERS: [Tier; 6] = [unit::TIER, mounts::TIER, packages::TIER, postgres::TIER, dns::TIER, cluster::TIER];
+pub const TIERS: [Tier; 7] =
+    [unit::TIER, mounts::TIER, packages::TIER, abuse::TIER, postgres::TIER, dns::TIER, cluster::TIER];
 
 /// A set of tests that need the same things.
 pub struct Tier {
