@@ -23,7 +23,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("portal-adapters", "memory"),
     ("portal-api", ""),
     ("portal-dns", ""),
-    ("portal-runtime", ""),
     ("portal-workspace", ""),
 ];
 

@@ -17,10 +17,9 @@ use super::sections::{
     AgentSection, ClusterSection, DatabaseSection, DeliverySection, JobsSection, LogSection, ServerSection, TimeSection,
 };
 use super::{
-    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, ServerSettings, Settings,
-    WebhookTarget,
+    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
+    Signature, WEBHOOK_SECRET_MIN, WebhookTarget,
 };
-use crate::compose::{Signature, SigningKey};
 use crate::telemetry::{self, LogFormat};
 
 mod domains;
@@ -29,8 +28,6 @@ mod provisioning;
 /// The sections there are.
 const SECTIONS: [&str; 10] =
     ["server", "log", "database", "cluster", "provisioning", "agents", "jobs", "time", "delivery", "domains"];
-/// Key of `PORTAL_CONFIG`, which names the file itself.
-const FILE: &str = "config";
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a webhook may be given: a delivery must end well within a run's lease.
@@ -83,7 +80,7 @@ impl Check {
 
     fn top_level(&mut self, raw: &Config) {
         let written = raw.collect().unwrap_or_default();
-        for key in written.keys().filter(|key| **key != FILE && !SECTIONS.contains(&key.as_str())) {
+        for key in written.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
             self.problem(key, format!("unknown key; the sections are {}", SECTIONS.join(", ")));
         }
     }
@@ -92,6 +89,7 @@ impl Check {
     fn section<T: DeserializeOwned + Default>(&mut self, raw: &Config, key: &str) -> Option<T> {
         match raw.get::<T>(key) {
             Ok(section) => Some(section),
+            // A section may be left out as a whole; each of its keys has a default or is checked below.
             Err(ConfigError::NotFound(_)) => Some(T::default()),
             Err(error) => {
                 self.problem(key, error);
@@ -118,6 +116,7 @@ impl Check {
                 Err(error) => self.problem(format!("{key}[{index}]"), error),
             }
         }
+        // Items that could not be read are problems already; without them indexes in later problems would be wrong.
         (items.len() == count).then_some(items)
     }
 
@@ -134,13 +133,14 @@ impl Check {
     }
 
     /// A secret given in place or in a file of its own, but not both.
-    fn secret(&mut self, key: &str, inline: Option<&SecretString>, file: Option<&Path>) -> Option<SecretString> {
+    fn secret(&mut self, key: &str, inline: Option<&SecretString>, file: Option<&Path>) -> Option<Secret> {
         let secret = match (inline, file) {
             (Some(_), Some(_)) => {
                 self.problem(key, format!("give {key} or {key}_file, not both"));
                 return None;
             }
             (Some(secret), None) => secret.expose_secret().to_owned(),
+            // Editors and `kubectl create secret` leave a line end that belongs to nobody's secret.
             (None, Some(file)) => match std::fs::read_to_string(file) {
                 Ok(text) => text.trim().to_owned(),
                 Err(error) => {
@@ -157,7 +157,7 @@ impl Check {
             self.problem(key, "must not be empty");
             return None;
         }
-        Some(secret.into())
+        Some(Secret { value: secret.into(), file: file.map(Path::to_path_buf) })
     }
 
     fn server(&mut self, raw: &Config) -> Option<ServerSettings> {
@@ -176,6 +176,7 @@ impl Check {
             self.problem("server.shutdown_seconds", "must be 1 to 300");
         }
         for origin in &section.allowed_origins {
+            // A browser sends the origin without a path or a trailing slash, and compares it byte by byte.
             let named = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
             if !named {
                 self.problem(
@@ -213,6 +214,7 @@ impl Check {
     fn database(&mut self, raw: &Config) -> Option<DatabaseSettings> {
         let section: DatabaseSection = self.section(raw, "database")?;
         let url = self.secret("database.url", section.url.as_ref(), section.url_file.as_deref())?;
+        let Secret { value: url, file: url_file } = url;
         let known = ["sqlite:", "postgres://", "postgresql://"];
         if !known.iter().any(|scheme| url.expose_secret().starts_with(scheme)) {
             self.problem("database.url", "must begin with sqlite: or postgres://");
@@ -220,7 +222,7 @@ impl Check {
         if section.max_connections == Some(0) {
             self.problem("database.max_connections", "must be at least 1");
         }
-        Some(DatabaseSettings { url, max_connections: section.max_connections })
+        Some(DatabaseSettings { url, url_file, max_connections: section.max_connections })
     }
 
     fn readable(&mut self, key: &str, file: Option<&PathBuf>) {
@@ -271,6 +273,7 @@ impl Check {
 
     fn delivery(&mut self, raw: &Config, agents: &[AgentSettings]) -> Option<WebhookTarget> {
         let section: DeliverySection = self.section(raw, "delivery")?;
+        // Without agents there are no jobs, and nothing to deliver.
         let Some(text) = &section.webhook_url else {
             if !agents.is_empty() {
                 self.problem(
@@ -284,9 +287,9 @@ impl Check {
         if url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
             self.problem("delivery.webhook_url", "must be http or https");
         }
-        let key = self.signing_key(&section);
+        let signed = self.signature(&section);
         let bearer_token = match section.bearer_token_file.as_deref() {
-            Some(file) => self.secret("delivery.bearer_token", None, Some(file)).map(Some),
+            Some(file) => self.secret("delivery.bearer_token", None, Some(file)).map(|secret| Some(secret.value)),
             None => Some(None),
         };
         let timeout = section.timeout_seconds.unwrap_or(WEBHOOK_TIMEOUT.as_secs());
@@ -294,16 +297,39 @@ impl Check {
             self.problem("delivery.timeout_seconds", format!("must be 1 to {WEBHOOK_TIMEOUT_MAX}"));
         }
         let timeout = Duration::from_secs(timeout);
-        Some(WebhookTarget { url: url?, key: key?, bearer_token: bearer_token?, timeout })
+        let (signature, secret) = signed?;
+        Some(WebhookTarget { url: url?, secret, signature, bearer_token: bearer_token?, timeout })
     }
 
-    fn signing_key(&mut self, section: &DeliverySection) -> Option<SigningKey> {
+    fn signature(&mut self, section: &DeliverySection) -> Option<(Signature, SecretString)> {
         let file = section.webhook_secret_file.as_deref();
         let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
-        let signature = section.signature.as_deref().map_or(Ok(Signature::default()), Signature::parse);
-        let signature = signature.map_err(|invalid| self.problem("delivery.signature", invalid)).ok()?;
-        let key = SigningKey::parse(signature, &secret?);
-        key.map_err(|invalid| self.problem("delivery.webhook_secret", invalid)).ok()
+        let signature = match section.signature.as_deref() {
+            None | Some("standard") => Signature::Standard,
+            Some("legacy") => Signature::Legacy,
+            Some(_) => {
+                self.problem("delivery.signature", "must be standard or legacy");
+                return None;
+            }
+        };
+        let secret = secret?.value;
+        let (is_valid, rule) = match signature {
+            Signature::Standard => (
+                is_standard_secret(secret.expose_secret()),
+                "must be whsec_ and the base 64 of 24 to 64 random bytes, such as `echo whsec_$(openssl rand -base64 32)` \
+                 prints; a receiver that checks X-Portal-Signature needs delivery.signature = \"legacy\""
+                    .to_owned(),
+            ),
+            Signature::Legacy => (
+                secret.expose_secret().len() >= WEBHOOK_SECRET_MIN,
+                format!("must have at least {WEBHOOK_SECRET_MIN} bytes, from a source of randomness"),
+            ),
+        };
+        if !is_valid {
+            self.problem("delivery.webhook_secret", rule);
+            return None;
+        }
+        Some((signature, secret))
     }
 
     fn time_zones(&mut self, raw: &Config) -> Option<TimeZones> {
@@ -311,4 +337,14 @@ impl Check {
         let Some(folder) = section.zoneinfo else { return Some(TimeZones::bundled()) };
         TimeZones::from_folder(&folder).map_err(|invalid| self.problem("time.zoneinfo", invalid)).ok()
     }
+}
+
+/// Returns whether the text is `whsec_` and the padded base 64 of 24 to 64 bytes.
+fn is_standard_secret(text: &str) -> bool {
+    let Some(encoded) = text.strip_prefix("whsec_") else { return false };
+    let digits = encoded.trim_end_matches('=');
+    let padding = encoded.len() - digits.len();
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let is_padded = padding <= 2 && encoded.len().is_multiple_of(4);
+    is_padded && digits.bytes().all(is_digit) && (24..=64).contains(&(encoded.len() / 4 * 3 - padding))
 }
