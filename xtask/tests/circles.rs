@@ -22,7 +22,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("portal-adapters", "db::sqlite::queries"),
     ("portal-adapters", "memory"),
     ("portal-api", ""),
-    ("portal-dns", ""),
     ("portal-workspace", ""),
 ];
 

@@ -19,6 +19,7 @@ mod run;
 mod runner;
 mod schedule;
 mod session_key;
+mod shares;
 mod store;
 mod time_zone;
 mod timing;
@@ -31,12 +32,13 @@ pub use job::{AnswerTo, Change, Job, JobDraft, JobName, JobPatch, JobSpec, JobSt
 pub use jobs::Jobs;
 pub use preview::{PREVIEW_MAX, Preview};
 pub use run::{MissedWindow, Run, RunStatus, Trigger};
-pub use runner::{Runner, RunnerPorts, RunnerSettings};
+pub use runner::{AttemptEnd, NoObserver, Runner, RunnerObserver, RunnerPorts, RunnerSettings};
 pub use schedule::{Schedule, TimingDraft};
 pub use session_key::{Claimant, SessionKey, SessionKeys};
+pub use shares::FriendShares;
 pub use store::{
-    AttemptOutcome, CompletedAttempt, DueJob, Firing, JOBS_PER_FRIEND, JobCreated, JobStore, JobUpdate, JobUpdated,
-    LeasedRun, MANUAL_RUNS_PER_MINUTE, RunLease, RunQueue, RunRequested,
+    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, JOBS_PER_FRIEND, JobCreated, JobStore, JobUpdate,
+    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, RunLease, RunQueue, RunRequested,
 };
 pub use time_zone::{Release, TimeZones};
 pub use timing::{Interval, Timing, TimingKind};

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_core::{AuditEntry, BackendError, FriendshipKey};
 
-use crate::{Job, MissedWindow, Run, Timing, Trigger};
+use crate::{FriendShares, Job, MissedWindow, Run, Timing, Trigger};
 
 /// Most jobs of a friend, with all agents together.
 pub const JOBS_PER_FRIEND: u32 = 50;
@@ -105,7 +105,7 @@ pub struct DueJob {
     pub created_at: DateTime<Utc>,
     /// The oldest fire time that has no row yet.
     pub due_since: DateTime<Utc>,
-    /// State of its friendship. Fire times of one that is not active pass without a row.
+    /// Whether its friend and its agent have an active friendship; otherwise it is to be parked.
     pub is_active: bool,
 }
 
@@ -177,6 +177,15 @@ pub struct CompletedAttempt {
     pub outcome: AttemptOutcome,
 }
 
+/// Work that waits in the queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Jobs that are due and have no open run.
+    pub due: u64,
+    /// Runs that are open: queued, running or to be tried again.
+    pub open: u64,
+}
+
 /// The queue of runs, shared by any number of runners.
 ///
 /// There is at most one run for each fire time and at most one open run of a job, and only the newest attempt of a run
@@ -185,16 +194,28 @@ pub struct CompletedAttempt {
 pub trait RunQueue: Send + Sync {
     /// Returns the time by the clock that all runners of this queue share.
     async fn now(&self) -> Result<DateTime<Utc>, BackendError>;
-    /// Returns up to `limit` jobs that are due at `now` and have no open run, the longest due first.
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, BackendError>;
+    /// Returns up to `limit` jobs that are due at `now` and have no open run, friends in turn, the longest due first.
+    /// Jobs whose friendship is not active may be among them; they are to be parked.
+    async fn due(&self, now: DateTime<Utc>, limit: u32, shares: FriendShares) -> Result<Vec<DueJob>, BackendError>;
     /// Stores the firings that are not stale, of jobs that have no open run; returns the runs thereby claimed.
     async fn fire(&self, firings: Vec<Firing>, lease: RunLease) -> Result<Vec<LeasedRun>, BackendError>;
-    /// Claims up to `limit` open runs that nobody holds: queued ones, those to be tried again, those whose lease has
-    /// ended. Runs of friendships that are not active are left.
-    async fn claim(&self, lease: RunLease, limit: u32) -> Result<Vec<LeasedRun>, BackendError>;
-    /// Stores the end of an attempt; `false`, and nothing changed, if a later attempt has begun or the run has ended or
-    /// is gone.
-    async fn complete_attempt(&self, completed: CompletedAttempt) -> Result<bool, BackendError>;
+    /// Claims up to `limit` open runs that nobody holds, friends in turn: queued ones, those to be tried again, those
+    /// whose lease has ended. Runs of friendships that are not active are left.
+    async fn claim(&self, lease: RunLease, limit: u32, shares: FriendShares) -> Result<Vec<LeasedRun>, BackendError>;
+    /// Stores the ends of attempts in one transaction; for each, in their order: `false`, and nothing changed, if a
+    /// later attempt has begun or the run has ended or is gone.
+    async fn complete_attempts(&self, completed: Vec<CompletedAttempt>) -> Result<Vec<bool>, BackendError>;
+    /// Takes the jobs and open runs of friendships that are not active out of the queue, as far as they are due at
+    /// `now`; returns their number. A friendship that becomes active again puts them back: the jobs are planned from
+    /// that moment on.
+    async fn park_inactive(&self, now: DateTime<Utc>) -> Result<u64, BackendError>;
+    /// Makes every job due at `now` whose next fire time is later, so that it is planned anew, and lets open runs be
+    /// claimed at `now` that wait for more than a day; returns the number of jobs.
+    async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError>;
+    /// Returns the latest time at which a run of any job started.
+    async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError>;
+    /// Counts what waits in the queue at `now`.
+    async fn backlog(&self, now: DateTime<Utc>) -> Result<Backlog, BackendError>;
     /// Deletes runs that ended before `runs`, and jobs for one moment that are disabled and whose moment was before
     /// `spent`; returns the number of runs.
     async fn forget_before(&self, runs: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError>;

@@ -7,7 +7,9 @@ mod backends;
 mod seed;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,15 +17,16 @@ use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{ChannelId, Clock, Ids, Invalid, Probe};
+use portal_api::{LimitSettings, Rate};
+use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Probe};
 use portal_cron::TimeZones;
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
 
 use crate::command_error::CommandError;
-use crate::compose::{self, DiskProbe, Parts};
+use crate::compose::{self, DiskProbe, LoginSettings, Parts};
 use crate::database_file::DatabaseFile;
-use crate::server::{self, Serving};
+use crate::server::{self, Page, Serving};
 use crate::telemetry::{self, LogFormat};
 use crate::{commands, console};
 
@@ -45,6 +48,43 @@ pub struct DemoOptions {
     pub data: PathBuf,
     /// A folder of Kubernetes YAML to show instead of the built-in workloads.
     pub manifests: Option<PathBuf>,
+    /// Limits per friend.
+    pub limits: DemoLimits,
+}
+
+/// Limits per friend, which measurements switch off or lift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoLimits {
+    /// Those of a configuration that says nothing.
+    Default,
+    /// None.
+    Off,
+    /// Limits that are checked and never reached.
+    Lifted,
+}
+
+impl DemoLimits {
+    fn settings(self) -> Option<LimitSettings> {
+        let lifted = Rate { per_second: NonZeroU32::MAX, burst: NonZeroU32::MAX };
+        match self {
+            Self::Default => Some(LimitSettings::default()),
+            Self::Off => None,
+            Self::Lifted => Some(LimitSettings { reads: lifted, writes: lifted, ..LimitSettings::default() }),
+        }
+    }
+}
+
+impl FromStr for DemoLimits {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "default" => Ok(Self::Default),
+            "off" => Ok(Self::Off),
+            "lifted" => Ok(Self::Lifted),
+            _ => Err(Invalid::new("limits", "must be default, off or lifted")),
+        }
+    }
 }
 
 /// Runs the demo until it is told to stop.
@@ -64,12 +104,14 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
         operations_listen: None,
         allowed_origins: Vec::new(),
         connections_per_address: None,
+        limits: options.limits.settings(),
         shutdown: Duration::from_secs(5),
         drain: Duration::ZERO,
+        page: Page::Demo,
     };
     // Before anything is written: two demos on one folder would both go on with the same work.
     let listening = server::listen(&serving)?;
-    let portal = compose::assemble(parts(&options).await?);
+    let portal = compose::assemble(parts(&options, listening.address).await?);
     console::print(&greeting(listening.address))?;
     let file = DatabaseFile::of_url(&database_url(&options.data));
     commands::until_replaced(file, server::run(listening, portal.state, portal.tasks, serving)).await
@@ -79,7 +121,7 @@ fn database_url(data: &Path) -> String {
     format!("sqlite:{}", data.join("portal.db").display())
 }
 
-async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
+async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, CommandError> {
     let folder = |error| CommandError::other(format!("{} cannot be made", options.data.display()), error);
     std::fs::create_dir_all(&options.data).map_err(folder)?;
     let db = Db::open(&DbSettings::new(database_url(&options.data)), Handle::current())?;
@@ -98,6 +140,11 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let disk: Arc<dyn Probe> = Arc::new(DiskProbe::new(vec![options.data.clone()]));
     let (cluster, work, probes, budgets) = (Arc::new(cluster), None, vec![disk], Vec::new());
     let time_zones = TimeZones::bundled();
+    let require_if_match = false;
+    let login = LoginSettings {
+        may_login: [AgentId::parse(seed::AGENT)?].into(),
+        public_url: Some(format!("http://{address}")),
+    };
     Ok(Parts {
         db,
         clock,
@@ -107,7 +154,9 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
         work,
         exposures,
         budgets,
+        require_if_match,
         channels,
+        login,
         delivery,
         time_zones,
         files,
@@ -119,15 +168,18 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
 fn greeting(address: SocketAddr) -> Vec<String> {
     let api = format!("http://{address}/api/portal");
     let alice = "-H 'Authorization: Bearer demo-alice'";
+    let (agent, link) = ("-H 'Authorization: Bearer demo-agent'", r#"{"friend_id": "alice"}"#);
     let expose = r#"{"name": "my-app", "service": "my-app", "port": 80, "domain": "your-domain.net"}"#;
     vec![
         format!("The Friend Portal's demo listens on http://{address}"),
         format!("  documentation  http://{address}/docs/"),
+        format!("  page           http://{address}/"),
         "  tokens         demo-alice, demo-bob; of the agent main: demo-agent".to_owned(),
         String::new(),
         "Try:".to_owned(),
         format!("  curl {alice} {api}/me"),
         format!("  curl {alice} {api}/namespace"),
         format!("  curl {alice} --json '{expose}' {api}/namespace/expose"),
+        format!("  curl {agent} --json '{link}' http://{address}/api/auth/portal-session"),
     ]
 }

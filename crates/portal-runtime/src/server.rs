@@ -2,22 +2,35 @@
 
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
-use portal_api::{ApiState, Readiness, Settings};
+use portal_api::{ApiState, LimitSettings, Limits, Readiness, Settings};
+use portal_page::Tokens;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::BackgroundTasks;
-use crate::config::ServerSettings;
+use crate::config::{LimitsSettings, ServerSettings};
 use crate::connections::{self, Options};
 use crate::{metrics, operations};
 
 /// Interval at which metrics are tidied up, so that they do not grow while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Whether the web page is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// `/` and `/portal` are left to somebody else.
+    Off,
+    /// It is served.
+    On,
+    /// It is served, and offers the demo's public tokens.
+    Demo,
+}
 
 /// Settings of the listening side.
 #[derive(Debug, Clone)]
@@ -28,8 +41,12 @@ pub struct Serving {
     pub operations_listen: Option<SocketAddr>,
     /// Origins whose pages may call the API.
     pub allowed_origins: Vec<String>,
+    /// The web page.
+    pub page: Page,
     /// Connections that one address may have; `None` for any number.
-    pub connections_per_address: Option<u32>,
+    pub connections_per_address: Option<NonZeroU32>,
+    /// Limits of each friend; `None` for none.
+    pub limits: Option<LimitSettings>,
     /// Time that open requests and passes may take to end.
     pub shutdown: Duration,
     /// Time for which the portal reports itself not ready before it stops listening, so that load balancers leave it.
@@ -38,12 +55,14 @@ pub struct Serving {
 
 impl Serving {
     /// As the configuration says.
-    pub(crate) fn of(settings: &ServerSettings) -> Self {
+    pub(crate) fn of(settings: &ServerSettings, limits: LimitsSettings, page: bool) -> Self {
         Self {
             listen: settings.listen,
             operations_listen: Some(settings.operations_listen),
             allowed_origins: settings.allowed_origins.clone(),
-            connections_per_address: None,
+            page: if page { Page::On } else { Page::Off },
+            connections_per_address: limits.connections_per_address,
+            limits: limits.per_friend,
             shutdown: settings.shutdown,
             drain: settings.drain,
         }
@@ -109,9 +128,19 @@ pub async fn run(
     let state = Data::new(state);
     let serve_operations = |operations| serve_operations(operations, &readiness, &mut tasks);
     let operations = listening.operations.map(serve_operations).transpose()?;
-    let settings = Settings { origins: serving.allowed_origins, ..Settings::default() };
-    let options = Options { shutdown: serving.shutdown, per_address: serving.connections_per_address };
-    let mount = move |config: &mut ServiceConfig| portal_api::configure(config, &state, &settings);
+    let limits = serving.limits.map_or_else(Limits::off, Limits::new);
+    let settings = Settings { origins: serving.allowed_origins, limits, ..Settings::default() };
+    let per_address = serving.connections_per_address.map(NonZeroU32::get);
+    let options = Options { shutdown: serving.shutdown, per_address };
+    let page = serving.page;
+    let mount = move |config: &mut ServiceConfig| {
+        match page {
+            Page::Off => {}
+            Page::On => portal_page::configure(config, Tokens::Secret),
+            Page::Demo => portal_page::configure(config, Tokens::Public),
+        }
+        portal_api::configure(config, &state, &settings);
+    };
     let api = connections::serve(listening.api, options, mount).map_err(ServeError::Failed)?;
     let handle = api.handle();
     tokio::pin!(api);
@@ -119,6 +148,7 @@ pub async fn run(
         served = &mut api => served,
         () = asked_to_stop() => {
             readiness.drain();
+            tasks.begin_stop();
             tracing::info!("stopping");
             let ((), served) = tokio::join!(stop_after(serving.drain, &handle), api);
             served

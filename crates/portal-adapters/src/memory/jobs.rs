@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use portal_core::{AuditEntry, BackendError, Clock, FriendId, FriendshipKey, FriendshipStatus};
+use portal_core::{AuditEntry, BackendError, Clock, FriendId, Friendship, FriendshipKey, FriendshipStatus};
 use portal_cron::{
-    AttemptOutcome, CompletedAttempt, DueJob, Firing, Job, JobCreated, JobStore, JobUpdate, JobUpdated, LeasedRun,
-    MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunLease, RunQueue, RunRequested, RunStatus, TimingKind,
-    Trigger,
+    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, JobCreated, JobStore, JobUpdate,
+    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunLease, RunQueue, RunRequested,
+    RunStatus, TimingKind, Trigger,
 };
 
 use super::MemoryPeople;
@@ -146,13 +146,13 @@ impl RunQueue for MemoryJobs {
         self.people.transaction(|_| self.clock.now())
     }
 
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, BackendError> {
+    async fn due(&self, now: DateTime<Utc>, limit: u32, shares: FriendShares) -> Result<Vec<DueJob>, BackendError> {
         self.people.transaction(|register| {
             let idle = register.jobs.values().filter(|job| !register.has_open_run(&job.id));
-            let mut due: Vec<DueJob> = idle.filter_map(|job| due_job(register, job, now)).collect();
-            due.sort_by(|a, b| (a.due_since, &a.id).cmp(&(b.due_since, &b.id)));
-            due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            due
+            let of_friend = |job: &Job| Some((job.owner.friend.to_string(), due_job(register, job, now)?));
+            let mut due: Vec<(String, DueJob)> = idle.filter_map(of_friend).collect();
+            due.sort_by(|(_, a), (_, b)| (a.due_since, &a.id).cmp(&(b.due_since, &b.id)));
+            shares.choose(due, limit)
         })
     }
 
@@ -161,45 +161,53 @@ impl RunQueue for MemoryJobs {
             .transaction(|register| firings.into_iter().filter_map(|firing| register.fire(firing, lease)).collect())
     }
 
-    async fn claim(&self, lease: RunLease, limit: u32) -> Result<Vec<LeasedRun>, BackendError> {
+    async fn claim(&self, lease: RunLease, limit: u32, shares: FriendShares) -> Result<Vec<LeasedRun>, BackendError> {
         self.people.transaction(|register| {
-            let free = |stored: &&StoredRun| {
-                let job = register.jobs.get(&stored.job);
-                stored.is_open() && stored.claimable_at <= lease.now && job.is_some_and(|job| register.is_active(job))
+            let free = |stored: &StoredRun| {
+                let job = register.jobs.get(&stored.job).filter(|job| register.is_active(job))?;
+                let is_free = stored.is_open() && stored.claimable_at <= lease.now;
+                is_free.then(|| (stored.claimable_at, stored.run.id.clone(), job.owner.friend.to_string()))
             };
-            let mut free: Vec<_> = register
-                .runs
-                .values()
-                .filter(free)
-                .map(|stored| (stored.claimable_at, stored.run.id.clone()))
-                .collect();
+            let mut free: Vec<_> = register.runs.values().filter_map(free).collect();
             free.sort();
-            free.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            free.into_iter().filter_map(|(_, id)| register.claim(&id, lease)).collect()
+            let free = shares.choose(free.into_iter().map(|(_, id, friend)| (friend, id)), limit);
+            free.into_iter().filter_map(|id| register.claim(&id, lease)).collect()
         })
     }
 
-    async fn complete_attempt(&self, completed: CompletedAttempt) -> Result<bool, BackendError> {
+    async fn complete_attempts(&self, completed: Vec<CompletedAttempt>) -> Result<Vec<bool>, BackendError> {
+        self.people
+            .transaction(|register| completed.into_iter().map(|attempt| register.complete_attempt(attempt)).collect())
+    }
+
+    async fn park_inactive(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
         self.people.transaction(|register| {
-            let CompletedAttempt { run, attempt, at, outcome } = completed;
-            let current = |stored: &&mut StoredRun| stored.is_open() && stored.run.attempts == attempt;
-            let Some(stored) = register.runs.get_mut(&run).filter(current) else { return false };
-            let (status, error) = match outcome {
-                AttemptOutcome::Delivered => (RunStatus::Delivered, None),
-                AttemptOutcome::Failed(error) => (RunStatus::Failed, Some(error)),
-                AttemptOutcome::Retry { at, error } => {
-                    stored.run.status = RunStatus::Retrying;
-                    stored.run.error = Some(error);
-                    stored.claimable_at = at;
-                    return true;
-                }
-            };
-            stored.run.status = status;
-            stored.run.finished_at = Some(at);
-            stored.run.error.clone_from(&error);
-            let (job, run) = (stored.job.clone(), RecentRun { status, due_at: stored.run.due_at });
-            register.record_end(&job, run, error);
-            true
+            let due = register.jobs.values().filter(|job| job.state.next_run.is_some_and(|next| next <= now));
+            let parked: Vec<String> = due.filter(|job| !register.is_active(job)).map(|job| job.id.clone()).collect();
+            for job in &parked {
+                register.jobs.entry(job.clone()).and_modify(|job| job.state.next_run = None);
+            }
+            u64::try_from(parked.len()).unwrap_or(u64::MAX)
+        })
+    }
+
+    async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
+        self.people.transaction(|register| {
+            let later = register.jobs.values_mut().filter(|job| job.state.next_run > Some(now));
+            later.map(|job| job.state.next_run = Some(now)).count().try_into().unwrap_or(u64::MAX)
+        })
+    }
+
+    async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError> {
+        self.people.transaction(|register| register.jobs.values().filter_map(|job| job.state.last_run).max())
+    }
+
+    async fn backlog(&self, now: DateTime<Utc>) -> Result<Backlog, BackendError> {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        self.people.transaction(|register| {
+            let idle = register.jobs.values().filter(|job| !register.has_open_run(&job.id));
+            let due = count(idle.filter_map(|job| due_job(register, job, now)).count());
+            Backlog { due, open: count(register.runs.values().filter(|stored| stored.is_open()).count()) }
         })
     }
 
@@ -235,6 +243,36 @@ fn queued(id: &str, trigger: Trigger, due_at: DateTime<Utc>) -> Run {
 }
 
 impl Register {
+    /// Puts the jobs of a friendship that became active at `at` back into the queue.
+    pub(super) fn resume_jobs(&mut self, of: &Friendship, at: DateTime<Utc>) {
+        let own = |job: &&mut Job| job.owner.friend == of.friend && job.owner.agent == of.agent && job.enabled;
+        for job in self.jobs.values_mut().filter(own) {
+            job.state.next_run = Some(job.state.next_run.unwrap_or(at).max(at));
+        }
+    }
+
+    fn complete_attempt(&mut self, completed: CompletedAttempt) -> bool {
+        let CompletedAttempt { run, attempt, at, outcome } = completed;
+        let current = |stored: &&mut StoredRun| stored.is_open() && stored.run.attempts == attempt;
+        let Some(stored) = self.runs.get_mut(&run).filter(current) else { return false };
+        let (status, error) = match outcome {
+            AttemptOutcome::Delivered => (RunStatus::Delivered, None),
+            AttemptOutcome::Failed(error) => (RunStatus::Failed, Some(error)),
+            AttemptOutcome::Retry { at, error } => {
+                stored.run.status = RunStatus::Retrying;
+                stored.run.error = Some(error);
+                stored.claimable_at = at;
+                return true;
+            }
+        };
+        stored.run.status = status;
+        stored.run.finished_at = Some(at);
+        stored.run.error.clone_from(&error);
+        let (job, run) = (stored.job.clone(), RecentRun { status, due_at: stored.run.due_at });
+        self.record_end(&job, run, error);
+        true
+    }
+
     fn friendship_of(&self, owner: &FriendshipKey) -> Option<FriendshipStatus> {
         self.friendships.get(owner).map(|friendship| friendship.status)
     }

@@ -7,9 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use portal_core::{Action, AgentId, Clock, FriendId, FriendshipKey, FriendshipStatus, Ids};
 use portal_cron::{
-    AnswerTo, AttemptOutcome, CompletedAttempt, DueJob, Firing, Interval, Job, JobCreated, JobName, JobSpec, JobState,
-    JobUpdate, JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RECENT_MAX, Run, RunLease, RunRequested,
-    RunStatus, Schedule, Thinking, TimeZones, Timing, TimingKind, Trigger,
+    AnswerTo, AttemptOutcome, CompletedAttempt, DueJob, Firing, FriendShares, Interval, Job, JobCreated, JobName,
+    JobSpec, JobState, JobUpdate, JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RECENT_MAX, Run,
+    RunLease, RunRequested, RunStatus, Schedule, Thinking, TimeZones, Timing, TimingKind, Trigger,
 };
 
 use crate::world::World;
@@ -118,14 +118,14 @@ fn firing(world: &World, due: &DueJob) -> Firing {
 
 /// Fires what is due now.
 async fn fire(world: &World) -> Vec<LeasedRun> {
-    let due = world.runs.due(world.clock.now(), 1000).await.unwrap();
+    let due = world.runs.due(world.clock.now(), 1000, FriendShares::of(100)).await.unwrap();
     let firings = due.iter().map(|due| firing(world, due)).collect();
     world.runs.fire(firings, lease(world)).await.unwrap()
 }
 
 async fn complete(world: &World, leased: &LeasedRun, outcome: AttemptOutcome) -> bool {
     let (run, attempt, at) = (leased.id.clone(), leased.attempt, world.clock.now());
-    world.runs.complete_attempt(CompletedAttempt { run, attempt, at, outcome }).await.unwrap()
+    world.runs.complete_attempts(vec![CompletedAttempt { run, attempt, at, outcome }]).await.unwrap() == [true]
 }
 
 async fn runs(world: &World, job: &Job) -> Vec<Run> {
@@ -311,7 +311,7 @@ async fn one_of_many_requests_is_queued(world: &World) {
 
     let [run] = &runs(world, &job).await[..] else { panic!("not one run") };
     assert_eq!((run.status, run.trigger, run.due_at), (RunStatus::Queued, Trigger::Manual, world.clock.now()));
-    let leased = world.runs.claim(lease(world), 10).await.unwrap();
+    let leased = world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap();
     assert_eq!((leased.len(), leased[0].id.as_str(), leased[0].attempt), (1, run.id.as_str(), 1));
     assert_eq!(stored(world, &job).await.state.last_run, Some(world.clock.now()));
     complete(world, &leased[0], AttemptOutcome::Delivered).await;
@@ -334,19 +334,19 @@ async fn what_is_due_comes_in_order_with_its_friendship(world: &World) {
     ] {
         create(world, &Job { enabled: next_run.is_some(), ..job(world, owner, name, next_run) }).await;
     }
-    let due = world.runs.due(now, 10).await.unwrap();
+    let due = world.runs.due(now, 10, FriendShares::of(100)).await.unwrap();
     let listed: Vec<_> = due.iter().map(|due| (Some(due.due_since), due.is_active)).collect();
     assert_eq!(listed, [(ago(90), true), (ago(30), false), (ago(0), true)]);
     assert_eq!((&due[0].timing, due[0].created_at), (&cron("@hourly", "Europe/Berlin"), now));
-    assert_eq!(world.runs.due(now, 1).await.unwrap(), due[..1]);
+    assert_eq!(world.runs.due(now, 1, FriendShares::of(100)).await.unwrap(), due[..1]);
 }
 
 async fn a_job_with_an_open_run_is_not_due_and_does_not_fire(world: &World) {
     let owner = alice(world).await;
     let job = due_job(world, &owner, "daily").await;
-    let due = world.runs.due(world.clock.now(), 10).await.unwrap();
+    let due = world.runs.due(world.clock.now(), 10, FriendShares::of(100)).await.unwrap();
     world.jobs.request(&owner, &job.id, "by hand", world.audit(Action::JobRun)).await.unwrap();
-    assert_eq!(world.runs.due(world.clock.now(), 10).await.unwrap(), []);
+    assert_eq!(world.runs.due(world.clock.now(), 10, FriendShares::of(100)).await.unwrap(), []);
     assert_eq!(world.runs.fire(vec![firing(world, &due[0])], lease(world)).await.unwrap(), []);
     assert_eq!(stored(world, &job).await.state.next_run, job.state.next_run, "it is still due");
 }
@@ -354,7 +354,7 @@ async fn a_job_with_an_open_run_is_not_due_and_does_not_fire(world: &World) {
 async fn a_firing_that_is_stale_does_nothing(world: &World) {
     let owner = alice(world).await;
     let job = due_job(world, &owner, "daily").await;
-    let due = world.runs.due(world.clock.now(), 10).await.unwrap().remove(0);
+    let due = world.runs.due(world.clock.now(), 10, FriendShares::of(100)).await.unwrap().remove(0);
     let stale = DueJob { due_since: due.due_since - TimeDelta::hours(1), ..due.clone() };
     assert_eq!(world.runs.fire(vec![firing(world, &stale)], lease(world)).await.unwrap(), []);
     assert!(matches!(update(world, &change(&job, disable)).await, JobUpdated::Done(_)));
@@ -383,7 +383,7 @@ async fn eight_claimers_fire_each_of_two_hundred_jobs_once(world: &World) {
     let claimer = || async {
         let mut fired = Vec::new();
         loop {
-            let due = world.runs.due(world.clock.now(), 10).await.unwrap();
+            let due = world.runs.due(world.clock.now(), 10, FriendShares::of(100)).await.unwrap();
             if due.is_empty() {
                 return fired;
             }
@@ -402,7 +402,7 @@ async fn eight_claimers_fire_each_of_two_hundred_jobs_once(world: &World) {
 async fn a_missed_window_is_one_row(world: &World) {
     let owner = alice(world).await;
     let job = due_job(world, &owner, "daily").await;
-    let due = world.runs.due(world.clock.now(), 10).await.unwrap().remove(0);
+    let due = world.runs.due(world.clock.now(), 10, FriendShares::of(100)).await.unwrap().remove(0);
     let window = MissedWindow { from: due.due_since, to: due.due_since + TimeDelta::hours(2), count: 3 };
     let run = (world.ids.id(), due.due_since + TimeDelta::hours(3));
     let fire = Firing { missed: Some((world.ids.id(), window)), run: Some(run.clone()), ..firing(world, &due) };
@@ -422,11 +422,11 @@ async fn a_lease_keeps_others_away_until_it_ends(world: &World) {
     assert_eq!((first.attempt, first.trigger, first.due_at), (1, Trigger::Schedule, world.clock.now()));
     assert_eq!(first.job.id, job.id);
     world.clock.advance(Duration::from_millis(59_999));
-    assert_eq!(world.runs.claim(lease(world), 10).await.unwrap(), []);
+    assert_eq!(world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap(), []);
     world.clock.advance(Duration::from_millis(1));
-    let second = world.runs.claim(lease(world), 10).await.unwrap();
+    let second = world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap();
     assert_eq!((second.len(), second[0].id.as_str(), second[0].attempt), (1, first.id.as_str(), 2));
-    assert_eq!(world.runs.claim(lease(world), 10).await.unwrap(), []);
+    assert_eq!(world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap(), []);
     let run = &runs(world, &job).await[0];
     assert_eq!((run.status, run.attempts, run.started_at), (RunStatus::Running, 2, Some(first.due_at)));
 }
@@ -442,7 +442,7 @@ async fn eight_claimers_share_what_was_left_open(world: &World) {
         let mut claimed = Vec::new();
         // Others may have locked all that a claimer looks at, so an empty answer is not the end.
         while claimed.len() < 40 {
-            let more = world.runs.claim(lease(world), 7).await.unwrap();
+            let more = world.runs.claim(lease(world), 7, FriendShares::of(100)).await.unwrap();
             if more.is_empty() && left_open(world).await == 0 {
                 break;
             }
@@ -471,7 +471,7 @@ async fn only_the_newest_attempt_completes_a_run(world: &World) {
     let job = due_job(world, &owner, "daily").await;
     let stalled = fire(world).await.remove(0);
     world.clock.advance(Duration::from_mins(2));
-    let newer = world.runs.claim(lease(world), 10).await.unwrap().remove(0);
+    let newer = world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap().remove(0);
     for outcome in [AttemptOutcome::Delivered, AttemptOutcome::Failed("asleep".to_owned())] {
         assert!(!complete(world, &stalled, outcome).await);
     }
@@ -495,9 +495,9 @@ async fn a_retry_waits_for_its_time(world: &World) {
     let run = &runs(world, &job).await[0];
     assert_eq!((run.status, run.error.as_deref(), run.finished_at), (RunStatus::Retrying, Some("busy"), None));
     world.clock.advance(Duration::from_millis(4_999));
-    assert_eq!(world.runs.claim(lease(world), 10).await.unwrap(), []);
+    assert_eq!(world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap(), []);
     world.clock.advance(Duration::from_millis(1));
-    assert_eq!(world.runs.claim(lease(world), 10).await.unwrap()[0].attempt, 2);
+    assert_eq!(world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap()[0].attempt, 2);
 }
 
 async fn the_end_of_a_run_is_seen_on_its_job(world: &World) {
@@ -526,9 +526,9 @@ async fn runs_of_an_inactive_friendship_are_left(world: &World) {
     fire(world).await;
     world.clock.advance(Duration::from_mins(2));
     world.befriend(&owner.agent, &owner.friend, FriendshipStatus::Inactive).await;
-    assert_eq!(world.runs.claim(lease(world), 10).await.unwrap(), []);
+    assert_eq!(world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap(), []);
     world.befriend(&owner.agent, &owner.friend, FriendshipStatus::Active).await;
-    assert_eq!(world.runs.claim(lease(world), 10).await.unwrap().len(), 1);
+    assert_eq!(world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap().len(), 1);
 }
 
 async fn runs_are_listed_newest_first(world: &World) {
@@ -618,7 +618,7 @@ async fn a_job_for_one_moment_is_disabled_when_it_is_over(world: &World) {
     assert!(stored(world, &job).await.enabled, "until its run has ended");
     complete(world, &leased, AttemptOutcome::Retry { at: now, error: "busy".to_owned() }).await;
     assert!(stored(world, &job).await.enabled, "until its run has ended");
-    let leased = world.runs.claim(lease(world), 10).await.unwrap().remove(0);
+    let leased = world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap().remove(0);
     complete(world, &leased, AttemptOutcome::Delivered).await;
     assert!(!stored(world, &job).await.enabled);
     world.runs.forget_before(now, now).await.unwrap();

@@ -19,8 +19,8 @@ use portal_core::{
     FriendshipStatus, Ids, Token,
 };
 use portal_cron::{
-    AnswerTo, Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, LeasedRun, Receipt, Run, RunQueue,
-    RunStatus, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, Timing, TimingKind,
+    AnswerTo, Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, LeasedRun, NoObserver, Receipt, Run,
+    RunQueue, RunStatus, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, Timing, TimingKind,
 };
 use tokio::time::{Instant, sleep};
 
@@ -185,7 +185,7 @@ async fn settle_in(db: &Db) -> FriendshipKey {
         agent: agent.clone(),
         friend: friend.clone(),
         status: FriendshipStatus::Active,
-        heartbeat_writable: true,
+        heartbeat_writable: Some(true),
         created_at,
     };
     db.friendships().set(friendship, audit(Action::FriendshipSet)).await.unwrap();
@@ -232,7 +232,8 @@ async fn run(database: &OsStr, folder: &Path, stalls: bool) {
     };
     let settings = RunnerSettings { lease: LEASE, slots: 4, ..RunnerSettings::default() };
     let (queue, ids, zones) = (db.runs(), Arc::new(RandomIds), TimeZones::bundled());
-    let runner = Runner::new(RunnerPorts { queue, keys, delivery, ids, zones }, settings);
+    let runner =
+        Runner::new(RunnerPorts { queue, keys, delivery, ids, zones, observer: Arc::new(NoObserver) }, settings);
     loop {
         // A database that is busy or restarts is asked again, as the portal's own loop does.
         let begun = runner.tick().await.unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::body::Done;
 use crate::body::cron::{
     CreateJob, Job, JobList, JobPreview, PatchJob, PreviewJob, Run, RunList, RunStarted, ToggleJob,
 };
-use crate::conditional::{Conditions, Tag, Tags};
+use crate::conditional::{Conditions, EntityTag, EntityTags};
 use crate::error::{ApiError, Guarded, PROBLEM_JSON, Problem, TakesAgent, TakesBody};
 use crate::extract;
 use crate::state::ApiState;
@@ -191,15 +191,15 @@ pub(crate) async fn list_runs(
 
 /// Answers with a job, tagged with its revision.
 fn tagged(job: portal_cron::Job) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
-    let tag = Tag::strong(job.revision.to_string()).to_header()?;
+    let tag = EntityTag::strong(job.revision.to_string()).to_header()?;
     Ok(Json(Job::from(job)).customize().insert_header((ETAG, tag)))
 }
 
 /// Returns the revisions that a condition names. A tag that no job ever had matches none.
-fn revisions(if_match: Option<Tags>) -> Option<Vec<u32>> {
+fn revisions(if_match: Option<EntityTags>) -> Option<Vec<u32>> {
     match if_match? {
-        Tags::Any => None,
-        Tags::Listed(tags) => Some(tags.iter().filter_map(|tag| tag.parse().ok()).collect()),
+        EntityTags::Any => None,
+        EntityTags::Listed(tags) => Some(tags.iter().filter_map(|tag| tag.parse().ok()).collect()),
     }
 }
 

@@ -139,6 +139,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .leaves("document.restore"),
     reads("get /api/portal/sessions"),
     reads("get /api/portal/namespace").needs(&[Backend::Cluster]),
+    reads("get /api/portal/namespace/expose"),
+    reads("get /api/portal/namespace/expose/{name}").of(Named::Exposure),
     reads("post /api/portal/namespace/expose")
         .with(r#"{"name": "my-app", "service": "my-app", "port": 80, "domain": "your-domain.net"}"#)
         .needs(&[Backend::Database, Backend::Cluster])

@@ -15,7 +15,7 @@ use portal_adapters::memory::{
     MemoryAgents, MemoryAuditLog, MemoryCluster, MemoryContacts, MemoryDocuments, MemoryFiles, MemoryFriends,
     MemoryFriendships, MemoryJobs, MemoryPeople, MemoryRecords, MemorySessions,
 };
-use portal_api::{ApiState, Count, NamespaceViews, Readiness, Settings};
+use portal_api::{ApiState, Count, Limits, NamespaceViews, Readiness, Settings};
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
     Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey, FriendshipStatus,
@@ -184,6 +184,7 @@ impl World {
         let kubernetes = MemoryCluster::new(clock.clone());
         let zones = exposing::zones();
         let mut state = ApiState {
+            logins: None,
             sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
             friendships: Arc::new(MemoryFriendships::new(&people)),
             domains: ["your-domain.net", "other.example"].map(|name| DomainName::parse(name).unwrap()).into(),
@@ -199,7 +200,7 @@ impl World {
             ids,
         };
         change(&mut state);
-        let (state, settings) = (web::Data::new(state), Settings::default());
+        let (state, settings) = (web::Data::new(state), Settings { limits: Limits::off(), ..Settings::default() });
         let world = Self { people, files, clock, logs, secrets, database, cluster, kubernetes, zones, state, settings };
         world.populate().await;
         world
@@ -233,7 +234,7 @@ impl World {
             agent: agent_id(agent),
             friend: friend_id(friend),
             status,
-            heartbeat_writable: true,
+            heartbeat_writable: Some(true),
             created_at: now(),
         };
         MemoryFriendships::new(&self.people).set(friendship, audit(Action::FriendshipSet)).await.unwrap();

@@ -6,6 +6,8 @@ use chrono::{DateTime, SubsecRound, Utc};
 use portal_core::{BackendError, Ids};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::observer::AttemptEnd;
+use super::outcome::OutcomeWriter;
 use super::{RunnerPorts, RunnerSettings, span};
 use crate::{AttemptOutcome, CompletedAttempt, LeasedRun, Receipt, SessionKey, Trigger};
 
@@ -19,6 +21,7 @@ const RECORD_PAUSE: Duration = Duration::from_millis(500);
 const NOT_ACCEPTED: &str = "the receiver did not accept the message in time";
 
 /// A claimed run.
+#[derive(Clone)]
 pub(super) struct Attempt {
     pub(super) leased: LeasedRun,
     /// The moment before the queue's clock was read.
@@ -29,7 +32,7 @@ pub(super) struct Attempt {
 
 impl Attempt {
     /// Returns the time by the queue's clock, as this process's steady clock carries it on.
-    fn now(&self) -> DateTime<Utc> {
+    pub(super) fn now(&self) -> DateTime<Utc> {
         (self.claimed_at + span(self.clock_read.elapsed())).trunc_subsecs(3)
     }
 }
@@ -37,26 +40,28 @@ impl Attempt {
 /// Makes attempts.
 pub(super) struct DeliveryWorker {
     pub(super) ports: RunnerPorts,
+    pub(super) outcomes: OutcomeWriter,
     pub(super) settings: RunnerSettings,
 }
 
 impl DeliveryWorker {
     /// Makes an attempt and stores its end.
     pub(super) async fn attend(&self, attempt: Attempt) {
-        let run = &attempt.leased.id;
+        let (run, begun) = (&attempt.leased.id, Instant::now());
         let Some(outcome) = self.outcome(&attempt).await else {
             tracing::warn!(run.id = %run, "the lease is too short to begin a delivery; the run is left to be claimed again");
             return;
         };
         let job = &attempt.leased.job;
         let ended = match outcome {
-            AttemptOutcome::Delivered => "delivered",
-            AttemptOutcome::Failed(_) => "failed",
-            AttemptOutcome::Retry { .. } => "to be tried again",
+            AttemptOutcome::Delivered => AttemptEnd::Delivered,
+            AttemptOutcome::Failed(_) => AttemptEnd::Failed,
+            AttemptOutcome::Retry { .. } => AttemptEnd::Retried,
         };
+        self.ports.observer.attempt_ended(ended, begun.elapsed());
         tracing::info!(
             run.id = %run, run.attempt = attempt.leased.attempt, job.id = %job.id, friend.id = %job.owner.friend,
-            "attempt at a run ended: {ended}"
+            "attempt at a run ended: {}", ended.as_str()
         );
         self.complete(&attempt, outcome).await;
     }
@@ -116,14 +121,14 @@ impl DeliveryWorker {
         let (number, at) = (attempt.leased.attempt, attempt.now());
         let completed = CompletedAttempt { run: run.clone(), attempt: number, at, outcome };
         loop {
-            match self.ports.queue.complete_attempt(completed.clone()).await {
+            match self.outcomes.record(completed.clone()).await {
                 Ok(true) => return,
                 Ok(false) => {
                     tracing::warn!(run.id = %run, "the run was claimed by another runner or removed; its end was not stored");
                     return;
                 }
                 Err(error) if attempt.clock_read.elapsed() + RECORD_PAUSE > self.settings.lease => {
-                    let error = &error as &dyn std::error::Error;
+                    let error = &*error as &dyn std::error::Error;
                     tracing::error!(run.id = %run, error, "the end of an attempt could not be stored");
                     return;
                 }

@@ -16,8 +16,8 @@ use portal_core::{
     FriendshipStatus, FriendshipStore, SeededIds, Token,
 };
 use portal_cron::{
-    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, JobPatch, Jobs, LeasedRun, Receipt, Run, RunQueue,
-    Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
+    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, JobPatch, Jobs, LeasedRun, NoObserver, Receipt, Run,
+    RunQueue, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
 };
 use tokio::sync::Notify;
 
@@ -146,7 +146,7 @@ impl Fixture {
     pub(crate) async fn befriend(&self, status: FriendshipStatus) -> TestResult<()> {
         let FriendshipKey { friend, agent } = alice();
         let friendship =
-            Friendship { agent, friend, status, heartbeat_writable: true, created_at: DateTime::UNIX_EPOCH };
+            Friendship { agent, friend, status, heartbeat_writable: Some(true), created_at: DateTime::UNIX_EPOCH };
         MemoryFriendships::new(&self.people).set(friendship, audit(Action::FriendshipSet)).await?;
         Ok(())
     }
@@ -167,7 +167,8 @@ fn runner(
     settings: RunnerSettings,
 ) -> TestResult<Runner> {
     let (ids, zones) = (Arc::new(SeededIds::from_seed(12)), TimeZones::bundled());
-    Ok(Runner::new(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones }, settings))
+    let observer = Arc::new(NoObserver);
+    Ok(Runner::new(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones, observer }, settings))
 }
 
 fn keys(people: &MemoryPeople) -> TestResult<Arc<SessionKeys>> {
@@ -214,7 +215,7 @@ async fn settle_in(people: &MemoryPeople, created_at: DateTime<Utc>) -> TestResu
             Friend { id: id.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at };
         MemoryFriends::new(people).create(person, audit(Action::FriendCreate)).await?;
         let (agent, status) = (agent.clone(), FriendshipStatus::Active);
-        let friendship = Friendship { agent, friend: id, status, heartbeat_writable: true, created_at };
+        let friendship = Friendship { agent, friend: id, status, heartbeat_writable: Some(true), created_at };
         MemoryFriendships::new(people).set(friendship, audit(Action::FriendshipSet)).await?;
     }
     MemoryContacts::new(people).add(contact()?, audit(Action::ContactAdd)).await?;

@@ -6,20 +6,29 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use portal_adapters::memory::{MemoryContacts, MemoryJobs};
 use portal_core::{Action, Backend, BackendError, Clock, ContactStore, FriendshipStatus};
 use portal_cron::{
-    AttemptOutcome, CompletedAttempt, DueJob, Firing, JobDraft, LeasedRun, MissedWindow, RunLease, RunQueue, RunStatus,
-    RunnerSettings, Schedule, TimeZones, Trigger,
+    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, JobDraft, LeasedRun, MissedWindow,
+    RunLease, RunQueue, RunStatus, RunnerSettings, Schedule, TimeZones, Trigger,
 };
 use tokio::sync::Notify;
 
-use crate::fixture::{Fixture, Response, TestResult, alice, audit, contact, draft, friend, utc};
+use crate::fixture::{Fixture, Response, TestResult, alice, audit, contact, draft, friend, owner, utc};
 
 /// A queue that fails to store the end of an attempt so many times.
 struct Restarting {
     queue: Arc<MemoryJobs>,
     failures: AtomicUsize,
+    /// Sizes of the groups in which ends were stored, the failed ones included.
+    groups: Mutex<Vec<usize>>,
+}
+
+impl Restarting {
+    fn new(queue: &Arc<MemoryJobs>, failures: usize) -> Arc<Self> {
+        Arc::new(Self { queue: queue.clone(), failures: AtomicUsize::new(failures), groups: Mutex::default() })
+    }
 }
 
 #[async_trait]
@@ -28,25 +37,42 @@ impl RunQueue for Restarting {
         self.queue.now().await
     }
 
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, BackendError> {
-        self.queue.due(now, limit).await
+    async fn due(&self, now: DateTime<Utc>, limit: u32, shares: FriendShares) -> Result<Vec<DueJob>, BackendError> {
+        self.queue.due(now, limit, shares).await
     }
 
     async fn fire(&self, firings: Vec<Firing>, lease: RunLease) -> Result<Vec<LeasedRun>, BackendError> {
         self.queue.fire(firings, lease).await
     }
 
-    async fn claim(&self, lease: RunLease, limit: u32) -> Result<Vec<LeasedRun>, BackendError> {
-        self.queue.claim(lease, limit).await
+    async fn claim(&self, lease: RunLease, limit: u32, shares: FriendShares) -> Result<Vec<LeasedRun>, BackendError> {
+        self.queue.claim(lease, limit, shares).await
     }
 
-    async fn complete_attempt(&self, completed: CompletedAttempt) -> Result<bool, BackendError> {
+    async fn park_inactive(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
+        self.queue.park_inactive(now).await
+    }
+
+    async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
+        self.queue.replan(now).await
+    }
+
+    async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError> {
+        self.queue.latest_start().await
+    }
+
+    async fn backlog(&self, now: DateTime<Utc>) -> Result<Backlog, BackendError> {
+        self.queue.backlog(now).await
+    }
+
+    async fn complete_attempts(&self, completed: Vec<CompletedAttempt>) -> Result<Vec<bool>, BackendError> {
+        self.groups.lock().push(completed.len());
         let left = self.failures.load(Ordering::SeqCst);
         if left > 0 {
             self.failures.store(left - 1, Ordering::SeqCst);
             return Err(BackendError::unavailable(Backend::Database, "restarting"));
         }
-        self.queue.complete_attempt(completed).await
+        self.queue.complete_attempts(completed).await
     }
 
     async fn forget_before(&self, ended: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError> {
@@ -194,7 +220,7 @@ async fn fire_times_that_come_while_a_run_is_open_wait_for_its_end() -> TestResu
 async fn claim_and_die(fixture: &Fixture) -> TestResult<Vec<LeasedRun>> {
     let now = fixture.clock.now();
     let lease = RunLease { now, until: now + RunnerSettings::default().lease };
-    let due = fixture.store.due(now, 10).await?;
+    let due = fixture.store.due(now, 10, FriendShares::of(10)).await?;
     let fire = |job: &DueJob| Firing {
         job: job.id.clone(),
         due_since: job.due_since,
@@ -246,7 +272,7 @@ async fn a_stalled_process_whose_run_was_claimed_again_changes_nothing() -> Test
         at: fixture.clock.now(),
         outcome: AttemptOutcome::Failed("I was asleep".to_owned()),
     };
-    assert!(!fixture.store.complete_attempt(late).await?);
+    assert_eq!(fixture.store.complete_attempts(vec![late]).await?, [false]);
     assert_eq!(statuses(&fixture).await?, [(RunStatus::Delivered, 2)]);
     Ok(())
 }
@@ -297,7 +323,7 @@ async fn a_delivery_that_hangs_is_given_up_before_its_lease_ends() -> TestResult
 async fn the_end_of_a_delivery_is_recorded_when_the_database_is_back_in_time() -> TestResult<()> {
     let fixture = Fixture::new().await?;
     fixture.job("hourly", "@hourly").await?;
-    let queue = Arc::new(Restarting { queue: fixture.store.clone(), failures: AtomicUsize::new(1) });
+    let queue = Restarting::new(&fixture.store, 1);
     let runner = fixture.runner_of(queue.clone(), RunnerSettings::default())?;
     fixture.clock.set(utc("2026-01-01T10:00:00Z"));
     runner.tick().await?;
@@ -414,5 +440,110 @@ async fn old_runs_are_deleted_and_open_ones_stay() -> TestResult<()> {
     fixture.jobs.run(&alice(), "hourly", friend("alice")).await?;
     assert_eq!(fixture.runner.forget_old().await?, 1);
     assert_eq!(statuses(&fixture).await?, [(RunStatus::Queued, 0)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_clock_that_went_back_silences_no_job() -> TestResult<()> {
+    let fixture = Fixture::new().await?;
+    fixture.job("hourly", "*/10 * * * *").await?;
+    assert_eq!(fixture.pass_after(10).await?, 1);
+    // Three hours ahead for one pass, and back.
+    fixture.clock.set(utc("2026-01-01T12:15:00Z"));
+    assert_eq!(fixture.pass_after(0).await?, 1);
+    fixture.clock.set(utc("2026-01-01T09:15:00Z"));
+    assert_eq!(fixture.pass_after(0).await?, 0);
+    assert_eq!(fixture.find("hourly").await?.state.next_run, Some(utc("2026-01-01T09:20:00Z")));
+    assert_eq!(fixture.pass_after(5).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_runner_that_starts_after_the_clock_went_back_plans_anew() -> TestResult<()> {
+    let fixture = Fixture::new().await?;
+    fixture.job("hourly", "*/10 * * * *").await?;
+    fixture.clock.set(utc("2026-01-01T12:15:00Z"));
+    assert_eq!(fixture.pass_after(0).await?, 1);
+    fixture.clock.set(utc("2026-01-01T09:15:00Z"));
+    let restarted = fixture.runner(RunnerSettings::default())?;
+    restarted.tick().await?;
+    assert_eq!(fixture.find("hourly").await?.state.next_run, Some(utc("2026-01-01T09:20:00Z")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_friend_whose_receiver_is_slow_leaves_slots_to_others() -> TestResult<()> {
+    let fixture = Fixture::new().await?;
+    for number in 0..50 {
+        fixture.job(&format!("job {number}"), "@hourly").await?;
+    }
+    fixture.jobs.create(&owner("bob"), draft("daily", "@hourly"), friend("bob")).await?;
+    (0..50).for_each(|_| fixture.receiver.will(Response::Hang));
+    let runner = fixture.runner(RunnerSettings { slots: 32, ..RunnerSettings::default() })?;
+    fixture.clock.set(utc("2026-01-01T10:00:00Z"));
+    // Four of alice's, which is all that she may have of 32, and bob's in the same pass.
+    assert_eq!(runner.tick().await?, 5);
+    assert_eq!(runner.tick().await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopping_runner_claims_nothing_and_hands_back_what_does_not_end() -> TestResult<()> {
+    let fixture = Fixture::new().await?;
+    fixture.job("hourly", "@hourly").await?;
+    fixture.job("other", "@hourly").await?;
+    fixture.receiver.will(Response::Hang);
+    let runner = fixture.runner(RunnerSettings { slots: 1, ..RunnerSettings::default() })?;
+    fixture.clock.set(utc("2026-01-01T10:00:00Z"));
+    assert_eq!(runner.tick().await?, 1);
+    while fixture.receiver.received.lock().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    runner.stop(Duration::from_millis(20)).await;
+    assert_eq!(runner.tick().await?, 0, "it claims nothing more");
+    let handed_back = fixture.receiver.take().remove(0).0;
+    // The other replica makes the next attempt now, long before the lease ends.
+    let other = fixture.runner(RunnerSettings::default())?;
+    fixture.clock.advance(Duration::from_secs(1));
+    assert_eq!(other.tick().await?, 2);
+    other.idle().await;
+    let attempts: Vec<_> = fixture.receiver.take().into_iter().map(|(run, _)| (run.id, run.attempt)).collect();
+    assert!(attempts.contains(&(handed_back.id, 2)), "{attempts:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stopping_runner_waits_for_a_delivery_that_ends_in_time() -> TestResult<()> {
+    let fixture = Fixture::new().await?;
+    fixture.job("hourly", "@hourly").await?;
+    let accept = Arc::new(Notify::new());
+    fixture.receiver.will(Response::AcceptAfter(accept.clone()));
+    fixture.clock.set(utc("2026-01-01T10:00:00Z"));
+    fixture.runner.tick().await?;
+    tokio::join!(fixture.runner.stop(Duration::from_mins(1)), async { accept.notify_one() });
+    assert_eq!(statuses(&fixture).await?, [(RunStatus::Delivered, 1)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn ends_that_come_together_share_a_transaction() -> TestResult<()> {
+    let fixture = Fixture::new().await?;
+    for number in 0..40 {
+        fixture.job(&format!("job {number}"), "@hourly").await?;
+    }
+    let accept = Arc::new(Notify::new());
+    (0..40).for_each(|_| fixture.receiver.will(Response::AcceptAfter(accept.clone())));
+    let queue = Restarting::new(&fixture.store, 0);
+    let runner = fixture.runner_of(queue.clone(), RunnerSettings { slots: 1024, ..RunnerSettings::default() })?;
+    fixture.clock.set(utc("2026-01-01T10:00:00Z"));
+    assert_eq!(runner.tick().await?, 40);
+    while fixture.receiver.received.lock().len() < 40 {
+        tokio::task::yield_now().await;
+    }
+    accept.notify_waiters();
+    runner.idle().await;
+    let groups = queue.groups.lock().clone();
+    assert_eq!(groups.iter().sum::<usize>(), 40);
+    assert!(groups.len() <= 3, "{groups:?}");
     Ok(())
 }

@@ -27,6 +27,7 @@ diesel::table! {
         revision -> Integer,
         last_error -> Nullable<Text>,
         recent -> Text,
+        open_run -> Nullable<Text>,
     }
 }
 

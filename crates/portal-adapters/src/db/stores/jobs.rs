@@ -1,6 +1,5 @@
 //! Jobs as their friends see them, with the runs that they ask for and list.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -273,7 +272,7 @@ impl JobStore for Store {
                 // The friend's row before the job's, as removing a friend locks them: it serialises the limit below.
                 friends::lock(conn, &owner.friend).await?;
                 let Some(locked) = lock(conn, &owner, &name).await? else { return Ok(RunRequested::Absent) };
-                if !with_open_run(conn, &[&locked.id]).await?.is_empty() {
+                if locked.open_run.is_some() {
                     return Ok(RunRequested::Open);
                 }
                 if let Some(retry_after) = manual_runs_wait(conn, &owner.friend, audit.at).await? {
@@ -292,6 +291,7 @@ impl JobStore for Store {
                     ))
                     .execute(conn)
                     .await?;
+                diesel::update(jobs::table.find(&locked.id)).set(jobs::open_run.eq(&run)).execute(conn).await?;
                 audit.subject = locked.name;
                 audit::insert(conn, &audit).await?;
                 Ok(RunRequested::Queued(run))
@@ -389,6 +389,7 @@ struct LockedJob {
     name: String,
     next_due: Option<NaiveDateTime>,
     revision: i32,
+    open_run: Option<String>,
 }
 
 /// Locks the row of the owner's job of this exact name, else of this id.
@@ -419,12 +420,6 @@ async fn manual_runs_wait(
     let is_full = recent.len() >= usize::try_from(MANUAL_RUNS_PER_MINUTE).unwrap_or(usize::MAX);
     let oldest = recent.last().filter(|_| is_full);
     Ok(oldest.map(|oldest| (oldest.and_utc() + minute - now).to_std().unwrap_or_default()))
-}
-
-/// Returns those of the jobs that have an open run.
-pub(super) async fn with_open_run(conn: &mut Conn, of: &[&str]) -> Result<HashSet<String>, QueryError> {
-    let open = runs::table.filter(runs::job_id.eq_any(of)).filter(runs::finished_at.is_null());
-    Ok(open.select(runs::job_id).load(conn).await?.into_iter().collect())
 }
 
 /// Stores a missed window as one run; called inside a transaction that has locked the job.
