@@ -26,35 +26,35 @@ pub(crate) struct CreateJob {
     #[schema(example = "Check my portfolio")]
     message: String,
     /// Five fields of cron (minute, hour, day of month, month, day of week) or an alias such as `@daily`.
-    #[schema(value_type = String, example = "0 9 * * *")]
+    #[schema(value_type = String, required = false, example = "0 9 * * *")]
     cron: Option<String>,
     /// One moment in the future, within five years: RFC 3339, or local time in `tz` such as `2026-12-24T14:30`. The
     /// job is disabled when it has run, and goes a week later.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     at: Option<String>,
     /// An interval from `1m` to `1827d`, counted from the job's creation.
-    #[schema(value_type = String, pattern = "^[0-9]+[mhd]$")]
+    #[schema(value_type = String, required = false, pattern = "^[0-9]+[mhd]$")]
     every: Option<String>,
     /// Conversation in which the agent gets the text: one of the friend's own with this agent, or `isolated` for the
     /// default one, which is also meant if nothing is said.
-    #[schema(value_type = String, example = "agent:main:direct:channel:alice")]
+    #[schema(value_type = String, required = false, example = "agent:main:direct:channel:alice")]
     session: Option<String>,
     /// IANA time zone of `cron` and of a local `at`; by default the friend's own, else UTC.
-    #[schema(value_type = String, example = "Europe/Berlin")]
+    #[schema(value_type = String, required = false, example = "Europe/Berlin")]
     tz: Option<String>,
     /// A note, up to 512 bytes.
-    #[schema(value_type = String, example = "Before the market opens")]
+    #[schema(value_type = String, required = false, example = "Before the market opens")]
     description: Option<String>,
     /// Depth of thought.
-    #[schema(schema_with = thinking)]
+    #[schema(schema_with = thinking, required = false)]
     thinking: Option<String>,
     /// Longest time for the agent's work, in seconds, 1 to 3600.
     #[serde(rename = "timeoutSeconds")]
-    #[schema(value_type = i64, example = 120, minimum = 1, maximum = 3600)]
+    #[schema(value_type = i64, required = false, example = 120, minimum = 1, maximum = 3600)]
     timeout_seconds: Option<i64>,
     /// Destination of the agent's answer: the friend's own address (`chat`, the default where the friend has a contact)
     /// or `nowhere`.
-    #[schema(schema_with = answer_to)]
+    #[schema(schema_with = answer_to, required = false)]
     answer_to: Option<String>,
     #[schema(ignore)]
     announce: Option<Value>,
@@ -112,19 +112,19 @@ fn require_timing(timing: &TimingDraft) -> Result<(), ApiError> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PatchJob {
     /// Another text, up to 8 KiB.
-    #[schema(value_type = String, example = "Check my portfolio and the news")]
+    #[schema(value_type = String, required = false, example = "Check my portfolio and the news")]
     message: Option<String>,
     /// Another expression of cron; also makes a job of another kind one of this kind.
-    #[schema(value_type = String, example = "30 9 * * *")]
+    #[schema(value_type = String, required = false, example = "30 9 * * *")]
     cron: Option<String>,
     /// Another moment, or another kind.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     at: Option<String>,
     /// Another interval, or another kind.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     every: Option<String>,
     /// Another time zone.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     tz: Option<String>,
     /// Another note; `null` removes it.
     #[serde(default, deserialize_with = "given")]
@@ -139,10 +139,10 @@ pub(crate) struct PatchJob {
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 3600)]
     timeout_seconds: Change<i64>,
     /// Another destination of the agent's answer.
-    #[schema(schema_with = answer_to)]
+    #[schema(schema_with = answer_to, required = false)]
     answer_to: Option<String>,
     /// `true` to enable the job, `false` to disable it.
-    #[schema(value_type = bool)]
+    #[schema(value_type = bool, required = false)]
     enabled: Option<bool>,
 }
 
@@ -190,19 +190,19 @@ pub(crate) struct ToggleJob {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PreviewJob {
     /// Five fields of cron or an alias.
-    #[schema(value_type = String, example = "30 2 * * *")]
+    #[schema(value_type = String, required = false, example = "30 2 * * *")]
     cron: Option<String>,
     /// One moment.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     at: Option<String>,
     /// An interval, counted from now.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     every: Option<String>,
     /// IANA time zone; by default the friend's own, else UTC.
-    #[schema(value_type = String, example = "Europe/Berlin")]
+    #[schema(value_type = String, required = false, example = "Europe/Berlin")]
     pub(crate) tz: Option<String>,
     /// Number of fire times, 1 to 20; by default 5.
-    #[schema(value_type = u8, example = 3, minimum = 1, maximum = 20)]
+    #[schema(value_type = u8, required = false, example = 3, minimum = 1, maximum = 20)]
     count: Option<i64>,
 }
 
