@@ -85,7 +85,7 @@ impl TimingDraft {
                 TimingKind::At(moment)
             }
             (None, None, Some(every)) => TimingKind::Every(Interval::parse(&every)?),
-            _ => return Err(Invalid::new("cron", "give exactly one of cron, at and every")),
+            _ => return Err(Invalid::new("cron", "cron, at and every: give exactly one of them")),
         };
         let timing = Timing { kind, tz: tz.to_owned() };
         // A moment and an interval were bounded above; only an expression can name no time at all.

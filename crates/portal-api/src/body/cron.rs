@@ -1,20 +1,17 @@
 //! Scheduled messages.
 
-mod legacy;
-
-use portal_cron::{
-    AnswerTo, Change, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, RunStatus, Thinking, TimingDraft, Trigger,
-    Unsupported,
-};
+use portal_cron::{Change, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, TimingDraft, Unsupported};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::SchemaType;
-use utoipa::openapi::{Object, ObjectBuilder, Type};
 
-use self::legacy::{LegacyPayload, LegacySchedule, LegacyState};
 use super::time;
 use crate::error::ApiError;
+
+mod view;
+
+pub(crate) use view::{Job, JobList, Run, RunList, RunStarted};
+use view::{answer_to, thinking, thinking_or_null};
 
 /// A job to be made. Exactly one of `cron`, `at` and `every` says when it fires.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -28,35 +25,35 @@ pub(crate) struct CreateJob {
     #[schema(example = "Check my portfolio")]
     message: String,
     /// Five fields of cron (minute, hour, day of month, month, day of week) or an alias such as `@daily`.
-    #[schema(value_type = String, example = "0 9 * * *")]
+    #[schema(value_type = String, required = false, example = "0 9 * * *")]
     cron: Option<String>,
     /// One moment in the future, within five years: RFC 3339, or local time in `tz` such as `2026-12-24T14:30`. The
     /// job is disabled when it has run, and goes a week later.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     at: Option<String>,
     /// An interval from `1m` to `1827d`, counted from the job's creation.
-    #[schema(value_type = String, pattern = "^[0-9]+[mhd]$")]
+    #[schema(value_type = String, required = false, pattern = "^[0-9]+[mhd]$")]
     every: Option<String>,
     /// Conversation in which the agent gets the text: one of the friend's own with this agent, or `isolated` for the
     /// default one, which is also meant if nothing is said.
-    #[schema(value_type = String, example = "agent:main:direct:channel:alice")]
+    #[schema(value_type = String, required = false, example = "agent:main:direct:channel:alice")]
     session: Option<String>,
     /// IANA time zone of `cron` and of a local `at`; by default the friend's own, else UTC.
-    #[schema(value_type = String, example = "Europe/Berlin")]
+    #[schema(value_type = String, required = false, example = "Europe/Berlin")]
     tz: Option<String>,
     /// A note, up to 512 bytes.
-    #[schema(value_type = String, example = "Before the market opens")]
+    #[schema(value_type = String, required = false, example = "Before the market opens")]
     description: Option<String>,
     /// Depth of thought.
-    #[schema(schema_with = thinking)]
+    #[schema(schema_with = thinking, required = false)]
     thinking: Option<String>,
     /// Longest time for the agent's work, in seconds, 1 to 3600.
     #[serde(rename = "timeoutSeconds")]
-    #[schema(value_type = i64, example = 120, minimum = 1, maximum = 3600)]
+    #[schema(value_type = i64, required = false, example = 120, minimum = 1, maximum = 3600)]
     timeout_seconds: Option<i64>,
     /// Destination of the agent's answer: the friend's own address (`chat`, the default where the friend has a contact)
     /// or `nowhere`.
-    #[schema(schema_with = answer_to)]
+    #[schema(schema_with = answer_to, required = false)]
     answer_to: Option<String>,
     #[schema(ignore)]
     announce: Option<Value>,
@@ -114,19 +111,19 @@ fn require_timing(timing: &TimingDraft) -> Result<(), ApiError> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PatchJob {
     /// Another text, up to 8 KiB.
-    #[schema(value_type = String, example = "Check my portfolio and the news")]
+    #[schema(value_type = String, required = false, example = "Check my portfolio and the news")]
     message: Option<String>,
     /// Another expression of cron; also makes a job of another kind one of this kind.
-    #[schema(value_type = String, example = "30 9 * * *")]
+    #[schema(value_type = String, required = false, example = "30 9 * * *")]
     cron: Option<String>,
     /// Another moment, or another kind.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     at: Option<String>,
     /// Another interval, or another kind.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     every: Option<String>,
     /// Another time zone.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     tz: Option<String>,
     /// Another note; `null` removes it.
     #[serde(default, deserialize_with = "given")]
@@ -141,10 +138,10 @@ pub(crate) struct PatchJob {
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 3600)]
     timeout_seconds: Change<i64>,
     /// Another destination of the agent's answer.
-    #[schema(schema_with = answer_to)]
+    #[schema(schema_with = answer_to, required = false)]
     answer_to: Option<String>,
     /// `true` to enable the job, `false` to disable it.
-    #[schema(value_type = bool)]
+    #[schema(value_type = bool, required = false)]
     enabled: Option<bool>,
 }
 
@@ -192,19 +189,19 @@ pub(crate) struct ToggleJob {
 #[serde(deny_unknown_fields)]
 pub(crate) struct PreviewJob {
     /// Five fields of cron or an alias.
-    #[schema(value_type = String, example = "30 2 * * *")]
+    #[schema(value_type = String, required = false, example = "30 2 * * *")]
     cron: Option<String>,
     /// One moment.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     at: Option<String>,
     /// An interval, counted from now.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, required = false)]
     every: Option<String>,
     /// IANA time zone; by default the friend's own, else UTC.
-    #[schema(value_type = String, example = "Europe/Berlin")]
+    #[schema(value_type = String, required = false, example = "Europe/Berlin")]
     pub(crate) tz: Option<String>,
     /// Number of fire times, 1 to 20; by default 5.
-    #[schema(value_type = u8, example = 3, minimum = 1, maximum = 20)]
+    #[schema(value_type = u8, required = false, example = 3, minimum = 1, maximum = 20)]
     count: Option<i64>,
 }
 
@@ -241,228 +238,4 @@ impl From<Preview> for JobPreview {
     fn from(preview: Preview) -> Self {
         Self { next: preview.next.into_iter().map(time).collect(), notes: preview.notes }
     }
-}
-
-/// The friend's jobs.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct JobList {
-    /// All of them with this agent, disabled ones included, sorted by name.
-    pub(crate) jobs: Vec<Job>,
-}
-
-/// A job.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Job {
-    /// Its id.
-    #[schema(example = "0f8c1d7a94f35f7a2b6ad1fd1d6f2f3c")]
-    id: String,
-    /// Its name.
-    #[schema(example = "daily-check")]
-    name: String,
-    /// The agent that gets the text.
-    #[schema(example = "main")]
-    agent_id: String,
-    /// A note.
-    #[schema(example = "Before the market opens", required)]
-    description: Option<String>,
-    /// The text that the agent gets.
-    #[schema(example = "Check my portfolio")]
-    message: String,
-    /// The expression of cron; `null` for a job with a moment or an interval, which `schedule` shows.
-    #[schema(example = "0 9 * * *", required)]
-    cron: Option<String>,
-    /// Time zone of `cron`.
-    #[schema(example = "Europe/Berlin")]
-    tz: String,
-    /// The conversation, as it was typed.
-    #[schema(example = "agent:main:direct:channel:alice")]
-    session: String,
-    /// State of its schedule; a disabled job runs by hand only.
-    #[schema(example = true)]
-    enabled: bool,
-    /// Depth of thought; `null` for the agent's own.
-    #[schema(schema_with = thinking_or_null, required)]
-    thinking: Option<&'static str>,
-    /// Longest time for the agent's work, in seconds; `null` for the agent's own.
-    #[schema(example = 120, required)]
-    timeout_seconds: Option<u16>,
-    /// Creation of the job.
-    #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
-    created_at: String,
-    /// Next fire time; `null` while it is disabled.
-    #[schema(example = "2026-03-02T08:00:00Z", format = DateTime, required)]
-    next_run: Option<String>,
-    /// Begin of its newest run.
-    #[schema(example = "2026-03-01T08:00:00Z", format = DateTime, required)]
-    last_run: Option<String>,
-    /// End of the newest run that has ended.
-    #[schema(schema_with = ended_or_null, required)]
-    last_status: Option<&'static str>,
-    /// The error of that run; `null` if its message was delivered.
-    #[schema(example = "the receiver did not answer in time", required)]
-    last_error: Option<String>,
-    /// The newest runs that have ended, newest first, at most 10.
-    recent: Vec<RecentRun>,
-    /// For older pages: see `cron` and `tz`.
-    #[schema(deprecated)]
-    schedule: LegacySchedule,
-    /// For older pages: see `session`.
-    #[serde(rename = "sessionTarget")]
-    #[schema(deprecated, example = "agent:main:direct:channel:alice")]
-    session_target: String,
-    /// For older pages: see `message`.
-    #[schema(deprecated)]
-    payload: LegacyPayload,
-    /// For older pages: see `next_run`, `last_run` and `last_status`.
-    #[schema(deprecated)]
-    state: LegacyState,
-}
-
-/// A run that has ended.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RecentRun {
-    /// Its end.
-    #[schema(schema_with = ended)]
-    status: &'static str,
-    /// Its fire time; of a missed window the last one.
-    #[schema(example = "2026-03-01T08:00:00Z", format = DateTime)]
-    due_at: String,
-}
-
-impl From<portal_cron::Job> for Job {
-    fn from(job: portal_cron::Job) -> Self {
-        let (spec, state) = (job.spec, job.state);
-        let schedule = LegacySchedule::new(&spec.timing);
-        let legacy = LegacyState::new(&state);
-        Self {
-            id: job.id,
-            name: spec.name.to_string(),
-            agent_id: job.owner.agent.to_string(),
-            description: spec.description,
-            payload: LegacyPayload::new(spec.message.clone()),
-            message: spec.message,
-            cron: schedule.expression(),
-            tz: spec.timing.tz,
-            session_target: spec.session.clone(),
-            session: spec.session,
-            enabled: job.enabled,
-            thinking: spec.thinking.map(Thinking::as_str),
-            timeout_seconds: spec.timeout_seconds,
-            created_at: time(job.created_at),
-            next_run: state.next_run.map(time),
-            last_run: state.last_run.map(time),
-            last_status: state.last_status.map(RunStatus::as_str),
-            last_error: state.last_error,
-            recent: state
-                .recent
-                .into_iter()
-                .map(|run| RecentRun { status: run.status.as_str(), due_at: time(run.due_at) })
-                .collect(),
-            schedule,
-            state: legacy,
-        }
-    }
-}
-
-/// A run that is stored and will begin.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RunStarted {
-    /// Always `true`.
-    #[schema(example = true)]
-    pub(crate) ok: bool,
-    /// The run, as the job's list of runs shows it.
-    #[schema(example = "5f2a1d7a94f35f7a2b6ad1fd1d6f2f3c")]
-    pub(crate) run_id: String,
-}
-
-/// The runs of a job.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RunList {
-    /// The newest 100 runs, newest first.
-    pub(crate) runs: Vec<Run>,
-}
-
-/// One run of a job, or a window of fire times that it missed.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Run {
-    /// Its id, which receivers get as the idempotency key.
-    #[schema(example = "5f2a1d7a94f35f7a2b6ad1fd1d6f2f3c")]
-    #[serde(rename = "run_id")]
-    id: String,
-    /// `schedule`, or `manual` if somebody asked for it.
-    #[schema(schema_with = trigger)]
-    trigger: &'static str,
-    /// Its fire time; of a missed window the last one.
-    #[schema(example = "2026-03-01T08:00:00Z", format = DateTime)]
-    due_at: String,
-    /// Begin of the first attempt.
-    #[schema(example = "2026-03-01T08:00:00Z", format = DateTime, required)]
-    started_at: Option<String>,
-    /// End of the run.
-    #[schema(example = "2026-03-01T08:00:01Z", format = DateTime, required)]
-    finished_at: Option<String>,
-    /// `queued`, `running` or `retrying` while it is open; then `delivered` (the receiver has the message), `failed` or
-    /// `missed`.
-    #[schema(schema_with = status)]
-    status: &'static str,
-    /// Number of attempts that were begun.
-    #[schema(example = 1)]
-    attempts: u32,
-    /// The newest error; of a missed window number and times of the fire times.
-    #[schema(example = "the receiver did not answer in time", required)]
-    error: Option<String>,
-}
-
-impl From<portal_cron::Run> for Run {
-    fn from(run: portal_cron::Run) -> Self {
-        Self {
-            error: run.explanation(),
-            id: run.id,
-            trigger: run.trigger.as_str(),
-            due_at: time(run.due_at),
-            started_at: run.started_at.map(time),
-            finished_at: run.finished_at.map(time),
-            status: run.status.as_str(),
-            attempts: run.attempts,
-        }
-    }
-}
-
-/// Words of which a member is one, in the document; the code has them in portal-cron.
-fn one_of(words: &[&'static str]) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words.iter().copied())).build()
-}
-
-fn one_of_or_null(words: &[&'static str]) -> Object {
-    let values = words.iter().map(|word| Value::from(*word)).chain([Value::Null]);
-    let types = SchemaType::from_iter([Type::String, Type::Null]);
-    ObjectBuilder::new().schema_type(types).enum_values(Some(values)).build()
-}
-
-fn thinking() -> Object {
-    one_of(&Thinking::ALL.map(Thinking::as_str))
-}
-
-fn thinking_or_null() -> Object {
-    one_of_or_null(&Thinking::ALL.map(Thinking::as_str))
-}
-
-fn answer_to() -> Object {
-    one_of(&AnswerTo::ALL.map(AnswerTo::as_str))
-}
-
-fn trigger() -> Object {
-    one_of(&Trigger::ALL.map(Trigger::as_str))
-}
-
-fn status() -> Object {
-    one_of(&RunStatus::ALL.map(RunStatus::as_str))
-}
-
-fn ended() -> Object {
-    one_of(&RunStatus::ENDED.map(RunStatus::as_str))
-}
-
-fn ended_or_null() -> Object {
-    one_of_or_null(&RunStatus::ENDED.map(RunStatus::as_str))
 }

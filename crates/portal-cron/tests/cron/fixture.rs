@@ -190,7 +190,8 @@ pub(crate) fn friend(name: &str) -> Actor {
 
 pub(crate) fn draft(name: &str, cron: &str) -> JobDraft {
     let timing = TimingDraft { cron: Some(cron.to_owned()), ..TimingDraft::default() };
-    JobDraft { name: name.to_owned(), message: "Hello".to_owned(), timing, ..JobDraft::default() }
+    let tz = Some("Europe/Berlin".to_owned());
+    JobDraft { name: name.to_owned(), message: "Hello".to_owned(), timing, tz, ..JobDraft::default() }
 }
 
 pub(crate) fn audit(action: Action) -> AuditEntry {

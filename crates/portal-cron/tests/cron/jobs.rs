@@ -217,7 +217,7 @@ async fn a_change_keeps_what_is_due_unless_the_timing_changes() -> TestResult<()
     assert_eq!(fixture.pass_after(0).await?, 1);
     assert_eq!(fixture.receiver.take()[0].0.job.spec.message, "Other");
     fixture.clock.set(utc("2026-01-01T11:30:00Z"));
-    let timing = TimingDraft { cron: Some("0 15 * * *".to_owned()), ..TimingDraft::default() };
+    let timing = TimingDraft { cron: Some("0 16 * * *".to_owned()), ..TimingDraft::default() };
     let changed = fixture.change("hourly", JobPatch { timing, ..JobPatch::default() }).await?;
     assert_eq!((changed.revision, changed.state.next_run), (3, Some(utc("2026-01-01T15:00:00Z"))));
     assert_eq!(fixture.runs("hourly").await?[0].missed.map(|window| window.to), Some(utc("2026-01-01T11:00:00Z")));

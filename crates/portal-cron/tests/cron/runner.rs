@@ -312,10 +312,7 @@ async fn a_delivery_that_hangs_is_given_up_before_its_lease_ends() -> TestResult
     runner.idle().await;
     assert!(begun.elapsed() < lease);
     let run = &fixture.runs("hourly").await?[0];
-    assert_eq!(
-        (run.status, run.error.as_deref()),
-        (RunStatus::Retrying, Some("the receiver did not response in time"))
-    );
+    assert_eq!((run.status, run.error.as_deref()), (RunStatus::Retrying, Some("the receiver did not answer in time")));
     Ok(())
 }
 

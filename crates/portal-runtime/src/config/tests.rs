@@ -103,7 +103,7 @@ fn a_problem_names_its_key_and_its_rule() {
     check(&signed(&format!("signature = \"legacy\"\n{hex}")), "delivery.webhook_secret", "at least 32 bytes");
     check(&signed(&format!("signature = \"none\"\n{hex}")), "delivery.signature", "standard or legacy");
     check(&signed("bearer_token_file = \"/nowhere\""), "delivery.bearer_token_file", "cannot be read");
-    check("[time]\nzoneinfo = \"/nowhere\"", "time.zoneinfo", "names the release");
+    check("[time]\nzoneinfo = \"/nowhere\"", "time.zoneinfo", "name the release");
 }
 
 #[test]
