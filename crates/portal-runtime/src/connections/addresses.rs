@@ -10,7 +10,7 @@ use crate::metrics;
 #[derive(Clone)]
 pub(super) struct Addresses {
     limit: Option<u32>,
-    open: Arc<Mutex<HashMap<IpAddr, u32>>>,
+    pub(super) open: Arc<Mutex<HashMap<IpAddr, u32>>>,
 }
 
 impl Addresses {
