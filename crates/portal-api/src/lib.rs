@@ -1,11 +1,15 @@
 //! The Friend Portal over HTTP: routes, bodies, problem documents and the OpenAPI document.
 //!
-//! This crate knows use cases and ports, never what is behind them: it compiles without a database, a cluster or an
-//! HTTP client, and anybody may mount its routes in their own actix-web application with [`configure`], and add
-//! operations of their own behind the same sessions with the same extractors. It decides how things are said (statuses, tags, headers, members), not what may be done: that is decided in the domain crates.
+//! This crate knows use cases and ports, never what is behind them: it compiles without a database, a cluster or an HTTP
+//! client. It decides how things are said (statuses, tags, headers, members), not what may be done: that is decided in
+//! the domain crates.
 //!
-//! Start reading at `routes.rs` (every route once, and how to add one), then `auth.rs` (who asks), `extract.rs` (what
-//! they send), `error.rs` (what goes wrong) and `middleware.rs` (what happens to every request).
+//! To mount the routes in an actix-web application of your own, call [`configure`], or [`configure_with`] to add
+//! operations of your own; a scope of your own takes [`authentication`]. `examples/mounted.rs` does all of it. Types of
+//! actix-web and utoipa stand in signatures here, so both crates are re-exported.
+//!
+//! Start reading at `routes.rs` (every route once, and how to add one), then `auth.rs` (sessions), `extract.rs` (bodies),
+//! `error.rs` (failures) and `middleware.rs` (what happens to every request).
 
 mod auth;
 mod body;
@@ -17,21 +21,26 @@ mod handlers;
 mod middleware;
 mod mount;
 mod openapi;
+mod params;
 mod readiness;
+mod request_id;
 mod routes;
 mod secrets;
 mod state;
 mod views;
 
-pub use auth::{AgentQuery, ChosenAgent, Friend};
+pub use {actix_web, utoipa};
+
+pub use auth::{ChosenAgent, Friend, authentication};
 pub use conditional::{Conditions, Tag, Tags};
 pub use error::{
     ApiError, Code, FieldError, Guarded, NotFound, Open, PROBLEM_JSON, Problem, ShowsDocument, TakesAgent, TakesBody,
     Unready, WritesDocument,
 };
 pub use extract::{BODY_MAX, DOCUMENT_BODY_MAX, DocumentJson, Json};
-pub use mount::{Settings, configure};
+pub use mount::{Settings, configure, configure_with};
 pub use openapi::{openapi, openapi_text};
+pub use params::{AgentQuery, IfAbsent, IfMatch, IfNoneMatch};
 pub use readiness::{Check, Readiness};
 pub use secrets::QuotaSecrets;
 pub use state::{ApiState, Count};

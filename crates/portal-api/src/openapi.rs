@@ -6,7 +6,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_actix_web::AppExt;
 
-use crate::error::{CODES, FieldError, Problem};
+use crate::error::{CODES, FieldError, Problem, add_examples};
 use crate::routes;
 
 /// The name of the scheme that operations behind a session refer to.
@@ -48,6 +48,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     {
         code.description = Some(describe_codes());
     }
+    add_examples(&mut document);
     document
 }
 

@@ -1,6 +1,6 @@
-//! What is put together for a reader from several domains.
+//! Views that combine several domains for a reader.
 
-mod kept;
 mod namespace;
+mod namespace_views;
 
-pub use kept::NamespaceViews;
+pub use namespace_views::NamespaceViews;

@@ -12,6 +12,7 @@ mod agent;
 mod audit;
 mod backend_error;
 mod clock;
+pub mod code;
 mod contact;
 mod friend;
 mod friendship;
@@ -35,4 +36,5 @@ pub use probe::Probe;
 pub use session::{
     IssuedSession, SESSION_LIFETIME, Session, SessionError, SessionState, SessionStore, Sessions, StoredSession,
 };
+pub use text::WordEnum;
 pub use token::{Token, TokenHash, TokenKind};

@@ -122,7 +122,7 @@ impl Jobs {
             Created::New(job) => Ok(*job),
             Created::NameTaken => Err(CronError::NameTaken),
             Created::LimitReached(limit) => Err(CronError::LimitReached { limit }),
-            Created::NoFriendship => Err(CronError::NotFound),
+            Created::NoFriendship => Err(CronError::FriendUnknown),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Why something about exposures was not done.
 
-use portal_core::{BackendError, FriendId, Invalid};
+use portal_core::{BackendError, FriendId, Invalid, code};
 
 use crate::{ExposureName, Hostname, ServiceName};
 
@@ -55,13 +55,13 @@ impl DnsError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Invalid(_) => "value-invalid",
-            Self::ServiceNotFound { .. } => "service-not-found",
-            Self::NamespaceNotFound { .. } => "namespace-not-found",
-            Self::ExposureNotFound { .. } => "exposure-not-found",
-            Self::HostnameTaken { .. } => "hostname-taken",
-            Self::LimitReached => "exposure-limit-reached",
-            Self::FriendNotFound { .. } => "friend-not-found",
+            Self::Invalid(_) => code::VALUE_INVALID,
+            Self::ServiceNotFound { .. } => code::SERVICE_NOT_FOUND,
+            Self::NamespaceNotFound { .. } => code::NAMESPACE_NOT_FOUND,
+            Self::ExposureNotFound { .. } => code::EXPOSURE_NOT_FOUND,
+            Self::HostnameTaken { .. } => code::HOSTNAME_TAKEN,
+            Self::LimitReached => code::EXPOSURE_LIMIT_REACHED,
+            Self::FriendNotFound { .. } => code::FRIEND_UNKNOWN,
             Self::Unavailable(trouble) => trouble.code(),
         }
     }

@@ -98,7 +98,7 @@ pub async fn run(listening: Listening, state: ApiState, mut loops: Loops, servin
     let readiness = state.readiness.clone();
     let state = Data::new(state);
     let operations = listening.operations.map(|operations| serve_operations(operations, &mut loops)).transpose()?;
-    let settings = Settings { origins: serving.allowed_origins, ..Settings::default() };
+    let settings = Settings::default().with_origins(serving.allowed_origins);
     let api = HttpServer::new(move || App::new().configure(|config| portal_api::configure(config, &state, &settings)))
         .listen(listening.api)
         .map_err(ServeError::Failed)?

@@ -1,12 +1,12 @@
 //! Scheduled messages.
 
 use chrono::{DateTime, Utc};
-use portal_cron::{CronError, Job, JobDraft, Run, RunStatus, Unsupported};
+use portal_cron::{CronError, JobDraft, RunStatus, Trigger, Unsupported};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::time;
+use super::{Word, time};
 use crate::error::ApiError;
 
 /// A job to be made.
@@ -64,8 +64,9 @@ impl CreateJob {
             return Err(CronError::Unsupported(member).into());
         }
         let Some(cron) = self.cron else {
-            return Err(ApiError::body_malformed(
+            return Err(ApiError::body_member(
                 "cron",
+                "required",
                 "The body is not what this operation takes: missing field `cron`.",
             ));
         };
@@ -99,12 +100,12 @@ pub(crate) struct ToggleJob {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JobList {
     /// All of them with this agent, disabled ones included, sorted by name.
-    pub(crate) jobs: Vec<JobItem>,
+    pub(crate) jobs: Vec<Job>,
 }
 
 /// A job.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct JobItem {
+pub(crate) struct Job {
     /// Its id.
     #[schema(example = "0f8c1d7a94f35f7a2b6ad1fd1d6f2f3c")]
     id: String,
@@ -142,26 +143,26 @@ pub(crate) struct JobItem {
     #[schema(example = "2026-03-01T08:00:00Z", format = DateTime, required)]
     last_run: Option<String>,
     /// How the newest run that has ended did so: `delivered`, `failed` or `missed`.
-    #[schema(example = "delivered", required)]
-    last_status: Option<&'static str>,
+    #[schema(inline, example = "delivered", required)]
+    last_status: Option<Word<RunStatus>>,
     /// For older pages: see `cron` and `tz`.
     #[schema(deprecated)]
-    schedule: OldSchedule,
+    schedule: LegacySchedule,
     /// For older pages: see `session`.
     #[serde(rename = "sessionTarget")]
     #[schema(deprecated, example = "agent:main:direct:channel:alice")]
     session_target: String,
     /// For older pages: see `message`.
     #[schema(deprecated)]
-    payload: OldPayload,
+    payload: LegacyPayload,
     /// For older pages: see `next_run`, `last_run` and `last_status`.
     #[schema(deprecated)]
-    state: OldState,
+    state: LegacyState,
 }
 
 /// When, as older pages read it.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OldSchedule {
+pub(crate) struct LegacySchedule {
     /// Always `cron`.
     #[schema(example = "cron")]
     kind: &'static str,
@@ -182,7 +183,7 @@ pub(crate) struct OldSchedule {
 
 /// What the agent is told, as older pages read it.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OldPayload {
+pub(crate) struct LegacyPayload {
     /// The message.
     #[schema(example = "Check my portfolio")]
     message: String,
@@ -191,7 +192,7 @@ pub(crate) struct OldPayload {
 /// How a job stands, as older pages read it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct OldState {
+pub(crate) struct LegacyState {
     /// When it is due next, in milliseconds since 1970.
     #[schema(example = 1_772_438_400_000_i64, required)]
     next_run_at_ms: Option<i64>,
@@ -206,19 +207,19 @@ pub(crate) struct OldState {
     consecutive_errors: u32,
 }
 
-impl From<Job> for JobItem {
-    fn from(job: Job) -> Self {
+impl From<portal_cron::Job> for Job {
+    fn from(job: portal_cron::Job) -> Self {
         let (spec, state) = (job.spec, job.state);
         let (cron, tz) = (spec.schedule.cron().to_owned(), spec.schedule.tz().to_owned());
         let schedule =
-            OldSchedule { kind: "cron", expr: Some(cron.clone()), tz: Some(tz.clone()), at: None, every_ms: None };
+            LegacySchedule { kind: "cron", expr: Some(cron.clone()), tz: Some(tz.clone()), at: None, every_ms: None };
         let milliseconds = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
         Self {
             id: job.id,
             name: spec.name.to_string(),
             agent_id: job.owner.agent.to_string(),
             description: spec.description,
-            payload: OldPayload { message: spec.message.clone() },
+            payload: LegacyPayload { message: spec.message.clone() },
             message: spec.message,
             cron: Some(cron),
             tz,
@@ -228,12 +229,12 @@ impl From<Job> for JobItem {
             created_at: time(job.created_at),
             next_run: state.next_run.map(time),
             last_run: state.last_run.map(time),
-            last_status: state.last_status.map(RunStatus::as_str),
+            last_status: state.last_status.map(Word),
             schedule,
-            state: OldState {
+            state: LegacyState {
                 next_run_at_ms: milliseconds(state.next_run),
                 last_run_at_ms: milliseconds(state.last_run),
-                last_status: state.last_status.map(old_status),
+                last_status: state.last_status.map(legacy_status),
                 consecutive_errors: state.consecutive_errors,
             },
         }
@@ -241,7 +242,7 @@ impl From<Job> for JobItem {
 }
 
 /// The word of the agent gateway.
-fn old_status(status: RunStatus) -> &'static str {
+fn legacy_status(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Delivered => "ok",
         RunStatus::Missed => "skipped",
@@ -264,18 +265,18 @@ pub(crate) struct RunStarted {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RunList {
     /// The newest 100 runs, newest first.
-    pub(crate) runs: Vec<RunItem>,
+    pub(crate) runs: Vec<Run>,
 }
 
 /// One run of a job, or a stretch of instants that it missed.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RunItem {
+pub(crate) struct Run {
     /// Its id, which receivers get as the idempotency key.
     #[schema(example = "5f2a1d7a94f35f7a2b6ad1fd1d6f2f3c")]
     run_id: String,
     /// `schedule`, or `manual` if somebody asked for it.
-    #[schema(example = "schedule")]
-    trigger: &'static str,
+    #[schema(inline, example = "schedule")]
+    trigger: Word<Trigger>,
     /// Its instant; of a missed stretch the last one.
     #[schema(example = "2026-03-01T08:00:00Z", format = DateTime)]
     due_at: String,
@@ -287,8 +288,8 @@ pub(crate) struct RunItem {
     finished_at: Option<String>,
     /// `queued`, `running` or `retrying` while it is open; then `delivered` (the receiver has the message), `failed` or
     /// `missed`.
-    #[schema(example = "delivered")]
-    status: &'static str,
+    #[schema(inline, example = "delivered")]
+    status: Word<RunStatus>,
     /// How many attempts were begun.
     #[schema(example = 1)]
     attempts: u32,
@@ -297,16 +298,16 @@ pub(crate) struct RunItem {
     error: Option<String>,
 }
 
-impl From<Run> for RunItem {
-    fn from(run: Run) -> Self {
+impl From<portal_cron::Run> for Run {
+    fn from(run: portal_cron::Run) -> Self {
         Self {
             error: run.explanation(),
             run_id: run.id,
-            trigger: run.trigger.as_str(),
+            trigger: Word(run.trigger),
             due_at: time(run.due_at),
             started_at: run.started_at.map(time),
             finished_at: run.finished_at.map(time),
-            status: run.status.as_str(),
+            status: Word(run.status),
             attempts: run.attempts,
         }
     }

@@ -1,11 +1,11 @@
 //! What is on the internet.
 
 use portal_core::Invalid;
-use portal_dns::{Exposure, OpenExposure};
+use portal_dns::{Exposure, OpenExposure, Status};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::time;
+use super::{Word, time};
 
 /// A Service that is to be on the internet.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -37,6 +37,7 @@ impl ExposeService {
 
 /// A service under a hostname, as far as the portal has got with it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Exposure)]
 pub(crate) struct ExposureBody {
     /// Whether what was last asked for is done.
     #[schema(example = true)]
@@ -53,9 +54,9 @@ pub(crate) struct ExposureBody {
     port: u16,
     #[schema(example = "your-domain.net")]
     domain: String,
-    /// `active`, `pending`, `removing`, `removed` or `failed`.
-    #[schema(example = "active")]
-    status: &'static str,
+    /// Progress of what was last asked for.
+    #[schema(inline, example = "active")]
+    status: Word<Status>,
     /// Why it is not done: a word, a colon and a sentence.
     #[schema(example = json!(null), required)]
     reason: Option<String>,
@@ -78,7 +79,7 @@ impl From<&Exposure> for ExposureBody {
             service: exposure.service.to_string(),
             port: exposure.port.number(),
             domain: exposure.domain.to_string(),
-            status: exposure.status.as_str(),
+            status: Word(exposure.status),
             error: reason.clone().filter(|_| !exposure.is_done()),
             reason,
             created_at: time(exposure.created_at),

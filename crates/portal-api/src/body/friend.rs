@@ -1,10 +1,10 @@
 //! The friend, and their agents.
 
-use portal_core::{Friend, Friendship};
+use portal_core::{Friend, Friendship, FriendshipStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::time;
+use super::{Word, time};
 
 /// The friend.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,9 +58,9 @@ pub(crate) struct AgentOfFriend {
     /// The friend.
     #[schema(example = "alice")]
     friend_id: String,
-    /// `active`, `inactive` or `blocked`.
-    #[schema(example = "active")]
-    status: &'static str,
+    /// Only an `active` agent can be chosen.
+    #[schema(inline, example = "active")]
+    status: Word<FriendshipStatus>,
     /// Since when they know each other.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
     created_at: String,
@@ -71,7 +71,7 @@ impl From<Friendship> for AgentOfFriend {
         Self {
             agent_id: friendship.agent.to_string(),
             friend_id: friendship.friend.to_string(),
-            status: friendship.status.as_str(),
+            status: Word(friendship.status),
             created_at: time(friendship.created_at),
         }
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::exposure::ExposureBody;
-use super::time;
+use super::{Word, time};
 
 /// A friend's namespace.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,10 +28,10 @@ pub(crate) struct Namespace {
     #[schema(required)]
     quota: Option<Quota>,
     /// Its routes, whoever made them, and exposures that have no route yet.
-    ingress_routes: Vec<IngressRouteItem>,
+    ingress_routes: Vec<IngressRoute>,
     /// `Active`, `Terminating`, or `null` for a namespace that does not exist.
-    #[schema(example = "Active", required)]
-    phase: Option<&'static str>,
+    #[schema(inline, example = "Active", required)]
+    phase: Option<Word<Phase>>,
     /// When this content was first seen. It changes only with the content.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
     pub(crate) observed_at: String,
@@ -141,7 +141,7 @@ pub(crate) struct Quota {
 
 /// A route of the ingress controller, or an exposure that has none yet.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct IngressRouteItem {
+pub(crate) struct IngressRoute {
     #[schema(example = "expose-my-app")]
     pub(crate) name: String,
     /// The first hostname that it names, if any.
@@ -157,20 +157,20 @@ pub(crate) struct IngressRouteItem {
 
 impl Namespace {
     /// The namespace with its routes; when it was first seen is for the caller to fill in.
-    pub(crate) fn new(overview: &Overview, ingress_routes: Vec<IngressRouteItem>) -> Self {
+    pub(crate) fn new(overview: &Overview, ingress_routes: Vec<IngressRoute>) -> Self {
         Self {
             pods: overview.pods.iter().map(|pod| Pod::from(&**pod)).collect(),
             services: overview.services.iter().map(|service| Service::from(&**service)).collect(),
             deployments: overview.deployments.iter().map(|deployment| Deployment::from(&**deployment)).collect(),
             quota: overview.quota.as_ref().map(Quota::from),
             ingress_routes,
-            phase: overview.phase.map(Phase::as_str),
+            phase: overview.phase.map(Word),
             observed_at: String::new(),
         }
     }
 }
 
-impl IngressRouteItem {
+impl IngressRoute {
     /// A route that stands in the cluster, with the exposure that it belongs to.
     pub(crate) fn of_route(route: &RouteSummary, exposure: Option<&Exposure>) -> Self {
         Self {

@@ -1,14 +1,15 @@
 //! The documents that the friend shares with an agent.
 
 use portal_core::Invalid;
-use portal_workspace::{Content, DOCUMENT_MAX_BYTES, Document, Overview, Version};
+use portal_workspace::{Content, DOCUMENT_MAX_BYTES, Document, DocumentName, Overview, Version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::time;
+use super::{Word, time};
 
 /// A document, or an earlier text of one.
 #[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = Document)]
 pub(crate) struct DocumentBody {
     /// The text; empty if there is no document.
     #[schema(example = "# My Notes\n\nRemember to ask the agent about...")]
@@ -57,8 +58,8 @@ impl From<Vec<Overview>> for DocumentList {
 #[derive(Debug, Serialize, ToSchema)]
 struct DocumentItem {
     /// `memory`, `friend-notes` or `heartbeat`: the last segment of its address.
-    #[schema(example = "memory")]
-    name: &'static str,
+    #[schema(inline, example = "memory")]
+    name: Word<DocumentName>,
     /// Whether there is one.
     #[schema(example = true)]
     exists: bool,
@@ -85,7 +86,7 @@ struct DocumentItem {
 impl From<&Overview> for DocumentItem {
     fn from(overview: &Overview) -> Self {
         Self {
-            name: overview.name.as_str(),
+            name: Word(overview.name),
             exists: overview.exists,
             bytes: overview.bytes,
             max_bytes: DOCUMENT_MAX_BYTES,

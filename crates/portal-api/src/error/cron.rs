@@ -21,6 +21,7 @@ impl From<CronError> for ApiError {
                 let detail = "You have no job of this name or id with this agent; see /api/portal/workspace/crons.";
                 Self::new(&codes::JOB_NOT_FOUND, detail)
             }
+            CronError::FriendUnknown => Self::friend_unknown(),
             CronError::NameTaken => {
                 let detail = "name must be another one: you have a job of this name with this agent.";
                 Self::new(&codes::JOB_NAME_TAKEN, detail).at("name")

@@ -29,8 +29,8 @@ impl From<DnsError> for ApiError {
                     format!("You have {EXPOSURES_PER_FRIEND} exposures, and more are not allowed; remove one first.");
                 Self::new(&codes::EXPOSURE_LIMIT_REACHED, detail)
             }
-            // Removed since the session was last looked up: the session went with them.
-            DnsError::FriendNotFound { .. } => Self::session_invalid(),
+            // Never 401: the account may live elsewhere, and pages throw their token away on that.
+            DnsError::FriendNotFound { .. } => Self::friend_unknown(),
             DnsError::Unavailable(trouble) => trouble.into(),
         }
     }

@@ -1,4 +1,6 @@
-//! The problem document: what every failure looks like.
+//! The problem document, in which every failure is answered.
+
+use std::collections::BTreeMap;
 
 use portal_core::Invalid;
 use serde::Serialize;
@@ -35,6 +37,7 @@ pub struct Problem {
 
 /// What is wrong with one value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[non_exhaustive]
 pub struct FieldError {
     /// The member, parameter or header, by its path.
     #[schema(example = "port")]
@@ -42,10 +45,36 @@ pub struct FieldError {
     /// What is wrong with it, as a sentence.
     #[schema(example = "port must be a number from 1 to 65535")]
     pub message: String,
+    /// The broken rule as a word, such as `pattern`, `range`, `one-of`, `max-bytes`, `required`, `unknown` or `type`;
+    /// `invalid` where none of these says it. More may be added.
+    #[schema(example = "range")]
+    pub rule: &'static str,
+    /// Values of the rule, by name.
+    #[schema(example = json!({"min": "1", "max": "65535"}))]
+    pub params: BTreeMap<&'static str, String>,
+}
+
+impl FieldError {
+    /// Creates the error of a field, with the rule `invalid`.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into(), rule: "invalid", params: BTreeMap::new() }
+    }
+
+    /// Names the broken rule and its parameters.
+    #[must_use]
+    pub fn with_rule<V: Into<String>>(
+        mut self,
+        rule: &'static str,
+        params: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Self {
+        self.rule = rule;
+        self.params = params.into_iter().map(|(name, value)| (name, value.into())).collect();
+        self
+    }
 }
 
 impl From<Invalid> for FieldError {
     fn from(invalid: Invalid) -> Self {
-        Self { field: invalid.field.to_owned(), message: invalid.message }
+        Self::new(invalid.field, invalid.message).with_rule(invalid.rule, invalid.params)
     }
 }

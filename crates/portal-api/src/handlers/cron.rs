@@ -4,13 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, LOCATION};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{CustomizeResponder, Responder, delete, get, post};
-use portal_core::{Actor, FriendshipKey};
+use portal_core::Actor;
 
-use crate::auth::{AgentQuery, ChosenAgent};
-use crate::body::Done;
-use crate::body::cron::{CreateJob, JobItem, JobList, RunItem, RunList, RunStarted, ToggleJob};
+use crate::auth::ChosenAgent;
+use crate::body::Acknowledgement;
+use crate::body::cron::{CreateJob, Job, JobList, Run, RunList, RunStarted, ToggleJob};
 use crate::error::{ApiError, Guarded, PROBLEM_JSON, Problem, TakesAgent, TakesBody};
 use crate::extract;
+use crate::params::AgentQuery;
 use crate::state::ApiState;
 
 /// Lists the friend's jobs with the agent.
@@ -21,13 +22,13 @@ use crate::state::ApiState;
 ))]
 #[get("/api/portal/workspace/crons")]
 pub(crate) async fn list_jobs(chosen: ChosenAgent, state: Data<ApiState>) -> Result<Json<JobList>, ApiError> {
-    let jobs = state.jobs.list(&owner(&chosen)).await?;
-    Ok(Json(JobList { jobs: jobs.into_iter().map(JobItem::from).collect() }))
+    let jobs = state.jobs.list(&chosen.key()).await?;
+    Ok(Json(JobList { jobs: jobs.into_iter().map(Job::from).collect() }))
 }
 
 /// Creates a job: a message to the agent that is due again and again.
 #[utoipa::path(tag = "crons", security(("session" = [])), params(AgentQuery), request_body = CreateJob, responses(
-    (status = 201, description = "The job", body = JobItem, headers(("Location" = String, description = "Where the job is changed"))),
+    (status = 201, description = "The job", body = Job, headers(("Location" = String, description = "Where the job is changed"))),
     (status = 403, description = "The session is not the friend's own", body = Problem, content_type = PROBLEM_JSON),
     (status = 409, description = "The name is taken, or the friend has as many jobs as they may have", body = Problem, content_type = PROBLEM_JSON),
     TakesAgent,
@@ -39,17 +40,17 @@ pub(crate) async fn create_job(
     chosen: ChosenAgent,
     state: Data<ApiState>,
     body: extract::Json<CreateJob>,
-) -> Result<CustomizeResponder<Json<JobItem>>, ApiError> {
-    let job = state.jobs.create(&owner(&chosen), body.0.parse()?, actor(&chosen)).await?;
+) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
+    let job = state.jobs.create(&chosen.key(), body.0.parse()?, actor(&chosen)).await?;
     let place = location(&chosen, job.spec.name.as_str());
-    Ok(Json(JobItem::from(job)).customize().with_status(StatusCode::CREATED).insert_header(place))
+    Ok(Json(Job::from(job)).customize().with_status(StatusCode::CREATED).insert_header(place))
 }
 
 /// Deletes a job with its runs.
 #[utoipa::path(tag = "crons", security(("session" = [])), params(
     ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
 ), responses(
-    (status = 200, description = "It is gone", body = Done),
+    (status = 200, description = "It is gone", body = Acknowledgement),
     TakesAgent,
     Guarded,
 ))]
@@ -58,9 +59,9 @@ pub(crate) async fn delete_job(
     chosen: ChosenAgent,
     state: Data<ApiState>,
     name: Path<String>,
-) -> Result<Json<Done>, ApiError> {
-    state.jobs.remove(&owner(&chosen), &name, actor(&chosen)).await?;
-    Ok(Json(Done::YES))
+) -> Result<Json<Acknowledgement>, ApiError> {
+    state.jobs.remove(&chosen.key(), &name, actor(&chosen)).await?;
+    Ok(Json(Acknowledgement::YES))
 }
 
 /// Runs a job now, whether it is enabled or not.
@@ -78,7 +79,7 @@ pub(crate) async fn run_job(
     state: Data<ApiState>,
     name: Path<String>,
 ) -> Result<(Json<RunStarted>, StatusCode), ApiError> {
-    let run_id = state.jobs.run(&owner(&chosen), &name, actor(&chosen)).await?;
+    let run_id = state.jobs.run(&chosen.key(), &name, actor(&chosen)).await?;
     Ok((Json(RunStarted { ok: true, run_id }), StatusCode::ACCEPTED))
 }
 
@@ -86,7 +87,7 @@ pub(crate) async fn run_job(
 #[utoipa::path(tag = "crons", security(("session" = [])), request_body = ToggleJob, params(
     ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
 ), responses(
-    (status = 200, description = "It is as was asked", body = Done),
+    (status = 200, description = "It is as was asked", body = Acknowledgement),
     TakesAgent,
     TakesBody,
     Guarded,
@@ -97,9 +98,9 @@ pub(crate) async fn toggle_job(
     state: Data<ApiState>,
     name: Path<String>,
     body: extract::Json<ToggleJob>,
-) -> Result<Json<Done>, ApiError> {
-    state.jobs.toggle(&owner(&chosen), &name, body.0.enabled, actor(&chosen)).await?;
-    Ok(Json(Done::YES))
+) -> Result<Json<Acknowledgement>, ApiError> {
+    state.jobs.toggle(&chosen.key(), &name, body.0.enabled, actor(&chosen)).await?;
+    Ok(Json(Acknowledgement::YES))
 }
 
 /// Lists what became of a job's instants.
@@ -116,12 +117,8 @@ pub(crate) async fn list_runs(
     state: Data<ApiState>,
     name: Path<String>,
 ) -> Result<Json<RunList>, ApiError> {
-    let runs = state.jobs.runs(&owner(&chosen), &name).await?;
-    Ok(Json(RunList { runs: runs.into_iter().map(RunItem::from).collect() }))
-}
-
-fn owner(chosen: &ChosenAgent) -> FriendshipKey {
-    FriendshipKey { friend: chosen.friend.id().clone(), agent: chosen.agent.clone() }
+    let runs = state.jobs.runs(&chosen.key(), &name).await?;
+    Ok(Json(RunList { runs: runs.into_iter().map(Run::from).collect() }))
 }
 
 fn actor(chosen: &ChosenAgent) -> Actor {

@@ -5,25 +5,16 @@ use std::sync::{Arc, LazyLock};
 use actix_web::http::header;
 use actix_web::web::{Path, ServiceConfig};
 use actix_web::{HttpResponse, get};
-use bytes::Bytes;
 use utoipa_swagger_ui::Config;
 
 use crate::error::ApiError;
-use crate::openapi::openapi_text;
 
 /// Only our own files; the page sets styles and small images inline.
 const POLICY: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
-/// The OpenAPI document, written once.
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi_text().into());
 /// How the page is set up: it looks for the document beside itself, wherever both are mounted.
 static PAGE: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::from("../openapi.json")));
-
-/// The OpenAPI document as JSON.
-pub(crate) fn document() -> Bytes {
-    DOCUMENT.clone()
-}
 
 /// Registers the page and what it shows. They are not operations, so the document does not list them.
 pub(crate) fn configure(config: &mut ServiceConfig) {

@@ -2,11 +2,21 @@
 
 use actix_web::web::{Data, Json};
 use actix_web::{HttpResponse, get};
+use bytes::Bytes;
 
 use crate::body::health::{Health, Ready};
 use crate::error::{ApiError, Open, Unready};
-use crate::handlers::docs;
 use crate::state::ApiState;
+
+/// The OpenAPI document as it is served, rendered once per worker.
+#[derive(Clone)]
+pub(crate) struct ServedDocument(Bytes);
+
+impl ServedDocument {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text.into())
+    }
+}
 
 const HEALTH: Health = Health { ok: true, version: env!("CARGO_PKG_VERSION") };
 
@@ -56,6 +66,6 @@ pub(crate) async fn show_health() -> Json<Health> {
     Open,
 ))]
 #[get("/openapi.json")]
-pub(crate) async fn show_openapi() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(docs::document())
+pub(crate) async fn show_openapi(document: Data<ServedDocument>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(document.0.clone())
 }

@@ -1,18 +1,17 @@
 //! The documents that the friend shares with an agent, and their earlier texts.
 
-use portal_core::FriendshipKey;
-
 use actix_web::http::header;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpResponse, get, post, put};
 use portal_workspace::{Content, DocumentName, Precondition, Tag, Writer};
 
-use crate::auth::{AgentQuery, ChosenAgent};
-use crate::body::Done;
+use crate::auth::ChosenAgent;
+use crate::body::Acknowledgement;
 use crate::body::workspace::{DocumentBody, DocumentList, ReplaceDocument, VersionList};
 use crate::conditional::{self, Conditions, Tags};
 use crate::error::{ApiError, Guarded, ShowsDocument, TakesAgent, TakesBody, WritesDocument};
 use crate::extract::DocumentJson;
+use crate::params::{AgentQuery, IfAbsent, IfMatch, IfNoneMatch};
 use crate::state::ApiState;
 
 /// A browser may keep it and asks each time; nobody on the way may change the bytes that the tag names.
@@ -26,11 +25,11 @@ const CACHE_CONTROL: &str = "private, no-cache, no-transform";
 ))]
 #[get("/api/portal/workspace")]
 pub(crate) async fn list_documents(chosen: ChosenAgent, state: Data<ApiState>) -> Result<Json<DocumentList>, ApiError> {
-    Ok(Json(state.documents.list(&reader(&chosen)).await?.into()))
+    Ok(Json(state.documents.list(&chosen.key()).await?.into()))
 }
 
 /// Reads what the agent is to remember of the friend.
-#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery), responses(
+#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery, IfNoneMatch), responses(
     (status = 200, description = "The document; without `ETag` if there is none", body = DocumentBody,
         headers(("ETag" = String, description = "The SHA-256 of the text"))),
     (status = 304, description = "What the caller has is still so"),
@@ -49,9 +48,9 @@ pub(crate) async fn read_memory(
 ///
 /// Send the `ETag` of what was read in `If-Match`, so that nothing is overwritten unseen, or `If-None-Match: *` to
 /// write a first text only.
-#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery), request_body = ReplaceDocument,
+#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery, IfMatch, IfAbsent), request_body = ReplaceDocument,
     responses(
-        (status = 200, description = "The text stands there", body = Done,
+        (status = 200, description = "The text stands there", body = Acknowledgement,
             headers(("ETag" = String, description = "The SHA-256 of the text"))),
         WritesDocument, TakesBody, TakesAgent, Guarded,
 ))]
@@ -66,7 +65,7 @@ pub(crate) async fn replace_memory(
 }
 
 /// Reads the agent's own notes about the friend.
-#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery), responses(
+#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery, IfNoneMatch), responses(
     (status = 200, description = "The document; without `ETag` if there is none", body = DocumentBody,
         headers(("ETag" = String, description = "The SHA-256 of the text"))),
     (status = 304, description = "What the caller has is still so"),
@@ -82,7 +81,7 @@ pub(crate) async fn read_friend_notes(
 }
 
 /// Reads what the agent looks after on its own; all its friends share this document.
-#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery), responses(
+#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery, IfNoneMatch), responses(
     (status = 200, description = "The document; without `ETag` if there is none", body = DocumentBody,
         headers(("ETag" = String, description = "The SHA-256 of the text"))),
     (status = 304, description = "What the caller has is still so"),
@@ -100,9 +99,9 @@ pub(crate) async fn read_heartbeat(
 /// Replaces what the agent looks after on its own; all its friends share this document.
 ///
 /// `If-Match` with the `ETag` of what was read is required when another friend was the last to write it.
-#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery), request_body = ReplaceDocument,
+#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery, IfMatch, IfAbsent), request_body = ReplaceDocument,
     responses(
-        (status = 200, description = "The text stands there", body = Done,
+        (status = 200, description = "The text stands there", body = Acknowledgement,
             headers(("ETag" = String, description = "The SHA-256 of the text"))),
         WritesDocument, TakesBody, TakesAgent, Guarded,
 ))]
@@ -126,7 +125,7 @@ pub(crate) async fn list_memory_versions(
     chosen: ChosenAgent,
     state: Data<ApiState>,
 ) -> Result<Json<VersionList>, ApiError> {
-    Ok(Json(state.documents.versions(&reader(&chosen), DocumentName::Memory).await?.into()))
+    Ok(Json(state.documents.versions(&chosen.key(), DocumentName::Memory).await?.into()))
 }
 
 /// Lists the earlier texts of the heartbeat that the friend wrote.
@@ -139,7 +138,7 @@ pub(crate) async fn list_heartbeat_versions(
     chosen: ChosenAgent,
     state: Data<ApiState>,
 ) -> Result<Json<VersionList>, ApiError> {
-    Ok(Json(state.documents.versions(&reader(&chosen), DocumentName::Heartbeat).await?.into()))
+    Ok(Json(state.documents.versions(&chosen.key(), DocumentName::Heartbeat).await?.into()))
 }
 
 /// Reads an earlier text of the memory.
@@ -154,7 +153,7 @@ pub(crate) async fn read_memory_version(
     state: Data<ApiState>,
     id: Path<String>,
 ) -> Result<Json<DocumentBody>, ApiError> {
-    Ok(Json(state.documents.version(&reader(&chosen), DocumentName::Memory, &id).await?.into()))
+    Ok(Json(state.documents.version(&chosen.key(), DocumentName::Memory, &id).await?.into()))
 }
 
 /// Reads an earlier text of the heartbeat that the friend wrote.
@@ -169,13 +168,13 @@ pub(crate) async fn read_heartbeat_version(
     state: Data<ApiState>,
     id: Path<String>,
 ) -> Result<Json<DocumentBody>, ApiError> {
-    Ok(Json(state.documents.version(&reader(&chosen), DocumentName::Heartbeat, &id).await?.into()))
+    Ok(Json(state.documents.version(&chosen.key(), DocumentName::Heartbeat, &id).await?.into()))
 }
 
 /// Puts an earlier text of the memory back in its place.
 #[utoipa::path(tag = "workspace", security(("session" = [])),
-    params(("id" = String, Path, description = "The version's id"), AgentQuery), responses(
-    (status = 200, description = "The text stands there", body = Done,
+    params(("id" = String, Path, description = "The version's id"), AgentQuery, IfMatch, IfAbsent), responses(
+    (status = 200, description = "The text stands there", body = Acknowledgement,
         headers(("ETag" = String, description = "The SHA-256 of the text"))),
     WritesDocument, TakesAgent, Guarded,
 ))]
@@ -191,8 +190,8 @@ pub(crate) async fn restore_memory_version(
 
 /// Puts an earlier text of the heartbeat that the friend wrote back in its place.
 #[utoipa::path(tag = "workspace", security(("session" = [])),
-    params(("id" = String, Path, description = "The version's id"), AgentQuery), responses(
-    (status = 200, description = "The text stands there", body = Done,
+    params(("id" = String, Path, description = "The version's id"), AgentQuery, IfMatch, IfAbsent), responses(
+    (status = 200, description = "The text stands there", body = Acknowledgement,
         headers(("ETag" = String, description = "The SHA-256 of the text"))),
     WritesDocument, TakesAgent, Guarded,
 ))]
@@ -212,7 +211,7 @@ async fn read(
     conditions: &Conditions,
     name: DocumentName,
 ) -> Result<HttpResponse, ApiError> {
-    let Some(document) = state.documents.read(&reader(chosen), name).await? else {
+    let Some(document) = state.documents.read(&chosen.key(), name).await? else {
         let absent = DocumentBody::default();
         return Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, CACHE_CONTROL)).json(absent));
     };
@@ -245,15 +244,11 @@ async fn restore(
 
 fn written(tag: &Tag) -> Result<HttpResponse, ApiError> {
     let etag = conditional::Tag::strong(tag.as_str()).to_header()?;
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag)).json(Done::YES))
-}
-
-fn reader(chosen: &ChosenAgent) -> FriendshipKey {
-    FriendshipKey { friend: chosen.friend.id().clone(), agent: chosen.agent.clone() }
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag)).json(Acknowledgement::YES))
 }
 
 fn writer(chosen: &ChosenAgent) -> Writer {
-    Writer { reader: reader(chosen), session: chosen.friend.session().id.clone() }
+    Writer { reader: chosen.key(), session: chosen.friend.session().id.clone() }
 }
 
 /// What a write depends on. A tag that was never ours stands for no text.

@@ -113,7 +113,7 @@ async fn a_body_that_stalls_is_given_up_and_so_is_its_connection() {
     let world = World::new().await;
     let token = world.login("alice").await;
     let state = Data::new(world.state.clone());
-    let settings = Settings { body_time: Duration::from_millis(200), ..Settings::default() };
+    let settings = Settings::default().with_body_time(Duration::from_millis(200));
     let portal = move || App::new().configure(|config| portal_api::configure(config, &state, &settings));
     let server = HttpServer::new(portal).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
     let address = server.addrs()[0];

@@ -1,4 +1,4 @@
-//! Namespaces as bytes, made once per change and not once per request.
+//! Namespaces as bytes, made once per change and not once per request; requests that come together may each make it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use crate::body::time;
 use crate::conditional::Tag;
 use crate::error::ApiError;
 
-/// How much is kept in all, in bytes: answers that were made last give way to none.
+/// Bytes of all retained answers, 64 MiB; answers that are seldom asked for go first.
 const CAPACITY: u64 = 64 * 1024 * 1024;
-/// How long an answer is kept that nobody asks for.
-const IDLE: Duration = Duration::from_mins(10);
+/// Time after which an answer that nobody asks for is dropped.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// The answers to `GET /namespace`, kept as long as what they were made from stays the same.
+/// Answers to `GET /namespace`, cached as long as what they were made from stays the same.
 pub struct NamespaceViews {
     clock: Arc<dyn Clock>,
     views: Cache<FriendId, Arc<View>>,
 }
 
-/// One answer, and what it was made from. Holding on to both sources makes their addresses proof of identity.
+/// One answer, and what it was made from. It retains both sources, so that equal addresses prove equal sources.
 pub(crate) struct View {
     overview: Arc<Overview>,
     exposures: Arc<[Exposure]>,
@@ -41,15 +41,15 @@ pub(crate) struct View {
 }
 
 impl NamespaceViews {
-    /// Nothing is kept yet.
+    /// Creates an empty cache.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let weigh = |_: &FriendId, view: &Arc<View>| u32::try_from(view.bytes.len()).unwrap_or(u32::MAX);
-        let views = Cache::builder().max_capacity(CAPACITY).weigher(weigh).time_to_idle(IDLE).build();
+        let views = Cache::builder().max_capacity(CAPACITY).weigher(weigh).time_to_idle(IDLE_TIMEOUT).build();
         Self { clock, views }
     }
 
-    /// The answer for a friend whose namespace and exposures are these.
+    /// Returns the answer for a friend whose namespace and exposures are these.
     pub(crate) async fn view(
         &self,
         friend: &FriendId,
@@ -85,7 +85,8 @@ impl NamespaceViews {
         Ok(View { overview, exposures, observed_at, bytes, tag, etag })
     }
 
-    /// When new content was first seen: with the cluster's change that made it, else now, since then an exposure did.
+    /// Returns the time at which new content was first seen: of the cluster's change that made it, else now, since then
+    /// an exposure made it.
     fn first_seen(&self, known: Option<&View>, overview: &Arc<Overview>) -> DateTime<Utc> {
         match known {
             None => overview.observed_at,
