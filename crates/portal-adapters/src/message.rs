@@ -44,8 +44,8 @@ pub(crate) fn to_line(message: &ScheduledMessage) -> Result<String, BackendError
 #[cfg(test)]
 pub(crate) fn sample() -> ScheduledMessage {
     use chrono::DateTime;
-    use portal_core::{AgentId, FriendId};
-    use portal_cron::{Claimant, FriendshipKey, Trigger};
+    use portal_core::{AgentId, FriendId, FriendshipKey};
+    use portal_cron::{Claimant, Trigger};
 
     let owner = FriendshipKey { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
     let claimant = Claimant { agent: &owner.agent, friend: &owner.friend, contacts: &[], channels: &[] };

@@ -12,7 +12,7 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::{Method, header};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError, web};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use portal_core::{AgentId, FriendId, FriendshipKey, FriendshipStatus, Session, Sessions, StoredSession, Token};
@@ -67,10 +67,7 @@ async fn authenticate<B: MessageBody + 'static>(
             request.extensions_mut().insert(session);
             next.call(request).await.map(ServiceResponse::map_into_left_body)
         }
-        Err(refusal) => {
-            let refusal = refusal.error_response();
-            Ok(request.into_response(refusal).map_into_right_body())
-        }
+        Err(refusal) => Ok(request.error_response(refusal).map_into_right_body()),
     }
 }
 

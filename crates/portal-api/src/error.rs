@@ -13,7 +13,6 @@ mod responses;
 
 use std::error::Error;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -58,7 +57,6 @@ pub struct ApiError {
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<BoxError>,
-    is_logged: AtomicBool,
 }
 
 impl ApiError {
@@ -71,7 +69,6 @@ impl ApiError {
             errors: Vec::new(),
             headers: Vec::new(),
             cause: None,
-            is_logged: AtomicBool::new(false),
         }
     }
 
@@ -222,13 +219,17 @@ impl ApiError {
         }
     }
 
-    /// Builds the answer, and logs the cause of a failure that is not the caller's, once per failure.
-    pub(crate) fn respond(&self, request_id: &str) -> HttpResponse {
+    /// Logs a failure that is not the caller's, with its cause.
+    pub(crate) fn log(&self) {
         // What is not ready was logged when that was found; a probe asks for it over and over.
-        let is_ours = self.code.status.is_server_error() && *self.code != codes::NOT_READY;
-        if is_ours && !self.is_logged.swap(true, Ordering::Relaxed) {
-            tracing::error!(request_id, code = self.code.word, cause = self.chain(), "a request failed");
+        if self.code.status.is_server_error() && *self.code != codes::NOT_READY {
+            let error = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
+            tracing::error!(code = self.code.word, error, "a request failed");
         }
+    }
+
+    /// Builds the answer.
+    pub(crate) fn respond(&self, request_id: &str) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.code.status);
         for (name, value) in &self.headers {
             response.insert_header((name.clone(), value.clone()));
@@ -253,13 +254,6 @@ impl ApiError {
             errors: self.errors.clone(),
         }
     }
-
-    /// The cause and its causes, in one line.
-    fn chain(&self) -> String {
-        let first = self.cause.as_deref().map(|cause| cause as &dyn Error);
-        let causes: Vec<_> = std::iter::successors(first, |&cause| cause.source()).map(ToString::to_string).collect();
-        causes.join(": ")
-    }
 }
 
 impl fmt::Display for ApiError {
@@ -275,7 +269,15 @@ impl ResponseError for ApiError {
 
     /// Answers with the whole problem document, so that it is whole also outside of the portal's own scope.
     fn error_response(&self) -> HttpResponse {
-        self.respond(&request_id::current())
+        match request_id::current() {
+            // The middleware logs it, once the route is known.
+            Some(id) => self.respond(&id),
+            None => {
+                let id = request_id::made_up();
+                tracing::error_span!("request", request_id = id).in_scope(|| self.log());
+                self.respond(&id)
+            }
+        }
     }
 }
 

@@ -38,7 +38,7 @@ where
 {
     let started = Instant::now();
     let request_id: Rc<str> = client_request_id(&request).unwrap_or_else(|| ids.id()).into();
-    let method = request.method().clone();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     // As loud as the loudest line under it, so that a filter that keeps an error keeps its request id.
     let span = tracing::error_span!("request", request_id = &*request_id, http.method = %method, http.route = Empty, friend.id = Empty);
     if method == Method::HEAD {
@@ -60,14 +60,21 @@ where
             }
             Err(refused) => return Ok(finish(refused, &request_id)),
         };
+        let route = match &answered {
+            Ok(Ok(response)) => response.request().match_pattern(),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        // Before the answer is made: the line about a failure names its route. A panic leaves no request to ask for it.
+        span.record("http.route", route.as_deref().unwrap_or_else(|| uri.path()));
         let answer = span.in_scope(|| match answered {
             Ok(Ok(response)) => Ok(finish(response.map_into_boxed_body(), &request_id)),
             Ok(Err(error)) => {
-                Err(Unanswered { error: ApiError::foreign(error.as_response_error().status_code()), request_id }.into())
+                let error = ApiError::foreign(error.as_response_error().status_code());
+                Err(Unanswered::new(error, request_id).into())
             }
-            Err(_) => Err(Unanswered { error: ApiError::internal("a handler panicked"), request_id }.into()),
+            Err(_) => Err(Unanswered::new(ApiError::internal("a handler panicked"), request_id).into()),
         });
-        measure(&method, started, answer.as_ref(), &span);
+        measure(&method, route, started, answer.as_ref(), &span);
         answer
     }
 }
@@ -89,11 +96,20 @@ fn finish(response: ServiceResponse, request_id: &str) -> ServiceResponse {
     response
 }
 
+/// Logs a failure; returns its problem document where the response is none yet.
 fn problem(response: &ServiceResponse, request_id: &str) -> Option<HttpResponse> {
     let status = response.status();
+    if let Some(error) = response.response().error().and_then(|error| error.as_error::<ApiError>()) {
+        error.log();
+        return None;
+    }
     let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == PROBLEM_JSON);
     let is_failure = status.is_client_error() || status.is_server_error();
-    (is_failure && !is_problem).then(|| ApiError::foreign(status).respond(request_id))
+    (is_failure && !is_problem).then(|| {
+        let error = ApiError::foreign(status);
+        error.log();
+        error.respond(request_id)
+    })
 }
 
 /// Answers with `problem`, keeping what middlewares said in headers.
@@ -139,11 +155,15 @@ pub(crate) async fn choose_compression<B: MessageBody>(
 }
 
 /// Counts and times a request by method, route and status; nobody can make the number of labels grow.
-fn measure(method: &Method, started: Instant, answer: Result<&ServiceResponse, &Error>, span: &Span) {
+fn measure(
+    method: &Method,
+    route: Option<String>,
+    started: Instant,
+    answer: Result<&ServiceResponse, &Error>,
+    span: &Span,
+) {
     let status = answer.map_or(StatusCode::INTERNAL_SERVER_ERROR, ServiceResponse::status);
-    let route = answer.ok().and_then(|response| response.request().match_pattern());
     let route = route.unwrap_or_else(|| "unmatched".to_owned());
-    span.record("http.route", &route);
     let took = started.elapsed();
     span.in_scope(|| tracing::debug!(status = status.as_u16(), micros = took.as_micros(), "answered"));
     let method = match *method {
@@ -162,6 +182,13 @@ fn measure(method: &Method, started: Instant, answer: Result<&ServiceResponse, &
 struct Unanswered {
     error: ApiError,
     request_id: Rc<str>,
+}
+
+impl Unanswered {
+    fn new(error: ApiError, request_id: Rc<str>) -> Self {
+        error.log();
+        Self { error, request_id }
+    }
 }
 
 impl std::fmt::Display for Unanswered {

@@ -13,13 +13,14 @@ pub(crate) fn scope<F: Future>(id: Rc<str>, work: F) -> impl Future<Output = F::
     REQUEST_ID.scope(id, work)
 }
 
-/// Returns the id of the current request. Outside of the portal's scope there is none, and a new one is made up, so that
-/// a problem document and its line in the log can still be brought together.
-pub(crate) fn current() -> String {
-    REQUEST_ID.try_with(|id| (**id).to_owned()).unwrap_or_else(|_| made_up())
+/// Returns the id of the current request; `None` outside of the portal's scope.
+pub(crate) fn current() -> Option<Rc<str>> {
+    REQUEST_ID.try_with(Rc::clone).ok()
 }
 
-fn made_up() -> String {
+/// Makes up an id for a request outside of the portal's scope, so that its problem document and its line in the log can
+/// be brought together.
+pub(crate) fn made_up() -> String {
     // Random keys of the standard library: an id of a request has to be unlike others, not secret.
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
