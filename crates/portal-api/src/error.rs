@@ -63,13 +63,7 @@ impl ApiError {
     /// Creates a failure of this kind. `detail` is a whole sentence for the person who asked; of a 5xx it must not
     /// name the cause.
     pub fn new(code: &'static Code, detail: impl Into<String>) -> Self {
-        Self {
-            code,
-            detail: detail.into(),
-            errors: Vec::new(),
-            headers: Vec::new(),
-            cause: None,
-        }
+        Self { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }
     }
 
     /// Adds what is wrong with one member, parameter or header.

@@ -43,5 +43,5 @@ pub use openapi::{openapi, openapi_text};
 pub use params::{AgentQuery, IfAbsent, IfMatch, IfNoneMatch};
 pub use readiness::{Check, Readiness};
 pub use secrets::QuotaSecrets;
-pub use state::{ApiState, Count};
+pub use state::{ApiPorts, ApiState, Count};
 pub use views::NamespaceViews;

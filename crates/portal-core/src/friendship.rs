@@ -49,6 +49,21 @@ pub struct Friendship {
     pub created_at: DateTime<Utc>,
 }
 
+impl Friendship {
+    /// Creates an active friendship whose friend may not write HEARTBEAT.md.
+    #[must_use]
+    pub fn new(key: FriendshipKey, created_at: DateTime<Utc>) -> Self {
+        let FriendshipKey { friend, agent } = key;
+        Self { friend, agent, status: FriendshipStatus::Active, heartbeat_writable: false, created_at }
+    }
+
+    /// Returns the friend and the agent.
+    #[must_use]
+    pub fn key(&self) -> FriendshipKey {
+        FriendshipKey::new(self.friend.clone(), self.agent.clone())
+    }
+}
+
 /// The friendships.
 #[async_trait]
 pub trait FriendshipStore: Send + Sync {

@@ -8,6 +8,7 @@
 //!
 //! Start reading at [`Sessions`] (the only way in) and [`BackendError`] (the only kind of trouble).
 
+mod accounts;
 mod agent;
 mod audit;
 mod backend_error;
@@ -24,6 +25,10 @@ mod session;
 mod text;
 mod token;
 
+/// Crates whose types stand in signatures here.
+pub use {async_trait, chrono};
+
+pub use accounts::RegisteredAccounts;
 pub use agent::{Agent, AgentStore};
 pub use audit::{Action, Actor, AuditEntry, AuditFilter, AuditLog, AuditRecord};
 pub use backend_error::{Backend, BackendError, BackendErrorKind, BoxError};

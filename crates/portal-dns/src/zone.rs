@@ -29,6 +29,9 @@ const MAX_TTL: u32 = 86_400;
 pub struct Ttl(u32);
 
 impl Ttl {
+    /// The time to live of records of which nobody said otherwise: 300 seconds.
+    pub const DEFAULT: Self = Self(300);
+
     /// Reads a time to live, in seconds.
     ///
     /// # Errors
@@ -86,6 +89,14 @@ pub struct Domain {
 }
 
 impl Domain {
+    /// Creates a domain on offer: records live 300 seconds and are not proxied, and something before the ingress
+    /// controller ends TLS.
+    #[must_use]
+    pub fn new(name: DomainName, target: Target) -> Self {
+        let (proxied, tls, entry_points, retired) = (false, Tls::Off, Vec::new(), false);
+        Self { name, target, ttl: Ttl::DEFAULT, proxied, tls, entry_points, retired }
+    }
+
     /// The record that a hostname of this domain should have.
     #[must_use]
     pub fn record(&self, marker: OwnershipMarker) -> RecordState {

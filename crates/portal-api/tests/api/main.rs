@@ -17,6 +17,7 @@ mod isolation;
 mod logs;
 mod metrics;
 mod middleware;
+mod mounted;
 mod namespace;
 mod openapi;
 mod operations;

@@ -19,13 +19,17 @@ use crate::world::{World, request};
 #[actix_web::test]
 async fn an_unknown_address_is_a_problem_and_so_is_an_unknown_method() {
     let world = World::new().await;
+    let token = world.login("alice").await;
     for path in ["/", "/api/portal", "/api/portal/nothing", "/api/portal/me/", "/api//portal/me", "/API/portal/me"] {
+        world.get(path, &token).await.assert_problem(404, "not-found");
+    }
+    for path in ["/", "/api/portal", "/api//portal/me", "/API/portal/me"] {
         world.get(path, "fps_x").await.assert_problem(404, "not-found");
     }
-    let answer = world.ask(request(Method::POST, "/api/portal/me", "fps_x")).await;
+    let answer = world.ask(request(Method::POST, "/api/portal/me", &token)).await;
     answer.assert_problem(405, "method-not-allowed");
     assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
-    let answer = world.get("/api/portal/sessions/abc", "fps_x").await;
+    let answer = world.get("/api/portal/sessions/abc", &token).await;
     assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, Some("DELETE, OPTIONS")));
 }
 

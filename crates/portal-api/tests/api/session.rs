@@ -123,3 +123,33 @@ async fn a_friend_who_was_removed_has_no_session() {
     }
     world.get("/api/portal/me", &token).await.assert_problem(401, "session-invalid");
 }
+
+#[actix_web::test]
+async fn a_token_that_opens_nothing_is_said_before_anything_else_is_refused() {
+    let world = World::new().await;
+    let ask = |method: Method, path: &str| request(method, path, "fps_unknown");
+    let memory = "/api/portal/workspace/memory";
+    let asked = [
+        ask(Method::PUT, memory).insert_header(("content-type", "text/plain")).set_payload("{}"),
+        ask(Method::PUT, memory).insert_header(("content-type", "application/json")).set_payload("{"),
+        ask(Method::PUT, memory).insert_header(("content-length", "99999999")),
+        ask(Method::GET, memory).insert_header(("if-none-match", "not a tag")),
+        ask(Method::GET, "/api/portal/workspace?agent=%ff"),
+        ask(Method::GET, "/api/portal/nothing"),
+        ask(Method::POST, "/api/portal/me"),
+        ask(Method::GET, "/api/%70ortal/me"),
+    ];
+    for answer in world.ask_all(asked).await {
+        answer.assert_problem(401, "session-invalid");
+    }
+}
+
+#[actix_web::test]
+async fn a_session_that_cannot_be_checked_is_no_401() {
+    let world = World::new().await;
+    world.people.go_down(crate::world::CAUSE);
+    let asked = request(Method::PUT, "/api/portal/workspace/memory", "fps_unknown");
+    let answer = world.ask(asked.insert_header(("content-type", "text/plain"))).await;
+    answer.assert_problem(503, "database-unavailable");
+    assert_eq!(answer.header("www-authenticate"), None);
+}
