@@ -172,11 +172,9 @@ impl ApiError {
         }
     }
 
-    /// Not ready for requests, and for lack of what.
-    pub(crate) fn not_ready(lacking: &[&'static str]) -> Self {
-        let mut error = Self::new(&codes::NOT_READY, format!("The portal is not ready: {}.", lacking.join(", ")));
-        error.errors = lacking.iter().map(|name| FieldError::new(*name, format!("{name} is not available"))).collect();
-        error.with_retry_after(RETRY_AFTER_DEFAULT)
+    /// The portal should get no requests. Nothing is named: anybody may ask.
+    pub(crate) fn not_ready() -> Self {
+        Self::new(&codes::NOT_READY, "The portal is not ready. Try again soon.").with_retry_after(RETRY_AFTER_DEFAULT)
     }
 
     /// A fault of the portal itself.

@@ -9,10 +9,10 @@ use portal_core::{Probe, error_text};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// Longest wait for one probe.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long an answer is believed: anybody may ask, so nobody can make the portal ask its backends more often.
-const BELIEF: Duration = Duration::from_secs(1);
+/// Longest time that one probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Lifetime of a result: anybody may ask, and nobody can make the portal ask its backends more often.
+const CACHE_LIFETIME: Duration = Duration::from_secs(1);
 
 /// What one probe found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Check {
     pub ok: bool,
 }
 
-struct Belief {
+struct CachedChecks {
     asked: Instant,
     checks: Vec<Check>,
 }
@@ -35,14 +35,14 @@ struct Belief {
 pub struct Readiness {
     probes: Arc<[Arc<dyn Probe>]>,
     draining: Arc<AtomicBool>,
-    believed: Arc<Mutex<Option<Belief>>>,
+    cached: Arc<Mutex<Option<CachedChecks>>>,
 }
 
 impl Readiness {
     /// Readiness as these probes tell it.
     #[must_use]
     pub fn new(probes: Vec<Arc<dyn Probe>>) -> Self {
-        Self { probes: probes.into(), draining: Arc::default(), believed: Arc::default() }
+        Self { probes: probes.into(), draining: Arc::default(), cached: Arc::default() }
     }
 
     /// From now on the portal is not ready: it is about to stop and finishes what it has.
@@ -56,34 +56,45 @@ impl Readiness {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// Returns the names of what the portal lacks to take requests, `stopping` among them; at most a second old.
+    pub async fn missing(&self) -> Vec<&'static str> {
+        let checks = self.checks().await;
+        let mut missing: Vec<_> =
+            checks.iter().filter(|check| check.required && !check.ok).map(|check| check.name).collect();
+        if self.is_draining() {
+            missing.push("stopping");
+        }
+        missing
+    }
+
     /// What the probes find, in their order; at most a second old.
     pub async fn checks(&self) -> Vec<Check> {
         // Held while the probes run: whoever asks meanwhile gets their answer.
-        let mut believed = self.believed.lock().await;
-        if let Some(belief) = &*believed
-            && belief.asked.elapsed() < BELIEF
+        let mut cached = self.cached.lock().await;
+        if let Some(last) = &*cached
+            && last.asked.elapsed() < CACHE_LIFETIME
         {
-            return belief.checks.clone();
+            return last.checks.clone();
         }
         let asked = Instant::now();
         let answers = join_all(self.probes.iter().map(|probe| ask(&**probe))).await;
-        let before = believed.as_ref().map_or(&[][..], |belief| &belief.checks);
+        let before = cached.as_ref().map_or(&[][..], |last| &last.checks);
         let mut checks = Vec::with_capacity(answers.len());
         for (index, (probe, answer)) in self.probes.iter().zip(answers).enumerate() {
             let check = Check { name: probe.name(), required: probe.required(), ok: answer.is_ok() };
             tell(check, before.get(index).map(|before| before.ok), answer.err().as_deref());
             checks.push(check);
         }
-        *believed = Some(Belief { asked, checks: checks.clone() });
+        *cached = Some(CachedChecks { asked, checks: checks.clone() });
         checks
     }
 }
 
 /// Asks a probe; why it is not there, with its causes.
 async fn ask(probe: &dyn Probe) -> Result<(), String> {
-    match tokio::time::timeout(PATIENCE, probe.probe()).await {
+    match tokio::time::timeout(PROBE_TIMEOUT, probe.probe()).await {
         Ok(answer) => answer.map_err(|error| error_text(&error)),
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),
     }
 }
 

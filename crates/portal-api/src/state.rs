@@ -72,7 +72,7 @@ impl ApiState {
         Self {
             sessions,
             friendships,
-            domains: exposures.offered().into(),
+            domains: exposures.domains().into(),
             exposures,
             namespaces: NamespaceViews::new(clock.clone()),
             jobs,

@@ -5,10 +5,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
-use portal_api::{ApiState, Settings};
+use portal_api::{ApiState, Readiness, Settings, configure_probes};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::BackgroundTasks;
@@ -103,7 +103,8 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let readiness = state.readiness.clone();
     let state = Data::new(state);
-    let operations = listening.operations.map(|operations| serve_operations(operations, &mut tasks)).transpose()?;
+    let operations =
+        listening.operations.map(|operations| serve_operations(operations, &readiness, &mut tasks)).transpose()?;
     let settings = Settings::default().with_origins(serving.allowed_origins);
     let api = HttpServer::new(move || App::new().configure(|config| portal_api::configure(config, &state, &settings)))
         .listen(listening.api)
@@ -152,9 +153,10 @@ async fn asked_to_stop() {
     }
 }
 
-/// Serves `/metrics` to operators.
+/// Serves `/metrics` and the probes that name what is missing, to operators.
 fn serve_operations(
     (listener, metrics): (TcpListener, PrometheusHandle),
+    readiness: &Readiness,
     tasks: &mut BackgroundTasks,
 ) -> Result<ServerHandle, ServeError> {
     let upkeep = metrics.clone();
@@ -165,12 +167,12 @@ fn serve_operations(
             Ok(())
         }
     });
-    let server = HttpServer::new(move || App::new().app_data(Data::new(metrics.clone())).service(show_metrics))
-        .workers(1)
-        .listen(listener)
-        .map_err(ServeError::Failed)?
-        .disable_signals()
-        .run();
+    let readiness = readiness.clone();
+    let app = move || {
+        let probes = |config: &mut ServiceConfig| configure_probes(config, &readiness);
+        App::new().app_data(Data::new(metrics.clone())).service(show_metrics).configure(probes)
+    };
+    let server = HttpServer::new(app).workers(1).listen(listener).map_err(ServeError::Failed)?.disable_signals().run();
     let handle = server.handle();
     tokio::spawn(server);
     Ok(handle)

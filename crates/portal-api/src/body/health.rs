@@ -16,31 +16,42 @@ pub(crate) struct Health {
     pub(crate) version: &'static str,
 }
 
+impl Health {
+    /// The health of this process.
+    pub(crate) const NOW: Self = Self { ok: true, version: env!("CARGO_PKG_VERSION") };
+}
+
 /// The portal takes requests.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Ready {
     /// Always `true`.
     #[schema(example = true)]
     pub(crate) ready: bool,
-    /// What it stands on; operations that need what is not there answer 503.
-    pub(crate) checks: Vec<CheckItem>,
 }
 
-/// One thing that the portal stands on.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CheckItem {
-    /// What it is.
-    #[schema(example = "database")]
+/// Readiness as operators see it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Probes {
+    /// Whether the portal takes requests.
+    pub(crate) ready: bool,
+    /// Names of what it lacks for that.
+    pub(crate) missing: Vec<&'static str>,
+    /// Everything that it depends on; operations that need what is missing answer 503.
+    pub(crate) checks: Vec<ProbeResult>,
+}
+
+/// Result of one probe.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProbeResult {
+    /// Name of the backend.
     name: &'static str,
     /// Whether the portal takes no requests without it.
-    #[schema(example = true)]
     required: bool,
-    /// Whether it is there.
-    #[schema(example = true)]
+    /// Whether it answered.
     ok: bool,
 }
 
-impl From<Check> for CheckItem {
+impl From<Check> for ProbeResult {
     fn from(check: Check) -> Self {
         Self { name: check.name, required: check.required, ok: check.ok }
     }

@@ -1,4 +1,4 @@
-//! Whether the portal is there, and what it offers.
+//! Health of the portal, and the OpenAPI document.
 
 use actix_web::web::{Data, Json};
 use actix_web::{HttpResponse, get};
@@ -18,8 +18,6 @@ impl ServedDocument {
     }
 }
 
-const HEALTH: Health = Health { ok: true, version: env!("CARGO_PKG_VERSION") };
-
 /// Tells that the process lives; looks at nothing else.
 #[utoipa::path(tag = "health", security(()), responses(
     (status = 200, description = "It lives", body = Health),
@@ -27,10 +25,12 @@ const HEALTH: Health = Health { ok: true, version: env!("CARGO_PKG_VERSION") };
 ))]
 #[get("/livez")]
 pub(crate) async fn show_liveness() -> Json<Health> {
-    Json(HEALTH)
+    Json(Health::NOW)
 }
 
-/// Tells whether the portal should get requests, and what of all it stands on is there.
+/// Tells whether the portal should get requests.
+///
+/// Anybody may ask, so nothing is named here; the operations port names what is missing.
 #[utoipa::path(tag = "health", security(()), responses(
     (status = 200, description = "It takes requests", body = Ready),
     Unready,
@@ -38,16 +38,8 @@ pub(crate) async fn show_liveness() -> Json<Health> {
 ))]
 #[get("/readyz")]
 pub(crate) async fn show_readiness(state: Data<ApiState>) -> Result<Json<Ready>, ApiError> {
-    let checks = state.readiness.checks().await;
-    let mut lacking: Vec<_> =
-        checks.iter().filter(|check| check.required && !check.ok).map(|check| check.name).collect();
-    if state.readiness.is_draining() {
-        lacking.push("stopping");
-    }
-    if lacking.is_empty() {
-        return Ok(Json(Ready { ready: true, checks: checks.into_iter().map(Into::into).collect() }));
-    }
-    Err(ApiError::not_ready(&lacking))
+    let missing = state.readiness.missing().await;
+    if missing.is_empty() { Ok(Json(Ready { ready: true })) } else { Err(ApiError::not_ready()) }
 }
 
 /// Tells pages that the portal is there.
@@ -57,7 +49,7 @@ pub(crate) async fn show_readiness(state: Data<ApiState>) -> Result<Json<Ready>,
 ))]
 #[get("/api/health")]
 pub(crate) async fn show_health() -> Json<Health> {
-    Json(HEALTH)
+    Json(Health::NOW)
 }
 
 /// Shows this document.
