@@ -72,7 +72,7 @@ async fn find(orphans: &Orphans, domains: &[DomainName]) -> Result<Vec<Orphan>, 
 
 async fn remove(orphans: &Orphans, orphan: &Orphan, context: &AdminContext) -> Result<OrphanRemoved, Failure> {
     let audit = context
-        .audit(Action::OrphanDelete, None, &orphan.hostname.to_string())
+        .audit(Action::OrphanDelete, None, orphan.hostname.as_str())
         .with_detail(format!("exposure {}", orphan.marker.exposure));
     let removed = orphans.remove(orphan, audit).await;
     removed.map_err(|source| Failure::Zone { what: format!("{} may not have been deleted", orphan.hostname), source })

@@ -103,7 +103,7 @@ impl fmt::Display for DocumentPath {
 
 #[cfg(test)]
 mod tests {
-    use portal_core::{AgentId, FriendId};
+    use portal_core::{AgentId, FriendId, FriendshipKey};
 
     use super::{DocumentName, DocumentPath};
 

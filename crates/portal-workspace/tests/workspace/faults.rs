@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use portal_core::{AgentId, Backend, BackendError, FriendId, FriendshipKey};
+use portal_core::{Backend, BackendError, FriendshipKey};
 use portal_workspace::{
     Begin, DocumentFiles, DocumentPath, DocumentPorts, DocumentStore, Ended, Entry, Held, NewVersion, Place, Placed,
     Staged,
