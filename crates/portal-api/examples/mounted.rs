@@ -16,8 +16,9 @@ use actix_web::web::{Data, Json, ServiceConfig, scope};
 use actix_web::{App, HttpServer, get, post};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::memory::{MemoryCluster, MemoryFiles, MemoryRecords};
-use portal_adapters::{Db, DbSettings, RandomIds, SystemClock};
+use portal_adapters::{RandomIds, SystemClock};
 use portal_api::{ApiError, ApiPorts, ApiState, Code, Friend, Settings, authentication, configure_with};
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BackendError, Clock, FriendId, FriendshipStatus, Ids,
@@ -95,7 +96,7 @@ impl SessionStore for Library {
     async fn find(&self, token: &Token) -> Result<Option<StoredSession>, BackendError> {
         let Some(friend) = self.0.get(token.reveal()) else { return Ok(None) };
         let Ok(agent) = AgentId::parse(AGENT) else { return Ok(None) };
-        let (created_at, expires_at) = (DateTime::UNIX_EPOCH, Utc::now() + TimeDelta::hours(1));
+        let (created_at, expires_at) = (DateTime::UNIX_EPOCH, SystemClock.now() + TimeDelta::hours(1));
         let session =
             Session { id: format!("library-{friend}"), friend: friend.clone(), agent, created_at, expires_at };
         let friend = portal_core::Friend::new(friend.clone(), created_at);

@@ -31,6 +31,7 @@ const PROTECTED: &str = "/api/portal/";
 ///
 /// Every request to the scope needs a valid session. [`ChosenAgent`] also needs the scope's application to have
 /// [`ApiState`] as its data.
+#[must_use]
 pub fn authentication<S, B>(
     sessions: Arc<Sessions>,
 ) -> impl Transform<S, ServiceRequest, Response = ServiceResponse<EitherBody<B>>, Error = Error, InitError = ()>

@@ -261,15 +261,13 @@ impl ResponseError for ApiError {
 
     /// Answers with the whole problem document, so that it is whole also outside of the portal's own scope.
     fn error_response(&self) -> HttpResponse {
-        match request_id::current() {
-            // The middleware logs it, once the route is known.
-            Some(id) => self.respond(&id),
-            None => {
-                let id = request_id::made_up();
-                tracing::error_span!("request", request_id = id).in_scope(|| self.log());
-                self.respond(&id)
-            }
+        // Within the scope the middleware logs it, once the route is known.
+        if let Some(id) = request_id::current() {
+            return self.respond(&id);
         }
+        let id = request_id::made_up();
+        tracing::error_span!("request", request_id = id).in_scope(|| self.log());
+        self.respond(&id)
     }
 }
 

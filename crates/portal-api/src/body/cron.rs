@@ -9,6 +9,10 @@ use utoipa::ToSchema;
 use super::{Word, time};
 use crate::error::ApiError;
 
+// Aliases, since utoipa takes an argument of a generic type for a schema of its own.
+type RunStatusWord = Word<RunStatus>;
+type TriggerWord = Word<Trigger>;
+
 /// A job to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -144,7 +148,7 @@ pub(crate) struct Job {
     last_run: Option<String>,
     /// How the newest run that has ended did so: `delivered`, `failed` or `missed`.
     #[schema(inline, example = "delivered", required)]
-    last_status: Option<Word<RunStatus>>,
+    last_status: Option<RunStatusWord>,
     /// For older pages: see `cron` and `tz`.
     #[schema(deprecated)]
     schedule: LegacySchedule,
@@ -270,13 +274,14 @@ pub(crate) struct RunList {
 
 /// One run of a job, or a stretch of instants that it missed.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "`run_id` is the member's name on the wire")]
 pub(crate) struct Run {
     /// Its id, which receivers get as the idempotency key.
     #[schema(example = "5f2a1d7a94f35f7a2b6ad1fd1d6f2f3c")]
     run_id: String,
     /// `schedule`, or `manual` if somebody asked for it.
     #[schema(inline, example = "schedule")]
-    trigger: Word<Trigger>,
+    trigger: TriggerWord,
     /// Its instant; of a missed stretch the last one.
     #[schema(example = "2026-03-01T08:00:00Z", format = DateTime)]
     due_at: String,
@@ -289,7 +294,7 @@ pub(crate) struct Run {
     /// `queued`, `running` or `retrying` while it is open; then `delivered` (the receiver has the message), `failed` or
     /// `missed`.
     #[schema(inline, example = "delivered")]
-    status: Word<RunStatus>,
+    status: RunStatusWord,
     /// How many attempts were begun.
     #[schema(example = 1)]
     attempts: u32,

@@ -7,6 +7,9 @@ use utoipa::ToSchema;
 
 use super::{Word, time};
 
+// Aliases, since utoipa takes an argument of a generic type for a schema of its own.
+type StatusWord = Word<Status>;
+
 /// A Service that is to be on the internet.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -56,7 +59,7 @@ pub(crate) struct ExposureBody {
     domain: String,
     /// Progress of what was last asked for.
     #[schema(inline, example = "active")]
-    status: Word<Status>,
+    status: StatusWord,
     /// Why it is not done: a word, a colon and a sentence.
     #[schema(example = json!(null), required)]
     reason: Option<String>,

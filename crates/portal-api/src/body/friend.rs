@@ -6,6 +6,9 @@ use utoipa::ToSchema;
 
 use super::{Word, time};
 
+// Aliases, since utoipa takes an argument of a generic type for a schema of its own.
+type FriendshipStatusWord = Word<FriendshipStatus>;
+
 /// The friend.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Me {
@@ -60,7 +63,7 @@ pub(crate) struct AgentOfFriend {
     friend_id: String,
     /// Only an `active` agent can be chosen.
     #[schema(inline, example = "active")]
-    status: Word<FriendshipStatus>,
+    status: FriendshipStatusWord,
     /// Since when they know each other.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
     created_at: String,

@@ -14,6 +14,9 @@ use utoipa::ToSchema;
 use super::exposure::ExposureBody;
 use super::{Word, time};
 
+// Aliases, since utoipa takes an argument of a generic type for a schema of its own.
+type PhaseWord = Word<Phase>;
+
 /// A friend's namespace.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -31,7 +34,7 @@ pub(crate) struct Namespace {
     ingress_routes: Vec<IngressRoute>,
     /// `Active`, `Terminating`, or `null` for a namespace that does not exist.
     #[schema(inline, example = "Active", required)]
-    phase: Option<Word<Phase>>,
+    phase: Option<PhaseWord>,
     /// When this content was first seen. It changes only with the content.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
     pub(crate) observed_at: String,

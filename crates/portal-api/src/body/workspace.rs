@@ -7,6 +7,9 @@ use utoipa::ToSchema;
 
 use super::{Word, time};
 
+// Aliases, since utoipa takes an argument of a generic type for a schema of its own.
+type DocumentNameWord = Word<DocumentName>;
+
 /// A document, or an earlier text of one.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = Document)]
@@ -59,7 +62,7 @@ impl From<Vec<Overview>> for DocumentList {
 struct DocumentItem {
     /// `memory`, `friend-notes` or `heartbeat`: the last segment of its address.
     #[schema(inline, example = "memory")]
-    name: Word<DocumentName>,
+    name: DocumentNameWord,
     /// Whether there is one.
     #[schema(example = true)]
     exists: bool,

@@ -11,7 +11,7 @@ use crate::logs::Log;
 use crate::world::request;
 
 #[path = "../../examples/mounted.rs"]
-#[expect(dead_code, reason = "its main is not called here")]
+#[expect(dead_code, unreachable_pub, reason = "an example is a program of its own, and its main is not called here")]
 mod example;
 
 /// What the application answered: the status, two headers and the body.

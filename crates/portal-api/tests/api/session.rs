@@ -129,7 +129,7 @@ async fn a_token_that_opens_nothing_is_said_before_anything_else_is_refused() {
     let world = World::new().await;
     let ask = |method: Method, path: &str| request(method, path, "fps_unknown");
     let memory = "/api/portal/workspace/memory";
-    let asked = [
+    let asked = vec![
         ask(Method::PUT, memory).insert_header(("content-type", "text/plain")).set_payload("{}"),
         ask(Method::PUT, memory).insert_header(("content-type", "application/json")).set_payload("{"),
         ask(Method::PUT, memory).insert_header(("content-length", "99999999")),
