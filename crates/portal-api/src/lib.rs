@@ -28,6 +28,7 @@ mod request_id;
 mod routes;
 mod secrets;
 mod state;
+mod static_file;
 mod views;
 
 pub use {actix_web, utoipa};

@@ -1,6 +1,6 @@
 //! The portal's routes as one service for any actix-web application.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 #[cfg(feature = "cors")]
@@ -17,9 +17,9 @@ use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::extract::{BODY_TIME, BodyTime};
-use crate::handlers::health::ServedDocument;
 use crate::openapi::openapi_text;
 use crate::state::ApiState;
+use crate::static_file::StaticFile;
 use crate::{auth, extract, fallback, middleware, routes};
 
 /// Settings of the mounted routes.
@@ -55,6 +55,10 @@ impl Settings {
     }
 }
 
+/// The OpenAPI document as it is served, rendered once per process.
+static DOCUMENT: LazyLock<Arc<StaticFile>> =
+    LazyLock::new(|| Arc::new(StaticFile::new("application/json", openapi_text().into())));
+
 /// Seconds for which a browser may remember what an origin may do.
 #[cfg(feature = "cors")]
 const PREFLIGHT_MAX_AGE: usize = 3600;
@@ -82,7 +86,7 @@ pub fn configure_with(
     let portal = web::scope("")
         .app_data(state.clone())
         .app_data(BodyTime(settings.body_time))
-        .app_data(web::Data::new(ServedDocument::new(openapi_text())))
+        .app_data(web::Data::from(DOCUMENT.clone()))
         .configure(extract::configure)
         .configure(own)
         .configure(|config| routes::configure(&mut ServiceConfig::new(config)));

@@ -1,22 +1,12 @@
 //! Health of the portal, and the OpenAPI document.
 
 use actix_web::web::{Data, Json};
-use actix_web::{HttpResponse, get};
-use bytes::Bytes;
+use actix_web::{HttpRequest, HttpResponse, get};
 
 use crate::body::health::{Health, Ready};
 use crate::error::{ApiError, Open, Unready};
 use crate::state::ApiState;
-
-/// The OpenAPI document as it is served, rendered once per worker.
-#[derive(Clone)]
-pub(crate) struct ServedDocument(Bytes);
-
-impl ServedDocument {
-    pub(crate) fn new(text: String) -> Self {
-        Self(text.into())
-    }
-}
+use crate::static_file::StaticFile;
 
 /// Tells that the process lives; looks at nothing else.
 #[utoipa::path(tag = "health", security(()), responses(
@@ -58,6 +48,6 @@ pub(crate) async fn show_health() -> Json<Health> {
     Open,
 ))]
 #[get("/openapi.json")]
-pub(crate) async fn show_openapi(document: Data<ServedDocument>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(document.0.clone())
+pub(crate) async fn show_openapi(document: Data<StaticFile>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    document.respond(&request, HttpResponse::Ok()).await
 }

@@ -95,6 +95,7 @@ pub(crate) async fn serve(
         listen: address,
         operations_listen: None,
         allowed_origins: Vec::new(),
+        connections_per_address: None,
         shutdown: Duration::from_secs(1),
         drain: Duration::ZERO,
     };
