@@ -1,6 +1,6 @@
-//! Views that combine several domains for a reader.
+//! Answers that combine several domains.
 
 mod namespace;
-mod namespace_views;
+mod namespace_cache;
 
-pub use namespace_views::NamespaceViews;
+pub use namespace_cache::NamespaceViews;

@@ -16,25 +16,25 @@ use crate::body::time;
 use crate::conditional::Tag;
 use crate::error::ApiError;
 
-/// Bytes of all retained answers, 64 MiB; answers that are seldom asked for go first.
+/// Size of the cache in bytes; the answers that are asked for least go first.
 const CAPACITY: u64 = 64 * 1024 * 1024;
-/// Time after which an answer that nobody asks for is dropped.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
+/// Lifetime of an answer that nobody asks for.
+const IDLE: Duration = Duration::from_mins(10);
 
-/// Answers to `GET /namespace`, cached as long as what they were made from stays the same.
+/// The answers to `GET /namespace`, valid as long as what they were made from stays the same.
 pub struct NamespaceViews {
     clock: Arc<dyn Clock>,
     views: Cache<FriendId, Arc<View>>,
 }
 
-/// One answer, and what it was made from. It retains both sources, so that equal addresses prove equal sources.
+/// One answer, and what it was made from. Holding on to both sources makes their addresses proof of identity.
 pub(crate) struct View {
     overview: Arc<Overview>,
     exposures: Arc<[Exposure]>,
     observed_at: DateTime<Utc>,
     /// The body.
     pub(crate) bytes: Bytes,
-    /// What the body says, apart from when that was first seen: the same from every replica and after a restart.
+    /// Tag of the body without the time when it was first seen: the same from every replica and after a restart.
     pub(crate) tag: Tag,
     /// The tag as a header.
     pub(crate) etag: HeaderValue,
@@ -45,11 +45,11 @@ impl NamespaceViews {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let weigh = |_: &FriendId, view: &Arc<View>| u32::try_from(view.bytes.len()).unwrap_or(u32::MAX);
-        let views = Cache::builder().max_capacity(CAPACITY).weigher(weigh).time_to_idle(IDLE_TIMEOUT).build();
+        let views = Cache::builder().max_capacity(CAPACITY).weigher(weigh).time_to_idle(IDLE).build();
         Self { clock, views }
     }
 
-    /// Returns the answer for a friend whose namespace and exposures are these.
+    /// The answer for a friend whose namespace and exposures are these.
     pub(crate) async fn view(
         &self,
         friend: &FriendId,
@@ -85,8 +85,7 @@ impl NamespaceViews {
         Ok(View { overview, exposures, observed_at, bytes, tag, etag })
     }
 
-    /// Returns the time at which new content was first seen: of the cluster's change that made it, else now, since then
-    /// an exposure made it.
+    /// The time at which new content was first seen: that of the cluster's change, else now, since an exposure changed.
     fn first_seen(&self, known: Option<&View>, overview: &Arc<Overview>) -> DateTime<Utc> {
         match known {
             None => overview.observed_at,
