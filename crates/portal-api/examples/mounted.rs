@@ -68,7 +68,7 @@ async fn show_catalogue(_: Friend) -> Result<Json<Books>, ApiError> {
 /// A middleware of our own, around everything.
 ///
 /// # Errors
-/// What the application answers.
+/// Errors of the application.
 pub async fn name_the_house<B>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, actix_web::Error> {
     let mut response = next.call(request).await?;
     response.headers_mut().insert(HeaderName::from_static("x-house"), HeaderValue::from_static("library"));

@@ -1,4 +1,4 @@
-//! What operations take and answer: the members on the wire, and nothing that decides.
+//! Bodies of requests and answers: the members on the wire, and nothing that decides.
 
 pub(crate) mod cron;
 pub(crate) mod exposure;

@@ -61,7 +61,7 @@ pub enum Tags {
 }
 
 impl Tags {
-    /// Whether the tag is among them, by weak comparison.
+    /// Returns `true` if the tag is among them, by weak comparison.
     #[must_use]
     pub fn hold(&self, tag: &Tag) -> bool {
         match self {
@@ -89,7 +89,7 @@ impl Tags {
     }
 }
 
-/// What a request makes its effect depend on.
+/// Conditions of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Conditions {
     /// `If-Match`.
@@ -99,7 +99,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// Whether a reader has this already, so that 304 says it all.
+    /// Returns `true` if the reader has this already, so that 304 is the answer.
     #[must_use]
     pub fn has(&self, tag: &Tag) -> bool {
         self.if_none_match.as_ref().is_some_and(|tags| tags.hold(tag))

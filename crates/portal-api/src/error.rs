@@ -33,7 +33,7 @@ pub use responses::{
 
 /// Default of `Retry-After`, for a backend that named no time.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
-/// What is said of our own faults.
+/// Sentence about a fault of the portal.
 const FAULT: &str = "Something went wrong inside the portal. Name the request id when you ask its operator.";
 
 /// A failure on its way to the caller, answered as a problem document.
@@ -307,7 +307,7 @@ impl From<WorkspaceError> for ApiError {
             WorkspaceError::UnknownVersion(name) => {
                 Self::new(&codes::VERSION_UNKNOWN, format!("You have no version of {name} with this id."))
             }
-            WorkspaceError::Port(trouble) => trouble.into(),
+            WorkspaceError::Port(error) => error.into(),
         }
     }
 }
@@ -316,7 +316,7 @@ impl From<SessionError> for ApiError {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Invalid => Self::session_invalid(),
-            SessionError::Unchecked(trouble) => unavailable(trouble.backend, trouble.retry_after, trouble),
+            SessionError::Unchecked(error) => unavailable(error.backend, error.retry_after, error),
         }
     }
 }

@@ -26,10 +26,10 @@ pub const DOCUMENT_BODY_MAX: usize = 2 * 1024 * 1024;
 /// Most characters of a sender's input that a refusal repeats.
 const ECHO_MAX: usize = 100;
 
-/// How long a body may take to arrive unless [`BodyTime`] says otherwise: 2 MiB over a slow line.
+/// Longest time for a body to arrive unless [`BodyTime`] says otherwise: 2 MiB over a slow line.
 pub(crate) const BODY_TIME: Duration = Duration::from_mins(1);
 
-/// How long a body may take to arrive, as application data.
+/// Longest time for a body to arrive, as application data.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyTime(pub(crate) Duration);
 
@@ -144,7 +144,7 @@ fn without_long_input(said: &str) -> Cow<'_, str> {
     }
 }
 
-/// What a value of the wrong type has to be, for people who do not know Rust's words.
+/// Returns the type that a value should have, for people who do not know Rust's words.
 fn wanted(said: &str) -> Option<&'static str> {
     let (_, wanted) = said.strip_prefix("invalid ")?.rsplit_once(", expected ")?;
     let wanted = wanted.split(" at line ").next().unwrap_or(wanted);

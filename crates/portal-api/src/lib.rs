@@ -14,6 +14,7 @@
 mod auth;
 mod body;
 mod conditional;
+mod counts;
 mod error;
 mod extract;
 mod fallback;
@@ -26,7 +27,6 @@ mod probes;
 mod readiness;
 mod request_id;
 mod routes;
-mod secrets;
 mod state;
 mod static_file;
 mod views;
@@ -35,6 +35,7 @@ pub use {actix_web, utoipa};
 
 pub use auth::{ChosenAgent, Friend, authentication};
 pub use conditional::{Conditions, Tag, Tags};
+pub use counts::{Count, QuotaSecrets};
 pub use error::{
     ApiError, Code, FieldError, Guarded, NotFound, Open, PROBLEM_JSON, Problem, ShowsDocument, TakesAgent, TakesBody,
     Unready, WritesDocument,
@@ -45,6 +46,5 @@ pub use openapi::{openapi, openapi_text};
 pub use params::{AgentQuery, IfAbsent, IfMatch, IfNoneMatch};
 pub use probes::configure_probes;
 pub use readiness::{Check, Readiness};
-pub use secrets::QuotaSecrets;
-pub use state::{ApiPorts, ApiState, Count};
+pub use state::{ApiPorts, ApiState};
 pub use views::NamespaceViews;

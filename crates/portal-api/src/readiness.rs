@@ -1,4 +1,4 @@
-//! Whether the portal should get requests.
+//! Readiness: the backends as their probes find them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,14 +14,14 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Lifetime of a result: anybody may ask, and nobody can make the portal ask its backends more often.
 const CACHE_LIFETIME: Duration = Duration::from_secs(1);
 
-/// What one probe found.
+/// Result of one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Check {
     /// The probe's name.
     pub name: &'static str,
-    /// Whether the portal should get no requests without it.
+    /// `true` if the portal should get no requests without it.
     pub required: bool,
-    /// Whether it is there.
+    /// `true` if it answered in time.
     pub ok: bool,
 }
 
@@ -50,7 +50,7 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the portal is about to stop.
+    /// Returns `true` if the portal is about to stop.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
@@ -67,7 +67,7 @@ impl Readiness {
         missing
     }
 
-    /// What the probes find, in their order; at most a second old.
+    /// Returns the probes' results, in their order; at most a second old.
     pub async fn checks(&self) -> Vec<Check> {
         // Held while the probes run: whoever asks meanwhile gets their answer.
         let mut cached = self.cached.lock().await;

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use portal_core::{BackendError, Clock, FriendshipKey, FriendshipStore, Ids, Sessions};
+use portal_core::{Clock, FriendshipStore, Ids, Sessions};
 use portal_cron::Jobs;
 use portal_dns::{DomainName, Exposures};
 use portal_k8s::Cluster;
 use portal_workspace::Documents;
 
+use crate::counts::{Count, QuotaSecrets};
 use crate::readiness::Readiness;
-use crate::secrets::QuotaSecrets;
 use crate::views::NamespaceViews;
 
 /// Use cases and stores behind the operations. It is put together once and shared by all workers.
@@ -84,20 +83,5 @@ impl ApiState {
             clock,
             ids,
         }
-    }
-}
-
-/// Counts something that belongs to a friend.
-#[async_trait]
-pub trait Count: Send + Sync {
-    /// Returns how many there are; `None` if nobody counts them there.
-    async fn count(&self, key: &FriendshipKey) -> Result<Option<u64>, BackendError>;
-}
-
-/// Counts the daily logs that an agent keeps of a friend.
-#[async_trait]
-impl Count for Documents {
-    async fn count(&self, key: &FriendshipKey) -> Result<Option<u64>, BackendError> {
-        self.count_logs(key).await.map(Some)
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 /// registered already. An existing friendship is never changed: an operator's block wins over `accounts`.
 #[derive(Clone)]
 pub struct RegisteredAccounts {
-    /// Where the accounts and their sessions live.
+    /// The accounts' own sessions.
     pub accounts: Arc<dyn SessionStore>,
     /// The portal's register of friends.
     pub friends: Arc<dyn FriendStore>,

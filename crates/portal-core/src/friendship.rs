@@ -1,4 +1,4 @@
-//! Which agent works for which friend.
+//! Friendships: the agents that work for a friend.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use crate::{AgentId, AuditEntry, BackendError, FriendId};
 
 crate::word_enum! {
-    /// How a friend and an agent stand with each other.
+    /// Status of a friendship. Only an active one admits sessions and runs jobs.
     pub enum FriendshipStatus: "status" {
         /// The agent works for the friend.
         Active = "active",
@@ -41,9 +41,9 @@ pub struct Friendship {
     pub friend: FriendId,
     /// The agent.
     pub agent: AgentId,
-    /// How they stand.
+    /// Status, which decides about sessions and jobs.
     pub status: FriendshipStatus,
-    /// Whether the friend may write the agent's HEARTBEAT.md, which all its friends share.
+    /// `true` if the friend may write the agent's HEARTBEAT.md, which all its friends share.
     pub heartbeat_writable: bool,
     /// Since when there is a relationship.
     pub created_at: DateTime<Utc>,

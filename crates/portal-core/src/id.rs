@@ -1,4 +1,4 @@
-//! Who is meant: the names of friends and agents.
+//! Ids of friends and agents.
 
 use crate::Invalid;
 

@@ -1,4 +1,4 @@
-//! Logins: who may come in, and for how long.
+//! Sessions: the logins of friends.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::{
     Token, TokenHash, TokenKind,
 };
 
-/// How long a session lives: 30 days.
+/// Lifetime of a session: 30 days.
 pub const SESSION_LIFETIME: TimeDelta = TimeDelta::days(30);
 /// Cache lifetime of a session lookup, measured from its start: a revoked session is refused at most this much later.
 const REVOCATION_DELAY: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const CACHE_CAPACITY: u64 = 100_000;
 pub struct Session {
     /// The session's id, which is not its token and may be shown.
     pub id: String,
-    /// Who is logged in.
+    /// The friend who is logged in.
     pub friend: FriendId,
     /// The agent through which they came.
     pub agent: AgentId,
@@ -42,7 +42,7 @@ impl Session {
     }
 }
 
-/// Whether a session was revoked; expiry and friendship are asked apart.
+/// Revocation of a session; expiry and friendship are asked apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionState {
     /// It was not revoked.
@@ -56,11 +56,11 @@ pub enum SessionState {
 pub struct StoredSession {
     /// The session.
     pub session: Session,
-    /// Whether it was revoked.
+    /// Revocation, which is for ever.
     pub state: SessionState,
-    /// How its friend and its agent stand with each other; `None` if they have no relationship any more.
+    /// Status of the friendship that the session rests on; `None` if there is none any more.
     pub friendship: Option<FriendshipStatus>,
-    /// Whose it is.
+    /// The registered friend.
     pub friend: Friend,
 }
 
@@ -83,7 +83,7 @@ pub trait SessionStore: Send + Sync {
     async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
 }
 
-/// Why nobody is let in.
+/// Reason why a token is refused.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SessionError {
     /// The store said that the session is unknown, expired or revoked, or that its friendship is not active.
@@ -140,8 +140,8 @@ impl Sessions {
         Self { store, clock, ids, cache }
     }
 
-    /// The session that this token opens, and whose it is, at most a second old. The store is asked at most once a
-    /// second per token, however many ask.
+    /// Finds the session that this token opens, at most a second old. The store is asked at most once a second per
+    /// token, however many requests carry it.
     ///
     /// # Errors
     /// [`SessionError::Invalid`] only when the store said so; [`SessionError::Unchecked`] when it could not be asked.
@@ -164,7 +164,7 @@ impl Sessions {
     /// Logs a friend in with an agent; `None` if their friendship is not active.
     ///
     /// # Errors
-    /// Trouble with the store; no session exists then, or one whose token nobody has.
+    /// A failure of the store; no session exists then, or one whose token nobody has.
     pub async fn issue(
         &self,
         friend: FriendId,
@@ -186,7 +186,7 @@ impl Sessions {
     /// The friend's sessions that still count, newest first.
     ///
     /// # Errors
-    /// Trouble with the store.
+    /// A failure of the store.
     pub async fn list(&self, friend: &FriendId) -> Result<Vec<Session>, BackendError> {
         self.store.list(friend, self.clock.now()).await
     }
@@ -195,17 +195,31 @@ impl Sessions {
     /// replica within a second.
     ///
     /// # Errors
-    /// Trouble with the store; the session may or may not be revoked.
+    /// A failure of the store; the session may or may not be revoked.
     pub async fn revoke(&self, friend: &FriendId, id: &str, actor: Actor) -> Result<bool, BackendError> {
         let revoked = self.store.revoke(friend, id, self.revocation(friend, id, actor)).await;
         self.cache.invalidate_all();
         revoked
     }
 
+    /// Ends the friend's sessions but the one with the id `current`; tells how many. Each leaves an audit line.
+    ///
+    /// # Errors
+    /// A failure of the store; some of the sessions may be revoked.
+    pub async fn revoke_others(&self, friend: &FriendId, current: &str, actor: &Actor) -> Result<u64, BackendError> {
+        let mut revoked = 0;
+        for session in self.list(friend).await? {
+            if session.id != current && self.revoke(friend, &session.id, actor.clone()).await? {
+                revoked += 1;
+            }
+        }
+        Ok(revoked)
+    }
+
     /// Ends all of the friend's sessions; tells how many.
     ///
     /// # Errors
-    /// Trouble with the store; the sessions may or may not be revoked.
+    /// A failure of the store; the sessions may or may not be revoked.
     pub async fn revoke_all(&self, friend: &FriendId, actor: Actor) -> Result<u64, BackendError> {
         let revoked = self.store.revoke_all(friend, self.revocation(friend, "all", actor)).await;
         self.cache.invalidate_all();

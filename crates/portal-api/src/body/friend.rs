@@ -24,11 +24,11 @@ pub(crate) struct Me {
     /// Their Kubernetes namespace.
     #[schema(example = "friend-alice")]
     namespace: String,
-    /// What there is of theirs.
+    /// Counts of what is theirs.
     stats: Stats,
 }
 
-/// How much there is of a friend's.
+/// Counts of what is a friend's.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Stats {
     /// Log files that the agent keeps of the friend; `null` if they could not be counted.
@@ -52,7 +52,7 @@ impl Me {
     }
 }
 
-/// How the friend stands with one agent.
+/// A friendship: one agent that works for the friend.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AgentOfFriend {
     /// The agent.

@@ -1,4 +1,4 @@
-//! Whether the portal is there.
+//! Health and readiness.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -32,7 +32,7 @@ pub(crate) struct Ready {
 /// Readiness as operators see it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Probes {
-    /// Whether the portal takes requests.
+    /// `true` if the portal takes requests.
     pub(crate) ready: bool,
     /// Names of what it lacks for that.
     pub(crate) missing: Vec<&'static str>,
@@ -45,9 +45,9 @@ pub(crate) struct Probes {
 pub(crate) struct ProbeResult {
     /// Name of the backend.
     name: &'static str,
-    /// Whether the portal takes no requests without it.
+    /// `true` if the portal takes no requests without it.
     required: bool,
-    /// Whether it answered.
+    /// `true` if it answered in time.
     ok: bool,
 }
 

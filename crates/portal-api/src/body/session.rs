@@ -28,7 +28,7 @@ pub(crate) struct SessionItem {
     /// Until when, at the latest.
     #[schema(example = "2026-03-31T10:00:00Z", format = DateTime)]
     expires_at: String,
-    /// Whether it is the one that asks.
+    /// `true` for the session that asks.
     #[schema(example = true)]
     current: bool,
 }

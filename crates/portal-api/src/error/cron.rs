@@ -1,4 +1,4 @@
-//! What can be wrong with a job, for the person who asked.
+//! Failures of job operations, for the person who asked.
 
 use portal_cron::CronError;
 
@@ -34,7 +34,7 @@ impl From<CronError> for ApiError {
                 let detail = "An earlier run of this job has not ended; see its runs.";
                 Self::new(&codes::RUN_OPEN, detail)
             }
-            CronError::Port(trouble) => trouble.into(),
+            CronError::Port(error) => error.into(),
         }
     }
 }

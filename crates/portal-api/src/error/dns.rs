@@ -1,4 +1,4 @@
-//! What goes wrong with exposures.
+//! Failures of exposures, for the person who asked.
 
 use portal_dns::{DnsError, EXPOSURES_PER_FRIEND};
 
@@ -31,7 +31,7 @@ impl From<DnsError> for ApiError {
             }
             // Never 401: the account may live elsewhere, and pages throw their token away on that.
             DnsError::FriendNotFound { .. } => Self::friend_unknown(),
-            DnsError::Unavailable(trouble) => trouble.into(),
+            DnsError::Unavailable(error) => error.into(),
         }
     }
 }

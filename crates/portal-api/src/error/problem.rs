@@ -19,7 +19,7 @@ pub struct Problem {
     /// The status of the answer, once more.
     #[schema(example = 422)]
     pub status: u16,
-    /// What is wrong, as a sentence for the person who asked.
+    /// The failure as a sentence for the person who asked.
     #[schema(example = "port must be a number from 1 to 65535")]
     pub detail: String,
     /// The same sentence, where portal pages look for it.
@@ -28,21 +28,21 @@ pub struct Problem {
     /// The kind of failure as a stable word.
     #[schema(example = "value-invalid")]
     pub code: &'static str,
-    /// What to name when asking an operator about it; also in `X-Request-Id`.
+    /// The request's id, to be named when asking an operator about it; also in `X-Request-Id`.
     #[schema(example = "0f8c1d7a94f35f7a2b6ad1fd1d6f2f3c")]
     pub request_id: String,
-    /// What is wrong with which member, parameter or header; empty where nothing in particular is.
+    /// Errors of single members, parameters or headers; empty where the failure is about none in particular.
     pub errors: Vec<FieldError>,
 }
 
-/// What is wrong with one value.
+/// An error of one value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[non_exhaustive]
 pub struct FieldError {
     /// The member, parameter or header, by its path.
     #[schema(example = "port")]
     pub field: String,
-    /// What is wrong with it, as a sentence.
+    /// The error as a sentence.
     #[schema(example = "port must be a number from 1 to 65535")]
     pub message: String,
     /// The broken rule as a word, such as `pattern`, `range`, `one-of`, `max-bytes`, `required`, `unknown` or `type`;

@@ -125,7 +125,7 @@ fn actor(chosen: &ChosenAgent) -> Actor {
     Actor::Friend(chosen.friend.id().clone())
 }
 
-/// Where the job is changed. Of what a name may hold only the space has to be escaped.
+/// Returns the job's address. Of what a name may hold only the space has to be escaped.
 fn location(chosen: &ChosenAgent, name: &str) -> (HeaderName, String) {
     let path = format!("/api/portal/workspace/crons/{}", name.replace(' ', "%20"));
     let is_default = chosen.agent == chosen.friend.session().agent;

@@ -37,6 +37,20 @@ pub(crate) async fn end_current_session(
     Ok(Json(Acknowledgement::YES))
 }
 
+/// Ends all of the friend's sessions but the one that asks.
+#[utoipa::path(tag = "sessions", security(("session" = [])), responses(
+    (status = 200, description = "No other token of the friend's opens anything any more", body = Acknowledgement),
+    Guarded,
+))]
+#[delete("/api/portal/sessions")]
+pub(crate) async fn end_other_sessions(
+    friend: Friend,
+    state: Data<ApiState>,
+) -> Result<Json<Acknowledgement>, ApiError> {
+    state.sessions.revoke_others(friend.id(), &friend.session().id, &Actor::Friend(friend.id().clone())).await?;
+    Ok(Json(Acknowledgement::YES))
+}
+
 /// Ends one of the friend's sessions.
 #[utoipa::path(tag = "sessions", security(("session" = [])),
     params(("id" = String, Path, description = "The session's id", example = "0f8c1d7a94f35f7a2b6ad1fd1d6f2f3c")),

@@ -153,3 +153,18 @@ async fn a_session_that_cannot_be_checked_is_no_401() {
     answer.assert_problem(503, "database-unavailable");
     assert_eq!(answer.header("www-authenticate"), None);
 }
+
+#[actix_web::test]
+async fn all_other_sessions_end_and_the_one_that_asks_stays() {
+    let world = World::new().await;
+    let (mine, other, third) = (world.login("alice").await, world.login("alice").await, world.login("alice").await);
+    let bob = world.login("bob").await;
+    assert_eq!(world.delete("/api/portal/sessions", &mine).await.json(), json!({"ok": true}));
+    for ended in [&other, &third] {
+        world.get("/api/portal/me", ended).await.assert_problem(401, "session-invalid");
+    }
+    assert_eq!(world.get("/api/portal/me", &bob).await.status, 200);
+    let sessions = world.get("/api/portal/sessions", &mine).await.json();
+    assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(1));
+    assert_eq!(world.audit_of("alice").await.iter().filter(|line| line.contains("session.revoke")).count(), 2);
+}
