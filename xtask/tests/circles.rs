@@ -22,7 +22,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("portal-adapters", "db::sqlite::queries"),
     ("portal-adapters", "memory"),
     ("portal-dns", ""),
-    ("portal-runtime", ""),
     ("portal-workspace", ""),
 ];
 

@@ -172,9 +172,9 @@ impl ApiError {
         }
     }
 
-    /// The portal should get no requests. Nothing is named: anybody may ask.
+    /// The portal is not ready for requests. Strangers may ask, so that this names no backend.
     pub(crate) fn not_ready() -> Self {
-        Self::new(&codes::NOT_READY, "The portal is not ready. Try again soon.").with_retry_after(RETRY_AFTER_DEFAULT)
+        Self::new(&codes::NOT_READY, "The portal is not ready; try again soon.").with_retry_after(RETRY_AFTER_DEFAULT)
     }
 
     /// A fault of the portal itself.

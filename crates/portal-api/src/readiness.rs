@@ -1,4 +1,4 @@
-//! Readiness: the backends as their probes find them.
+//! Whether the portal should get requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,23 +9,23 @@ use portal_core::{Probe, error_text};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// Longest time that one probe may take.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Lifetime of a result: anybody may ask, and nobody can make the portal ask its backends more often.
-const CACHE_LIFETIME: Duration = Duration::from_secs(1);
+/// Longest wait for one probe.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer is believed: anybody may ask, so nobody can make the portal ask its backends more often.
+const BELIEF: Duration = Duration::from_secs(1);
 
-/// Result of one probe.
+/// What one probe found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Check {
     /// The probe's name.
     pub name: &'static str,
-    /// `true` if the portal should get no requests without it.
+    /// Whether the portal should get no requests without it.
     pub required: bool,
-    /// `true` if it answered in time.
+    /// Whether it is there.
     pub ok: bool,
 }
 
-struct CachedChecks {
+struct Belief {
     asked: Instant,
     checks: Vec<Check>,
 }
@@ -35,14 +35,14 @@ struct CachedChecks {
 pub struct Readiness {
     probes: Arc<[Arc<dyn Probe>]>,
     draining: Arc<AtomicBool>,
-    cached: Arc<Mutex<Option<CachedChecks>>>,
+    believed: Arc<Mutex<Option<Belief>>>,
 }
 
 impl Readiness {
     /// Readiness as these probes tell it.
     #[must_use]
     pub fn new(probes: Vec<Arc<dyn Probe>>) -> Self {
-        Self { probes: probes.into(), draining: Arc::default(), cached: Arc::default() }
+        Self { probes: probes.into(), draining: Arc::default(), believed: Arc::default() }
     }
 
     /// From now on the portal is not ready: it is about to stop and finishes what it has.
@@ -50,51 +50,46 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Returns `true` if the portal is about to stop.
+    /// Whether the portal is about to stop.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Returns the names of what the portal lacks to take requests, `stopping` among them; at most a second old.
-    pub async fn missing(&self) -> Vec<&'static str> {
-        let checks = self.checks().await;
-        let mut missing: Vec<_> =
-            checks.iter().filter(|check| check.required && !check.ok).map(|check| check.name).collect();
-        if self.is_draining() {
-            missing.push("stopping");
-        }
-        missing
+    /// Returns true if the portal should get requests: it is not stopping, and no required backend is missing.
+    pub async fn is_ready(&self) -> bool {
+        !self.is_draining() && self.checks().await.iter().all(|check| check.ok || !check.required)
     }
 
-    /// Returns the probes' results, in their order; at most a second old.
+    /// What the probes find, in their order; at most a second old.
     pub async fn checks(&self) -> Vec<Check> {
         // Held while the probes run: whoever asks meanwhile gets their answer.
-        let mut cached = self.cached.lock().await;
-        if let Some(last) = &*cached
-            && last.asked.elapsed() < CACHE_LIFETIME
+        let mut believed = self.believed.lock().await;
+        if let Some(belief) = &*believed
+            && belief.asked.elapsed() < BELIEF
         {
-            return last.checks.clone();
+            return belief.checks.clone();
         }
         let asked = Instant::now();
         let answers = join_all(self.probes.iter().map(|probe| ask(&**probe))).await;
-        let before = cached.as_ref().map_or(&[][..], |last| &last.checks);
+        let before = believed.as_ref().map_or(&[][..], |belief| &belief.checks);
         let mut checks = Vec::with_capacity(answers.len());
         for (index, (probe, answer)) in self.probes.iter().zip(answers).enumerate() {
             let check = Check { name: probe.name(), required: probe.required(), ok: answer.is_ok() };
             tell(check, before.get(index).map(|before| before.ok), answer.err().as_deref());
+            metrics::gauge!("portal_probe_up", "probe" => check.name).set(if check.ok { 1.0 } else { 0.0 });
             checks.push(check);
         }
-        *cached = Some(CachedChecks { asked, checks: checks.clone() });
+        *believed = Some(Belief { asked, checks: checks.clone() });
         checks
     }
 }
 
 /// Asks a probe; why it is not there, with its causes.
 async fn ask(probe: &dyn Probe) -> Result<(), String> {
-    match tokio::time::timeout(PROBE_TIMEOUT, probe.probe()).await {
+    match tokio::time::timeout(PATIENCE, probe.probe()).await {
         Ok(answer) => answer.map_err(|error| error_text(&error)),
-        Err(_) => Err(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod cluster;
 mod configured;
+mod disk;
+mod rotation;
 mod workspaces;
 mod zones;
 
@@ -19,16 +21,19 @@ use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
 use crate::background::BackgroundTasks;
-use crate::config::DatabaseSettings;
+use crate::config::{DatabaseSettings, WEBHOOK_SECRET_MIN};
 use crate::metrics;
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
+pub(crate) use self::disk::DiskProbe;
 pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
 
-/// The fewest bytes of a webhook's secret, for the configuration, which names no adapters.
-pub(crate) const WEBHOOK_SECRET_MIN: usize = portal_adapters::webhook::SECRET_MIN;
+const _: () =
+    assert!(WEBHOOK_SECRET_MIN >= portal_adapters::webhook::SECRET_MIN, "the configuration accepts too little");
 
+/// Period at which the probes run for metrics and log.
+const PROBE_PERIOD: Duration = Duration::from_secs(15);
 /// Period of the task that deletes sessions which ended long ago.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
 /// Period of the pass that compares every exposure with zones and cluster.
@@ -85,6 +90,7 @@ pub struct Portal {
 /// Prepares access to the configured database.
 pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
     let mut wanted = DbSettings::new(settings.url.expose_secret());
+    wanted.url_file.clone_from(&settings.url_file);
     if let Some(connections) = settings.max_connections {
         wanted.connections = connections;
     }
@@ -110,7 +116,8 @@ pub fn assemble(parts: Parts) -> Portal {
     let engine = Arc::new(EmbeddedEngine::new(db.jobs(), clock.clone(), ids.clone()));
     let documents = documents(&db, files, &clock, &ids);
     settle_documents(&mut tasks, documents.clone());
-    let probes = all_probes(&db, probes);
+    let readiness = Readiness::new(all_probes(&db, probes));
+    watch_probes(&mut tasks, readiness.clone());
     let state = ApiState {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
         friendships: db.friendships(),
@@ -122,11 +129,22 @@ pub fn assemble(parts: Parts) -> Portal {
         documents: documents.clone(),
         logs: Arc::new(documents),
         secrets: Arc::new(QuotaSecrets(cluster)),
-        readiness: Readiness::new(probes),
+        readiness,
         clock,
         ids,
     };
     Portal { state, tasks }
+}
+
+/// Runs the probes also while nobody asks, so that metrics and log tell when a backend goes missing.
+fn watch_probes(tasks: &mut BackgroundTasks, readiness: Readiness) {
+    tasks.repeat("probes", PROBE_PERIOD, None, move || {
+        let readiness = readiness.clone();
+        async move {
+            readiness.checks().await;
+            Ok(())
+        }
+    });
 }
 
 fn sweep_sessions(tasks: &mut BackgroundTasks, store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) {

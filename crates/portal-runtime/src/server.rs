@@ -8,13 +8,13 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
-use portal_api::{ApiState, Readiness, Settings, configure_probes};
+use portal_api::{ApiState, Readiness, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::BackgroundTasks;
 use crate::config::ServerSettings;
 use crate::connections::{self, Options};
-use crate::metrics;
+use crate::{metrics, operations};
 
 /// Interval at which metrics are tidied up, so that they do not grow while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -107,8 +107,8 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let readiness = state.readiness.clone();
     let state = Data::new(state);
-    let operations =
-        listening.operations.map(|operations| serve_operations(operations, &readiness, &mut tasks)).transpose()?;
+    let serve_operations = |operations| serve_operations(operations, &readiness, &mut tasks);
+    let operations = listening.operations.map(serve_operations).transpose()?;
     let settings = Settings::default().with_origins(serving.allowed_origins);
     let options = Options { shutdown: serving.shutdown, per_address: serving.connections_per_address };
     let mount = move |config: &mut ServiceConfig| portal_api::configure(config, &state, &settings);
@@ -154,7 +154,7 @@ async fn asked_to_stop() {
     }
 }
 
-/// Serves `/metrics` and the probes that name what is missing, to operators.
+/// Serves metrics and probes to operators.
 fn serve_operations(
     (listener, metrics): (TcpListener, PrometheusHandle),
     readiness: &Readiness,
@@ -169,11 +169,16 @@ fn serve_operations(
         }
     });
     let readiness = readiness.clone();
-    let app = move || {
-        let probes = |config: &mut ServiceConfig| configure_probes(config, &readiness);
-        App::new().app_data(Data::new(metrics.clone())).service(show_metrics).configure(probes)
+    let configure = move |config: &mut ServiceConfig| {
+        config.app_data(Data::new(metrics.clone())).service(show_metrics);
+        operations::configure(config, readiness.clone());
     };
-    let server = HttpServer::new(app).workers(1).listen(listener).map_err(ServeError::Failed)?.disable_signals().run();
+    let server = HttpServer::new(move || App::new().configure(&configure))
+        .workers(1)
+        .listen(listener)
+        .map_err(ServeError::Failed)?
+        .disable_signals()
+        .run();
     let handle = server.handle();
     tokio::spawn(server);
     Ok(handle)

@@ -1,9 +1,7 @@
-//! Health and readiness.
+//! Bodies of the probes.
 
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::readiness::Check;
 
 /// The portal is there.
 #[derive(Debug, Serialize, ToSchema)]
@@ -16,43 +14,10 @@ pub(crate) struct Health {
     pub(crate) version: &'static str,
 }
 
-impl Health {
-    /// The health of this process.
-    pub(crate) const NOW: Self = Self { ok: true, version: env!("CARGO_PKG_VERSION") };
-}
-
-/// The portal takes requests.
+/// The reply of a successful probe.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Ready {
+pub(crate) struct Probed {
     /// Always `true`.
     #[schema(example = true)]
-    pub(crate) ready: bool,
-}
-
-/// Readiness as operators see it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Probes {
-    /// `true` if the portal takes requests.
-    pub(crate) ready: bool,
-    /// Names of what it lacks for that.
-    pub(crate) missing: Vec<&'static str>,
-    /// Everything that it depends on; operations that need what is missing answer 503.
-    pub(crate) checks: Vec<ProbeResult>,
-}
-
-/// Result of one probe.
-#[derive(Debug, Serialize)]
-pub(crate) struct ProbeResult {
-    /// Name of the backend.
-    name: &'static str,
-    /// `true` if the portal takes no requests without it.
-    required: bool,
-    /// `true` if it answered in time.
-    ok: bool,
-}
-
-impl From<Check> for ProbeResult {
-    fn from(check: Check) -> Self {
-        Self { name: check.name, required: check.required, ok: check.ok }
-    }
+    pub(crate) ok: bool,
 }

@@ -1,35 +1,34 @@
-//! Health of the portal, and the OpenAPI document.
+//! Probes and the OpenAPI document.
 
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse, get};
 
-use crate::body::health::{Health, Ready};
+use crate::body::health::{Health, Probed};
 use crate::error::{ApiError, Open, Unready};
 use crate::state::ApiState;
 use crate::static_file::StaticFile;
 
+const HEALTH: Health = Health { ok: true, version: env!("CARGO_PKG_VERSION") };
+
 /// Tells that the process lives; looks at nothing else.
 #[utoipa::path(tag = "health", security(()), responses(
-    (status = 200, description = "It lives", body = Health),
+    (status = 200, description = "It lives", body = Probed),
     Open,
 ))]
 #[get("/livez")]
-pub(crate) async fn show_liveness() -> Json<Health> {
-    Json(Health::NOW)
+pub(crate) async fn show_liveness() -> Json<Probed> {
+    Json(Probed { ok: true })
 }
 
-/// Tells whether the portal should get requests.
-///
-/// Anybody may ask, so nothing is named here; the operations port names what is missing.
+/// Returns 200 if the portal should get requests. The operations port says which backends are missing.
 #[utoipa::path(tag = "health", security(()), responses(
-    (status = 200, description = "It takes requests", body = Ready),
+    (status = 200, description = "It takes requests", body = Probed),
     Unready,
     Open,
 ))]
 #[get("/readyz")]
-pub(crate) async fn show_readiness(state: Data<ApiState>) -> Result<Json<Ready>, ApiError> {
-    let missing = state.readiness.missing().await;
-    if missing.is_empty() { Ok(Json(Ready { ready: true })) } else { Err(ApiError::not_ready()) }
+pub(crate) async fn show_readiness(state: Data<ApiState>) -> Result<Json<Probed>, ApiError> {
+    if state.readiness.is_ready().await { Ok(Json(Probed { ok: true })) } else { Err(ApiError::not_ready()) }
 }
 
 /// Tells pages that the portal is there.
@@ -39,7 +38,7 @@ pub(crate) async fn show_readiness(state: Data<ApiState>) -> Result<Json<Ready>,
 ))]
 #[get("/api/health")]
 pub(crate) async fn show_health() -> Json<Health> {
-    Json(Health::NOW)
+    Json(HEALTH)
 }
 
 /// Shows this document.
