@@ -20,6 +20,7 @@ use serde::Deserialize;
 
 use crate::error::ApiError;
 use crate::extract::clip;
+use crate::limits::Limits;
 use crate::state::ApiState;
 
 /// Longest token that is looked up, in bytes; ours have 68.
@@ -39,32 +40,33 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    from_fn(move |request: ServiceRequest, next: Next<B>| authenticate(sessions.clone(), request, next))
+    from_fn(move |request: ServiceRequest, next: Next<B>| authenticate(sessions.clone(), None, request, next))
 }
 
 /// Authenticates requests to the portal's own scope. Its open addresses (health, documentation) lie beside
 /// [`PROTECTED`].
 pub(crate) async fn authenticate_portal<B: MessageBody + 'static>(
     sessions: Arc<Sessions>,
+    limits: Limits,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     // The path as the router sees it: `%70ortal` is `portal`, here as there.
     let is_protected = request.match_info().unprocessed().starts_with(PROTECTED);
     if is_protected && request.method() != Method::OPTIONS {
-        return authenticate(sessions, request, next).await;
+        return authenticate(sessions, Some(limits), request, next).await;
     }
     next.call(request).await.map(ServiceResponse::map_into_left_body)
 }
 
 async fn authenticate<B: MessageBody + 'static>(
     sessions: Arc<Sessions>,
+    limits: Option<Limits>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    match find_session(&sessions, request.request()).await {
+    match admit(&sessions, limits.as_ref(), request.request()).await {
         Ok(session) => {
-            tracing::Span::current().record("friend.id", session.friend.id.as_str());
             request.extensions_mut().insert(session);
             next.call(request).await.map(ServiceResponse::map_into_left_body)
         }
@@ -72,9 +74,20 @@ async fn authenticate<B: MessageBody + 'static>(
     }
 }
 
-async fn find_session(sessions: &Sessions, request: &HttpRequest) -> Result<Arc<StoredSession>, ApiError> {
+/// Finds the session, then counts the request against its friend's limits: a wrong token is 401, never 429.
+async fn admit(
+    sessions: &Sessions,
+    limits: Option<&Limits>,
+    request: &HttpRequest,
+) -> Result<Arc<StoredSession>, ApiError> {
     let token = bearer(request).ok_or_else(ApiError::session_missing)?;
-    Ok(sessions.check(&token).await?)
+    let session = sessions.check(&token).await?;
+    tracing::Span::current().record("friend.id", session.friend.id.as_str());
+    if let Some(limits) = limits {
+        let admitted = limits.admit(&session.friend.id, request.method().is_safe()).await?;
+        request.extensions_mut().insert(admitted);
+    }
+    Ok(session)
 }
 
 /// The friend whose session token the request carries.

@@ -33,6 +33,10 @@ pub use responses::{
 
 /// Default of `Retry-After`, for a backend that named no time.
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
+/// Seconds until another attempt where the portal itself has too much to do.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// Sentence about a fault of the portal.
 const FAULT: &str = "Something went wrong inside the portal. Name the request id when you ask its operator.";
 
@@ -119,8 +123,8 @@ impl ApiError {
     }
 
     /// The body did not come in time. What may still come of it is not waited for.
-    pub(crate) fn body_late(limit: Duration) -> Self {
-        let detail = format!("The body did not arrive within {} seconds; send the request again.", limit.as_secs_f32());
+    pub(crate) fn body_late() -> Self {
+        let detail = "The body did not arrive in time; send the request again.";
         Self::new(&codes::BODY_LATE, detail).with_header(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
@@ -197,6 +201,12 @@ impl ApiError {
         }
     }
 
+    /// More is received at once than the portal stores.
+    pub(crate) fn overloaded() -> Self {
+        Self::new(&codes::OVERLOADED, "The portal is receiving too much at once. Try again soon.")
+            .with_retry_after(RETRY_SOON)
+    }
+
     /// Adds a field of which the detail says what is wrong.
     fn at(self, field: &str) -> Self {
         let error = FieldError::new(field, self.detail.clone());
@@ -214,7 +224,7 @@ impl ApiError {
     /// Logs a failure that is not the caller's, with its cause.
     pub(crate) fn log(&self) {
         // What is not ready was logged when that was found; a probe asks for it over and over.
-        if self.code.status.is_server_error() && *self.code != codes::NOT_READY {
+        if self.code.status.is_server_error() && ![&codes::NOT_READY, &codes::OVERLOADED].contains(&self.code) {
             let error = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
             tracing::error!(code = self.code.word, error, "a request failed");
         }
@@ -276,6 +286,34 @@ impl From<Invalid> for ApiError {
         let mut error = Self::new(&codes::VALUE_INVALID, invalid.message.clone());
         error.errors.push(invalid.into());
         error
+    }
+}
+
+/// A limit that a request exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    /// The limit's name in `RateLimit` and `RateLimit-Policy`.
+    pub(crate) policy: &'static str,
+    /// The most that it allows.
+    pub(crate) quota: u32,
+    /// The seconds to which the quota applies, if it is a rate.
+    pub(crate) window: Option<u32>,
+    /// Time after which to try again.
+    pub(crate) retry_after: Duration,
+}
+
+impl From<Exceeded> for ApiError {
+    fn from(exceeded: Exceeded) -> Self {
+        let Exceeded { policy, quota, window, retry_after } = exceeded;
+        // Rounded up: whoever comes back after whole seconds is not refused again.
+        let seconds = retry_after.as_secs() + 1;
+        let window = window.map(|seconds| format!(";w={seconds}")).unwrap_or_default();
+        let header = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+        metrics::counter!("portal_requests_limited_total", "policy" => policy).increment(1);
+        Self::new(&codes::RATE_LIMITED, "You are sending too many requests at once. Try again in a moment.")
+            .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+            .with_header(RATE_LIMIT.clone(), header(format!("\"{policy}\";r=0;t={seconds}")))
+            .with_header(RATE_LIMIT_POLICY.clone(), header(format!("\"{policy}\";q={quota}{window}")))
     }
 }
 

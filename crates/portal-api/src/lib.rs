@@ -19,6 +19,7 @@ mod error;
 mod extract;
 mod fallback;
 mod handlers;
+mod limits;
 mod middleware;
 mod mount;
 mod openapi;
@@ -40,6 +41,7 @@ pub use error::{
     Unready, WritesDocument,
 };
 pub use extract::{BODY_MAX, DOCUMENT_BODY_MAX, DocumentJson, Json};
+pub use limits::{LimitSettings, Limits, Rate};
 pub use mount::{Settings, configure, configure_with};
 pub use openapi::{openapi, openapi_text};
 pub use params::{AgentQuery, IfAbsent, IfMatch, IfNoneMatch};

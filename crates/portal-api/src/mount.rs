@@ -17,25 +17,28 @@ use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::extract::{BODY_TIME, BodyTime};
+use crate::limits::Limits;
 use crate::openapi::openapi_text;
 use crate::state::ApiState;
 use crate::static_file::StaticFile;
 use crate::{auth, extract, fallback, middleware, routes};
 
 /// Settings of the mounted routes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Settings {
     /// Origins whose pages may call the API, such as `https://portal.example.org`; none by default. Without the feature
     /// `cors` they have no effect.
     pub origins: Vec<String>,
-    /// Longest time that a body may take to arrive, by default a minute.
+    /// Time for a body to arrive, beside a second for each 16 KiB of it; 5 s by default.
     pub body_time: Duration,
+    /// The limits of each friend, shared by all workers.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { origins: Vec::new(), body_time: BODY_TIME }
+        Self { origins: Vec::new(), body_time: BODY_TIME, limits: Limits::default() }
     }
 }
 
@@ -47,7 +50,14 @@ impl Settings {
         self
     }
 
-    /// Sets the longest time that a body may take to arrive.
+    /// Sets the limits of each friend.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the time for a body to arrive.
     #[must_use]
     pub fn with_body_time(mut self, body_time: Duration) -> Self {
         self.body_time = body_time;
@@ -82,11 +92,12 @@ pub fn configure_with(
     own: impl FnOnce(&mut web::ServiceConfig),
 ) {
     let ids = Arc::clone(&state.ids);
-    let sessions = Arc::clone(&state.sessions);
+    let (sessions, limits) = (Arc::clone(&state.sessions), settings.limits.clone());
     let portal = web::scope("")
         .app_data(state.clone())
         .app_data(BodyTime(settings.body_time))
         .app_data(web::Data::from(DOCUMENT.clone()))
+        .app_data(settings.limits.clone())
         .configure(extract::configure)
         .configure(own)
         .configure(|config| routes::configure(&mut ServiceConfig::new(config)));
@@ -96,7 +107,7 @@ pub fn configure_with(
     let portal = portal
         .default_service(web::to(fallback::unmatched))
         .wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
-            auth::authenticate_portal(sessions.clone(), request, next)
+            auth::authenticate_portal(sessions.clone(), limits.clone(), request, next)
         }))
         .wrap(from_fn(middleware::choose_compression));
     #[cfg(feature = "compression")]

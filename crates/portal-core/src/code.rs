@@ -76,10 +76,14 @@ codes! {
     UNSUPPORTED = "unsupported";
     /// The write needs a condition.
     PRECONDITION_REQUIRED = "precondition-required";
+    /// The friend sends more requests than allowed.
+    RATE_LIMITED = "rate-limited";
     /// A fault of the portal itself.
     INTERNAL = "internal";
     /// The portal should get no requests.
     NOT_READY = "not-ready";
+    /// The portal receives more at once than it stores.
+    OVERLOADED = "overloaded";
     /// The database cannot be asked.
     DATABASE_UNAVAILABLE = "database-unavailable";
     /// The cluster cannot be asked.

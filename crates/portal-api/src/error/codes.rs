@@ -67,8 +67,10 @@ codes! {
     VALUE_INVALID, UNPROCESSABLE_ENTITY, "A value was refused";
     UNSUPPORTED, UNPROCESSABLE_ENTITY, "A member is not supported";
     PRECONDITION_REQUIRED, PRECONDITION_REQUIRED, "Say which text is to be replaced";
+    RATE_LIMITED, TOO_MANY_REQUESTS, "There were too many requests";
     INTERNAL, INTERNAL_SERVER_ERROR, "Something went wrong inside the portal";
     NOT_READY, SERVICE_UNAVAILABLE, "The portal is not ready";
+    OVERLOADED, SERVICE_UNAVAILABLE, "The portal has too much to do";
     DATABASE_UNAVAILABLE, SERVICE_UNAVAILABLE, "The database is not available";
     CLUSTER_UNAVAILABLE, SERVICE_UNAVAILABLE, "The cluster is not available";
     DNS_UNAVAILABLE, SERVICE_UNAVAILABLE, "The DNS provider is not available";
@@ -115,8 +117,10 @@ mod tests {
 422 value-invalid
 422 unsupported
 428 precondition-required
+429 rate-limited
 500 internal
 503 not-ready
+503 overloaded
 503 database-unavailable
 503 cluster-unavailable
 503 dns-unavailable

@@ -22,11 +22,12 @@ use super::{
 use crate::telemetry::{self, LogFormat};
 
 mod domains;
+mod limits;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 9] =
-    ["server", "log", "database", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
+const SECTIONS: [&str; 10] =
+    ["server", "limits", "log", "database", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a webhook may be given: a delivery must end well within a run's lease.
@@ -37,6 +38,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let mut check = Check::default();
     check.top_level(raw);
     let server = check.server(raw);
+    let limits = check.limits(raw);
     let log = check.log(raw);
     let database = check.database(raw);
     let cluster = check.cluster(raw);
@@ -48,6 +50,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let whole = || {
         Some(Settings {
             server: server?,
+            limits: limits?,
             log: log?,
             database: database?,
             cluster: cluster?,
