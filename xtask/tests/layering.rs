@@ -10,12 +10,13 @@ use serde::Deserialize;
 
 /// Every crate of the workspace and the workspace crates it may depend on. Arrows point down only, and domain crates
 /// do not know each other.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("portal-core", &[]),
     ("portal-cron", &["portal-core"]),
     ("portal-dns", &["portal-core"]),
     ("portal-k8s", &["portal-core"]),
     ("portal-workspace", &["portal-core"]),
+    ("portal-page", &[]),
     ("portal-adapters", DOMAIN),
     ("portal-api", DOMAIN),
     (
@@ -27,6 +28,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "portal-cron",
             "portal-dns",
             "portal-k8s",
+            "portal-page",
             "portal-workspace",
         ],
     ),
@@ -43,7 +45,7 @@ const BINARY: &[&str] =
 
 /// Families of external crates that only some crates may name. A family is a crate and what is called after it.
 const CONFINED: [(&[&str], &[&str]); 3] = [
-    (&["actix", "utoipa"], &["portal-api", "portal-runtime", "portal-admin", "portal-server"]),
+    (&["actix", "utoipa"], &["portal-api", "portal-page", "portal-runtime", "portal-admin", "portal-server"]),
     (&["kube", "diesel", "reqwest", "cloudflare", "hickory", "tokio-postgres", "libsqlite3-sys"], &["portal-adapters"]),
     (&["k8s-openapi"], &["portal-adapters", "portal-k8s", "portal-admin", "portal-server"]),
 ];

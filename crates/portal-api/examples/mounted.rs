@@ -24,7 +24,7 @@ use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BackendError, Clock, FriendId, FriendshipStatus, Ids,
     RegisteredAccounts, Session, SessionState, SessionStore, Sessions, StoredSession, Token, TokenHash, TokenKind,
 };
-use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys};
+use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys, TimeZones};
 use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Target, Zone};
 use portal_workspace::{DocumentPorts, Documents};
 use serde::Serialize;
@@ -97,11 +97,21 @@ impl SessionStore for Library {
         let Some(friend) = self.0.get(token.reveal()) else { return Ok(None) };
         let Ok(agent) = AgentId::parse(AGENT) else { return Ok(None) };
         let (created_at, expires_at) = (DateTime::UNIX_EPOCH, SystemClock.now() + TimeDelta::hours(1));
-        let session =
-            Session { id: format!("library-{friend}"), friend: friend.clone(), agent, created_at, expires_at };
+        let session = Session {
+            id: format!("library-{friend}"),
+            friend: friend.clone(),
+            agent,
+            created_at,
+            expires_at,
+            origin: None,
+        };
         let friend = portal_core::Friend::new(friend.clone(), created_at);
         let friendship = Some(FriendshipStatus::Active);
         Ok(Some(StoredSession { session, state: SessionState::Valid, friendship, friend }))
+    }
+
+    async fn extend(&self, _: &str, _: DateTime<Utc>) -> Result<(), BackendError> {
+        Ok(())
     }
 
     async fn list(&self, _: &FriendId, _: DateTime<Utc>) -> Result<Vec<Session>, BackendError> {
@@ -172,7 +182,6 @@ async fn exposures(
 ) -> Result<Exposures, Box<dyn Error>> {
     let ports = ExposurePorts {
         store: db.exposures(),
-        intents: db.intents(),
         routes: cluster.clone(),
         services: cluster.clone(),
         clock: clock.clone(),
@@ -186,9 +195,9 @@ async fn exposures(
 }
 
 fn jobs(db: &Db, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Jobs {
-    let engine = EmbeddedEngine::new(db.jobs(), clock.clone(), ids.clone());
+    let engine = EmbeddedEngine::new(db.jobs(), TimeZones::bundled(), clock.clone(), ids.clone());
     let keys = SessionKeys::new(db.contacts(), Vec::new());
-    Jobs::new(Engines::new(Arc::new(engine)), Arc::new(keys), db.friends(), clock.clone())
+    Jobs::new(Engines::new(Arc::new(engine)), Arc::new(keys), TimeZones::bundled(), clock.clone())
 }
 
 #[tokio::main]

@@ -27,6 +27,8 @@ use crate::state::ApiState;
 const TOKEN_MAX: usize = 256;
 /// Start of the paths behind a session in the portal's own scope.
 const PROTECTED: &str = "/api/portal/";
+/// The one operation beside them that needs a session too.
+const CURRENT_LOGIN: &str = "/api/auth/me";
 
 /// Creates the authentication middleware for a scope of your own, in which [`Friend`] and [`ChosenAgent`] can be used.
 ///
@@ -52,7 +54,8 @@ pub(crate) async fn authenticate_portal<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     // The path as the router sees it: `%70ortal` is `portal`, here as there.
-    let is_protected = request.match_info().unprocessed().starts_with(PROTECTED);
+    let path = request.match_info().unprocessed();
+    let is_protected = path.starts_with(PROTECTED) || path == CURRENT_LOGIN;
     if is_protected && request.method() != Method::OPTIONS {
         return authenticate(sessions, Some(limits), request, next).await;
     }
@@ -186,7 +189,7 @@ async fn choose(state: &ApiState, friend: &Friend, wanted: Option<String>) -> Re
 }
 
 /// Returns the bearer token of the one `Authorization` header (RFC 6750, section 2.1); `None` for anything else.
-fn bearer(request: &HttpRequest) -> Option<Token> {
+pub(crate) fn bearer(request: &HttpRequest) -> Option<Token> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let (value, None) = (headers.next()?, headers.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;

@@ -20,6 +20,7 @@ mod extract;
 mod fallback;
 mod handlers;
 mod limits;
+mod login;
 mod middleware;
 mod mount;
 mod openapi;
@@ -34,7 +35,7 @@ mod views;
 pub use {actix_web, utoipa};
 
 pub use auth::{ChosenAgent, Friend, authentication};
-pub use conditional::{Conditions, Tag, Tags};
+pub use conditional::{Conditions, EntityTag, EntityTags};
 pub use counts::{Count, QuotaSecrets};
 pub use error::{
     ApiError, Code, FieldError, Guarded, NotFound, Open, PROBLEM_JSON, Problem, ShowsDocument, TakesAgent, TakesBody,
@@ -42,6 +43,7 @@ pub use error::{
 };
 pub use extract::{BODY_MAX, DOCUMENT_BODY_MAX, DocumentJson, Json};
 pub use limits::{LimitSettings, Limits, Rate};
+pub use login::LoginPorts;
 pub use mount::{Settings, configure, configure_with};
 pub use openapi::{openapi, openapi_text};
 pub use params::{AgentQuery, IfAbsent, IfMatch, IfNoneMatch};

@@ -9,6 +9,7 @@ use portal_k8s::Cluster;
 use portal_workspace::Documents;
 
 use crate::counts::{Count, QuotaSecrets};
+use crate::login::LoginPorts;
 use crate::readiness::Readiness;
 use crate::views::NamespaceViews;
 
@@ -16,6 +17,8 @@ use crate::views::NamespaceViews;
 pub struct ApiState {
     /// Sessions, which decide who may act.
     pub sessions: Arc<Sessions>,
+    /// Logging friends in by links; `None` where nobody may, and the operations are not there.
+    pub logins: Option<LoginPorts>,
     /// Friendships: the agents that work for a friend.
     pub friendships: Arc<dyn FriendshipStore>,
     /// The domains on offer, the default first.
@@ -70,6 +73,7 @@ impl ApiState {
         let ApiPorts { sessions, friendships, exposures, cluster, jobs, documents, clock, ids } = ports;
         Self {
             sessions,
+            logins: None,
             friendships,
             domains: exposures.domains().into(),
             exposures,

@@ -65,6 +65,10 @@ impl SessionStore for RegisteredAccounts {
         Ok(Some(stored))
     }
 
+    async fn extend(&self, id: &str, expires_at: DateTime<Utc>) -> Result<(), BackendError> {
+        self.accounts.extend(id, expires_at).await
+    }
+
     async fn list(&self, friend: &FriendId, now: DateTime<Utc>) -> Result<Vec<Session>, BackendError> {
         self.accounts.list(friend, now).await
     }

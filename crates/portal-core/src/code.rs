@@ -24,12 +24,20 @@ codes! {
     SESSION_MISSING = "session-missing";
     /// The database said that the session is unknown, expired or revoked, or its friendship is not active.
     SESSION_INVALID = "session-invalid";
+    /// The agent token is unknown.
+    AGENT_TOKEN_INVALID = "agent-token-invalid";
+    /// The code of a login link is unknown, used or expired.
+    LOGIN_CODE_INVALID = "login-code-invalid";
+    /// The agent may not log friends in.
+    LOGIN_NOT_ALLOWED = "login-not-allowed";
     /// The conversation is not the friend's own.
     SESSION_NOT_OWNED = "session-not-owned";
     /// The friend may read the document and not write it.
     DOCUMENT_READ_ONLY = "document-read-only";
     /// Nothing is under this address.
     NOT_FOUND = "not-found";
+    /// The agent has no such friend.
+    FRIEND_NOT_FOUND = "friend-not-found";
     /// The agent is unknown, or does not work for the friend.
     AGENT_NOT_FOUND = "agent-not-found";
     /// The document has no such version.
@@ -64,8 +72,12 @@ codes! {
     RUN_OPEN = "run-open";
     /// The document is not UTF-8 text of the allowed size.
     DOCUMENT_UNREADABLE = "document-unreadable";
+    /// The friend has an exposure of this name already.
+    EXPOSURE_EXISTS = "exposure-exists";
     /// Another text stands there than the condition names.
     DOCUMENT_CHANGED = "document-changed";
+    /// The job has another revision than the condition names.
+    JOB_CHANGED = "job-changed";
     /// The body is too large.
     BODY_TOO_LARGE = "body-too-large";
     /// The body is not JSON by its media type, or is compressed.

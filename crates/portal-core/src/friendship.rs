@@ -43,18 +43,19 @@ pub struct Friendship {
     pub agent: AgentId,
     /// Status, which decides about sessions and jobs.
     pub status: FriendshipStatus,
-    /// `true` if the friend may write the agent's HEARTBEAT.md, which all its friends share.
-    pub heartbeat_writable: bool,
+    /// Right to write the agent's HEARTBEAT.md, which all its friends share. `None`, the default: only while the agent has
+    /// no other active friend, since the text steers the agent for all of them.
+    pub heartbeat_writable: Option<bool>,
     /// Since when there is a relationship.
     pub created_at: DateTime<Utc>,
 }
 
 impl Friendship {
-    /// Creates an active friendship whose friend may not write HEARTBEAT.md.
+    /// Creates an active friendship with the default right to HEARTBEAT.md.
     #[must_use]
     pub fn new(key: FriendshipKey, created_at: DateTime<Utc>) -> Self {
         let FriendshipKey { friend, agent } = key;
-        Self { friend, agent, status: FriendshipStatus::Active, heartbeat_writable: false, created_at }
+        Self { friend, agent, status: FriendshipStatus::Active, heartbeat_writable: None, created_at }
     }
 
     /// Returns the friend and the agent.
@@ -71,6 +72,8 @@ pub trait FriendshipStore: Send + Sync {
     async fn find(&self, key: &FriendshipKey) -> Result<Option<Friendship>, BackendError>;
     /// All relationships of a friend, sorted by agent.
     async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError>;
+    /// Counts the other friends with an active friendship of this agent, up to `most`.
+    async fn count_others(&self, key: &FriendshipKey, most: u32) -> Result<u32, BackendError>;
     /// All relationships of an agent, sorted by friend.
     async fn of_agent(&self, agent: &AgentId) -> Result<Vec<Friendship>, BackendError>;
     /// Makes or changes a relationship, keeping its first `created_at`; `false` if agent or friend is unknown.

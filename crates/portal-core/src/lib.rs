@@ -20,6 +20,7 @@ mod friend;
 mod friendship;
 mod id;
 mod invalid;
+mod login;
 mod probe;
 mod session;
 mod text;
@@ -39,9 +40,11 @@ pub use friend::{Friend, FriendCreated, FriendRemoved, FriendStore};
 pub use friendship::{Friendship, FriendshipKey, FriendshipStatus, FriendshipStore};
 pub use id::{AgentId, FriendId};
 pub use invalid::Invalid;
+pub use login::{LINK_LIFETIME, Login, LoginCode, LoginLink, LoginStore, Logins, NewSession, Recipient};
 pub use probe::Probe;
 pub use session::{
-    IssuedSession, SESSION_LIFETIME, Session, SessionError, SessionState, SessionStore, Sessions, StoredSession,
+    IssuedSession, Origin, SESSION_LIFETIME, SESSION_LIFETIME_MAX, Session, SessionError, SessionState, SessionStore,
+    Sessions, StoredSession,
 };
 pub use text::WordEnum;
 pub use token::{Token, TokenHash, TokenKind};

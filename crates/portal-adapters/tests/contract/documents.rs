@@ -3,7 +3,10 @@
 use chrono::TimeDelta;
 use futures::future::join_all;
 use portal_core::{Action, AgentId, FriendId, FriendshipKey};
-use portal_workspace::{Author, Begin, DocumentName, DocumentPath, Ended, NewVersion, Pending, Tag};
+use portal_workspace::{
+    Author, DocumentName, DocumentPath, LatestVersion, NewVersion, NextLook, PendingWrite, Tag, WriteIntent,
+    WriteOutcome,
+};
 
 use crate::world::World;
 
@@ -19,7 +22,7 @@ async fn memory(world: &World) -> DocumentPath {
 
 fn text(world: &World, id: &str, friend: &str, bytes: &[u8]) -> NewVersion {
     let author = Author::Friend(FriendId::parse(friend).unwrap());
-    NewVersion { id: id.to_owned(), saved_at: portal_core::Clock::now(&*world.clock), author, bytes: bytes.to_vec() }
+    NewVersion::new(id.to_owned(), portal_core::Clock::now(&*world.clock), author, bytes.to_vec())
 }
 
 fn found(world: &World, id: &str, bytes: &[u8]) -> NewVersion {
@@ -27,14 +30,14 @@ fn found(world: &World, id: &str, bytes: &[u8]) -> NewVersion {
 }
 
 /// The beginning of a write by that friend.
-fn write(world: &World, id: &str, friend: &str, bytes: &[u8]) -> Begin {
-    Begin {
+fn write(world: &World, id: &str, friend: &str, bytes: &[u8]) -> WriteIntent {
+    WriteIntent {
         text: text(world, id, friend, bytes),
         session: "session".to_owned(),
         burst_since: portal_core::Clock::now(&*world.clock),
         replaces: None,
         previous: None,
-        keep: None,
+        earlier: None,
         audit: world.audit(Action::DocumentReplace),
     }
 }
@@ -44,11 +47,11 @@ fn key(path: &DocumentPath) -> FriendshipKey {
 }
 
 /// Writes from the claim to the end.
-async fn carry_out(world: &World, path: &DocumentPath, begin: Begin, ended: Ended) {
+async fn write_through(world: &World, path: &DocumentPath, begin: WriteIntent, outcome: WriteOutcome) {
     let id = begin.text.id.clone();
     assert!(world.documents.claim(path, &id, LEASE).await.unwrap().is_some());
     assert!(world.documents.begin(path, begin).await.unwrap());
-    assert!(world.documents.end(path, &id, ended).await.unwrap());
+    assert!(world.documents.finish(path, &id, outcome, NextLook::Unchanged).await.unwrap());
 }
 
 async fn ids(world: &World, path: &DocumentPath, friend: Option<&str>) -> Vec<String> {
@@ -64,7 +67,7 @@ async fn one_writer_holds_a_document_until_it_gives_it_back(world: &World) {
     assert_eq!(world.documents.claim(&path, "a", LEASE).await.unwrap(), None);
     let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
     assert!(world.documents.claim(&shared, "b", LEASE).await.unwrap().is_some(), "another document is free");
-    assert!(world.documents.end(&path, "a", Ended::NotWritten).await.unwrap());
+    assert!(world.documents.finish(&path, "a", WriteOutcome::Aborted, NextLook::Unchanged).await.unwrap());
     assert!(!world.documents.claim(&path, "b", LEASE).await.unwrap().unwrap().taken_over);
 }
 
@@ -81,28 +84,28 @@ async fn whoever_lost_a_document_changes_nothing(world: &World) {
     assert!(world.documents.claim(&path, "next", LEASE).await.unwrap().unwrap().taken_over);
     assert!(!world.documents.renew(&path, "late", LEASE).await.unwrap());
     assert!(!world.documents.begin(&path, write(world, "late", "alice", b"late")).await.unwrap());
-    assert!(!world.documents.end(&path, "late", Ended::Written).await.unwrap());
+    assert!(!world.documents.finish(&path, "late", WriteOutcome::Committed, NextLook::Unchanged).await.unwrap());
     assert_eq!(world.audited(Action::DocumentReplace).await, 0);
     assert!(world.documents.begin(&path, write(world, "next", "alice", b"next")).await.unwrap());
-    assert!(!world.documents.end(&path, "late", Ended::NotWritten).await.unwrap());
-    assert!(world.documents.end(&path, "next", Ended::Written).await.unwrap());
+    assert!(!world.documents.finish(&path, "late", WriteOutcome::Aborted, NextLook::Unchanged).await.unwrap());
+    assert!(world.documents.finish(&path, "next", WriteOutcome::Committed, NextLook::Unchanged).await.unwrap());
     assert_eq!(ids(world, &path, None).await, ["next"]);
 }
 
 async fn a_lease_that_is_over_still_counts_until_somebody_else_asks(world: &World) {
     let path = memory(world).await;
     assert!(world.documents.claim(&path, "slow", OVER).await.unwrap().is_some());
-    assert_eq!(world.documents.abandoned().await.unwrap(), std::slice::from_ref(&path));
+    assert_eq!(world.documents.unfinished(false).await.unwrap(), std::slice::from_ref(&path));
     assert!(world.documents.renew(&path, "slow", LEASE).await.unwrap());
-    assert_eq!(world.documents.abandoned().await.unwrap(), []);
+    assert_eq!(world.documents.unfinished(false).await.unwrap(), []);
     assert_eq!(world.documents.claim(&path, "next", LEASE).await.unwrap(), None);
 }
 
 async fn what_was_begun_is_pending_until_it_ends_and_nobody_sees_it(world: &World) {
     let path = memory(world).await;
-    let begin = Begin {
+    let begin = WriteIntent {
         previous: Some(Tag::of(b"before")),
-        keep: Some(found(world, "before", b"before")),
+        earlier: Some(found(world, "before", b"before")),
         ..write(world, "a", "alice", b"new")
     };
     assert!(world.documents.claim(&path, "a", OVER).await.unwrap().is_some());
@@ -112,13 +115,13 @@ async fn what_was_begun_is_pending_until_it_ends_and_nobody_sees_it(world: &Worl
     assert_eq!(world.versions.find(&path, None, "a").await.unwrap(), None);
     world.versions.forget(&path, &["a".to_owned()]).await.unwrap();
 
-    let pending = Pending { write: "a".to_owned(), tag: Tag::of(b"new"), previous: Some(Tag::of(b"before")) };
+    let pending = PendingWrite { write: "a".to_owned(), tag: Tag::of(b"new"), previous: Some(Tag::of(b"before")) };
     for settler in ["b", "c"] {
         let held = world.documents.claim(&path, settler, OVER).await.unwrap().unwrap();
         assert!(held.taken_over);
         assert_eq!((held.pending, held.last), (Some(pending.clone()), None));
     }
-    assert!(world.documents.end(&path, "c", Ended::Recovered).await.unwrap());
+    assert!(world.documents.finish(&path, "c", WriteOutcome::Recovered, NextLook::Unchanged).await.unwrap());
     assert_eq!(ids(world, &path, None).await, ["a", "before"]);
     let held = world.documents.claim(&path, "d", LEASE).await.unwrap().unwrap();
     assert_eq!((held.taken_over, held.pending, held.newest), (false, None, Some(Tag::of(b"new"))));
@@ -129,26 +132,59 @@ async fn what_was_begun_is_pending_until_it_ends_and_nobody_sees_it(world: &Worl
 
 async fn a_write_replaces_the_version_of_its_burst_only_if_it_took_place(world: &World) {
     let path = memory(world).await;
-    carry_out(world, &path, write(world, "a", "alice", b"a"), Ended::Written).await;
-    for (id, ended, expected) in [
-        ("b", Ended::NotWritten, vec!["a"]),
-        ("c", Ended::Recovered, vec!["c", "a"]),
-        ("d", Ended::Written, vec!["d", "c"]),
+    write_through(world, &path, write(world, "a", "alice", b"a"), WriteOutcome::Committed).await;
+    for (id, outcome, expected) in [
+        ("b", WriteOutcome::Aborted, vec!["a"]),
+        ("c", WriteOutcome::Recovered, vec!["c", "a"]),
+        ("d", WriteOutcome::Committed, vec!["d", "c"]),
     ] {
-        let begin = Begin { replaces: Some("a".to_owned()), ..write(world, id, "alice", id.as_bytes()) };
-        carry_out(world, &path, begin, ended).await;
+        let begin = WriteIntent { replaces: Some("a".to_owned()), ..write(world, id, "alice", id.as_bytes()) };
+        write_through(world, &path, begin, outcome).await;
         assert_eq!(ids(world, &path, None).await, expected);
     }
+}
+
+async fn a_look_is_due_at_the_earliest_time_that_was_asked_for(world: &World) {
+    let path = memory(world).await;
+    let due = async |at_start| world.documents.unfinished(at_start).await.unwrap().len();
+    let finish = async |next_look| {
+        assert!(world.documents.claim(&path, "a", LEASE).await.unwrap().is_some());
+        assert!(world.documents.finish(&path, "a", WriteOutcome::Aborted, next_look).await.unwrap());
+        (due(false).await, due(true).await)
+    };
+    assert_eq!(finish(NextLook::Unchanged).await, (0, 0));
+    assert_eq!(finish(NextLook::Within(LEASE)).await, (0, 1));
+    assert_eq!(finish(NextLook::Within(OVER)).await, (1, 1));
+    assert_eq!(finish(NextLook::Within(LEASE)).await, (1, 1));
+    assert_eq!(finish(NextLook::Unchanged).await, (1, 1));
+    assert_eq!(finish(NextLook::After(LEASE)).await, (0, 1));
+    assert_eq!(finish(NextLook::Never).await, (0, 0));
+}
+
+async fn the_newest_version_and_one_of_a_tag_are_found(world: &World) {
+    let path = memory(world).await;
+    let notes = DocumentPath::of(&key(&path), DocumentName::FriendNotes);
+    write_through(world, &path, write(world, "a", "alice", b"one"), WriteOutcome::Committed).await;
+    world.documents.add_version(&path, found(world, "b", b"two")).await.unwrap();
+    let latest = world.versions.latest(&[notes.clone(), path.clone()]).await.unwrap();
+    let author = Author::Agent(AgentId::parse("main").unwrap());
+    assert_eq!(latest, [None, Some(LatestVersion { tag: Tag::of(b"two"), author })]);
+    assert_eq!(world.versions.find_by_tag(&path, &Tag::of(b"one")).await.unwrap().as_deref(), Some(b"one".as_slice()));
+    assert_eq!(world.versions.find_by_tag(&notes, &Tag::of(b"one")).await.unwrap(), None);
+    assert_eq!(
+        world.versions.list(&path, None).await.unwrap().first().map(|version| version.tag.clone()),
+        Some(Tag::of(b"two"))
+    );
 }
 
 async fn any_bytes_are_kept_as_they_are_and_the_same_once(world: &World) {
     let path = memory(world).await;
     let odd = b"\0caf\xe9\r\n".as_slice();
     for id in ["a", "b"] {
-        world.documents.keep(&path, found(world, id, odd)).await.unwrap();
+        world.documents.add_version(&path, found(world, id, odd)).await.unwrap();
     }
-    world.documents.keep(&path, found(world, "c", b"other")).await.unwrap();
-    world.documents.keep(&path, found(world, "d", odd)).await.unwrap();
+    world.documents.add_version(&path, found(world, "c", b"other")).await.unwrap();
+    world.documents.add_version(&path, found(world, "d", odd)).await.unwrap();
     assert_eq!(ids(world, &path, None).await, ["d", "c", "a"]);
     let (version, bytes) = world.versions.find(&path, None, "a").await.unwrap().unwrap();
     assert_eq!((bytes.as_slice(), version.bytes), (odd, 7));
@@ -160,9 +196,9 @@ async fn versions_are_found_by_those_who_may_see_them(world: &World) {
     let path = memory(world).await;
     world.friend("bob").await;
     let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
-    carry_out(world, &shared, write(world, "a", "alice", b"a"), Ended::Written).await;
-    carry_out(world, &shared, write(world, "b", "bob", b"b"), Ended::Written).await;
-    world.documents.keep(&shared, found(world, "c", b"c")).await.unwrap();
+    write_through(world, &shared, write(world, "a", "alice", b"a"), WriteOutcome::Committed).await;
+    write_through(world, &shared, write(world, "b", "bob", b"b"), WriteOutcome::Committed).await;
+    world.documents.add_version(&shared, found(world, "c", b"c")).await.unwrap();
     assert_eq!(ids(world, &shared, Some("alice")).await, ["a"]);
     assert_eq!(ids(world, &shared, None).await, ["c", "b", "a"]);
     assert_eq!(ids(world, &path, None).await, [""; 0]);
@@ -180,9 +216,9 @@ async fn a_removed_friends_texts_go_with_them(world: &World) {
     let path = memory(world).await;
     world.friend("bob").await;
     let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
-    carry_out(world, &path, write(world, "m", "alice", b"m"), Ended::Written).await;
-    carry_out(world, &shared, write(world, "b", "bob", b"b"), Ended::Written).await;
-    carry_out(world, &shared, write(world, "a", "alice", b"a"), Ended::Written).await;
+    write_through(world, &path, write(world, "m", "alice", b"m"), WriteOutcome::Committed).await;
+    write_through(world, &shared, write(world, "b", "bob", b"b"), WriteOutcome::Committed).await;
+    write_through(world, &shared, write(world, "a", "alice", b"a"), WriteOutcome::Committed).await;
     world.friends.remove(path.friend().unwrap(), world.audit(Action::FriendRemove)).await.unwrap();
     assert_eq!(ids(world, &path, None).await, [""; 0]);
     assert_eq!(ids(world, &shared, None).await, ["b"]);
@@ -195,6 +231,8 @@ promises! {
     a_lease_that_is_over_still_counts_until_somebody_else_asks,
     what_was_begun_is_pending_until_it_ends_and_nobody_sees_it,
     a_write_replaces_the_version_of_its_burst_only_if_it_took_place,
+    a_look_is_due_at_the_earliest_time_that_was_asked_for,
+    the_newest_version_and_one_of_a_tag_are_found,
     any_bytes_are_kept_as_they_are_and_the_same_once,
     versions_are_found_by_those_who_may_see_them,
     a_removed_friends_texts_go_with_them,

@@ -243,7 +243,7 @@ async fn a_friendship_keeps_its_first_day(world: &World) {
         agent: agent.clone(),
         friend: friend.clone(),
         status: FriendshipStatus::Blocked,
-        heartbeat_writable: false,
+        heartbeat_writable: Some(false),
         created_at: world.clock.now(),
     };
     assert!(world.friendships.set(changed.clone(), world.audit(Action::FriendshipSet)).await.unwrap());

@@ -16,7 +16,7 @@ use portal_core::{
     Session, SessionStore, Token,
 };
 use portal_cron::{JobStore, RunQueue};
-use portal_dns::{ExposureStore, IntentStore};
+use portal_dns::ExposureStore;
 use portal_workspace::{DocumentStore, VersionStore};
 
 use crate::postgres::Database;
@@ -36,7 +36,6 @@ pub(crate) struct World {
     pub(crate) jobs: Arc<dyn JobStore>,
     pub(crate) runs: Arc<dyn RunQueue>,
     pub(crate) exposures: Arc<dyn ExposureStore>,
-    pub(crate) intents: Arc<dyn IntentStore>,
     /// What has to stay until the promise was tried: a folder, a database.
     _ground: Box<dyn Any + Send + Sync>,
 }
@@ -71,7 +70,6 @@ impl World {
             agents: db.agents(),
             sessions: db.sessions(),
             exposures: db.exposures(),
-            intents: db.intents(),
             audit: db.audit_log(),
             jobs: db.jobs(),
             runs: db.runs(),
@@ -100,8 +98,7 @@ impl World {
             audit: Arc::new(MemoryAuditLog::new(&people)),
             jobs: jobs.clone(),
             runs: jobs,
-            exposures: Arc::new(exposures.clone()),
-            intents: Arc::new(exposures),
+            exposures: Arc::new(exposures),
             _ground: Box::new(()),
         }
     }
@@ -131,7 +128,7 @@ impl World {
             agent: agent.clone(),
             friend: friend.clone(),
             status,
-            heartbeat_writable: true,
+            heartbeat_writable: Some(true),
             created_at: self.clock.now(),
         };
         self.friendships.set(friendship, self.audit(Action::FriendshipSet)).await.unwrap()
@@ -148,7 +145,14 @@ impl World {
     pub(crate) fn session(&self, friend: &FriendId, agent: &AgentId) -> Session {
         let created_at = self.clock.now();
         let expires_at = created_at + SESSION_LIFETIME;
-        Session { id: self.ids.id(), friend: friend.clone(), agent: agent.clone(), created_at, expires_at }
+        Session {
+            id: self.ids.id(),
+            friend: friend.clone(),
+            agent: agent.clone(),
+            created_at,
+            expires_at,
+            origin: None,
+        }
     }
 
     /// A token that nobody else has.

@@ -10,7 +10,7 @@ use portal_adapters::memory::{MemoryCluster, MemoryRecords};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Action, Actor, AuditEntry, Clock, Friend, FriendId};
 use portal_dns::{
-    DnsError, Domain, DomainName, ExposureName, ExposurePorts, Exposures, InstanceId, IntentStore, OpenExposure,
+    DnsError, Domain, DomainName, ExposureName, ExposurePorts, ExposureStore, Exposures, InstanceId, OpenExposure,
     Opened, Status, Target, Tls, Ttl, Zone,
 };
 use tokio::runtime::Handle;
@@ -29,11 +29,10 @@ async fn open_database(path: &Path) -> Db {
     db
 }
 
-async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -> (Exposures, Arc<dyn IntentStore>) {
+async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -> (Exposures, Arc<dyn ExposureStore>) {
     let db = open_database(path).await;
     let ports = ExposurePorts {
         store: db.exposures(),
-        intents: db.intents(),
         routes: Arc::new(cluster.clone()),
         services: Arc::new(cluster.clone()),
         clock: Arc::new(SystemClock),
@@ -51,7 +50,7 @@ async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -
     };
     let instance = InstanceId::parse(&db.instance(&RandomIds).await.unwrap()).unwrap();
     let zones = vec![Zone { domain, records: Arc::new(records.clone()) }];
-    (Exposures::new(ports, instance, zones, Handle::current()), db.intents())
+    (Exposures::new(ports, instance, zones, Handle::current()), db.exposures())
 }
 
 async fn register(db: &Db, cluster: &MemoryCluster) {

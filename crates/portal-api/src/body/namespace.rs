@@ -11,11 +11,8 @@ use portal_k8s::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::exposure::ExposureBody;
-use super::{Word, time};
-
-// Aliases, since utoipa takes an argument of a generic type for a schema of its own.
-type PhaseWord = Word<Phase>;
+use super::exposure;
+use super::time;
 
 /// A friend's namespace.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,8 +30,8 @@ pub(crate) struct Namespace {
     /// Its routes, whoever made them, and exposures that have no route yet.
     ingress_routes: Vec<IngressRoute>,
     /// `Active`, `Terminating`, or `null` for a namespace that does not exist.
-    #[schema(inline, example = "Active", required)]
-    phase: Option<PhaseWord>,
+    #[schema(example = "Active", required)]
+    phase: Option<&'static str>,
     /// The time at which this content was first seen. It changes only with the content.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
     pub(crate) observed_at: String,
@@ -170,7 +167,7 @@ pub(crate) struct IngressRoute {
     service: Option<String>,
     /// The exposure that it belongs to; `null` for a route that the portal did not make.
     #[schema(required)]
-    exposure: Option<ExposureBody>,
+    exposure: Option<exposure::Exposure>,
 }
 
 impl Namespace {
@@ -182,7 +179,7 @@ impl Namespace {
             deployments: overview.deployments.iter().map(|deployment| Deployment::from(&**deployment)).collect(),
             quota: overview.quota.as_ref().map(Quota::from),
             ingress_routes,
-            phase: overview.phase.map(Word),
+            phase: overview.phase.map(Phase::as_str),
             observed_at: String::new(),
         }
     }
@@ -195,7 +192,7 @@ impl IngressRoute {
             name: route.name.to_string(),
             hostname: text(route.hostname.as_ref()),
             service: text(route.service.as_ref()),
-            exposure: exposure.map(ExposureBody::from),
+            exposure: exposure.map(exposure::Exposure::from),
         }
     }
 
@@ -203,9 +200,9 @@ impl IngressRoute {
     pub(crate) fn without_route(name: String, exposure: &Exposure) -> Self {
         Self {
             name,
-            hostname: Some(exposure.hostname.to_string()),
-            service: Some(exposure.service.to_string()),
-            exposure: Some(ExposureBody::from(exposure)),
+            hostname: Some(exposure.spec.hostname.to_string()),
+            service: Some(exposure.spec.service.to_string()),
+            exposure: Some(exposure::Exposure::from(exposure)),
         }
     }
 }

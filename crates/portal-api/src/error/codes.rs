@@ -41,9 +41,13 @@ codes! {
     REQUEST_REFUSED, BAD_REQUEST, "The request cannot be read";
     SESSION_MISSING, UNAUTHORIZED, "No session token was sent";
     SESSION_INVALID, UNAUTHORIZED, "The session is not valid any more";
+    AGENT_TOKEN_INVALID, UNAUTHORIZED, "The agent token is not valid";
+    LOGIN_CODE_INVALID, UNAUTHORIZED, "The login link is not valid any more";
+    LOGIN_NOT_ALLOWED, FORBIDDEN, "The agent may not log friends in";
     SESSION_NOT_OWNED, FORBIDDEN, "The session is not the friend's own";
     DOCUMENT_READ_ONLY, FORBIDDEN, "The document may only be read";
     NOT_FOUND, NOT_FOUND, "There is nothing here";
+    FRIEND_NOT_FOUND, NOT_FOUND, "There is no such friend";
     AGENT_NOT_FOUND, NOT_FOUND, "There is no such agent";
     VERSION_UNKNOWN, NOT_FOUND, "There is no such version";
     SESSION_NOT_FOUND, NOT_FOUND, "There is no such session";
@@ -61,13 +65,15 @@ codes! {
     JOB_LIMIT_REACHED, CONFLICT, "There are as many jobs as there may be";
     RUN_OPEN, CONFLICT, "An earlier run has not ended";
     DOCUMENT_UNREADABLE, CONFLICT, "The document is not a text";
+    EXPOSURE_EXISTS, PRECONDITION_FAILED, "There is an exposure of this name already";
     DOCUMENT_CHANGED, PRECONDITION_FAILED, "The document has changed";
+    JOB_CHANGED, PRECONDITION_FAILED, "The job has changed";
     BODY_TOO_LARGE, PAYLOAD_TOO_LARGE, "The body is too large";
     MEDIA_TYPE_UNSUPPORTED, UNSUPPORTED_MEDIA_TYPE, "The body is not JSON";
     VALUE_INVALID, UNPROCESSABLE_ENTITY, "A value was refused";
     UNSUPPORTED, UNPROCESSABLE_ENTITY, "A member is not supported";
     PRECONDITION_REQUIRED, PRECONDITION_REQUIRED, "Say which text is to be replaced";
-    RATE_LIMITED, TOO_MANY_REQUESTS, "There were too many requests";
+    RATE_LIMITED, TOO_MANY_REQUESTS, "Too many requests";
     INTERNAL, INTERNAL_SERVER_ERROR, "Something went wrong inside the portal";
     NOT_READY, SERVICE_UNAVAILABLE, "The portal is not ready";
     OVERLOADED, SERVICE_UNAVAILABLE, "The portal has too much to do";
@@ -91,9 +97,13 @@ mod tests {
 400 request-refused
 401 session-missing
 401 session-invalid
+401 agent-token-invalid
+401 login-code-invalid
+403 login-not-allowed
 403 session-not-owned
 403 document-read-only
 404 not-found
+404 friend-not-found
 404 agent-not-found
 404 version-unknown
 404 session-not-found
@@ -111,7 +121,9 @@ mod tests {
 409 job-limit-reached
 409 run-open
 409 document-unreadable
+412 exposure-exists
 412 document-changed
+412 job-changed
 413 body-too-large
 415 media-type-unsupported
 422 value-invalid

@@ -1,6 +1,6 @@
-//! Failures of exposures, for the person who asked.
+//! Problems of exposures.
 
-use portal_dns::{DnsError, EXPOSURES_PER_FRIEND};
+use portal_dns::{DnsError, EXPOSURES_PER_FRIEND, TOMBSTONES_PER_FRIEND};
 
 use super::{ApiError, codes};
 
@@ -18,7 +18,7 @@ impl From<DnsError> for ApiError {
             }
             DnsError::ExposureNotFound { .. } => Self::new(
                 &codes::EXPOSURE_NOT_FOUND,
-                "You have no exposure of this name; see ingressRoutes in /api/portal/namespace.",
+                "You have no exposure of this name; GET /api/portal/namespace/expose lists them.",
             ),
             DnsError::HostnameTaken { hostname } => {
                 let detail = format!("{hostname} is taken; choose another name or domain.");
@@ -28,6 +28,16 @@ impl From<DnsError> for ApiError {
                 let detail =
                     format!("You have {EXPOSURES_PER_FRIEND} exposures, and more are not allowed; remove one first.");
                 Self::new(&codes::EXPOSURE_LIMIT_REACHED, detail)
+            }
+            DnsError::TooManyRemoved => {
+                let detail = format!(
+                    "You removed {TOMBSTONES_PER_FRIEND} names within the last day; use one of them again, or wait."
+                );
+                Self::new(&codes::EXPOSURE_LIMIT_REACHED, detail)
+            }
+            DnsError::Exists { name } => {
+                let detail = format!("You have an exposure {name} already, and If-None-Match: * forbids to change it.");
+                Self::new(&codes::EXPOSURE_EXISTS, detail).at("name")
             }
             // Never 401: the account may live elsewhere, and pages throw their token away on that.
             DnsError::FriendNotFound { .. } => Self::friend_unknown(),
