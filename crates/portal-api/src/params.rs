@@ -41,6 +41,9 @@ parameters! {
     /// Condition of a write on what stands there.
     IfMatch = Header "If-Match":
         "The `ETag` of the text that is to be replaced; 412 if another text stands there. `*` for any text";
+    /// Condition of a change of a job.
+    IfRevision = Header "If-Match":
+        "The `ETag` of the job that is to be changed; 412 if it was changed since";
     /// Condition of a write on there being nothing.
     IfAbsent = Header "If-None-Match":
         "`*` to write only if there is nothing; 412 otherwise. Not together with `If-Match`";

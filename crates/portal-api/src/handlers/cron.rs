@@ -15,7 +15,7 @@ use crate::body::cron::{
 use crate::conditional::{Conditions, EntityTag, EntityTags};
 use crate::error::{ApiError, Guarded, PROBLEM_JSON, Problem, TakesAgent, TakesBody};
 use crate::extract;
-use crate::params::AgentQuery;
+use crate::params::{AgentQuery, IfRevision};
 use crate::state::ApiState;
 
 /// Lists the friend's jobs with the agent.
@@ -92,7 +92,7 @@ pub(crate) async fn show_job(
 /// Changes parts of a job. A new timing takes effect at once; everything else with the next run.
 #[utoipa::path(tag = "crons", security(("session" = [])), request_body = PatchJob, params(
     ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
-    ("If-Match" = Option<String>, Header, description = "The ETag of the job that is to be changed; 412 if it was changed since"),
+    IfRevision,
 ), responses(
     (status = 200, description = "The job as it is now", body = Job, headers(("ETag" = String, description = "The job's revision"))),
     (status = 412, description = "The job has another revision", body = Problem, content_type = PROBLEM_JSON, headers(("ETag" = String, description = "The job's revision now"))),

@@ -46,11 +46,12 @@ fn every_operation_is_described() {
 #[test]
 fn every_operation_of_the_portal_wants_a_session() {
     for (name, operation) in operations(&document()) {
-        let wanted = name.contains("/api/portal/");
+        let wanted = name.contains("/api/portal/") || name.ends_with("/api/auth/me");
         let security = &operation["security"];
         assert_eq!(security == &serde_json::json!([{"session": []}]), wanted, "{name}: {security}");
         let responses = operation["responses"].as_object().unwrap();
-        assert_eq!(responses.contains_key("401"), wanted, "{name}");
+        // Logging in needs no session: its 401 is about the agent's token or the link's code.
+        assert_eq!(responses.contains_key("401"), wanted || name.contains("/api/auth/"), "{name}");
         assert!(!wanted || responses.contains_key("503"), "{name}");
     }
 }
@@ -98,7 +99,8 @@ fn conditions_are_parameters_that_no_client_can_send_as_null() {
     }
     for (name, operation) in operations(&document) {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            assert_eq!(parameter["schema"]["type"], "string", "{name}: {parameter}");
+            // One type, not a list of types with `null` in it.
+            assert!(parameter["schema"]["type"].is_string(), "{name}: {parameter}");
         }
     }
 }
