@@ -21,7 +21,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("portal-adapters", "db::postgres::queries"),
     ("portal-adapters", "db::sqlite::queries"),
     ("portal-adapters", "memory"),
-    ("portal-api", ""),
     ("portal-workspace", ""),
 ];
 

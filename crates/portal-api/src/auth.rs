@@ -1,22 +1,97 @@
-//! Who asks, told by types: a handler that takes a [`Friend`] or a [`ChosenAgent`] cannot be reached without a session.
+//! Authentication: a middleware finds the session, and extractors hand it to operations.
+//!
+//! 1. [`authentication`] reads the bearer token, looks the session up and puts it into the request's extensions. It runs
+//!    before anything of the request is read, so that 401 comes before every other refusal.
+//! 2. [`Friend`] takes the session from the extensions; without the middleware it answers 500, never somebody's data.
+//! 3. [`ChosenAgent`] also asks whether the friend has an active friendship with the agent of `?agent=`.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::dev::Payload;
-use actix_web::http::header;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::{Method, header};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use portal_core::{AgentId, FriendId, FriendshipKey, FriendshipStatus, Session, StoredSession, Token};
+use portal_core::{AgentId, FriendId, FriendshipKey, FriendshipStatus, Session, Sessions, StoredSession, Token};
 use serde::Deserialize;
-use utoipa::IntoParams;
 
 use crate::error::ApiError;
+use crate::extract::clip;
 use crate::limits::Limits;
 use crate::state::ApiState;
 
 /// Longest token that is looked up, in bytes; ours have 68.
 const TOKEN_MAX: usize = 256;
+/// Start of the paths behind a session in the portal's own scope.
+const PROTECTED: &str = "/api/portal/";
+/// The one operation beside them that needs a session too.
+const CURRENT_LOGIN: &str = "/api/auth/me";
+
+/// Creates the authentication middleware for a scope of your own, in which [`Friend`] and [`ChosenAgent`] can be used.
+///
+/// Every request to the scope needs a valid session. [`ChosenAgent`] also needs the scope's application to have
+/// [`ApiState`] as its data.
+#[must_use]
+pub fn authentication<S, B>(
+    sessions: Arc<Sessions>,
+) -> impl Transform<S, ServiceRequest, Response = ServiceResponse<EitherBody<B>>, Error = Error, InitError = ()>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    from_fn(move |request: ServiceRequest, next: Next<B>| authenticate(sessions.clone(), None, request, next))
+}
+
+/// Authenticates requests to the portal's own scope. Its open addresses (health, documentation) lie beside
+/// [`PROTECTED`].
+pub(crate) async fn authenticate_portal<B: MessageBody + 'static>(
+    sessions: Arc<Sessions>,
+    limits: Limits,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    // The path as the router sees it: `%70ortal` is `portal`, here as there.
+    let path = request.match_info().unprocessed();
+    let is_protected = path.starts_with(PROTECTED) || path == CURRENT_LOGIN;
+    if is_protected && request.method() != Method::OPTIONS {
+        return authenticate(sessions, Some(limits), request, next).await;
+    }
+    next.call(request).await.map(ServiceResponse::map_into_left_body)
+}
+
+async fn authenticate<B: MessageBody + 'static>(
+    sessions: Arc<Sessions>,
+    limits: Option<Limits>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    match admit(&sessions, limits.as_ref(), request.request()).await {
+        Ok(session) => {
+            request.extensions_mut().insert(session);
+            next.call(request).await.map(ServiceResponse::map_into_left_body)
+        }
+        Err(refusal) => Ok(request.error_response(refusal).map_into_right_body()),
+    }
+}
+
+/// Finds the session, then counts the request against its friend's limits: a wrong token is 401, never 429.
+async fn admit(
+    sessions: &Sessions,
+    limits: Option<&Limits>,
+    request: &HttpRequest,
+) -> Result<Arc<StoredSession>, ApiError> {
+    let token = bearer(request).ok_or_else(ApiError::session_missing)?;
+    let session = sessions.check(&token).await?;
+    tracing::Span::current().record("friend.id", session.friend.id.as_str());
+    if let Some(limits) = limits {
+        let admitted = limits.admit(&session.friend.id, request.method().is_safe()).await?;
+        request.extensions_mut().insert(admitted);
+    }
+    Ok(session)
+}
 
 /// The friend whose session token the request carries.
 #[derive(Debug, Clone)]
@@ -24,33 +99,26 @@ pub struct Friend(Arc<StoredSession>);
 
 impl FromRequest for Friend {
     type Error = ApiError;
-    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        async move { Self::of(&request).await }.boxed_local()
+        ready(Self::of(request))
     }
 }
 
 impl Friend {
-    async fn of(request: &HttpRequest) -> Result<Self, ApiError> {
-        let token = bearer(request).ok_or_else(ApiError::session_missing)?;
-        let session = state(request)?.sessions.check(&token).await?;
-        if let Some(limits) = request.app_data::<Limits>() {
-            let admitted = limits.admit(&session.friend.id, request.method().is_safe()).await?;
-            request.extensions_mut().insert(admitted);
-        }
-        tracing::Span::current().record("friend.id", session.friend.id.as_str());
-        Ok(Self(session))
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let session = request.extensions().get::<Arc<StoredSession>>().cloned();
+        session.map(Self).ok_or_else(|| ApiError::internal("the authentication middleware is not mounted here"))
     }
 
-    /// Who it is.
+    /// Returns the friend's id.
     #[must_use]
     pub fn id(&self) -> &FriendId {
         &self.0.friend.id
     }
 
-    /// What is registered of them, at most a second old.
+    /// Returns what is registered of the friend, at most a second old.
     #[must_use]
     pub fn person(&self) -> &portal_core::Friend {
         &self.0.friend
@@ -62,30 +130,34 @@ impl Friend {
         self.session().key()
     }
 
-    /// With which session they came.
+    /// Returns the session of the token.
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.0.session
     }
 }
 
-/// The agent that a request is about: the one of `?agent=`, by default the session's. There is an active friendship
-/// with it.
+/// The agent that a request is about: the one of `?agent=`, by default the session's. The friend has an active
+/// friendship with it.
 #[derive(Debug, Clone)]
 pub struct ChosenAgent {
-    /// Who asks.
+    /// The friend whose session it is.
     pub friend: Friend,
-    /// About which agent.
+    /// The agent.
     pub agent: AgentId,
 }
 
-/// Which agent an operation is about.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct AgentQuery {
-    /// One of the friend's agents whose status is active; by default the agent of the session.
-    #[param(example = "main")]
-    pub agent: Option<String>,
+impl ChosenAgent {
+    /// Returns the friend and the chosen agent.
+    #[must_use]
+    pub fn key(&self) -> FriendshipKey {
+        FriendshipKey::new(self.friend.id().clone(), self.agent.clone())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Query {
+    agent: Option<String>,
 }
 
 impl FromRequest for ChosenAgent {
@@ -95,9 +167,10 @@ impl FromRequest for ChosenAgent {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         async move {
-            let friend = Friend::of(&request).await?;
-            let query = web::Query::<AgentQuery>::from_query(request.query_string())
-                .map_err(|error| ApiError::query_malformed(format!("The query cannot be read: {error}.")))?;
+            let friend = Friend::of(&request)?;
+            let query = web::Query::<Query>::from_query(request.query_string()).map_err(|error| {
+                ApiError::query_malformed(format!("The query cannot be read: {}.", clip(&error.to_string())))
+            })?;
             let agent = choose(state(&request)?, &friend, query.into_inner().agent).await?;
             Ok(Self { friend, agent })
         }
@@ -115,7 +188,7 @@ async fn choose(state: &ApiState, friend: &Friend, wanted: Option<String>) -> Re
     }
 }
 
-/// The bearer token of the one `Authorization` header (RFC 6750, section 2.1); `None` for anything else.
+/// Returns the bearer token of the one `Authorization` header (RFC 6750, section 2.1); `None` for anything else.
 pub(crate) fn bearer(request: &HttpRequest) -> Option<Token> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let (value, None) = (headers.next()?, headers.next()) else { return None };

@@ -1,12 +1,13 @@
-//! What goes wrong, as HTTP says it: the only place with status codes.
+//! Failures as HTTP says them: the only place with status codes of failures.
 //!
-//! A handler returns [`ApiError`] and nothing else; `From` turns refusals and trouble of the layers below into one.
+//! A handler returns [`ApiError`] and nothing else; `From` turns refusals and errors of the layers below into one.
 //! The sentence of a failure below 500 is for the person who asked. Above, it is fixed: the cause goes to the log,
 //! once, under the request id.
 
 mod codes;
 mod cron;
 mod dns;
+mod examples;
 mod problem;
 mod responses;
 
@@ -20,23 +21,39 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use portal_core::{Backend, BackendError, BoxError, Invalid, SessionError};
 use portal_workspace::{PreconditionReason, WorkspaceError};
 
+use crate::request_id;
+
 pub(crate) use codes::ALL as CODES;
 pub use codes::Code;
+pub(crate) use examples::add as add_examples;
 pub use problem::{FieldError, Problem};
 pub use responses::{
     Guarded, NotFound, Open, PROBLEM_JSON, ShowsDocument, TakesAgent, TakesBody, Unready, WritesDocument,
 };
 
-/// When to try again where the backend did not say: soon, but not at once.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Default of `Retry-After`, for a backend that named no time.
+const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 /// Seconds until another attempt where the portal itself has too much to do.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// What is said of our own faults.
+/// Sentence about a fault of the portal.
 const FAULT: &str = "Something went wrong inside the portal. Name the request id when you ask its operator.";
 
-/// A failure on its way to the caller.
+/// A failure on its way to the caller, answered as a problem document.
+///
+/// An operation of your own raises one with a [`Code`] of its own:
+///
+/// ```
+/// use actix_web::http::StatusCode;
+/// use portal_api::{ApiError, Code};
+///
+/// static SHELF_FULL: Code = Code::new("shelf-full", StatusCode::CONFLICT, "The shelf is full");
+///
+/// fn put_on(shelf: &[&str]) -> Result<(), ApiError> {
+///     if shelf.len() < 3 { Ok(()) } else { Err(ApiError::new(&SHELF_FULL, "Take a book off the shelf first.")) }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct ApiError {
     code: &'static Code,
@@ -47,13 +64,50 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    fn new(code: &'static Code, detail: impl Into<String>) -> Self {
+    /// Creates a failure of this kind. `detail` is a whole sentence for the person who asked; of a 5xx it must not
+    /// name the cause.
+    pub fn new(code: &'static Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), errors: Vec::new(), headers: Vec::new(), cause: None }
     }
 
-    /// The body is not what the operation takes; `path` says where, empty for the body as a whole.
-    pub(crate) fn body_malformed(path: &str, detail: impl Into<String>) -> Self {
-        Self::new(&codes::BODY_MALFORMED, detail).at(path)
+    /// Adds what is wrong with one member, parameter or header.
+    #[must_use]
+    pub fn with_field(mut self, error: FieldError) -> Self {
+        self.errors.push(error);
+        self
+    }
+
+    /// Adds a header of the answer.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Adds `Retry-After`, at least one second.
+    #[must_use]
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        let seconds = wait.as_secs().max(1);
+        self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// Adds the cause, which reaches the log and never the caller.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<BoxError>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// The body is not what the operation takes.
+    pub(crate) fn body_malformed(detail: impl Into<String>) -> Self {
+        Self::new(&codes::BODY_MALFORMED, detail)
+    }
+
+    /// One member of the body is not what the operation takes.
+    pub(crate) fn body_member(path: &str, rule: &'static str, detail: impl Into<String>) -> Self {
+        let error = Self::body_malformed(detail);
+        let field = FieldError::new(path, error.detail.clone()).with_rule::<String>(rule, []);
+        error.with_field(field)
     }
 
     pub(crate) fn query_malformed(detail: impl Into<String>) -> Self {
@@ -71,7 +125,7 @@ impl ApiError {
     /// The body did not come in time. What may still come of it is not waited for.
     pub(crate) fn body_late() -> Self {
         let detail = "The body did not arrive in time; send the request again.";
-        Self::new(&codes::BODY_LATE, detail).with(header::CONNECTION, HeaderValue::from_static("close"))
+        Self::new(&codes::BODY_LATE, detail).with_header(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
     pub(crate) fn media_type_unsupported(detail: impl Into<String>) -> Self {
@@ -81,14 +135,21 @@ impl ApiError {
     pub(crate) fn session_missing() -> Self {
         let detail = "This operation needs a session token: send `Authorization: Bearer <token>`.";
         Self::new(&codes::SESSION_MISSING, detail)
-            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"friend-portal\""))
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"friend-portal\""))
+    }
+
+    /// A store does not know the friend, who is logged in all the same.
+    pub(crate) fn friend_unknown() -> Self {
+        let detail = "You are logged in and not registered with this portal. Ask its operator to register you.";
+        Self::new(&codes::FRIEND_UNKNOWN, detail)
     }
 
     /// The database said that the session opens nothing. Pages throw their token away on this.
     pub(crate) fn session_invalid() -> Self {
         let detail = "The session has ended. Ask your agent for a new link to the portal.";
         let challenge = "Bearer realm=\"friend-portal\", error=\"invalid_token\"";
-        Self::new(&codes::SESSION_INVALID, detail).with(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+        Self::new(&codes::SESSION_INVALID, detail)
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
     pub(crate) fn not_found() -> Self {
@@ -106,7 +167,7 @@ impl ApiError {
     pub(crate) fn agent_token_invalid() -> Self {
         let detail = "This operation needs the token of an agent: send `Authorization: Bearer fpa_..`.";
         Self::new(&codes::AGENT_TOKEN_INVALID, detail)
-            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"friend-portal-agents\""))
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"friend-portal-agents\""))
     }
 
     pub(crate) fn login_not_allowed() -> Self {
@@ -121,7 +182,7 @@ impl ApiError {
     pub(crate) fn login_code_invalid() -> Self {
         let detail = "This link was already used or is older than 10 minutes. Ask your agent for a new one.";
         Self::new(&codes::LOGIN_CODE_INVALID, detail)
-            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"friend-portal\""))
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"friend-portal\""))
     }
 
     pub(crate) fn session_not_found() -> Self {
@@ -131,19 +192,19 @@ impl ApiError {
     pub(crate) fn method_not_allowed(allowed: &str) -> Self {
         let error = Self::new(&codes::METHOD_NOT_ALLOWED, format!("This address takes only {allowed}."));
         match HeaderValue::from_str(allowed) {
-            Ok(value) => error.with(header::ALLOW, value),
+            Ok(value) => error.with_header(header::ALLOW, value),
             Err(_) => error,
         }
     }
 
     /// The portal is not ready for requests. Strangers may ask, so that this names no backend.
     pub(crate) fn not_ready() -> Self {
-        Self::new(&codes::NOT_READY, "The portal is not ready; try again soon.").retry_after(PATIENCE)
+        Self::new(&codes::NOT_READY, "The portal is not ready; try again soon.").with_retry_after(RETRY_AFTER_DEFAULT)
     }
 
     /// A fault of the portal itself.
     pub(crate) fn internal(cause: impl Into<BoxError>) -> Self {
-        Self::new(&codes::INTERNAL, FAULT).because(cause)
+        Self::new(&codes::INTERNAL, FAULT).with_cause(cause)
     }
 
     /// A failure that actix-web or another middleware produced.
@@ -164,46 +225,34 @@ impl ApiError {
     /// More is received at once than the portal stores.
     pub(crate) fn overloaded() -> Self {
         Self::new(&codes::OVERLOADED, "The portal is receiving too much at once. Try again soon.")
-            .retry_after(RETRY_SOON)
+            .with_retry_after(RETRY_SOON)
     }
 
-    fn at(mut self, field: &str) -> Self {
-        if !field.is_empty() {
-            self.errors.push(FieldError { field: field.to_owned(), message: self.detail.clone() });
-        }
-        self
-    }
-
-    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
-        self
+    /// Adds a field of which the detail says what is wrong.
+    fn at(self, field: &str) -> Self {
+        let error = FieldError::new(field, self.detail.clone());
+        self.with_field(error)
     }
 
     /// Names the text that stands there now, as reading it would.
     fn tagged(self, current: Option<&impl fmt::Display>) -> Self {
         match current.map(|tag| HeaderValue::from_str(&format!("\"{tag}\""))) {
-            Some(Ok(etag)) => self.with(header::ETAG, etag),
+            Some(Ok(etag)) => self.with_header(header::ETAG, etag),
             _ => self,
         }
     }
 
-    fn retry_after(self, wait: Duration) -> Self {
-        let seconds = wait.as_secs().max(1);
-        self.with(header::RETRY_AFTER, HeaderValue::from(seconds))
-    }
-
-    fn because(mut self, cause: impl Into<BoxError>) -> Self {
-        self.cause = Some(cause.into());
-        self
-    }
-
-    /// The answer, complete; logs the cause of a failure that is not the caller's.
-    pub(crate) fn respond(&self, request_id: &str) -> HttpResponse {
+    /// Logs a failure that is not the caller's, with its cause.
+    pub(crate) fn log(&self) {
         // What is not ready was logged when that was found; a probe asks for it over and over.
         if self.code.status.is_server_error() && ![&codes::NOT_READY, &codes::OVERLOADED].contains(&self.code) {
             let error = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
             tracing::error!(code = self.code.word, error, "a request failed");
         }
+    }
+
+    /// Builds the answer.
+    pub(crate) fn respond(&self, request_id: &str) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.code.status);
         for (name, value) in &self.headers {
             response.insert_header((name.clone(), value.clone()));
@@ -241,9 +290,15 @@ impl ResponseError for ApiError {
         self.code.status
     }
 
-    /// A bare status: the middleware, which knows the request, answers with `ApiError::respond`.
+    /// Answers with the whole problem document, so that it is whole also outside of the portal's own scope.
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::new(self.code.status)
+        // Within the scope the middleware logs it, once the route is known.
+        if let Some(id) = request_id::current() {
+            return self.respond(&id);
+        }
+        let id = request_id::made_up();
+        tracing::error_span!("request", request_id = id).in_scope(|| self.log());
+        self.respond(&id)
     }
 }
 
@@ -277,9 +332,9 @@ impl From<Exceeded> for ApiError {
         let header = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
         metrics::counter!("portal_requests_limited_total", "policy" => policy).increment(1);
         Self::new(&codes::RATE_LIMITED, "You are sending too many requests at once. Try again in a moment.")
-            .with(header::RETRY_AFTER, HeaderValue::from(seconds))
-            .with(RATE_LIMIT.clone(), header(format!("\"{policy}\";r=0;t={seconds}")))
-            .with(RATE_LIMIT_POLICY.clone(), header(format!("\"{policy}\";q={quota}{window}")))
+            .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+            .with_header(RATE_LIMIT.clone(), header(format!("\"{policy}\";r=0;t={seconds}")))
+            .with_header(RATE_LIMIT_POLICY.clone(), header(format!("\"{policy}\";q={quota}{window}")))
     }
 }
 
@@ -317,7 +372,7 @@ impl From<WorkspaceError> for ApiError {
             WorkspaceError::UnknownVersion(name) => {
                 Self::new(&codes::VERSION_UNKNOWN, format!("You have no version of {name} with this id."))
             }
-            WorkspaceError::Port(trouble) => trouble.into(),
+            WorkspaceError::Port(error) => error.into(),
         }
     }
 }
@@ -326,12 +381,12 @@ impl From<SessionError> for ApiError {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Invalid => Self::session_invalid(),
-            SessionError::Unchecked(trouble) => unavailable(trouble.backend, trouble.retry_after, trouble),
+            SessionError::Unchecked(error) => unavailable(error.backend, error.retry_after, error),
         }
     }
 }
 
-/// Trouble behind the portal, in one fixed sentence per backend.
+/// Returns the failure of a backend, in one fixed sentence per backend.
 fn unavailable(backend: Backend, retry_after: Option<Duration>, cause: impl Into<BoxError>) -> ApiError {
     let (code, detail) = match backend {
         Backend::Database => (&codes::DATABASE_UNAVAILABLE, "The portal's database is not available. Try again soon."),
@@ -343,7 +398,7 @@ fn unavailable(backend: Backend, retry_after: Option<Duration>, cause: impl Into
         Backend::Gateway => (&codes::GATEWAY_UNAVAILABLE, "The agent's gateway is not available. Try again soon."),
         Backend::Delivery => (&codes::DELIVERY_UNAVAILABLE, "Messages cannot be delivered now. Try again soon."),
     };
-    ApiError::new(code, detail).retry_after(retry_after.unwrap_or(PATIENCE)).because(cause)
+    ApiError::new(code, detail).with_retry_after(retry_after.unwrap_or(RETRY_AFTER_DEFAULT)).with_cause(cause)
 }
 
 #[cfg(test)]

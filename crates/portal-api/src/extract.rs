@@ -1,5 +1,6 @@
-//! What a request brings, read so that everything unreadable is answered with a problem document.
+//! Extractors of a request's body, which answer everything unreadable with a problem document.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ pub const BODY_MAX: usize = 64 * 1024;
 /// The most bytes of a body that carries a document: 2 MiB, so that 256 KiB of text fit even if every character is
 /// escaped.
 pub const DOCUMENT_BODY_MAX: usize = 2 * 1024 * 1024;
+
+/// Most characters of a sender's input that a refusal repeats.
+const ECHO_MAX: usize = 100;
 
 /// Time for a body to arrive, beside a second for each [`BODY_PER_SECOND`] bytes of it that have.
 pub(crate) const BODY_TIME: Duration = Duration::from_secs(5);
@@ -94,7 +98,7 @@ async fn read(mut payload: Payload, limit: usize, time: Duration, received: &mut
         let earned = Duration::from_secs(1) * u32::try_from(body.len()).unwrap_or(u32::MAX) / BODY_PER_SECOND;
         let next = timeout_at(begun + time + earned, payload.next()).await;
         let Some(chunk) = next.map_err(|_| ApiError::body_late())? else { return Ok(body.freeze()) };
-        let chunk = chunk.map_err(|_| ApiError::body_malformed("", "The body ended before it was complete."))?;
+        let chunk = chunk.map_err(|_| ApiError::body_malformed("The body ended before it was complete."))?;
         if body.len() + chunk.len() > limit {
             return Err(ApiError::body_too_large(limit));
         }
@@ -105,32 +109,59 @@ async fn read(mut payload: Payload, limit: usize, time: Duration, received: &mut
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if body.is_empty() {
-        return Err(ApiError::body_malformed("", "The body is missing; it must be a JSON object."));
+        return Err(ApiError::body_malformed("The body is missing; it must be a JSON object."));
     }
     refuse_nul(body)?;
     refuse_list(body)?;
     let mut reader = serde_json::Deserializer::from_slice(body);
     let parsed: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| malformed(&error))?;
-    reader.end().map_err(|error| ApiError::body_malformed("", format!("The body is not JSON: {error}.")))?;
+    reader.end().map_err(|error| ApiError::body_malformed(format!("The body is not JSON: {error}.")))?;
     Ok(parsed)
 }
 
 fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
     let (path, said) = (error.path().to_string(), error.inner());
     if !said.is_data() {
-        return ApiError::body_malformed("", format!("The body is not JSON: {said}."));
+        return ApiError::body_malformed(format!("The body is not JSON: {said}."));
     }
-    let path = if path == "." { missing(said).unwrap_or_default() } else { path };
-    let place = if path.is_empty() { "The body" } else { path.as_str() };
     let said = said.to_string();
+    let path = if path == "." { missing(&said).unwrap_or_default() } else { clip(&path).into_owned() };
+    let place = if path.is_empty() { "The body" } else { path.as_str() };
     let detail = match wanted(&said) {
         Some(wanted) => format!("{place} must be {wanted}."),
-        None => format!("{place} is not what this operation takes: {said}."),
+        None => format!("{place} is not what this operation takes: {}.", without_long_input(&said)),
     };
-    ApiError::body_malformed(&path, detail)
+    if path.is_empty() { ApiError::body_malformed(detail) } else { ApiError::body_member(&path, rule(&said), detail) }
 }
 
-/// What a value of the wrong type has to be, for people who do not know Rust's words.
+/// Returns the rule that a member breaks, from serde's own sentence.
+fn rule(said: &str) -> &'static str {
+    const RULES: [(&str, &str); 4] = [
+        ("missing field", "required"),
+        ("unknown field", "unknown"),
+        ("unknown variant", "one-of"),
+        ("duplicate field", "duplicate"),
+    ];
+    RULES.iter().find(|(start, _)| said.starts_with(start)).map_or("type", |(_, rule)| rule)
+}
+
+/// Cuts a text of the sender's to [`ECHO_MAX`] characters.
+pub(crate) fn clip(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(ECHO_MAX) {
+        Some((end, _)) => Cow::Owned(format!("{}..", text.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// Cuts what serde's sentence repeats of the input. All of it stands before the last ", expected ".
+fn without_long_input(said: &str) -> Cow<'_, str> {
+    match said.rsplit_once(", expected ") {
+        Some((input, expected)) => Cow::Owned(format!("{}, expected {expected}", clip(input))),
+        None => clip(said),
+    }
+}
+
+/// Returns the type that a value should have, for people who do not know Rust's words.
 fn wanted(said: &str) -> Option<&'static str> {
     let (_, wanted) = said.strip_prefix("invalid ")?.rsplit_once(", expected ")?;
     let wanted = wanted.split(" at line ").next().unwrap_or(wanted);
@@ -149,8 +180,7 @@ fn wanted(said: &str) -> Option<&'static str> {
 }
 
 /// The member that is not there: the one refusal whose path cannot name it.
-fn missing(said: &serde_json::Error) -> Option<String> {
-    let said = said.to_string();
+fn missing(said: &str) -> Option<String> {
     let (name, _) = said.strip_prefix("missing field `")?.split_once('`')?;
     Some(name.to_owned())
 }
@@ -161,8 +191,8 @@ fn refuse_list(body: &[u8]) -> Result<(), ApiError> {
         return Ok(());
     }
     match serde_json::from_slice::<IgnoredAny>(body) {
-        Ok(_) => Err(ApiError::body_malformed("", "The body must be a JSON object, not a list.")),
-        Err(error) => Err(ApiError::body_malformed("", format!("The body is not JSON: {error}."))),
+        Ok(_) => Err(ApiError::body_malformed("The body must be a JSON object, not a list.")),
+        Err(error) => Err(ApiError::body_malformed(format!("The body is not JSON: {error}."))),
     }
 }
 
@@ -195,8 +225,9 @@ fn find_nul(value: &Value) -> ControlFlow<()> {
 /// Makes actix-web's own extractors answer problems: a path that cannot be read names nothing.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.app_data(web::PathConfig::default().error_handler(|_, _| ApiError::not_found().into())).app_data(
-        web::QueryConfig::default()
-            .error_handler(|error, _| ApiError::query_malformed(format!("The query cannot be read: {error}.")).into()),
+        web::QueryConfig::default().error_handler(|error, _| {
+            ApiError::query_malformed(format!("The query cannot be read: {}.", clip(&error.to_string()))).into()
+        }),
     );
 }
 

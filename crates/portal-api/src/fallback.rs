@@ -1,4 +1,4 @@
-//! What no operation takes: an address that does not exist (404), or a method that it does not have (405).
+//! Answers to requests that no operation takes: an unknown address (404), or a method that it does not have (405).
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -1,6 +1,7 @@
 //! One file per resource; each handler extracts, parses, calls one use case and maps its answer.
 
 pub(crate) mod cron;
+#[cfg(feature = "swagger-ui")]
 pub(crate) mod docs;
 pub(crate) mod exposure;
 pub(crate) mod friend;

@@ -1,15 +1,20 @@
 //! The Friend Portal over HTTP: routes, bodies, problem documents and the OpenAPI document.
 //!
-//! This crate knows use cases and ports, never what is behind them: it compiles without a database, a cluster or an
-//! HTTP client, and anybody may mount its routes in their own actix-web application with [`configure`], and add
-//! operations of their own behind the same sessions with the same extractors. It decides how things are said (statuses, tags, headers, members), not what may be done: that is decided in the domain crates.
+//! This crate knows use cases and ports, never what is behind them: it compiles without a database, a cluster or an HTTP
+//! client. It decides how things are said (statuses, tags, headers, members), not what may be done: that is decided in
+//! the domain crates.
 //!
-//! Start reading at `routes.rs` (every route once, and how to add one), then `auth.rs` (who asks), `extract.rs` (what
-//! they send), `error.rs` (what goes wrong) and `middleware.rs` (what happens to every request).
+//! To mount the routes in an actix-web application of your own, call [`configure`], or [`configure_with`] to add
+//! operations of your own; a scope of your own takes [`authentication`]. `examples/mounted.rs` does all of it. Types of
+//! actix-web and utoipa stand in signatures here, so both crates are re-exported.
+//!
+//! Start reading at `routes.rs` (every route once, and how to add one), then `auth.rs` (sessions), `extract.rs` (bodies),
+//! `error.rs` (failures) and `middleware.rs` (what happens to every request).
 
 mod auth;
 mod body;
 mod conditional;
+mod counts;
 mod error;
 mod extract;
 mod fallback;
@@ -19,14 +24,19 @@ mod login;
 mod middleware;
 mod mount;
 mod openapi;
+mod params;
 mod readiness;
+mod request_id;
 mod routes;
-mod secrets;
 mod state;
+mod static_file;
 mod views;
 
-pub use auth::{AgentQuery, ChosenAgent, Friend};
+pub use {actix_web, utoipa};
+
+pub use auth::{ChosenAgent, Friend, authentication};
 pub use conditional::{Conditions, EntityTag, EntityTags};
+pub use counts::{Count, QuotaSecrets};
 pub use error::{
     ApiError, Code, FieldError, Guarded, NotFound, Open, PROBLEM_JSON, Problem, ShowsDocument, TakesAgent, TakesBody,
     Unready, WritesDocument,
@@ -34,9 +44,9 @@ pub use error::{
 pub use extract::{BODY_MAX, DOCUMENT_BODY_MAX, DocumentJson, Json};
 pub use limits::{LimitSettings, Limits, Rate};
 pub use login::LoginPorts;
-pub use mount::{Settings, configure};
+pub use mount::{Settings, configure, configure_with};
 pub use openapi::{openapi, openapi_text};
+pub use params::{AgentQuery, IfAbsent, IfMatch, IfNoneMatch, IfRevision};
 pub use readiness::{Check, Readiness};
-pub use secrets::QuotaSecrets;
-pub use state::{ApiState, Count};
+pub use state::{ApiPorts, ApiState};
 pub use views::NamespaceViews;

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -19,8 +20,9 @@ use portal_core::Ids;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use crate::error::ApiError;
+use crate::error::{ApiError, PROBLEM_JSON};
 use crate::limits::Admitted;
+use crate::request_id;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken from a caller.
@@ -42,24 +44,27 @@ where
     B: MessageBody + 'static,
 {
     let started = Instant::now();
-    let request_id = request_id(&request).unwrap_or_else(|| ids.id());
+    let request_id: Rc<str> = client_request_id(&request).unwrap_or_else(|| ids.id()).into();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     // As loud as the loudest line under it, so that a filter that keeps an error keeps its request id.
-    let span =
-        tracing::error_span!("request", request_id, http.method = %method, http.route = Empty, friend.id = Empty);
+    let span = tracing::error_span!("request", request_id = &*request_id, http.method = %method, http.route = Empty, friend.id = Empty);
     if method == Method::HEAD {
         // Every resource that can be read can be asked for its head; actix-web leaves out the body by itself.
         request.head_mut().method = Method::GET;
     }
     // A path with U+0000 names nothing, and must not reach a database that cannot hold one.
     let call = if request.uri().path().contains("%00") {
-        Err(request.into_response(HttpResponse::from_error(ApiError::not_found())))
+        let refusal = ApiError::not_found().respond(&request_id);
+        Err(request.into_response(refusal))
     } else {
         Ok(span.in_scope(|| service.call(request)))
     };
     async move {
         let answered = match call {
-            Ok(call) => AssertUnwindSafe(call.instrument(span.clone())).catch_unwind().await,
+            Ok(call) => {
+                let call = request_id::scope(request_id.clone(), call.instrument(span.clone()));
+                AssertUnwindSafe(call).catch_unwind().await
+            }
             Err(refused) => return Ok(finish(refused, &request_id)),
         };
         let route = match &answered {
@@ -71,9 +76,10 @@ where
         let answer = span.in_scope(|| match answered {
             Ok(Ok(response)) => Ok(finish(response.map_into_boxed_body(), &request_id)),
             Ok(Err(error)) => {
-                Err(Unanswered { error: ApiError::foreign(error.as_response_error().status_code()), request_id }.into())
+                let error = ApiError::foreign(error.as_response_error().status_code());
+                Err(Unanswered::new(error, request_id).into())
             }
-            Err(_) => Err(Unanswered { error: ApiError::internal("a handler panicked"), request_id }.into()),
+            Err(_) => Err(Unanswered::new(ApiError::internal("a handler panicked"), request_id).into()),
         });
         measure(&method, route, started, answer.as_ref(), &span);
         answer
@@ -81,13 +87,13 @@ where
 }
 
 /// The caller's own request id, if it is short and plain enough for a log.
-fn request_id(request: &ServiceRequest) -> Option<String> {
+fn client_request_id(request: &ServiceRequest) -> Option<String> {
     let text = request.headers().get(&REQUEST_ID)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     ((1..=REQUEST_ID_MAX).contains(&text.len()) && text.bytes().all(plain)).then(|| text.to_owned())
 }
 
-/// Puts a failure as a problem, and sets the headers that every answer has.
+/// Replaces a failure that is no problem document yet, and sets the headers that every answer has.
 fn finish(response: ServiceResponse, request_id: &str) -> ServiceResponse {
     let mut response = match problem(&response, request_id) {
         Some(problem) => replace(response, problem),
@@ -97,13 +103,20 @@ fn finish(response: ServiceResponse, request_id: &str) -> ServiceResponse {
     response
 }
 
+/// Logs a failure; returns its problem document where the response is none yet.
 fn problem(response: &ServiceResponse, request_id: &str) -> Option<HttpResponse> {
     let status = response.status();
     if let Some(error) = response.response().error().and_then(|error| error.as_error::<ApiError>()) {
-        return Some(error.respond(request_id));
+        error.log();
+        return None;
     }
+    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|value| value == PROBLEM_JSON);
     let is_failure = status.is_client_error() || status.is_server_error();
-    is_failure.then(|| ApiError::foreign(status).respond(request_id))
+    (is_failure && !is_problem).then(|| {
+        let error = ApiError::foreign(status);
+        error.log();
+        error.respond(request_id)
+    })
 }
 
 /// Answers with `problem`, keeping what middlewares said in headers.
@@ -209,7 +222,14 @@ fn measure(
 #[derive(Debug)]
 struct Unanswered {
     error: ApiError,
-    request_id: String,
+    request_id: Rc<str>,
+}
+
+impl Unanswered {
+    fn new(error: ApiError, request_id: Rc<str>) -> Self {
+        error.log();
+        Self { error, request_id }
+    }
 }
 
 impl std::fmt::Display for Unanswered {

@@ -1,23 +1,34 @@
 //! The portal's routes as one service for any actix-web application.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+#[cfg(feature = "cors")]
 use actix_cors::Cors;
+use actix_web::dev::ServiceRequest;
+#[cfg(feature = "cors")]
 use actix_web::http::header;
-use actix_web::middleware::{Compress, Condition, from_fn};
+#[cfg(feature = "compression")]
+use actix_web::middleware::Compress;
+#[cfg(feature = "cors")]
+use actix_web::middleware::Condition;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::extract::{BODY_TIME, BodyTime};
 use crate::limits::Limits;
+use crate::openapi::openapi_text;
 use crate::state::ApiState;
-use crate::{extract, fallback, handlers, middleware, routes};
+use crate::static_file::StaticFile;
+use crate::{auth, extract, fallback, middleware, routes};
 
 /// Settings of the mounted routes.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Settings {
-    /// The origins whose pages may call the API, such as `https://portal.example.org`; none by default.
+    /// Origins whose pages may call the API, such as `https://portal.example.org`; none by default. Without the feature
+    /// `cors` they have no effect.
     pub origins: Vec<String>,
     /// Time for a body to arrive, beside a second for each 16 KiB of it; 5 s by default.
     pub body_time: Duration,
@@ -31,32 +42,85 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Sets the origins whose pages may call the API.
+    #[must_use]
+    pub fn with_origins(mut self, origins: Vec<String>) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Sets the limits of each friend.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the time for a body to arrive.
+    #[must_use]
+    pub fn with_body_time(mut self, body_time: Duration) -> Self {
+        self.body_time = body_time;
+        self
+    }
+}
+
+/// The OpenAPI document as it is served, rendered once per process.
+static DOCUMENT: LazyLock<Arc<StaticFile>> =
+    LazyLock::new(|| Arc::new(StaticFile::new("application/json", openapi_text().into())));
+
 /// Seconds for which a browser may remember what an origin may do.
+#[cfg(feature = "cors")]
 const PREFLIGHT_MAX_AGE: usize = 3600;
 
-/// Mounts the portal's routes. Mount them last: what no other service takes is answered here, with a problem document.
+/// Mounts the portal's routes. Mount them last: requests that no other service takes are answered here, with a problem
+/// document.
 ///
 /// `state` is put together once and cloned into every worker's application.
 pub fn configure(config: &mut web::ServiceConfig, state: &web::Data<ApiState>, settings: &Settings) {
+    configure_with(config, state, settings, |_| {});
+}
+
+/// Mounts the portal's routes with operations of your own among them.
+///
+/// `own` registers them. They get all that the portal's operations get: request ids, logs, metrics, problem documents
+/// and, under `/api/portal/`, authentication. They are not in the OpenAPI document.
+pub fn configure_with(
+    config: &mut web::ServiceConfig,
+    state: &web::Data<ApiState>,
+    settings: &Settings,
+    own: impl FnOnce(&mut web::ServiceConfig),
+) {
     let ids = Arc::clone(&state.ids);
+    let (sessions, limits) = (Arc::clone(&state.sessions), settings.limits.clone());
     let portal = web::scope("")
         .app_data(state.clone())
         .app_data(BodyTime(settings.body_time))
+        .app_data(web::Data::from(DOCUMENT.clone()))
         .app_data(settings.limits.clone())
         .configure(extract::configure)
-        .configure(|config| routes::configure(&mut ServiceConfig::new(config)))
-        .configure(handlers::docs::configure)
+        .configure(own)
+        .configure(|config| routes::configure(&mut ServiceConfig::new(config)));
+    #[cfg(feature = "swagger-ui")]
+    let portal = portal.configure(crate::handlers::docs::configure);
+    // What is wrapped later runs earlier: a failure of any of these still becomes a problem document.
+    let portal = portal
         .default_service(web::to(fallback::unmatched))
-        .wrap(from_fn(middleware::choose_compression))
-        .wrap(Compress::default())
-        .wrap(Condition::new(!settings.origins.is_empty(), cors(settings)))
-        .wrap_fn(move |request, service| middleware::serve(&*ids, request, service));
-    config.service(portal);
+        .wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
+            auth::authenticate_portal(sessions.clone(), limits.clone(), request, next)
+        }))
+        .wrap(from_fn(middleware::choose_compression));
+    #[cfg(feature = "compression")]
+    let portal = portal.wrap(Compress::default());
+    #[cfg(feature = "cors")]
+    let portal = portal.wrap(Condition::new(!settings.origins.is_empty(), cors(settings)));
+    config.service(portal.wrap_fn(move |request, service| middleware::serve(&*ids, request, service)));
 }
 
+#[cfg(feature = "cors")]
 fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
-        .allowed_methods(["GET", "HEAD", "POST", "PUT", "DELETE"])
+        .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, header::IF_NONE_MATCH])
         .allowed_header("x-request-id")
         .expose_headers(["ETag", "Location", "Retry-After", "X-Request-Id"])

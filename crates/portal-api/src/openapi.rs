@@ -6,7 +6,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_actix_web::AppExt;
 
-use crate::error::{CODES, FieldError, Problem};
+use crate::error::{CODES, FieldError, Problem, add_examples};
 use crate::routes;
 
 /// The name of the scheme that operations behind a session refer to.
@@ -52,7 +52,26 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     {
         code.description = Some(describe_codes());
     }
+    components.schemas.values_mut().for_each(merge_words);
+    add_examples(&mut document);
     document
+}
+
+/// Merges the description of a member into its closed set of words. utoipa puts the two side by side in an `allOf`, where
+/// the description comes with the type `object`: no value satisfies both.
+fn merge_words(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(object)) = schema else { return };
+    for member in object.properties.values_mut() {
+        let RefOr::T(Schema::AllOf(parts)) = &*member else { continue };
+        let [RefOr::T(Schema::Object(words)), RefOr::T(Schema::Object(said))] = parts.items.as_slice() else {
+            continue;
+        };
+        if words.enum_values.is_some() {
+            let mut words = words.clone();
+            words.description.clone_from(&said.description);
+            *member = RefOr::T(Schema::Object(words));
+        }
+    }
 }
 
 /// The document as text, as `openapi/portal.json` holds it: indented, with a line end after it.

@@ -58,6 +58,7 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(session::list_sessions)
         .service(session::end_current_session)
         .service(session::end_session)
+        .service(session::end_other_sessions)
         .service(health::show_liveness)
         .service(health::show_readiness)
         .service(health::show_health)

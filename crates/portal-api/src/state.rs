@@ -1,61 +1,91 @@
-//! What the handlers work with.
+//! The use cases and stores that handlers work with.
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use portal_core::{BackendError, Clock, FriendshipKey, FriendshipStore, Ids, Sessions};
+use portal_core::{Clock, FriendshipStore, Ids, Sessions};
 use portal_cron::Jobs;
 use portal_dns::{DomainName, Exposures};
 use portal_k8s::Cluster;
 use portal_workspace::Documents;
 
+use crate::counts::{Count, QuotaSecrets};
 use crate::login::LoginPorts;
 use crate::readiness::Readiness;
 use crate::views::NamespaceViews;
 
-/// The use cases and stores behind the operations. It is put together once and shared by all workers.
+/// Use cases and stores behind the operations. It is put together once and shared by all workers.
 pub struct ApiState {
-    /// The door.
+    /// Sessions, which decide who may act.
     pub sessions: Arc<Sessions>,
     /// Logging friends in by links; `None` where nobody may, and the operations are not there.
     pub logins: Option<LoginPorts>,
-    /// Which agents work for them.
+    /// Friendships: the agents that work for a friend.
     pub friendships: Arc<dyn FriendshipStore>,
     /// The domains on offer, the default first.
     pub domains: Arc<[DomainName]>,
-    /// What is, or should be, on the internet.
+    /// Services on the internet.
     pub exposures: Exposures,
-    /// What the friends' namespaces look like.
+    /// The friends' namespaces.
     pub cluster: Arc<dyn Cluster>,
-    /// The namespaces' answers, ready to be sent.
+    /// Cached answers that show namespaces.
     pub namespaces: NamespaceViews,
-    /// The messages that are due to the agents.
+    /// Scheduled messages to the agents.
     pub jobs: Arc<Jobs>,
-    /// The documents that friends share with their agents.
+    /// Documents that friends share with their agents.
     pub documents: Documents,
     /// Counts the log files that the session's agent keeps of a friend.
     pub logs: Arc<dyn Count>,
     /// Counts the Secrets in a friend's namespace.
     pub secrets: Arc<dyn Count>,
-    /// Whether the portal should get requests.
+    /// Probes of what the portal depends on.
     pub readiness: Readiness,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
-    /// Where request ids come from.
+    /// Source of request ids.
     pub ids: Arc<dyn Ids>,
 }
 
-/// Counts something that belongs to a friend.
-#[async_trait]
-pub trait Count: Send + Sync {
-    /// How many there are; `None` if nobody counts them there.
-    async fn count(&self, key: &FriendshipKey) -> Result<Option<u64>, BackendError>;
+/// The parts of an [`ApiState`] that have no default.
+pub struct ApiPorts {
+    /// Sessions, which decide who may act.
+    pub sessions: Arc<Sessions>,
+    /// Friendships: the agents that work for a friend.
+    pub friendships: Arc<dyn FriendshipStore>,
+    /// Services on the internet.
+    pub exposures: Exposures,
+    /// The friends' namespaces.
+    pub cluster: Arc<dyn Cluster>,
+    /// Scheduled messages to the agents.
+    pub jobs: Arc<Jobs>,
+    /// Documents that friends share with their agents.
+    pub documents: Documents,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Source of request ids.
+    pub ids: Arc<dyn Ids>,
 }
 
-/// Counts the daily logs that an agent keeps of a friend.
-#[async_trait]
-impl Count for Documents {
-    async fn count(&self, key: &FriendshipKey) -> Result<Option<u64>, BackendError> {
-        self.count_logs(key).await.map(Some)
+impl ApiState {
+    /// Creates the state of these parts. The domains on offer are those of the exposures, logs are counted in the
+    /// documents' folders, Secrets by the cluster's quota, and nothing is probed; each can be set afterwards.
+    #[must_use]
+    pub fn new(ports: ApiPorts) -> Self {
+        let ApiPorts { sessions, friendships, exposures, cluster, jobs, documents, clock, ids } = ports;
+        Self {
+            sessions,
+            logins: None,
+            friendships,
+            domains: exposures.domains().into(),
+            exposures,
+            namespaces: NamespaceViews::new(clock.clone()),
+            jobs,
+            logs: Arc::new(documents.clone()),
+            secrets: Arc::new(QuotaSecrets(cluster.clone())),
+            cluster,
+            documents,
+            readiness: Readiness::new(Vec::new()),
+            clock,
+            ids,
+        }
     }
 }

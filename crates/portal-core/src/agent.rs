@@ -10,7 +10,7 @@ use crate::{AgentId, AuditEntry, BackendError, TokenHash};
 pub struct Agent {
     /// Which agent.
     pub id: AgentId,
-    /// When it was registered.
+    /// Time of registration.
     pub created_at: DateTime<Utc>,
 }
 

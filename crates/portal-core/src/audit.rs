@@ -1,4 +1,4 @@
-//! What every change leaves behind.
+//! The audit log: a line per change and login.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{AgentId, BackendError, FriendId, Invalid};
 
-/// Who did something.
+/// Originator of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
     /// A friend, with their session.
@@ -105,17 +105,17 @@ crate::word_enum! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditEntry {
-    /// When it was done.
+    /// Time of the change.
     pub at: DateTime<Utc>,
-    /// Who did it.
+    /// Originator.
     pub actor: Actor,
-    /// What was done.
+    /// Kind of the change.
     pub action: Action,
-    /// Whose things were touched, where they belong to one friend.
+    /// Owner of what was changed, if it belongs to one friend.
     pub friend: Option<FriendId>,
-    /// What was touched, by name: an exposure's name, a document's, a job's, a session's id.
+    /// Name of what was changed: an exposure's, a document's or a job's name, a session's id.
     pub subject: String,
-    /// What changed, in a few words fit for a terminal; empty where action and subject say it all.
+    /// The change in a few words fit for a terminal; empty where action and subject say it all.
     pub detail: String,
 }
 
@@ -126,21 +126,21 @@ impl AuditEntry {
         Self { at, actor, action, friend: None, subject: String::new(), detail: String::new() }
     }
 
-    /// Adds the friend whose things were touched.
+    /// Adds the owner of what was changed.
     #[must_use]
     pub fn with_friend(mut self, friend: impl Into<Option<FriendId>>) -> Self {
         self.friend = friend.into();
         self
     }
 
-    /// Adds the name of what was touched.
+    /// Adds the name of what was changed.
     #[must_use]
     pub fn with_subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = subject.into();
         self
     }
 
-    /// Adds what changed, in a few words.
+    /// Adds the change in a few words.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
@@ -153,17 +153,17 @@ impl AuditEntry {
 pub struct AuditRecord {
     /// Its place in the log; later lines have larger numbers.
     pub id: i64,
-    /// When it was done.
+    /// Time of the change.
     pub at: DateTime<Utc>,
-    /// Who did it.
+    /// Originator.
     pub actor: Actor,
-    /// What was done, as [`Action::as_str`] wrote it at the time.
+    /// Kind of the change, as [`Action::as_str`] wrote it at the time.
     pub action: String,
-    /// Whose things were touched.
+    /// Owner of what was changed.
     pub friend: Option<FriendId>,
-    /// What was touched.
+    /// Name of what was changed.
     pub subject: String,
-    /// What changed.
+    /// The change in a few words.
     pub detail: String,
 }
 

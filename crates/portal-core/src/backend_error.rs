@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::code;
+
 /// The error that a backend's client raised, retained for the log.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -96,12 +98,12 @@ impl BackendError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self.backend {
-            Backend::Database => "database-unavailable",
-            Backend::Cluster => "cluster-unavailable",
-            Backend::Dns => "dns-unavailable",
-            Backend::Workspace => "workspace-unavailable",
-            Backend::Gateway => "gateway-unavailable",
-            Backend::Delivery => "delivery-unavailable",
+            Backend::Database => code::DATABASE_UNAVAILABLE,
+            Backend::Cluster => code::CLUSTER_UNAVAILABLE,
+            Backend::Dns => code::DNS_UNAVAILABLE,
+            Backend::Workspace => code::WORKSPACE_UNAVAILABLE,
+            Backend::Gateway => code::GATEWAY_UNAVAILABLE,
+            Backend::Delivery => code::DELIVERY_UNAVAILABLE,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where a friend can be reached.
+//! Contacts: addresses of friends on channels.
 
 use async_trait::async_trait;
 
@@ -35,7 +35,7 @@ impl ChannelId {
 /// A friend's address on a channel. No two friends share one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    /// Whose address it is.
+    /// Owner of the address.
     pub friend: FriendId,
     /// On which channel.
     pub channel: ChannelId,
@@ -65,7 +65,7 @@ impl Contact {
     }
 }
 
-/// What became of adding a contact.
+/// Outcome of adding a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContactAdded {
     /// It is the friend's now.

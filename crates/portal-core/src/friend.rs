@@ -8,7 +8,7 @@ use crate::{AuditEntry, BackendError, ChannelId, FriendId};
 /// A person who has agents work for them, and a namespace of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Friend {
-    /// Who it is.
+    /// Id, unique in this portal.
     pub id: FriendId,
     /// The name they chose, if any.
     pub display_name: Option<String>,
@@ -16,7 +16,7 @@ pub struct Friend {
     pub preferred_channel: Option<ChannelId>,
     /// Their IANA time zone, in which a schedule without one is read.
     pub time_zone: Option<String>,
-    /// When they were registered.
+    /// Time of registration.
     pub created_at: DateTime<Utc>,
 }
 
@@ -38,7 +38,7 @@ impl Friend {
     }
 }
 
-/// What became of registering a friend.
+/// Outcome of registering a friend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FriendCreated {
     /// They are registered now.
@@ -49,7 +49,7 @@ pub enum FriendCreated {
     IsContact,
 }
 
-/// What became of removing a friend.
+/// Outcome of removing a friend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FriendRemoved {
     /// They are gone, with their contacts, friendships, sessions, documents' versions and jobs.

@@ -1,4 +1,4 @@
-//! Which agent works for which friend.
+//! Friendships: the agents that work for a friend.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use crate::{AgentId, AuditEntry, BackendError, FriendId};
 
 crate::word_enum! {
-    /// How a friend and an agent stand with each other.
+    /// Status of a friendship. Only an active one admits sessions and runs jobs.
     pub enum FriendshipStatus: "status" {
         /// The agent works for the friend.
         Active = "active",
@@ -41,13 +41,28 @@ pub struct Friendship {
     pub friend: FriendId,
     /// The agent.
     pub agent: AgentId,
-    /// How they stand.
+    /// Status, which decides about sessions and jobs.
     pub status: FriendshipStatus,
     /// Right to write the agent's HEARTBEAT.md, which all its friends share. `None`, the default: only while the agent has
     /// no other active friend, since the text steers the agent for all of them.
     pub heartbeat_writable: Option<bool>,
     /// Since when there is a relationship.
     pub created_at: DateTime<Utc>,
+}
+
+impl Friendship {
+    /// Creates an active friendship with the default right to HEARTBEAT.md.
+    #[must_use]
+    pub fn new(key: FriendshipKey, created_at: DateTime<Utc>) -> Self {
+        let FriendshipKey { friend, agent } = key;
+        Self { friend, agent, status: FriendshipStatus::Active, heartbeat_writable: None, created_at }
+    }
+
+    /// Returns the friend and the agent.
+    #[must_use]
+    pub fn key(&self) -> FriendshipKey {
+        FriendshipKey::new(self.friend.clone(), self.agent.clone())
+    }
 }
 
 /// The friendships.

@@ -1,4 +1,4 @@
-//! Who is meant: the names of friends and agents.
+//! Ids of friends and agents.
 
 use crate::Invalid;
 
@@ -23,8 +23,9 @@ impl FriendId {
         if (1..=FRIEND_ID_MAX).contains(&text.len()) && edges_are_plain && text.bytes().all(inner) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Invalid::new(
+        Err(Invalid::not_matching(
             "friend_id",
+            "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
             "friend_id must be 1 to 40 lower-case letters, digits or hyphens, and neither begin nor end with a hyphen",
         ))
     }
@@ -54,8 +55,9 @@ impl AgentId {
         if (1..=AGENT_ID_MAX).contains(&text.len()) && begins_plain && text.bytes().all(inner) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Invalid::new(
+        Err(Invalid::not_matching(
             "agent",
+            "^[a-z0-9][a-z0-9_-]{0,63}$",
             "agent must be 1 to 64 lower-case letters, digits, hyphens or underscores, and begin with a letter or digit",
         ))
     }

@@ -1,17 +1,19 @@
-//! What every part of the portal agrees on: who a friend is, which agent a session speaks to, what time it is,
-//! how trouble behind a port is reported and what every change leaves behind in the audit log.
+//! The common ground of the portal's crates: ids, friends, friendships, sessions, the clock, errors of backends and the
+//! audit log.
 //!
 //! This crate decides who may act (a session, [`Sessions`]) and nothing about namespaces, hostnames, documents or
 //! jobs: those are decided in `portal-k8s`, `portal-dns`, `portal-workspace` and `portal-cron`, which depend on this
 //! crate and not on each other. It knows no HTTP, no database and no cluster; what it needs from those it asks
 //! through the ports declared here.
 //!
-//! Start reading at [`Sessions`] (the only way in) and [`BackendError`] (the only kind of trouble).
+//! Start reading at [`Sessions`] (authentication) and [`BackendError`] (the only kind of error of a port).
 
+mod accounts;
 mod agent;
 mod audit;
 mod backend_error;
 mod clock;
+pub mod code;
 mod contact;
 mod error_text;
 mod friend;
@@ -24,6 +26,10 @@ mod session;
 mod text;
 mod token;
 
+/// Crates whose types stand in signatures here.
+pub use {async_trait, chrono};
+
+pub use accounts::RegisteredAccounts;
 pub use agent::{Agent, AgentStore};
 pub use audit::{Action, Actor, AuditEntry, AuditFilter, AuditLog, AuditRecord};
 pub use backend_error::{Backend, BackendError, BackendErrorKind, BoxError};
@@ -40,4 +46,5 @@ pub use session::{
     IssuedSession, Origin, SESSION_LIFETIME, SESSION_LIFETIME_MAX, Session, SessionError, SessionState, SessionStore,
     Sessions, StoredSession,
 };
+pub use text::WordEnum;
 pub use token::{Token, TokenHash, TokenKind};

@@ -1,4 +1,4 @@
-//! Whether what the portal stands on is there.
+//! Probes of the backends.
 
 use async_trait::async_trait;
 
@@ -7,9 +7,9 @@ use crate::BackendError;
 /// Something the portal stands on, that can be asked whether it is there.
 #[async_trait]
 pub trait Probe: Send + Sync {
-    /// What is asked, as one stable word such as `database` or `cluster`.
+    /// Returns the backend's name, one stable word such as `database` or `cluster`.
     fn name(&self) -> &'static str;
-    /// Whether the portal should get no requests without it; what only some operations need is not required.
+    /// Returns `true` if the portal should get no requests without it; what only some operations need is not required.
     fn required(&self) -> bool;
     /// Asks now; `Ok` only when it answered as it should.
     async fn probe(&self) -> Result<(), BackendError>;

@@ -251,6 +251,20 @@ impl Sessions {
         revoked
     }
 
+    /// Ends the friend's sessions but the one with the id `current`; tells how many. Each leaves an audit line.
+    ///
+    /// # Errors
+    /// A failure of the store; some of the sessions may be revoked.
+    pub async fn revoke_others(&self, friend: &FriendId, current: &str, actor: &Actor) -> Result<u64, BackendError> {
+        let mut revoked = 0;
+        for session in self.list(friend).await? {
+            if session.id != current && self.revoke(friend, &session.id, actor.clone()).await? {
+                revoked += 1;
+            }
+        }
+        Ok(revoked)
+    }
+
     /// Ends all of the friend's sessions; tells how many.
     ///
     /// # Errors

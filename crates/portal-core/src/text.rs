@@ -1,5 +1,14 @@
 //! Conversions that every name and every closed set of words has.
 
+/// A closed set of stable words, as [`word_enum`](crate::word_enum) defines them.
+pub trait WordEnum: Copy {
+    /// The words, in the order of their definition.
+    const WORDS: &'static [&'static str];
+
+    /// Returns the word.
+    fn word(self) -> &'static str;
+}
+
 /// Implements the conversions of string newtypes: `as_str`, [`Display`](std::fmt::Display) and [`AsRef<str>`], and,
 /// through the type's own `parse(&str) -> Result<Self, Invalid>`, [`FromStr`](std::str::FromStr) and [`TryFrom`].
 ///
@@ -91,6 +100,14 @@ macro_rules! word_enum {
                 match self {
                     $(Self::$variant => $word,)+
                 }
+            }
+        }
+
+        impl $crate::WordEnum for $name {
+            const WORDS: &'static [&'static str] = &[$($word,)+];
+
+            fn word(self) -> &'static str {
+                self.as_str()
             }
         }
 

@@ -1,4 +1,4 @@
-//! Bearer tokens: shown once, kept as a hash.
+//! Bearer tokens: shown once, stored as a hash.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Ids;
 
-/// Whose token it is, told by its first letters.
+/// Kind of a token, told by its first letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     /// A friend's session: `fps_`.
@@ -45,7 +45,7 @@ impl Token {
         self.0.expose_secret()
     }
 
-    /// What is kept of the token.
+    /// Returns the hash, which is all that is stored of the token.
     #[must_use]
     pub fn hash(&self) -> TokenHash {
         TokenHash(Sha256::digest(self.reveal().as_bytes()).into())

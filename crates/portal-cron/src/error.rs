@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portal_core::{BackendError, Invalid};
+use portal_core::{BackendError, Invalid, code};
 
 portal_core::word_enum! {
     /// A member that other schedulers know and this one does not.
@@ -48,6 +48,9 @@ pub enum CronError {
     /// The owner has no such job.
     #[error("no such job")]
     NotFound,
+    /// The store knows no such friend, or no friendship of theirs with the agent.
+    #[error("the friend is not known with this agent")]
+    FriendUnknown,
     /// The owner has a job of that name.
     #[error("the name is taken")]
     NameTaken,
@@ -82,15 +85,16 @@ impl CronError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Invalid(_) => "value-invalid",
-            Self::Unsupported(_) => "unsupported",
-            Self::NotOwned => "session-not-owned",
-            Self::NotFound => "job-not-found",
-            Self::NameTaken => "job-name-taken",
-            Self::LimitReached { .. } => "job-limit-reached",
-            Self::Changed { .. } => "job-changed",
-            Self::RunOpen => "run-open",
-            Self::TooManyRuns { .. } => "rate-limited",
+            Self::Invalid(_) => code::VALUE_INVALID,
+            Self::Unsupported(_) => code::UNSUPPORTED,
+            Self::NotOwned => code::SESSION_NOT_OWNED,
+            Self::NotFound => code::JOB_NOT_FOUND,
+            Self::FriendUnknown => code::FRIEND_UNKNOWN,
+            Self::NameTaken => code::JOB_NAME_TAKEN,
+            Self::LimitReached { .. } => code::JOB_LIMIT_REACHED,
+            Self::Changed { .. } => code::JOB_CHANGED,
+            Self::RunOpen => code::RUN_OPEN,
+            Self::TooManyRuns { .. } => code::RATE_LIMITED,
             Self::Port(error) => error.code(),
         }
     }

@@ -36,8 +36,9 @@ impl JobName {
         if text.len() <= NAME_MAX && edges_are_plain && text.bytes().all(inner) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Invalid::new(
+        Err(Invalid::not_matching(
             "name",
+            "^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,62}[A-Za-z0-9])?$",
             "name must be 1 to 64 letters (A-Z, a-z), digits, spaces, dots, underscores or hyphens, and begin and end with a letter or digit",
         ))
     }

@@ -65,7 +65,7 @@ impl Jobs {
             JobCreated::New(job) => Ok(*job),
             JobCreated::NameTaken => Err(CronError::NameTaken),
             JobCreated::LimitReached => Err(CronError::LimitReached { limit: JOBS_PER_FRIEND }),
-            JobCreated::NoFriendship => Err(CronError::NotFound),
+            JobCreated::NoFriendship => Err(CronError::FriendUnknown),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Errors of exposure operations.
 
-use portal_core::{BackendError, FriendId, Invalid};
+use portal_core::{BackendError, FriendId, Invalid, code};
 
 use crate::hostname::{ExposureName, Hostname};
 use crate::service::ServiceName;
@@ -67,14 +67,14 @@ impl DnsError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Invalid(_) => "value-invalid",
-            Self::ServiceNotFound { .. } => "service-not-found",
-            Self::NamespaceNotFound { .. } => "namespace-not-found",
-            Self::ExposureNotFound { .. } => "exposure-not-found",
-            Self::HostnameTaken { .. } => "hostname-taken",
-            Self::LimitReached | Self::TooManyRemoved => "exposure-limit-reached",
-            Self::Exists { .. } => "exposure-exists",
-            Self::FriendNotFound { .. } => "friend-not-found",
+            Self::Invalid(_) => code::VALUE_INVALID,
+            Self::ServiceNotFound { .. } => code::SERVICE_NOT_FOUND,
+            Self::NamespaceNotFound { .. } => code::NAMESPACE_NOT_FOUND,
+            Self::ExposureNotFound { .. } => code::EXPOSURE_NOT_FOUND,
+            Self::HostnameTaken { .. } => code::HOSTNAME_TAKEN,
+            Self::LimitReached | Self::TooManyRemoved => code::EXPOSURE_LIMIT_REACHED,
+            Self::Exists { .. } => code::EXPOSURE_EXISTS,
+            Self::FriendNotFound { .. } => code::FRIEND_UNKNOWN,
             Self::Unavailable(error) => error.code(),
         }
     }

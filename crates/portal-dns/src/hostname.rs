@@ -38,8 +38,9 @@ impl ExposureName {
         if text.len() <= NAME_MAX && is_label(text) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Invalid::new(
+        Err(Invalid::not_matching(
             "name",
+            "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$",
             "name must be 1 to 20 lower-case letters, digits or hyphens, and neither begin nor end with a hyphen",
         ))
     }

@@ -30,6 +30,9 @@ const MAX_TTL: u32 = 86_400;
 pub struct Ttl(u32);
 
 impl Ttl {
+    /// Default time to live of records: 300 seconds.
+    pub const DEFAULT: Self = Self(300);
+
     /// Parses a time to live, in seconds.
     ///
     /// # Errors

@@ -25,8 +25,9 @@ impl ServiceName {
         if is_label(text) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Invalid::new(
+        Err(Invalid::not_matching(
             "service",
+            "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
             "service must be 1 to 63 lower-case letters, digits or hyphens, and neither begin nor end with a hyphen",
         ))
     }
@@ -77,7 +78,8 @@ impl ServicePort {
     pub fn parse(number: i64) -> Result<Self, Invalid> {
         match u16::try_from(number) {
             Ok(port) if port > 0 => Ok(Self(port)),
-            _ => Err(Invalid::new("port", "port must be a whole number from 1 to 65535")),
+            _ => Err(Invalid::new("port", "port must be a whole number from 1 to 65535")
+                .with_rule("range", [("min", "1"), ("max", "65535")])),
         }
     }
 

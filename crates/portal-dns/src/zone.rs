@@ -31,6 +31,22 @@ pub struct Domain {
 }
 
 impl Domain {
+    /// Creates a domain on offer: records live 300 seconds and are not proxied, and something before the ingress
+    /// controller ends TLS.
+    #[must_use]
+    pub fn new(name: DomainName, target: Target) -> Self {
+        Self {
+            name,
+            target,
+            ttl: Ttl::DEFAULT,
+            proxied: false,
+            tls: Tls::Off,
+            entry_points: Vec::new(),
+            fallback_routes: Vec::new(),
+            retired: false,
+        }
+    }
+
     /// True if a claim is that of a fallback route.
     #[must_use]
     pub fn is_fallback(&self, claim: &HostClaim) -> bool {

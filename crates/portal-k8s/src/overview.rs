@@ -9,23 +9,13 @@ use portal_core::{BackendError, FriendId};
 
 use crate::{DeploymentSummary, PodSummary, QuotaSummary, RouteSummary, ServiceSummary};
 
-/// A namespace's phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// It is in use.
-    Active,
-    /// It is being deleted; nothing new can be created in it.
-    Terminating,
-}
-
-impl Phase {
-    /// The phase as Kubernetes writes it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "Active",
-            Self::Terminating => "Terminating",
-        }
+portal_core::word_enum! {
+    /// Phase of a namespace's life, as Kubernetes writes it.
+    pub enum Phase: "phase" {
+        /// It is in use.
+        Active = "Active",
+        /// It is being deleted; nothing new can be created in it.
+        Terminating = "Terminating",
     }
 }
 

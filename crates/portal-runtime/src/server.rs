@@ -129,7 +129,7 @@ pub async fn run(
     let serve_operations = |operations| serve_operations(operations, &readiness, &mut tasks);
     let operations = listening.operations.map(serve_operations).transpose()?;
     let limits = serving.limits.map_or_else(Limits::off, Limits::new);
-    let settings = Settings { origins: serving.allowed_origins, limits, ..Settings::default() };
+    let settings = Settings::default().with_origins(serving.allowed_origins).with_limits(limits);
     let per_address = serving.connections_per_address.map(NonZeroU32::get);
     let options = Options { shutdown: serving.shutdown, per_address };
     let page = serving.page;

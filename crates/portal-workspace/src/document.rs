@@ -55,7 +55,8 @@ impl Content {
         if text.len() > DOCUMENT_MAX_BYTES {
             let message =
                 format!("content must have at most {DOCUMENT_MAX_BYTES} bytes as UTF-8; it has {}", text.len());
-            return Err(Invalid::new("content", message));
+            let max = DOCUMENT_MAX_BYTES.to_string();
+            return Err(Invalid::new("content", message).with_rule("max-bytes", [("max", max)]));
         }
         if text.contains('\0') {
             return Err(Invalid::new("content", "content must not contain the character U+0000"));

@@ -101,7 +101,7 @@ impl CreateJob {
 fn require_timing(timing: &TimingDraft) -> Result<(), ApiError> {
     if timing.is_empty() {
         let detail = "The body is not what this operation takes: give one of `cron`, `at` and `every`.";
-        return Err(ApiError::body_malformed("cron", detail));
+        return Err(ApiError::body_member("cron", "required", detail));
     }
     Ok(())
 }
@@ -169,7 +169,7 @@ impl PatchJob {
             revisions: None,
         };
         if patch == JobPatch::default() {
-            return Err(ApiError::body_malformed("", "The body must name at least one change of the job."));
+            return Err(ApiError::body_malformed("The body must name at least one change of the job."));
         }
         Ok(patch)
     }

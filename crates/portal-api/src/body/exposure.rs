@@ -5,7 +5,10 @@ use portal_dns::OpenExposure;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::time;
+use super::{Word, time};
+
+// An alias, since utoipa takes an argument of a generic type for a schema of its own.
+type StatusWord = Word<portal_dns::Status>;
 
 /// Options of a request to expose a Service.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -75,9 +78,9 @@ pub(crate) struct Exposure {
     port: u16,
     #[schema(example = "your-domain.net")]
     domain: String,
-    /// `active`, `pending`, `removing`, `removed` or `failed`.
-    #[schema(example = "active")]
-    status: &'static str,
+    /// Progress of what was last asked for.
+    #[schema(inline, example = "active")]
+    status: StatusWord,
     /// Reason of a status that is not done: a word, a colon and a sentence.
     #[schema(example = json!(null), required)]
     reason: Option<String>,
@@ -129,7 +132,7 @@ impl From<&portal_dns::Exposure> for Exposure {
             service: spec.service.to_string(),
             port: spec.port.number(),
             domain: spec.domain.to_string(),
-            status: exposure.status.as_str(),
+            status: Word(exposure.status),
             error: reason.clone().filter(|_| !exposure.is_done()),
             reason,
             created_at: time(exposure.created_at),

@@ -1,10 +1,13 @@
 //! The friend, and their agents.
 
-use portal_core::{Friend, Friendship};
+use portal_core::{Friend, Friendship, FriendshipStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::time;
+use super::{Word, time};
+
+// Aliases, since utoipa takes an argument of a generic type for a schema of its own.
+type FriendshipStatusWord = Word<FriendshipStatus>;
 
 /// The friend.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,11 +24,11 @@ pub(crate) struct Me {
     /// Their Kubernetes namespace.
     #[schema(example = "friend-alice")]
     namespace: String,
-    /// What there is of theirs.
+    /// Counts of what is theirs.
     stats: Stats,
 }
 
-/// How much there is of a friend's.
+/// Counts of what is a friend's.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Stats {
     /// Log files that the agent keeps of the friend; `null` if they could not be counted.
@@ -49,7 +52,7 @@ impl Me {
     }
 }
 
-/// How the friend stands with one agent.
+/// A friendship: one agent that works for the friend.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AgentOfFriend {
     /// The agent.
@@ -58,9 +61,9 @@ pub(crate) struct AgentOfFriend {
     /// The friend.
     #[schema(example = "alice")]
     friend_id: String,
-    /// `active`, `inactive` or `blocked`.
-    #[schema(example = "active")]
-    status: &'static str,
+    /// Only an `active` agent can be chosen.
+    #[schema(inline, example = "active")]
+    status: FriendshipStatusWord,
     /// Since when they know each other.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
     created_at: String,
@@ -71,7 +74,7 @@ impl From<Friendship> for AgentOfFriend {
         Self {
             agent_id: friendship.agent.to_string(),
             friend_id: friendship.friend.to_string(),
-            status: friendship.status.as_str(),
+            status: Word(friendship.status),
             created_at: time(friendship.created_at),
         }
     }

@@ -1,11 +1,12 @@
 //! Logging in: links, their exchange, and who is logged in.
 
-use portal_core::{AgentId, ChannelId, FriendId, Invalid, LINK_LIFETIME, Login, Origin, Recipient, SESSION_LIFETIME};
+use portal_core::{
+    AgentId, ChannelId, Friend, FriendId, Invalid, LINK_LIFETIME, Login, Origin, Recipient, SESSION_LIFETIME, Session,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::time;
-use crate::auth::Friend;
 use crate::login::parse_open;
 
 /// The friend who is to be logged in: `friend_id`, or `channel` and `address` of a contact.
@@ -140,12 +141,12 @@ pub(crate) struct CurrentLogin {
     origin: Option<&'static str>,
 }
 
-impl From<&Friend> for CurrentLogin {
-    fn from(friend: &Friend) -> Self {
-        let session = friend.session();
+impl CurrentLogin {
+    /// Shows the session of a friend who is registered as `person`.
+    pub(crate) fn new(session: &Session, person: &Friend) -> Self {
         Self {
             friend_id: session.friend.to_string(),
-            display_name: friend.person().shown_name(),
+            display_name: person.shown_name(),
             agent_id: session.agent.to_string(),
             session_id: session.id.clone(),
             expires_at: time(session.expires_at),

@@ -12,6 +12,7 @@ use crate::conditional::EntityTag;
 
 /// A document, or an earlier text of one.
 #[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = Document)]
 pub(crate) struct DocumentBody {
     /// The text; empty if there is no document.
     #[schema(example = "# My Notes\n\nRemember to ask the agent about...")]

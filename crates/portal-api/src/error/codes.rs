@@ -1,9 +1,13 @@
-//! Every kind of failure, by its stable word. A page may act on a word, so none is ever renamed.
+//! Status and title of every error code. The words themselves stand in [`portal_core::code`].
 
 use actix_web::http::StatusCode;
+use portal_core::code;
 
 /// A kind of failure: its stable word, the status and the title that go with it.
+///
+/// An operation of your own has kinds of its own: a `static` each, raised with [`ApiError::new`](super::ApiError::new).
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Code {
     /// The word that callers may act on.
     pub word: &'static str,
@@ -13,9 +17,17 @@ pub struct Code {
     pub title: &'static str,
 }
 
+impl Code {
+    /// Creates a kind of failure. `word` is lower case with hyphens, `status` from 400 to 599.
+    #[must_use]
+    pub const fn new(word: &'static str, status: StatusCode, title: &'static str) -> Self {
+        Self { word, status, title }
+    }
+}
+
 macro_rules! codes {
-    ($($name:ident = $word:literal, $status:ident, $title:literal;)+) => {
-        $(pub(crate) static $name: Code = Code { word: $word, status: StatusCode::$status, title: $title };)+
+    ($($name:ident, $status:ident, $title:literal;)+) => {
+        $(pub(crate) static $name: Code = Code::new(code::$name, StatusCode::$status, $title);)+
 
         /// Every kind of failure there is, by status.
         pub(crate) static ALL: &[&Code] = &[$(&$name),+];
@@ -23,53 +35,54 @@ macro_rules! codes {
 }
 
 codes! {
-    BODY_MALFORMED = "body-malformed", BAD_REQUEST, "The body is not what this operation takes";
-    QUERY_MALFORMED = "query-malformed", BAD_REQUEST, "The query is not what this operation takes";
-    HEADER_MALFORMED = "header-malformed", BAD_REQUEST, "A header cannot be read";
-    REQUEST_REFUSED = "request-refused", BAD_REQUEST, "The request cannot be read";
-    SESSION_MISSING = "session-missing", UNAUTHORIZED, "No session token was sent";
-    SESSION_INVALID = "session-invalid", UNAUTHORIZED, "The session is not valid any more";
-    AGENT_TOKEN_INVALID = "agent-token-invalid", UNAUTHORIZED, "The agent token is not valid";
-    LOGIN_CODE_INVALID = "login-code-invalid", UNAUTHORIZED, "The login link is not valid any more";
-    LOGIN_NOT_ALLOWED = "login-not-allowed", FORBIDDEN, "The agent may not log friends in";
-    SESSION_NOT_OWNED = "session-not-owned", FORBIDDEN, "The session is not the friend's own";
-    DOCUMENT_READ_ONLY = "document-read-only", FORBIDDEN, "The document may only be read";
-    NOT_FOUND = "not-found", NOT_FOUND, "There is nothing here";
-    FRIEND_NOT_FOUND = "friend-not-found", NOT_FOUND, "There is no such friend";
-    AGENT_NOT_FOUND = "agent-not-found", NOT_FOUND, "There is no such agent";
-    VERSION_UNKNOWN = "version-unknown", NOT_FOUND, "There is no such version";
-    SESSION_NOT_FOUND = "session-not-found", NOT_FOUND, "There is no such session";
-    NAMESPACE_NOT_FOUND = "namespace-not-found", NOT_FOUND, "There is no such namespace";
-    SERVICE_NOT_FOUND = "service-not-found", NOT_FOUND, "There is no such Service";
-    EXPOSURE_NOT_FOUND = "exposure-not-found", NOT_FOUND, "There is no such exposure";
-    JOB_NOT_FOUND = "job-not-found", NOT_FOUND, "There is no such job";
-    METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED, "There is no such operation here";
-    NOT_ACCEPTABLE = "not-acceptable", NOT_ACCEPTABLE, "The answer cannot be put that way";
-    BODY_LATE = "body-late", REQUEST_TIMEOUT, "The body did not come in time";
-    HOSTNAME_TAKEN = "hostname-taken", CONFLICT, "The hostname is taken";
-    EXPOSURE_LIMIT_REACHED = "exposure-limit-reached", CONFLICT, "There are as many exposures as there may be";
-    JOB_NAME_TAKEN = "job-name-taken", CONFLICT, "The name is taken";
-    JOB_LIMIT_REACHED = "job-limit-reached", CONFLICT, "There are as many jobs as there may be";
-    RUN_OPEN = "run-open", CONFLICT, "An earlier run has not ended";
-    DOCUMENT_UNREADABLE = "document-unreadable", CONFLICT, "The document is not a text";
-    EXPOSURE_EXISTS = "exposure-exists", PRECONDITION_FAILED, "There is an exposure of this name already";
-    DOCUMENT_CHANGED = "document-changed", PRECONDITION_FAILED, "The document has changed";
-    JOB_CHANGED = "job-changed", PRECONDITION_FAILED, "The job has changed";
-    BODY_TOO_LARGE = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
-    MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported", UNSUPPORTED_MEDIA_TYPE, "The body is not JSON";
-    VALUE_INVALID = "value-invalid", UNPROCESSABLE_ENTITY, "A value was refused";
-    UNSUPPORTED = "unsupported", UNPROCESSABLE_ENTITY, "A member is not supported";
-    PRECONDITION_REQUIRED = "precondition-required", PRECONDITION_REQUIRED, "Say which text is to be replaced";
-    RATE_LIMITED = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
-    INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Something went wrong inside the portal";
-    NOT_READY = "not-ready", SERVICE_UNAVAILABLE, "The portal is not ready";
-    OVERLOADED = "overloaded", SERVICE_UNAVAILABLE, "The portal has too much to do";
-    DATABASE_UNAVAILABLE = "database-unavailable", SERVICE_UNAVAILABLE, "The database is not available";
-    CLUSTER_UNAVAILABLE = "cluster-unavailable", SERVICE_UNAVAILABLE, "The cluster is not available";
-    DNS_UNAVAILABLE = "dns-unavailable", SERVICE_UNAVAILABLE, "The DNS provider is not available";
-    WORKSPACE_UNAVAILABLE = "workspace-unavailable", SERVICE_UNAVAILABLE, "The workspace is not available";
-    GATEWAY_UNAVAILABLE = "gateway-unavailable", SERVICE_UNAVAILABLE, "The agent gateway is not available";
-    DELIVERY_UNAVAILABLE = "delivery-unavailable", SERVICE_UNAVAILABLE, "Deliveries are not available";
+    BODY_MALFORMED, BAD_REQUEST, "The body is not what this operation takes";
+    QUERY_MALFORMED, BAD_REQUEST, "The query is not what this operation takes";
+    HEADER_MALFORMED, BAD_REQUEST, "A header cannot be read";
+    REQUEST_REFUSED, BAD_REQUEST, "The request cannot be read";
+    SESSION_MISSING, UNAUTHORIZED, "No session token was sent";
+    SESSION_INVALID, UNAUTHORIZED, "The session is not valid any more";
+    AGENT_TOKEN_INVALID, UNAUTHORIZED, "The agent token is not valid";
+    LOGIN_CODE_INVALID, UNAUTHORIZED, "The login link is not valid any more";
+    LOGIN_NOT_ALLOWED, FORBIDDEN, "The agent may not log friends in";
+    SESSION_NOT_OWNED, FORBIDDEN, "The session is not the friend's own";
+    DOCUMENT_READ_ONLY, FORBIDDEN, "The document may only be read";
+    NOT_FOUND, NOT_FOUND, "There is nothing here";
+    FRIEND_NOT_FOUND, NOT_FOUND, "There is no such friend";
+    AGENT_NOT_FOUND, NOT_FOUND, "There is no such agent";
+    VERSION_UNKNOWN, NOT_FOUND, "There is no such version";
+    SESSION_NOT_FOUND, NOT_FOUND, "There is no such session";
+    NAMESPACE_NOT_FOUND, NOT_FOUND, "There is no such namespace";
+    SERVICE_NOT_FOUND, NOT_FOUND, "There is no such Service";
+    EXPOSURE_NOT_FOUND, NOT_FOUND, "There is no such exposure";
+    JOB_NOT_FOUND, NOT_FOUND, "There is no such job";
+    METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED, "There is no such operation here";
+    NOT_ACCEPTABLE, NOT_ACCEPTABLE, "The answer cannot be put that way";
+    BODY_LATE, REQUEST_TIMEOUT, "The body did not come in time";
+    FRIEND_UNKNOWN, CONFLICT, "The friend is not registered";
+    HOSTNAME_TAKEN, CONFLICT, "The hostname is taken";
+    EXPOSURE_LIMIT_REACHED, CONFLICT, "There are as many exposures as there may be";
+    JOB_NAME_TAKEN, CONFLICT, "The name is taken";
+    JOB_LIMIT_REACHED, CONFLICT, "There are as many jobs as there may be";
+    RUN_OPEN, CONFLICT, "An earlier run has not ended";
+    DOCUMENT_UNREADABLE, CONFLICT, "The document is not a text";
+    EXPOSURE_EXISTS, PRECONDITION_FAILED, "There is an exposure of this name already";
+    DOCUMENT_CHANGED, PRECONDITION_FAILED, "The document has changed";
+    JOB_CHANGED, PRECONDITION_FAILED, "The job has changed";
+    BODY_TOO_LARGE, PAYLOAD_TOO_LARGE, "The body is too large";
+    MEDIA_TYPE_UNSUPPORTED, UNSUPPORTED_MEDIA_TYPE, "The body is not JSON";
+    VALUE_INVALID, UNPROCESSABLE_ENTITY, "A value was refused";
+    UNSUPPORTED, UNPROCESSABLE_ENTITY, "A member is not supported";
+    PRECONDITION_REQUIRED, PRECONDITION_REQUIRED, "Say which text is to be replaced";
+    RATE_LIMITED, TOO_MANY_REQUESTS, "Too many requests";
+    INTERNAL, INTERNAL_SERVER_ERROR, "Something went wrong inside the portal";
+    NOT_READY, SERVICE_UNAVAILABLE, "The portal is not ready";
+    OVERLOADED, SERVICE_UNAVAILABLE, "The portal has too much to do";
+    DATABASE_UNAVAILABLE, SERVICE_UNAVAILABLE, "The database is not available";
+    CLUSTER_UNAVAILABLE, SERVICE_UNAVAILABLE, "The cluster is not available";
+    DNS_UNAVAILABLE, SERVICE_UNAVAILABLE, "The DNS provider is not available";
+    WORKSPACE_UNAVAILABLE, SERVICE_UNAVAILABLE, "The workspace is not available";
+    GATEWAY_UNAVAILABLE, SERVICE_UNAVAILABLE, "The agent gateway is not available";
+    DELIVERY_UNAVAILABLE, SERVICE_UNAVAILABLE, "Deliveries are not available";
 }
 
 #[cfg(test)]
@@ -101,6 +114,7 @@ mod tests {
 405 method-not-allowed
 406 not-acceptable
 408 body-late
+409 friend-unknown
 409 hostname-taken
 409 exposure-limit-reached
 409 job-name-taken
@@ -134,10 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn no_word_means_two_things() {
+    fn every_word_of_the_list_has_a_status() {
         let mut words: Vec<_> = ALL.iter().map(|code| code.word).collect();
+        let mut listed = portal_core::code::ALL.to_vec();
         words.sort_unstable();
-        words.dedup();
-        assert_eq!(words.len(), ALL.len());
+        listed.sort_unstable();
+        assert_eq!(words, listed);
     }
 }

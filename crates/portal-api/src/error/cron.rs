@@ -21,6 +21,7 @@ impl From<CronError> for ApiError {
                 let detail = "You have no job of this name or id with this agent; see /api/portal/workspace/crons.";
                 Self::new(&codes::JOB_NOT_FOUND, detail)
             }
+            CronError::FriendUnknown => Self::friend_unknown(),
             CronError::NameTaken => {
                 let detail = "name must be another one: you have a job of this name with this agent.";
                 Self::new(&codes::JOB_NAME_TAKEN, detail).at("name")
@@ -41,7 +42,7 @@ impl From<CronError> for ApiError {
                 let detail = format!(
                     "You asked for {MANUAL_RUNS_PER_MINUTE} runs in the last minute, which is the limit; wait a moment."
                 );
-                Self::new(&codes::RATE_LIMITED, detail).retry_after(retry_after)
+                Self::new(&codes::RATE_LIMITED, detail).with_retry_after(retry_after)
             }
             CronError::Port(error) => error.into(),
         }

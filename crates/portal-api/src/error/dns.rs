@@ -39,8 +39,8 @@ impl From<DnsError> for ApiError {
                 let detail = format!("You have an exposure {name} already, and If-None-Match: * forbids to change it.");
                 Self::new(&codes::EXPOSURE_EXISTS, detail).at("name")
             }
-            // Removed since the session was last looked up: the session went with them.
-            DnsError::FriendNotFound { .. } => Self::session_invalid(),
+            // Never 401: the account may live elsewhere, and pages throw their token away on that.
+            DnsError::FriendNotFound { .. } => Self::friend_unknown(),
             DnsError::Unavailable(error) => error.into(),
         }
     }

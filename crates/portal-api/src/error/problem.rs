@@ -1,4 +1,6 @@
-//! The problem document: what every failure looks like.
+//! The problem document, in which every failure is answered.
+
+use std::collections::BTreeMap;
 
 use portal_core::Invalid;
 use serde::Serialize;
@@ -17,7 +19,7 @@ pub struct Problem {
     /// The status of the answer, once more.
     #[schema(example = 422)]
     pub status: u16,
-    /// What is wrong, as a sentence for the person who asked.
+    /// The failure as a sentence for the person who asked.
     #[schema(example = "port must be a number from 1 to 65535")]
     pub detail: String,
     /// The same sentence, where portal pages look for it.
@@ -26,26 +28,53 @@ pub struct Problem {
     /// The kind of failure as a stable word.
     #[schema(example = "value-invalid")]
     pub code: &'static str,
-    /// What to name when asking an operator about it; also in `X-Request-Id`.
+    /// The request's id, to be named when asking an operator about it; also in `X-Request-Id`.
     #[schema(example = "0f8c1d7a94f35f7a2b6ad1fd1d6f2f3c")]
     pub request_id: String,
-    /// What is wrong with which member, parameter or header; empty where nothing in particular is.
+    /// Errors of single members, parameters or headers; empty where the failure is about none in particular.
     pub errors: Vec<FieldError>,
 }
 
-/// What is wrong with one value.
+/// An error of one value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[non_exhaustive]
 pub struct FieldError {
     /// The member, parameter or header, by its path.
     #[schema(example = "port")]
     pub field: String,
-    /// What is wrong with it, as a sentence.
+    /// The error as a sentence.
     #[schema(example = "port must be a number from 1 to 65535")]
     pub message: String,
+    /// The broken rule as a word, such as `pattern`, `range`, `one-of`, `max-bytes`, `required`, `unknown` or `type`;
+    /// `invalid` where none of these says it. More may be added.
+    #[schema(example = "range")]
+    pub rule: &'static str,
+    /// Values of the rule, by name.
+    #[schema(example = json!({"min": "1", "max": "65535"}))]
+    pub params: BTreeMap<&'static str, String>,
+}
+
+impl FieldError {
+    /// Creates the error of a field, with the rule `invalid`.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into(), rule: "invalid", params: BTreeMap::new() }
+    }
+
+    /// Names the broken rule and its parameters.
+    #[must_use]
+    pub fn with_rule<V: Into<String>>(
+        mut self,
+        rule: &'static str,
+        params: impl IntoIterator<Item = (&'static str, V)>,
+    ) -> Self {
+        self.rule = rule;
+        self.params = params.into_iter().map(|(name, value)| (name, value.into())).collect();
+        self
+    }
 }
 
 impl From<Invalid> for FieldError {
     fn from(invalid: Invalid) -> Self {
-        Self { field: invalid.field.to_owned(), message: invalid.message }
+        Self::new(invalid.field, invalid.message).with_rule(invalid.rule, invalid.params)
     }
 }

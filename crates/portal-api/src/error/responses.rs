@@ -1,4 +1,4 @@
-//! How the document lists failures: one type per status (or per habit), named in an operation's `responses(..)`.
+//! Failures as the document lists them: one type per status (or per habit), named in an operation's `responses(..)`.
 
 use std::collections::BTreeMap;
 

@@ -23,7 +23,9 @@ fn the_cause_of_trouble_is_for_the_log_only() {
 
 #[test]
 fn a_refused_value_is_named() {
-    let problem = ApiError::from(Invalid::new("port", "port must be a number from 1 to 65535")).problem("r");
+    let invalid = Invalid::new("port", "port must be a number from 1 to 65535")
+        .with_rule("range", [("min", "1"), ("max", "65535")]);
+    let problem = ApiError::from(invalid).problem("r");
     let said = serde_json::to_value(&problem).unwrap();
     assert_eq!(
         said,
@@ -35,7 +37,12 @@ fn a_refused_value_is_named() {
             "error": "port must be a number from 1 to 65535",
             "code": "value-invalid",
             "request_id": "r",
-            "errors": [{"field": "port", "message": "port must be a number from 1 to 65535"}],
+            "errors": [{
+                "field": "port",
+                "message": "port must be a number from 1 to 65535",
+                "rule": "range",
+                "params": {"min": "1", "max": "65535"},
+            }],
         })
     );
 }

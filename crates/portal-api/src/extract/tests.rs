@@ -126,3 +126,28 @@ async fn a_body_too_large_or_not_json_is_not_read() {
 async fn no_text_may_hold_the_null_character() {
     check(&refused(r#"{"name":"a\u0000b"}"#).await, 422, "value-invalid", Some("body"), "U+0000");
 }
+
+#[actix_web::test]
+async fn a_refusal_repeats_little_of_what_was_sent() {
+    let long = "x".repeat(60_000);
+    for body in [
+        format!(r#"{{"name":"a","{long}":1}}"#),
+        format!(r#"{{"name":"a","{long}, expected y":1}}"#),
+        format!(r#"{{"name":"a","inner":"{long}"}}"#),
+        format!(r#"{{"name":"a","inner":{{"{long}":1}}}}"#),
+    ] {
+        let request = TestRequest::post().insert_header(("content-type", "application/json")).set_payload(body);
+        let (request, mut payload) = request.to_http_parts();
+        let refused = Json::<Wanted, 100_000>::from_request(&request, &mut payload).await.unwrap_err();
+        let said = serde_json::to_string(&refused.problem("r")).unwrap();
+        assert!(!said.contains(&"x".repeat(101)) && said.len() < 1500, "{} bytes: {said:.300}", said.len());
+    }
+}
+
+#[actix_web::test]
+async fn a_member_is_refused_by_a_rule_with_a_name() {
+    let rule = async |body| refused(body).await.errors.first().map(|error| error.rule);
+    assert_eq!(rule(r#"{"inner":null}"#).await, Some("required"));
+    assert_eq!(rule(r#"{"name":"a","nom":"b"}"#).await, Some("unknown"));
+    assert_eq!(rule(r#"{"name":1}"#).await, Some("type"));
+}

@@ -7,14 +7,15 @@ use actix_web::{CustomizeResponder, Responder, delete, get, patch, post};
 use portal_core::{Actor, FriendshipKey};
 use portal_cron::JobPatch;
 
-use crate::auth::{AgentQuery, ChosenAgent};
-use crate::body::Done;
+use crate::auth::ChosenAgent;
+use crate::body::Acknowledgement;
 use crate::body::cron::{
     CreateJob, Job, JobList, JobPreview, PatchJob, PreviewJob, Run, RunList, RunStarted, ToggleJob,
 };
 use crate::conditional::{Conditions, EntityTag, EntityTags};
 use crate::error::{ApiError, Guarded, PROBLEM_JSON, Problem, TakesAgent, TakesBody};
 use crate::extract;
+use crate::params::{AgentQuery, IfRevision};
 use crate::state::ApiState;
 
 /// Lists the friend's jobs with the agent.
@@ -91,7 +92,7 @@ pub(crate) async fn show_job(
 /// Changes parts of a job. A new timing takes effect at once; everything else with the next run.
 #[utoipa::path(tag = "crons", security(("session" = [])), request_body = PatchJob, params(
     ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
-    ("If-Match" = Option<String>, Header, description = "The ETag of the job that is to be changed; 412 if it was changed since"),
+    IfRevision,
 ), responses(
     (status = 200, description = "The job as it is now", body = Job, headers(("ETag" = String, description = "The job's revision"))),
     (status = 412, description = "The job has another revision", body = Problem, content_type = PROBLEM_JSON, headers(("ETag" = String, description = "The job's revision now"))),
@@ -115,7 +116,7 @@ pub(crate) async fn change_job(
 #[utoipa::path(tag = "crons", security(("session" = [])), params(
     ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
 ), responses(
-    (status = 200, description = "It is gone", body = Done),
+    (status = 200, description = "It is gone", body = Acknowledgement),
     TakesAgent,
     Guarded,
 ))]
@@ -124,9 +125,9 @@ pub(crate) async fn delete_job(
     chosen: ChosenAgent,
     state: Data<ApiState>,
     name: Path<String>,
-) -> Result<Json<Done>, ApiError> {
+) -> Result<Json<Acknowledgement>, ApiError> {
     state.jobs.remove(&owner(&chosen), &name, actor(&chosen)).await?;
-    Ok(Json(Done::YES))
+    Ok(Json(Acknowledgement::YES))
 }
 
 /// Runs a job now, whether it is enabled or not.
@@ -154,7 +155,7 @@ pub(crate) async fn run_job(
 #[utoipa::path(tag = "crons", security(("session" = [])), request_body = ToggleJob, params(
     ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
 ), responses(
-    (status = 200, description = "It is as was asked", body = Done),
+    (status = 200, description = "It is as was asked", body = Acknowledgement),
     TakesAgent,
     TakesBody,
     Guarded,
@@ -165,10 +166,10 @@ pub(crate) async fn toggle_job(
     state: Data<ApiState>,
     name: Path<String>,
     body: extract::Json<ToggleJob>,
-) -> Result<Json<Done>, ApiError> {
+) -> Result<Json<Acknowledgement>, ApiError> {
     let patch = JobPatch { enabled: Some(body.0.enabled), ..JobPatch::default() };
     state.jobs.update(&owner(&chosen), &name, patch, actor(&chosen)).await?;
-    Ok(Json(Done::YES))
+    Ok(Json(Acknowledgement::YES))
 }
 
 /// Lists the runs of a job.

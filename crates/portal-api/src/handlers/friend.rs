@@ -14,7 +14,7 @@ use crate::state::ApiState;
 
 /// Tells who the friend is.
 ///
-/// What is registered of the friend is at most a second old. A stat that cannot be counted at the moment is `null`.
+/// The friend's registration is at most a second old. A stat that cannot be counted at the moment is `null`.
 #[utoipa::path(tag = "friend", security(("session" = [])), responses(
     (status = 200, description = "The friend", body = Me),
     Guarded,

@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, get};
 
 use crate::body::health::{Health, Probed};
 use crate::error::{ApiError, Open, Unready};
-use crate::handlers::docs;
 use crate::state::ApiState;
+use crate::static_file::StaticFile;
 
 const HEALTH: Health = Health { ok: true, version: env!("CARGO_PKG_VERSION") };
 
@@ -47,6 +47,6 @@ pub(crate) async fn show_health() -> Json<Health> {
     Open,
 ))]
 #[get("/openapi.json")]
-pub(crate) async fn show_openapi(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    docs::respond_with_document(&request).await
+pub(crate) async fn show_openapi(document: Data<StaticFile>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    document.respond(&request, HttpResponse::Ok()).await
 }

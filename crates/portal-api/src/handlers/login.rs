@@ -69,5 +69,5 @@ pub(crate) async fn exchange_login_code(
 ))]
 #[get("/api/auth/me")]
 pub(crate) async fn show_login(friend: Friend) -> web::Json<CurrentLogin> {
-    web::Json((&friend).into())
+    web::Json(CurrentLogin::new(friend.session(), friend.person()))
 }

@@ -9,6 +9,7 @@ use crate::auth::Friend;
 use crate::body::namespace::Namespace;
 use crate::conditional::Conditions;
 use crate::error::{ApiError, Guarded, PROBLEM_JSON, Problem};
+use crate::params::IfNoneMatch;
 use crate::state::ApiState;
 
 /// A browser may keep it, and asks each time whether it is still so.
@@ -19,7 +20,7 @@ const CACHE_CONTROL: &str = "private, no-cache";
 /// The answer is as the cluster was at most `max_staleness_seconds` ago, 30 unless configured; an empty list means that
 /// there is nothing. Send the `ETag` back in `If-None-Match` to hear whether anything has changed.
 #[utoipa::path(tag = "namespace", security(("session" = [])),
-    params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of the answer that the caller has")),
+    params(IfNoneMatch),
     responses(
         (status = 200, description = "The namespace", body = Namespace,
             headers(("ETag" = String, description = "Changes exactly when what is shown changes"))),

@@ -5,7 +5,7 @@ use actix_web::{delete, get};
 use portal_core::Actor;
 
 use crate::auth::Friend;
-use crate::body::Done;
+use crate::body::Acknowledgement;
 use crate::body::session::{SessionItem, SessionList};
 use crate::error::{ApiError, Guarded, NotFound};
 use crate::state::ApiState;
@@ -24,21 +24,38 @@ pub(crate) async fn list_sessions(friend: Friend, state: Data<ApiState>) -> Resu
 
 /// Ends the session that asks: a logout.
 #[utoipa::path(tag = "sessions", security(("session" = [])), responses(
-    (status = 200, description = "The token opens nothing any more", body = Done),
+    (status = 200, description = "The token opens nothing any more", body = Acknowledgement),
     Guarded,
 ))]
 #[delete("/api/portal/sessions/current")]
-pub(crate) async fn end_current_session(friend: Friend, state: Data<ApiState>) -> Result<Json<Done>, ApiError> {
+pub(crate) async fn end_current_session(
+    friend: Friend,
+    state: Data<ApiState>,
+) -> Result<Json<Acknowledgement>, ApiError> {
     // Already ended elsewhere is as good: the token opens nothing.
     state.sessions.revoke(friend.id(), &friend.session().id, Actor::Friend(friend.id().clone())).await?;
-    Ok(Json(Done::YES))
+    Ok(Json(Acknowledgement::YES))
+}
+
+/// Ends all of the friend's sessions but the one that asks.
+#[utoipa::path(tag = "sessions", security(("session" = [])), responses(
+    (status = 200, description = "No other token of the friend's opens anything any more", body = Acknowledgement),
+    Guarded,
+))]
+#[delete("/api/portal/sessions")]
+pub(crate) async fn end_other_sessions(
+    friend: Friend,
+    state: Data<ApiState>,
+) -> Result<Json<Acknowledgement>, ApiError> {
+    state.sessions.revoke_others(friend.id(), &friend.session().id, &Actor::Friend(friend.id().clone())).await?;
+    Ok(Json(Acknowledgement::YES))
 }
 
 /// Ends one of the friend's sessions.
 #[utoipa::path(tag = "sessions", security(("session" = [])),
     params(("id" = String, Path, description = "The session's id", example = "0f8c1d7a94f35f7a2b6ad1fd1d6f2f3c")),
     responses(
-        (status = 200, description = "Its token opens nothing any more", body = Done),
+        (status = 200, description = "Its token opens nothing any more", body = Acknowledgement),
         NotFound,
         Guarded,
 ))]
@@ -47,7 +64,7 @@ pub(crate) async fn end_session(
     friend: Friend,
     state: Data<ApiState>,
     id: Path<String>,
-) -> Result<Json<Done>, ApiError> {
+) -> Result<Json<Acknowledgement>, ApiError> {
     let revoked = state.sessions.revoke(friend.id(), &id, Actor::Friend(friend.id().clone())).await?;
-    if revoked { Ok(Json(Done::YES)) } else { Err(ApiError::session_not_found()) }
+    if revoked { Ok(Json(Acknowledgement::YES)) } else { Err(ApiError::session_not_found()) }
 }

@@ -6,12 +6,13 @@ use actix_web::{HttpResponse, get, post, put};
 use portal_core::FriendshipKey;
 use portal_workspace::{DocumentName, Precondition, Tag, Writer};
 
-use crate::auth::{AgentQuery, ChosenAgent};
-use crate::body::Done;
+use crate::auth::ChosenAgent;
+use crate::body::Acknowledgement;
 use crate::body::workspace::{DocumentBody, DocumentList, ReplaceDocument, VersionList};
 use crate::conditional::{Conditions, EntityTag, EntityTags};
 use crate::error::{ApiError, Guarded, ShowsDocument, TakesAgent, TakesBody, WritesDocument};
 use crate::extract::DocumentJson;
+use crate::params::{AgentQuery, IfAbsent, IfMatch, IfNoneMatch};
 use crate::state::ApiState;
 
 /// A browser stores the text and asks each time; no proxy may change the bytes that the tag names.
@@ -31,7 +32,7 @@ pub(crate) async fn list_documents(chosen: ChosenAgent, state: Data<ApiState>) -
 }
 
 /// Reads the agent's own notes about the friend.
-#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery), responses(
+#[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery, IfNoneMatch), responses(
     (status = 200, description = "The document; without `ETag` if there is none", body = DocumentBody,
         headers(("ETag" = String, description = "The SHA-256 of the text"))),
     (status = 304, description = "What the caller has is still so"),
@@ -57,7 +58,7 @@ macro_rules! writable_document {
         $(#[$restore_doc:meta])* restore $restore:ident $restore_at:tt;
     ) => {
         $(#[$read_doc])*
-        #[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery), responses(
+        #[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery, IfNoneMatch), responses(
             (status = 200, description = "The document; without `ETag` if there is none", body = DocumentBody,
                 headers(("ETag" = String, description = "The SHA-256 of the text"))),
             (status = 304, description = "What the caller has is still so"),
@@ -73,10 +74,10 @@ macro_rules! writable_document {
         }
 
         $(#[$replace_doc])*
-        #[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery),
+        #[utoipa::path(tag = "workspace", security(("session" = [])), params(AgentQuery, IfMatch, IfAbsent),
             request_body = ReplaceDocument,
             responses(
-                (status = 200, description = "The text stands there", body = Done,
+                (status = 200, description = "The text stands there", body = Acknowledgement,
                     headers(("ETag" = String, description = "The SHA-256 of the text"))),
                 WritesDocument, TakesBody, TakesAgent, Guarded,
         ))]
@@ -121,8 +122,8 @@ macro_rules! writable_document {
 
         $(#[$restore_doc])*
         #[utoipa::path(tag = "workspace", security(("session" = [])),
-            params(("id" = String, Path, description = "The version's id"), AgentQuery), responses(
-            (status = 200, description = "The text stands there", body = Done,
+            params(("id" = String, Path, description = "The version's id"), AgentQuery, IfMatch, IfAbsent), responses(
+            (status = 200, description = "The text stands there", body = Acknowledgement,
                 headers(("ETag" = String, description = "The SHA-256 of the text"))),
             WritesDocument, TakesAgent, Guarded,
         ))]
@@ -192,7 +193,7 @@ async fn read(
 
 fn written(tag: &Tag) -> Result<HttpResponse, ApiError> {
     let etag = EntityTag::strong(tag.as_str()).to_header()?;
-    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag)).json(Done::YES))
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag)).json(Acknowledgement::YES))
 }
 
 fn reader(chosen: &ChosenAgent) -> FriendshipKey {

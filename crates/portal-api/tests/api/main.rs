@@ -18,6 +18,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod middleware;
+mod mounted;
 mod namespace;
 mod openapi;
 mod operations;

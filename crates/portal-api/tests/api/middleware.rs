@@ -19,13 +19,17 @@ use crate::world::{World, request};
 #[actix_web::test]
 async fn an_unknown_address_is_a_problem_and_so_is_an_unknown_method() {
     let world = World::new().await;
+    let token = world.login("alice").await;
     for path in ["/", "/api/portal", "/api/portal/nothing", "/api/portal/me/", "/api//portal/me", "/API/portal/me"] {
+        world.get(path, &token).await.assert_problem(404, "not-found");
+    }
+    for path in ["/", "/api/portal", "/api//portal/me", "/API/portal/me"] {
         world.get(path, "fps_x").await.assert_problem(404, "not-found");
     }
-    let answer = world.ask(request(Method::POST, "/api/portal/me", "fps_x")).await;
+    let answer = world.ask(request(Method::POST, "/api/portal/me", &token)).await;
     answer.assert_problem(405, "method-not-allowed");
     assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
-    let answer = world.get("/api/portal/sessions/abc", "fps_x").await;
+    let answer = world.get("/api/portal/sessions/abc", &token).await;
     assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, Some("DELETE, OPTIONS")));
 }
 
@@ -113,7 +117,7 @@ async fn a_body_that_stalls_is_given_up_and_so_is_its_connection() {
     let world = World::new().await;
     let token = world.login("alice").await;
     let state = Data::new(world.state.clone());
-    let settings = Settings { body_time: Duration::from_millis(200), ..Settings::default() };
+    let settings = Settings::default().with_body_time(Duration::from_millis(200));
     let portal = move || App::new().configure(|config| portal_api::configure(config, &state, &settings));
     let server = HttpServer::new(portal).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
     let address = server.addrs()[0];

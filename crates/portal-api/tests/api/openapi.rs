@@ -46,11 +46,12 @@ fn every_operation_is_described() {
 #[test]
 fn every_operation_of_the_portal_wants_a_session() {
     for (name, operation) in operations(&document()) {
-        let wanted = name.contains("/api/portal/");
+        let wanted = name.contains("/api/portal/") || name.ends_with("/api/auth/me");
         let security = &operation["security"];
         assert_eq!(security == &serde_json::json!([{"session": []}]), wanted, "{name}: {security}");
         let responses = operation["responses"].as_object().unwrap();
-        assert_eq!(responses.contains_key("401"), wanted, "{name}");
+        // Logging in needs no session: its 401 is about the agent's token or the link's code.
+        assert_eq!(responses.contains_key("401"), wanted || name.contains("/api/auth/"), "{name}");
         assert!(!wanted || responses.contains_key("503"), "{name}");
     }
 }
@@ -71,5 +72,74 @@ fn operations_with_a_body_or_a_name_in_the_path_say_what_that_can_mean() {
         assert!(operation["requestBody"].is_null() || says(&["400", "413", "415", "422"]), "{name}");
         assert!(!name.contains('{') || says(&["404"]), "{name}");
         assert!(!name.contains("/workspace") || says(&["400", "404"]), "{name}");
+    }
+}
+
+#[test]
+fn conditions_are_parameters_that_no_client_can_send_as_null() {
+    let document = document();
+    let parameters = |name: &str| -> Vec<Value> {
+        let operations = operations(&document);
+        let (_, operation) = operations.iter().find(|(listed, _)| listed == name).unwrap();
+        operation["parameters"].as_array().unwrap().clone()
+    };
+    for (name, conditions) in [
+        ("get /api/portal/namespace", &["If-None-Match"][..]),
+        ("get /api/portal/workspace/memory", &["If-None-Match"]),
+        ("put /api/portal/workspace/memory", &["If-Match", "If-None-Match"]),
+        ("get /api/portal/workspace/heartbeat", &["If-None-Match"]),
+        ("put /api/portal/workspace/heartbeat", &["If-Match", "If-None-Match"]),
+        ("get /api/portal/workspace/friend-notes", &["If-None-Match"]),
+        ("post /api/portal/workspace/memory/versions/{id}/restore", &["If-Match", "If-None-Match"]),
+    ] {
+        let listed = parameters(name);
+        let headers: Vec<_> = listed.iter().filter(|parameter| parameter["in"] == "header").collect();
+        let names: Vec<_> = headers.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
+        assert_eq!(names, conditions, "{name}");
+    }
+    for (name, operation) in operations(&document) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            // One type, not a list of types with `null` in it.
+            assert!(parameter["schema"]["type"].is_string(), "{name}: {parameter}");
+        }
+    }
+}
+
+#[test]
+fn no_example_names_an_agent_that_the_friend_may_not_have() {
+    for (name, operation) in operations(&document()) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(parameter["name"] != "agent" || parameter["example"].is_null(), "{name}: {parameter}");
+        }
+    }
+}
+
+#[test]
+fn closed_sets_are_listed_and_schemas_have_the_words_of_clients() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    for name in ["Job", "Run", "Exposure", "IngressRoute", "Document", "LegacyPayload", "Ok", "Problem"] {
+        assert!(schemas[name].is_object(), "there is no schema {name}");
+    }
+    let words = serde_json::json!(["active", "pending", "removing", "removed", "failed"]);
+    assert_eq!(schemas["Exposure"]["properties"]["status"]["enum"], words);
+    let words = serde_json::json!(["queued", "running", "retrying", "delivered", "failed", "missed"]);
+    assert_eq!(schemas["Run"]["properties"]["status"]["enum"], words);
+}
+
+#[test]
+fn a_failure_has_an_example_for_each_of_its_codes() {
+    for (name, operation) in operations(&document()) {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let content = &response["content"]["application/problem+json"];
+            if content.is_null() {
+                continue;
+            }
+            let examples = content["examples"].as_object().unwrap_or_else(|| panic!("{name} {status} has no example"));
+            for (code, example) in examples {
+                assert_eq!(example["value"]["code"], code.as_str(), "{name}");
+                assert_eq!(example["value"]["status"].to_string(), *status, "{name}");
+            }
+        }
     }
 }

@@ -147,6 +147,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .leaves("exposure.open"),
     reads("delete /api/portal/namespace/expose/{name}").of(Named::Exposure).leaves("exposure.close"),
     reads("delete /api/portal/sessions/{id}").of(Named::Session).leaves("session.revoke"),
+    reads("delete /api/portal/sessions").leaves("session.revoke"),
     reads("delete /api/portal/sessions/current").leaves("session.revoke"),
 ];
 
@@ -185,6 +186,8 @@ impl Treasure {
         let blog = json!({"name": "blog", "service": "blog"});
         assert_eq!(world.post("/api/portal/namespace/expose", token, blog).await.status, 201);
         let other_token = world.login(OWNER).await;
+        // A third session, so that one is left to end when all others are ended.
+        world.login(OWNER).await;
         let memory_version = write(world, "memory", &other_token, &format!("{PRIVATE} notes")).await;
         // Everybody reads this one.
         let heartbeat_version = write(world, "heartbeat", &other_token, "water the plants").await;

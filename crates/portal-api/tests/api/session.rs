@@ -123,3 +123,48 @@ async fn a_friend_who_was_removed_has_no_session() {
     }
     world.get("/api/portal/me", &token).await.assert_problem(401, "session-invalid");
 }
+
+#[actix_web::test]
+async fn a_token_that_opens_nothing_is_said_before_anything_else_is_refused() {
+    let world = World::new().await;
+    let ask = |method: Method, path: &str| request(method, path, "fps_unknown");
+    let memory = "/api/portal/workspace/memory";
+    let asked = vec![
+        ask(Method::PUT, memory).insert_header(("content-type", "text/plain")).set_payload("{}"),
+        ask(Method::PUT, memory).insert_header(("content-type", "application/json")).set_payload("{"),
+        ask(Method::PUT, memory).insert_header(("content-length", "99999999")),
+        ask(Method::GET, memory).insert_header(("if-none-match", "not a tag")),
+        ask(Method::GET, "/api/portal/workspace?agent=%ff"),
+        ask(Method::GET, "/api/portal/nothing"),
+        ask(Method::POST, "/api/portal/me"),
+        ask(Method::GET, "/api/%70ortal/me"),
+    ];
+    for answer in world.ask_all(asked).await {
+        answer.assert_problem(401, "session-invalid");
+    }
+}
+
+#[actix_web::test]
+async fn a_session_that_cannot_be_checked_is_no_401() {
+    let world = World::new().await;
+    world.people.go_down(crate::world::CAUSE);
+    let asked = request(Method::PUT, "/api/portal/workspace/memory", "fps_unknown");
+    let answer = world.ask(asked.insert_header(("content-type", "text/plain"))).await;
+    answer.assert_problem(503, "database-unavailable");
+    assert_eq!(answer.header("www-authenticate"), None);
+}
+
+#[actix_web::test]
+async fn all_other_sessions_end_and_the_one_that_asks_stays() {
+    let world = World::new().await;
+    let (mine, other, third) = (world.login("alice").await, world.login("alice").await, world.login("alice").await);
+    let bob = world.login("bob").await;
+    assert_eq!(world.delete("/api/portal/sessions", &mine).await.json(), json!({"ok": true}));
+    for ended in [&other, &third] {
+        world.get("/api/portal/me", ended).await.assert_problem(401, "session-invalid");
+    }
+    assert_eq!(world.get("/api/portal/me", &bob).await.status, 200);
+    let sessions = world.get("/api/portal/sessions", &mine).await.json();
+    assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(1));
+    assert_eq!(world.audit_of("alice").await.iter().filter(|line| line.contains("session.revoke")).count(), 2);
+}

@@ -200,7 +200,7 @@ impl World {
             ids,
         };
         change(&mut state);
-        let (state, settings) = (web::Data::new(state), Settings { limits: Limits::off(), ..Settings::default() });
+        let (state, settings) = (web::Data::new(state), Settings::default().with_limits(Limits::off()));
         let world = Self { people, files, clock, logs, secrets, database, cluster, kubernetes, zones, state, settings };
         world.populate().await;
         world
