@@ -37,7 +37,7 @@ use portal_dns::{ExposureStore, IntentStore};
 use portal_workspace::{DocumentStore, VersionStore};
 use tokio::runtime::Handle;
 
-pub use probes::{DbProbe, MigrationsProbe};
+pub use probes::{DbProbe, MigrationsProbe, WritesProbe};
 pub use settings::DbSettings;
 
 use crate::SystemClock;
@@ -186,6 +186,27 @@ impl Db {
     /// It does not.
     pub async fn ping(&self) -> Result<(), BackendError> {
         on_store!(self, store => store.ping().await)
+    }
+
+    /// Checks that the database takes writes, by trying one if the last one failed. A full disk refuses writes while reads
+    /// go on.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn check_writes(&self) -> Result<(), BackendError> {
+        if !self.executor.is_write_failing() {
+            return Ok(());
+        }
+        on_store!(self, store => store.try_write().await)
+    }
+
+    /// Waits until another file was found where the database file was; for ever on PostgreSQL. The portal cannot go on: what
+    /// it has open is not what a restart would open, and no query is answered from it.
+    pub async fn replaced(&self) {
+        match &self.store {
+            Store::Sqlite(store) => store.pools.replaced().await,
+            Store::Postgres(_) => std::future::pending().await,
+        }
     }
 
     /// Returns the portal's instance, the middle part of its ownership markers: 32 hexadecimal digits, drawn when a

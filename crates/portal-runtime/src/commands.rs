@@ -77,8 +77,7 @@ pub async fn serve(config: &Path) -> Result<(), CommandError> {
     let listening = server::listen(&serving)?;
     let portal = compose::assemble(compose::configured_parts(&settings).await?);
     tracing::info!(address = %listening.address, "listening");
-    server::run(listening, portal.state, portal.loops, serving).await?;
-    Ok(())
+    Ok(portal.serve(listening, serving).await?)
 }
 
 /// Asks everything that the configuration names and says what it found; the exit code is 1 if something is missing.

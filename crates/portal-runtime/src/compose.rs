@@ -8,7 +8,7 @@ mod zones;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
+use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe, WritesProbe};
 use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
 use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerSettings, SessionKeys};
@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use crate::config::DatabaseSettings;
 use crate::loops::Loops;
 use crate::metrics;
+use crate::server::{self, Listening, ServeError, Serving};
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
 pub use self::zones::CallBudget;
@@ -80,6 +81,21 @@ pub struct Portal {
     pub state: ApiState,
     /// Its background passes, under way.
     pub loops: Loops,
+    db: Db,
+}
+
+impl Portal {
+    /// Serves until the process is asked to stop.
+    ///
+    /// # Errors
+    /// The server could not start or failed while it ran, or the database file was replaced.
+    pub async fn serve(self, listening: Listening, serving: Serving) -> Result<(), ServeError> {
+        tokio::select! {
+            served = server::run(listening, self.state, self.loops, serving) => served,
+            // Nothing is drained: every request would be answered 503.
+            () = self.db.replaced() => Err(ServeError::DatabaseReplaced),
+        }
+    }
 }
 
 /// Prepares access to the configured database.
@@ -126,7 +142,7 @@ pub fn assemble(parts: Parts) -> Portal {
         clock,
         ids,
     };
-    Portal { state, loops }
+    Portal { state, loops, db }
 }
 
 fn sweep_sessions(loops: &mut Loops, store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) {
@@ -214,7 +230,10 @@ fn settle_documents(loops: &mut Loops, documents: Documents) {
 
 /// What a portal with this database stands on, what it needs most first.
 pub(crate) fn all_probes(db: &Db, others: Vec<Arc<dyn Probe>>) -> Vec<Arc<dyn Probe>> {
-    let database: [Arc<dyn Probe>; 2] =
-        [Arc::new(DbProbe::new(db.clone())), Arc::new(MigrationsProbe::new(db.clone()))];
+    let database: [Arc<dyn Probe>; 3] = [
+        Arc::new(DbProbe::new(db.clone())),
+        Arc::new(MigrationsProbe::new(db.clone())),
+        Arc::new(WritesProbe::new(db.clone())),
+    ];
     database.into_iter().chain(others).collect()
 }

@@ -64,8 +64,7 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
     let listening = server::listen(&serving)?;
     let portal = compose::assemble(parts(&options).await?);
     say(&greeting(listening.address))?;
-    server::run(listening, portal.state, portal.loops, serving).await?;
-    Ok(())
+    Ok(portal.serve(listening, serving).await?)
 }
 
 async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {

@@ -59,6 +59,9 @@ pub enum ServeError {
     /// The server failed while it ran.
     #[error("the server failed")]
     Failed(#[source] std::io::Error),
+    /// Another file stands where the database file was.
+    #[error("the database file was replaced while the portal ran; the portal stops, and a restart opens the new file")]
+    DatabaseReplaced,
     /// Metrics cannot be recorded.
     #[error("metrics cannot be recorded")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),

@@ -1,5 +1,6 @@
 //! Kill -9 and a start on the same folder: what was acknowledged is there.
 
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::ensure;
@@ -41,6 +42,22 @@ async fn a_session_that_was_ended_stays_ended() -> anyhow::Result<()> {
     let refused = portal.get("bob", "/api/portal/me").await?;
     assert_eq!((refused.status.as_u16(), &refused.body["code"]), (401, &json!("session-invalid")));
     assert_eq!(portal.get("alice", "/api/portal/me").await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_portal_whose_database_file_was_replaced_ends_and_says_why() -> anyhow::Result<()> {
+    let data = tempfile::tempdir()?;
+    let (database, copy, log) =
+        (data.path().join("portal.db"), data.path().join("copy.db"), data.path().join("portal.log"));
+    let (demo, portal) = Demo::start_logging(data.path(), File::create(&log)?)?;
+    assert_eq!(portal.get("alice", "/api/portal/me").await?.status, 200);
+    std::fs::copy(&database, &copy)?;
+    std::fs::rename(&copy, &database)?;
+    let ended = demo.wait().await?;
+    assert_eq!(ended.code(), Some(1));
+    let said = std::fs::read_to_string(&log)?;
+    assert!(said.contains("the database file was replaced while the portal ran"), "{said}");
     Ok(())
 }
 

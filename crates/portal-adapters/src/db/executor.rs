@@ -1,8 +1,10 @@
 //! Runs queries to their end, whether or not the caller still waits for them.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use portal_core::{Backend, BackendError};
+use portal_core::{Backend, BackendError, BackendErrorKind};
 use tokio::runtime::{EnterGuard, Handle};
 use tokio::task::{JoinError, JoinHandle};
 use tracing::{Instrument, Span};
@@ -30,12 +32,14 @@ where
 pub(super) struct Executor {
     handle: Handle,
     timeouts: Timeouts,
+    /// Whether the last write failed for a reason outside the portal, such as a full disk.
+    is_write_failing: Arc<AtomicBool>,
 }
 
 impl Executor {
     /// `handle` must be of a multi-thread runtime.
     pub(super) fn new(handle: Handle, timeouts: Timeouts) -> Self {
-        Self { handle, timeouts }
+        Self { handle, timeouts, is_write_failing: Arc::default() }
     }
 
     pub(super) fn enter(&self) -> EnterGuard<'_> {
@@ -83,6 +87,23 @@ impl Executor {
         work: impl FnOnce() -> Result<T, BackendError> + Send + 'static,
     ) -> Result<T, BackendError> {
         self.handle.spawn_blocking(work).await.unwrap_or_else(|panicked| Err(panic_error(panicked)))
+    }
+
+    /// Remembers whether writes succeed, and returns the result of one.
+    pub(super) fn record_write<T>(&self, result: Result<T, BackendError>) -> Result<T, BackendError> {
+        match &result {
+            Ok(_) => self.is_write_failing.store(false, Ordering::Relaxed),
+            Err(BackendError { kind: BackendErrorKind::Unavailable, .. }) => {
+                self.is_write_failing.store(true, Ordering::Relaxed);
+            }
+            // A statement that the database refused says nothing about the next one.
+            Err(_) => {}
+        }
+        result
+    }
+
+    pub(super) fn is_write_failing(&self) -> bool {
+        self.is_write_failing.load(Ordering::Relaxed)
     }
 
     /// Waits for a task, within the limits.

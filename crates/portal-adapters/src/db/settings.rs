@@ -26,16 +26,23 @@ pub struct DbSettings {
     pub acquire_timeout: Duration,
     /// How long a statement may take, or wait for a lock.
     pub statement_timeout: Duration,
+    /// Longest duration of one statement of a migration, and longest wait for another portal that migrates.
+    pub migration_timeout: Duration,
 }
 
+/// Longest wait of a migration for a lock on a table. Statements of running portals queue behind that wait, so it is
+/// much shorter than a migration may take.
+pub(super) const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
 impl DbSettings {
-    /// Eight connections, two seconds for one of them, five seconds per statement.
+    /// Eight connections, two seconds for one of them, five seconds per statement, an hour per statement of a migration.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: SecretString::from(url.into()),
             connections: 8,
             acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
+            migration_timeout: Duration::from_hours(1),
         }
     }
 

@@ -16,3 +16,4 @@ mod racing;
 mod runners;
 mod schema;
 mod tables;
+mod upgrade;

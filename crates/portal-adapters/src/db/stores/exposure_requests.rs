@@ -15,6 +15,9 @@ use super::{Conn, Store, audit, friends, now};
 use crate::db::error::QueryError;
 use crate::db::schema::{exposures, hostnames, tombstones};
 
+/// Attempts to claim a hostname whose owner is freed at the same moment.
+const CLAIM_ATTEMPTS: usize = 3;
+
 #[async_trait]
 impl ExposureStore for Store {
     async fn reserve(&self, wanted: Reservation, audit: AuditEntry) -> Result<Reserved, BackendError> {
@@ -158,17 +161,24 @@ async fn claim_hostname(conn: &mut Conn, host: &Hostname, id: &ExposureId) -> Re
     // of an exposure may be wanted.
     let owned = hostnames::table.filter(hostnames::exposure_id.eq(id.as_str())).count();
     let role = if owned.get_result::<i64>(conn).await? == 0 { WANTED } else { LEAVING };
-    diesel::insert_into(hostnames::table)
-        .values((
-            hostnames::hostname.eq(host.as_str()),
-            hostnames::exposure_id.eq(id.as_str()),
-            hostnames::role.eq(role),
-        ))
-        .on_conflict_do_nothing()
-        .execute(conn)
-        .await?;
-    let now_owned_by = hostnames::table.find(host.as_str()).select(hostnames::exposure_id);
-    Ok(now_owned_by.first::<String>(conn).await? == id.as_str())
+    for _ in 0..CLAIM_ATTEMPTS {
+        diesel::insert_into(hostnames::table)
+            .values((
+                hostnames::hostname.eq(host.as_str()),
+                hostnames::exposure_id.eq(id.as_str()),
+                hostnames::role.eq(role),
+            ))
+            .on_conflict_do_nothing()
+            .execute(conn)
+            .await?;
+        let current_owner = hostnames::table.find(host.as_str()).select(hostnames::exposure_id);
+        // PostgreSQL: the owner that made the insert do nothing may have been freed since, and then no row is there.
+        if let Some(owner) = current_owner.first::<String>(conn).await.optional()? {
+            return Ok(owner == id.as_str());
+        }
+    }
+    // Freed and claimed again under every attempt: others compete for it.
+    Ok(false)
 }
 
 /// Returns the changes since then, or the latest change.
