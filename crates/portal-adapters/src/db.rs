@@ -30,7 +30,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use portal_core::{
-    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, SessionStore,
+    AgentStore, AuditLog, Backend, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
+    SessionStore,
 };
 use portal_cron::{JobStore, RunQueue};
 use portal_dns::{ExposureStore, IntentStore};
@@ -188,16 +189,17 @@ impl Db {
         on_store!(self, store => store.ping().await)
     }
 
-    /// Checks that the database takes writes, by trying one if the last one failed. A full disk refuses writes while reads
-    /// go on.
+    /// Checks that the database takes writes: the last one succeeded, or failed a while ago and another try succeeds. A full
+    /// disk refuses writes while reads go on.
     ///
     /// # Errors
     /// It does not.
     pub async fn check_writes(&self) -> Result<(), BackendError> {
-        if !self.executor.is_write_failing() {
-            return Ok(());
+        match self.executor.failed_write() {
+            None => Ok(()),
+            Some((error, true)) => Err(BackendError::unavailable(Backend::Database, error)),
+            Some((_, false)) => on_store!(self, store => store.try_write().await),
         }
-        on_store!(self, store => store.try_write().await)
     }
 
     /// Waits until another file was found where the database file was; for ever on PostgreSQL. The portal cannot go on: what

@@ -1,8 +1,10 @@
 //! Runs queries to their end, whether or not the caller still waits for them.
 
+use std::error::Error;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::iter::successors;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use portal_core::{Backend, BackendError, BackendErrorKind};
 use tokio::runtime::{EnterGuard, Handle};
@@ -27,19 +29,32 @@ where
     type Answer = A;
 }
 
+/// A failed write counts as recent for this many statement timeouts.
+const RECENT: u32 = 6;
+
+struct FailedWrite {
+    at: Instant,
+    error: String,
+}
+
+/// Returns an error with its causes.
+fn error_text(error: &dyn Error) -> String {
+    successors(Some(error), |&error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// The runtime that queries run on, and their limits.
 #[derive(Clone)]
 pub(super) struct Executor {
     handle: Handle,
     timeouts: Timeouts,
-    /// Whether the last write failed for a reason outside the portal, such as a full disk.
-    is_write_failing: Arc<AtomicBool>,
+    /// The last write, if it failed for a reason outside the portal, such as a full disk.
+    failed_write: Arc<Mutex<Option<FailedWrite>>>,
 }
 
 impl Executor {
     /// `handle` must be of a multi-thread runtime.
     pub(super) fn new(handle: Handle, timeouts: Timeouts) -> Self {
-        Self { handle, timeouts, is_write_failing: Arc::default() }
+        Self { handle, timeouts, failed_write: Arc::default() }
     }
 
     pub(super) fn enter(&self) -> EnterGuard<'_> {
@@ -91,19 +106,23 @@ impl Executor {
 
     /// Remembers whether writes succeed, and returns the result of one.
     pub(super) fn record_write<T>(&self, result: Result<T, BackendError>) -> Result<T, BackendError> {
-        match &result {
-            Ok(_) => self.is_write_failing.store(false, Ordering::Relaxed),
-            Err(BackendError { kind: BackendErrorKind::Unavailable, .. }) => {
-                self.is_write_failing.store(true, Ordering::Relaxed);
+        let failed = match &result {
+            Ok(_) => None,
+            Err(error) if error.kind == BackendErrorKind::Unavailable => {
+                Some(FailedWrite { at: Instant::now(), error: error_text(error) })
             }
             // A statement that the database refused says nothing about the next one.
-            Err(_) => {}
-        }
+            Err(_) => return result,
+        };
+        *self.failed_write.lock().unwrap_or_else(PoisonError::into_inner) = failed;
         result
     }
 
-    pub(super) fn is_write_failing(&self) -> bool {
-        self.is_write_failing.load(Ordering::Relaxed)
+    /// Returns how the last write failed, if it did, and whether that is recent: a full disk may take a small write
+    /// between two that it refuses, so that trying one at once would prove nothing.
+    pub(super) fn failed_write(&self) -> Option<(String, bool)> {
+        let failed = self.failed_write.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.as_ref().map(|failed| (failed.error.clone(), failed.at.elapsed() < RECENT * self.timeouts.work))
     }
 
     /// Waits for a task, within the limits.
