@@ -8,26 +8,26 @@
 
 mod build;
 mod expose;
+mod fixture;
 mod load;
 mod overview;
 mod report;
 mod server;
-mod world;
 
 use std::slice;
 use std::time::Duration;
 
+use fixture::Fixture;
 use load::{Load, Sample};
 use server::Server;
-use world::World;
 
 pub use expose::expose;
 pub use overview::{OverviewOptions, overview};
 
-/// What stands above numbers that nobody should quote.
+/// Heading of numbers that nobody should quote.
 const UNOPTIMISED: &str = "built without optimisation: times and CPU say nothing about a release";
 
-/// How long and how hard to measure.
+/// Duration and load of a measurement.
 pub struct Options {
     /// Friends in the database of the portal that knows many.
     pub friends: u32,
@@ -39,21 +39,21 @@ pub struct Options {
     pub connections: usize,
 }
 
-/// What is asked of the servers.
+/// One measured operation.
 struct Operation {
-    /// How the report calls it.
+    /// Name in the report.
     name: &'static str,
-    /// Where it is served, also by the bare server.
+    /// Path, also of the bare server.
     path: &'static str,
-    /// Whether the portal is asked with the tag of what it answered before, and says `304`.
+    /// True if the request carries the last ETag, so that the reply is `304`.
     conditional: bool,
     /// The most CPU it may cost, as a multiple.
     goal: f64,
-    /// What the multiple is of: the bare server's cost, or the portal's own for the same path without a tag.
+    /// Base of the multiple: the bare server's cost, or the portal's own for the same path without an ETag.
     against: Against,
 }
 
-/// What the cost of an operation is compared with.
+/// Base with which the cost of an operation is compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Against {
     Bare,
@@ -98,40 +98,40 @@ const OPERATIONS: [Operation; 5] = [
 struct Sides<T> {
     /// Answers bytes that it holds.
     bare: T,
-    /// The portal with its demo world.
+    /// The portal with its demo fixture.
     portal: T,
     /// The same, and very many friends in its database.
     crowded: T,
 }
 
-/// What was measured for one operation, a sample per round.
+/// Samples of one operation, one per round.
 type Measured = Sides<Vec<Sample>>;
 
 /// Builds everything in release mode, measures and prints the table.
 ///
 /// # Errors
-/// When something does not build or start, or a server answers anything but what is expected: then no number is shown.
+/// A failed build or start, or an unexpected reply; no number is shown then.
 pub fn api(options: &Options) -> anyhow::Result<()> {
     let programs = build::all()?;
     if build::handed_over(&programs)? {
         return Ok(());
     }
-    let world = World::start(&programs, options.friends)?;
+    let fixture = Fixture::start(&programs, options.friends)?;
     let mut measured: Vec<Measured> = OPERATIONS.iter().map(|_| Measured::default()).collect();
     let load = |slice| Load { connections: options.connections, slice: Duration::from_millis(slice) };
     // The first round warms caches, connections' buffers and the branch predictor; it is not counted.
-    round(&world, &load(options.slice.min(500)), &mut measured)?;
+    round(&fixture, &load(options.slice.min(500)), &mut measured)?;
     measured.fill_with(Measured::default);
     for _ in 0..options.rounds {
-        round(&world, &load(options.slice), &mut measured)?;
+        round(&fixture, &load(options.slice), &mut measured)?;
     }
     report::write(options, &OPERATIONS, &measured)
 }
 
 /// Measures every operation on every server once.
-fn round(world: &World, load: &Load, measured: &mut [Measured]) -> anyhow::Result<()> {
-    let servers = &world.servers;
-    for ((operation, requests), measured) in OPERATIONS.iter().zip(&world.requests).zip(measured) {
+fn round(fixture: &Fixture, load: &Load, measured: &mut [Measured]) -> anyhow::Result<()> {
+    let servers = &fixture.servers;
+    for ((operation, requests), measured) in OPERATIONS.iter().zip(&fixture.requests).zip(measured) {
         if operation.against == Against::Bare {
             measured.bare.push(sample(&servers.bare, load, slice::from_ref(&requests.bare))?);
         }

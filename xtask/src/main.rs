@@ -30,11 +30,11 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// What a request costs the server, beside a bare handler that returns the same bytes (builds in release mode)
+    /// Measure the cost of a request, beside a bare handler that returns the same bytes (builds in release mode)
     Api(Api),
-    /// What exposing a Service costs: with nothing behind it, and with a Cloudflare that takes 50 ms for every call
+    /// Measure the cost of exposing: with nothing behind it, and with a Cloudflare that takes 50 ms per call
     Expose(Expose),
-    /// What the overview costs: from watches, from five lists per request, and through `kubectl proxy`
+    /// Measure the cost of the overview: from watches, from five lists per request, and through `kubectl proxy`
     Overview(Overview),
 }
 

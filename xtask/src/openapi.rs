@@ -10,7 +10,7 @@ use crate::workspace;
 /// Writes what portal-api's example `openapi` prints, as `portal-server openapi` does, to `openapi/portal.json`.
 ///
 /// # Errors
-/// When the server does not build or does not print an `OpenAPI` document; the file is then left as it was.
+/// A server that does not build or prints no `OpenAPI` document; the file is then left as it was.
 pub fn write() -> anyhow::Result<()> {
     let output = workspace::cargo(["run", "--quiet", "--package", "portal-api", "--example", "openapi"])
         .stderr(Stdio::inherit())

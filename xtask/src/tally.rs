@@ -1,6 +1,6 @@
 //! Counting tests from what libtest prints, the only account of them that stable Rust offers.
 
-/// What one run of `cargo test` has shown so far. Feed it every line with [`Tally::read`].
+/// Counts of one run of `cargo test`. Feed it every line with [`Tally::read`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Tests that passed.

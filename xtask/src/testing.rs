@@ -25,7 +25,7 @@ impl Selection {
     }
 }
 
-/// What became of a tier.
+/// Outcome of a tier.
 enum Outcome {
     Ran { tally: Tally, failed: usize },
     LeftOut { why: String, failed: usize },
@@ -34,7 +34,7 @@ enum Outcome {
 /// Runs the tests and says whether all of them passed and every required tier ran.
 ///
 /// # Errors
-/// When cargo or a server that the tests need cannot be started at all.
+/// Cargo, or a server that the tests need, cannot be started.
 pub fn run(selection: &Selection, machine: &Machine) -> anyhow::Result<bool> {
     let mut outcomes = Vec::new();
     for tier in &TIERS {
@@ -124,7 +124,7 @@ fn report(outcomes: &[(&str, Outcome)]) -> anyhow::Result<usize> {
     Ok(failed)
 }
 
-/// What the numbers alone do not say.
+/// Notes beside the numbers.
 fn note(tally: &Tally, failed: usize) -> &'static str {
     if failed > tally.failures.len() && tally.passed > 0 {
         return "a test program did not reach its end, see above";
@@ -137,7 +137,7 @@ fn stray(tally: &Tally) -> Vec<&Ignored> {
     tally.ignored.iter().filter(|test| tiers::tier_of(test).is_none()).collect()
 }
 
-/// How many of the tests ignored here belong to tiers that did not run.
+/// Returns the number of ignored tests whose tiers did not run.
 fn left_out_by(outcomes: &[(&str, Outcome)], tally: &Tally) -> usize {
     let did_not_run =
         |name: &str| outcomes.iter().any(|(tier, outcome)| *tier == name && matches!(outcome, Outcome::LeftOut { .. }));

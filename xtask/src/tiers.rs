@@ -30,7 +30,7 @@ pub struct Tier {
     pub start: fn(&Machine) -> anyhow::Result<Start>,
 }
 
-/// What the caller knows of the machine.
+/// Facts about the machine, from the caller.
 pub struct Machine {
     /// A PostgreSQL server to use instead of a private one.
     pub database_url: Option<String>,
@@ -38,7 +38,7 @@ pub struct Machine {
     pub kubernetes_programs: Option<PathBuf>,
 }
 
-/// Whether a tier can run here.
+/// Result of preparing a tier.
 pub enum Start {
     /// It can.
     Ready(Peers),
@@ -46,7 +46,7 @@ pub enum Start {
     Missing(String),
 }
 
-/// What was started for a tier; dropping it stops everything.
+/// Servers that were started for a tier; dropping it stops them.
 #[derive(Default)]
 pub struct Peers {
     /// Environment variables that tell the tests where things are.
@@ -70,7 +70,7 @@ pub fn tier_of(test: &Ignored) -> Option<&'static str> {
     (only == claimed && test.name.split("::").any(|module| module == only)).then_some(only)
 }
 
-/// What libtest is told so that it runs the tests of the tier `name`.
+/// Returns libtest's arguments that select the tests of the tier `name`.
 #[must_use]
 pub fn filter(name: &str) -> String {
     format!("{name}::")

@@ -1,4 +1,4 @@
-//! Where the repository is, and how cargo is started in it.
+//! The root of the repository, and cargo commands in it.
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};

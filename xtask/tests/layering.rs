@@ -48,7 +48,7 @@ const CONFINED: [(&[&str], &[&str]); 3] = [
     (&["k8s-openapi"], &["portal-adapters", "portal-k8s"]),
 ];
 
-/// What anyone who mounts the routes in an application of their own must not have to build.
+/// Crates that mounting the routes in another application must not build.
 const NOT_BEHIND_THE_API: [&str; 3] = ["kube", "diesel", "reqwest"];
 
 #[derive(Deserialize)]
@@ -79,11 +79,11 @@ struct Resolve {
 #[derive(Deserialize)]
 struct Node {
     id: String,
-    deps: Vec<Edge>,
+    deps: Vec<Link>,
 }
 
 #[derive(Deserialize)]
-struct Edge {
+struct Link {
     pkg: String,
     dep_kinds: Vec<EdgeKind>,
 }
@@ -115,7 +115,7 @@ impl Metadata {
         let mut seen = BTreeSet::new();
         while let Some(id) = open.pop() {
             if seen.insert(id) {
-                let built = |edge: &&Edge| edge.dep_kinds.iter().any(|kind| kind.kind.as_deref() != Some("dev"));
+                let built = |edge: &&Link| edge.dep_kinds.iter().any(|kind| kind.kind.as_deref() != Some("dev"));
                 let edges = nodes.get(id).into_iter().flat_map(|node| &node.deps);
                 open.extend(edges.filter(built).map(|edge| &*edge.pkg));
             }
@@ -125,7 +125,7 @@ impl Metadata {
 }
 
 impl Package {
-    /// What the manifest names, optional dependencies included, development dependencies not.
+    /// Returns the manifest's dependencies, optional ones included, development ones not.
     fn dependencies(&self) -> impl Iterator<Item = &str> {
         let built = |dependency: &&Dependency| dependency.kind.as_deref() != Some("dev");
         self.dependencies.iter().filter(built).map(|dependency| &*dependency.name)

@@ -1,9 +1,9 @@
 //! House rules that can be checked by reading the repository. Each test names its rule and every place that breaks it.
 
 use std::fs;
-use std::path::Path;
 
 use toml::Table;
+use xtask::sources::{File, files, from_root, rust_files};
 use xtask::{tiers, workspace};
 
 /// Longest source file, in lines. Tests are exempt: tables grow.
@@ -12,72 +12,8 @@ const MAX_LINES: usize = 500;
 const EMPTY_NAMES: [&str; 8] = ["utils", "util", "common", "helpers", "helper", "manager", "managers", "misc"];
 /// A program of Kubernetes, which is called so.
 const NAMED_BY_OTHERS: &str = "kube-controller-manager";
-/// What builds and tools leave behind.
-const NOT_OURS: [&str; 5] = [".git", "target", "node_modules", "portal-demo", "vendor"];
 /// The two databases, each with migrations of the same names.
 const DATABASES: [&str; 2] = ["sqlite", "postgres"];
-
-/// A file of the repository, by its path from the root, with `/` between folders.
-struct File {
-    path: String,
-    text: String,
-}
-
-impl File {
-    fn is_rust(&self) -> bool {
-        Path::new(&self.path).extension().is_some_and(|extension| extension == "rs")
-    }
-
-    fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
-    }
-
-    fn is_manifest(&self) -> bool {
-        self.path.ends_with("/Cargo.toml")
-    }
-
-    /// The lines with their numbers, each as `path:number` and text.
-    fn lines(&self) -> impl Iterator<Item = (String, &str)> {
-        self.text.lines().zip(1..).map(|(line, number)| (format!("{}:{number}", self.path), line))
-    }
-
-    fn places(&self, breaks: impl Fn(&str) -> bool) -> Vec<String> {
-        let broken = self.lines().filter(|(_, line)| breaks(line));
-        broken.map(|(place, line)| format!("{place}: {}", line.trim())).collect()
-    }
-}
-
-/// Every text file of the repository.
-fn files() -> anyhow::Result<Vec<File>> {
-    let root = workspace::root();
-    let mut open = vec![root.clone()];
-    let mut files = Vec::new();
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let (path, name) = (entry.path(), entry.file_name());
-            if NOT_OURS.iter().any(|ignored| name == *ignored) {
-                continue;
-            }
-            if entry.file_type()?.is_dir() {
-                open.push(path);
-            } else if let Ok(text) = fs::read_to_string(&path) {
-                files.push(File { path: from_root(&root, &path), text });
-            }
-        }
-    }
-    files.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(files)
-}
-
-fn from_root(root: &Path, path: &Path) -> String {
-    let names = path.strip_prefix(root).unwrap_or(path).iter().map(|name| name.to_string_lossy());
-    names.collect::<Vec<_>>().join("/")
-}
-
-fn rust_files() -> anyhow::Result<Vec<File>> {
-    Ok(files()?.into_iter().filter(File::is_rust).collect())
-}
 
 #[track_caller]
 fn none(wrong: &[String], rule: &str) {
@@ -117,7 +53,7 @@ fn nothing_has_a_name_that_says_nothing() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the line declares a module or type whose name is, or ends in, one of [`EMPTY_NAMES`].
+/// Returns true if the line declares a module or type whose name is, or ends in, one of [`EMPTY_NAMES`].
 fn declares_an_empty_name(line: &str) -> bool {
     let declaration = line.trim_start().trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
     let mut words =
@@ -167,6 +103,59 @@ fn manifests_take_versions_and_lints_from_the_workspace() -> anyhow::Result<()> 
         "a manifest holds `[lints] workspace = true` and `x.workspace = true`; versions stand in the root manifest",
     );
     Ok(())
+}
+
+/// Dependencies that no line of code names, each with the reason why it is there.
+const NOT_NAMED: [(&str, &str); 1] = [("libsqlite3-sys", "its feature builds SQLite into the program")];
+
+#[test]
+fn every_dependency_is_used() -> anyhow::Result<()> {
+    let files = files()?;
+    let mut wrong = Vec::new();
+    for file in files.iter().filter(|file| file.is_manifest()) {
+        let folder = file.path.trim_end_matches("Cargo.toml");
+        let manifest: Table = file.text.parse()?;
+        for (section, places) in [
+            ("dependencies", &["src/"][..]),
+            ("dev-dependencies", &["src/", "tests/", "examples/", "benches/"]),
+            ("build-dependencies", &["build.rs"]),
+        ] {
+            let named = manifest.get(section).and_then(toml::Value::as_table).into_iter().flat_map(Table::keys);
+            for name in named.filter(|name| !NOT_NAMED.iter().any(|(exempt, _)| exempt == name)) {
+                let is_in_place = |file: &&File| {
+                    file.is_rust()
+                        && file
+                            .path
+                            .strip_prefix(folder)
+                            .is_some_and(|rest| places.iter().any(|at| rest.starts_with(at)))
+                };
+                if !files.iter().filter(is_in_place).any(|file| names_crate(&file.text, &name.replace('-', "_"))) {
+                    wrong.push(format!("{}: {section}: {name}", file.path));
+                }
+            }
+        }
+    }
+    let manifests: Vec<&File> = files.iter().filter(|file| file.is_manifest()).collect();
+    let root: Table = fs::read_to_string(workspace::root().join("Cargo.toml"))?.parse()?;
+    let versions = root["workspace"]["dependencies"].as_table().into_iter().flat_map(Table::keys);
+    let is_taken = |name: &str| {
+        let forms = [format!("\n{name}.workspace"), format!("\n{name} = {{")];
+        manifests.iter().any(|file| forms.iter().any(|form| file.text.contains(form)))
+    };
+    wrong.extend(versions.filter(|name| !is_taken(name)).map(|name| format!("Cargo.toml: {name}")));
+    none(&wrong, "these dependencies are named by no line of code: remove them, or give the reason in NOT_NAMED");
+    Ok(())
+}
+
+/// Returns true if a line of code has `name` as a whole word.
+fn names_crate(text: &str, name: &str) -> bool {
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).any(|line| {
+        line.match_indices(name).any(|(at, _)| {
+            let (before, after) = (line[..at].chars().next_back(), line[at + name.len()..].chars().next());
+            !before.is_some_and(is_word) && !after.is_some_and(is_word)
+        })
+    })
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use clap::Subcommand;
 use portal_core::{Action, Agent, AgentId, Token, TokenKind};
 
-use crate::answer::{Answer, plain, time};
-use crate::desk::Desk;
+use crate::context::AdminContext;
 use crate::failure::Failure;
+use crate::output::{Output, plain, time};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -28,46 +28,46 @@ pub(crate) enum Verb {
     },
 }
 
-pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
     match verb {
-        Verb::Add { agent } => add(agent, desk).await,
-        Verb::List => list(desk).await,
-        Verb::Rotate { agent } => rotate(&agent, desk).await,
-        Verb::Remove { agent } => remove(&agent, desk).await,
+        Verb::Add { agent } => add(agent, context).await,
+        Verb::List => list(context).await,
+        Verb::Rotate { agent } => rotate(&agent, context).await,
+        Verb::Remove { agent } => remove(&agent, context).await,
     }
 }
 
-async fn add(id: AgentId, desk: &Desk) -> Result<Answer, Failure> {
-    let token = Token::generate(TokenKind::Agent, &*desk.ids);
-    let audit = desk.audit(Action::AgentCreate, None, id.as_str());
-    let agent = Agent { id: id.clone(), created_at: desk.clock.now() };
-    if !desk.agents.create(agent, token.hash(), audit).await? {
+async fn add(id: AgentId, context: &AdminContext) -> Result<Output, Failure> {
+    let token = Token::generate(TokenKind::Agent, &*context.ids);
+    let audit = context.audit(Action::AgentCreate, None, id.as_str());
+    let agent = Agent { id: id.clone(), created_at: context.clock.now() };
+    if !context.agents.create(agent, token.hash(), audit).await? {
         return Err(Failure::refused("AGENT", format!("there is an agent {id} already; see agent rotate")));
     }
     Ok(with_token(&id, &token))
 }
 
-async fn list(desk: &Desk) -> Result<Answer, Failure> {
-    let agents = desk.agents.list().await?;
+async fn list(context: &AdminContext) -> Result<Output, Failure> {
+    let agents = context.agents.list().await?;
     let rows = agents.iter().map(|agent| vec![plain(agent.id.as_str()), time(agent.created_at)]);
-    Ok(Answer::list("agents", &["id", "created_at"], rows.collect()))
+    Ok(Output::list("agents", &["id", "created_at"], rows.collect()))
 }
 
-async fn rotate(id: &AgentId, desk: &Desk) -> Result<Answer, Failure> {
-    let token = Token::generate(TokenKind::Agent, &*desk.ids);
-    if !desk.agents.rotate(id, token.hash(), desk.audit(Action::AgentRotate, None, id.as_str())).await? {
+async fn rotate(id: &AgentId, context: &AdminContext) -> Result<Output, Failure> {
+    let token = Token::generate(TokenKind::Agent, &*context.ids);
+    if !context.agents.rotate(id, token.hash(), context.audit(Action::AgentRotate, None, id.as_str())).await? {
         return Err(Failure::unknown_agent(id));
     }
     Ok(with_token(id, &token))
 }
 
-async fn remove(id: &AgentId, desk: &Desk) -> Result<Answer, Failure> {
-    if !desk.agents.remove(id, desk.audit(Action::AgentRemove, None, id.as_str())).await? {
+async fn remove(id: &AgentId, context: &AdminContext) -> Result<Output, Failure> {
+    if !context.agents.remove(id, context.audit(Action::AgentRemove, None, id.as_str())).await? {
         return Err(Failure::unknown_agent(id));
     }
-    Ok(Answer::Record(vec![("removed", plain(id.as_str()))]))
+    Ok(Output::Record(vec![("removed", plain(id.as_str()))]))
 }
 
-fn with_token(id: &AgentId, token: &Token) -> Answer {
-    Answer::Record(vec![("id", plain(id.as_str())), ("token", plain(token.reveal()))])
+fn with_token(id: &AgentId, token: &Token) -> Output {
+    Output::Record(vec![("id", plain(id.as_str())), ("token", plain(token.reveal()))])
 }

@@ -4,9 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use portal_core::{AuditFilter, AuditRecord, FriendId};
 
-use crate::answer::{Answer, plain, time};
-use crate::desk::Desk;
+use crate::context::AdminContext;
 use crate::failure::Failure;
+use crate::output::{Output, plain, time};
 
 #[derive(Args)]
 pub(crate) struct Search {
@@ -24,10 +24,10 @@ pub(crate) struct Search {
     limit: u32,
 }
 
-pub(crate) async fn run(search: Search, desk: &Desk) -> Result<Answer, Failure> {
-    let since = search.since.as_deref().map(|text| since(text, desk.clock.now())).transpose()?;
+pub(crate) async fn run(search: Search, context: &AdminContext) -> Result<Output, Failure> {
+    let since = search.since.as_deref().map(|text| since(text, context.clock.now())).transpose()?;
     let filter = AuditFilter { friend: search.friend, action: search.action, since, limit: search.limit };
-    let records = desk.audit_log.list(filter).await?;
+    let records = context.audit_log.list(filter).await?;
     let row = |record: &AuditRecord| {
         vec![
             plain(record.id),
@@ -40,7 +40,7 @@ pub(crate) async fn run(search: Search, desk: &Desk) -> Result<Answer, Failure> 
         ]
     };
     let columns = &["id", "at", "actor", "action", "friend", "subject", "detail"];
-    Ok(Answer::list("lines", columns, records.iter().map(row).collect()))
+    Ok(Output::list("lines", columns, records.iter().map(row).collect()))
 }
 
 /// Reads a time, or how long ago it was.

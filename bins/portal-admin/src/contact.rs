@@ -3,9 +3,9 @@
 use clap::{Args, Subcommand};
 use portal_core::{Action, Contact, ContactAdded, FriendId};
 
-use crate::answer::{Answer, plain};
-use crate::desk::Desk;
+use crate::context::AdminContext;
 use crate::failure::Failure;
+use crate::output::{Output, plain};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -38,18 +38,18 @@ impl Given {
     }
 }
 
-pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
     match verb {
-        Verb::Add(given) => add(given.parse()?, desk).await,
-        Verb::List { friend } => list(&friend, desk).await,
-        Verb::Remove(given) => remove(&given.parse()?, desk).await,
+        Verb::Add(given) => add(given.parse()?, context).await,
+        Verb::List { friend } => list(&friend, context).await,
+        Verb::Remove(given) => remove(&given.parse()?, context).await,
     }
 }
 
-async fn add(contact: Contact, desk: &Desk) -> Result<Answer, Failure> {
+async fn add(contact: Contact, context: &AdminContext) -> Result<Output, Failure> {
     let subject = format!("{}:{}", contact.channel, contact.address);
-    let audit = desk.audit(Action::ContactAdd, Some(&contact.friend), &subject);
-    match desk.contacts.add(contact.clone(), audit).await? {
+    let audit = context.audit(Action::ContactAdd, Some(&contact.friend), &subject);
+    match context.contacts.add(contact.clone(), audit).await? {
         ContactAdded::New | ContactAdded::Same => Ok(one(&contact)),
         ContactAdded::Taken => {
             Err(Failure::refused("ADDRESS", format!("{subject} is a contact of another friend already")))
@@ -62,24 +62,24 @@ async fn add(contact: Contact, desk: &Desk) -> Result<Answer, Failure> {
     }
 }
 
-async fn list(friend: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
-    desk.known(friend).await?;
-    let contacts = desk.contacts.list(friend).await?;
+async fn list(friend: &FriendId, context: &AdminContext) -> Result<Output, Failure> {
+    context.known(friend).await?;
+    let contacts = context.contacts.list(friend).await?;
     let row = |contact: &Contact| vec![plain(contact.channel.as_str()), plain(&contact.address)];
-    Ok(Answer::list("contacts", &["channel", "address"], contacts.iter().map(row).collect()))
+    Ok(Output::list("contacts", &["channel", "address"], contacts.iter().map(row).collect()))
 }
 
-async fn remove(contact: &Contact, desk: &Desk) -> Result<Answer, Failure> {
+async fn remove(contact: &Contact, context: &AdminContext) -> Result<Output, Failure> {
     let subject = format!("{}:{}", contact.channel, contact.address);
-    let audit = desk.audit(Action::ContactRemove, Some(&contact.friend), &subject);
-    if !desk.contacts.remove(contact, audit).await? {
+    let audit = context.audit(Action::ContactRemove, Some(&contact.friend), &subject);
+    if !context.contacts.remove(contact, audit).await? {
         return Err(Failure::refused("ADDRESS", format!("{} has no contact {subject}", contact.friend)));
     }
-    Ok(Answer::Record(vec![("removed", plain(subject))]))
+    Ok(Output::Record(vec![("removed", plain(subject))]))
 }
 
-fn one(contact: &Contact) -> Answer {
-    Answer::Record(vec![
+fn one(contact: &Contact) -> Output {
+    Output::Record(vec![
         ("friend", plain(contact.friend.as_str())),
         ("channel", plain(contact.channel.as_str())),
         ("address", plain(&contact.address)),

@@ -5,9 +5,9 @@ use portal_core::{Action, AuditEntry};
 use portal_dns::{DomainName, Orphan, OrphanRemoved, Orphans};
 use portal_runtime::commands::CommandError;
 
-use crate::answer::{Answer, plain};
-use crate::desk::Desk;
+use crate::context::AdminContext;
 use crate::failure::Failure;
+use crate::output::{Output, plain};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -22,13 +22,13 @@ pub(crate) enum Verb {
     },
 }
 
-pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
     let Verb::Orphans { domain, delete } = verb;
-    let orphans = desk.orphans(desk.settings()?).await.map_err(not_set_up)?;
+    let orphans = context.orphans(context.settings()?).await.map_err(not_set_up)?;
     let found = find(&orphans, &chosen(&orphans, domain)?).await?;
     let mut rows = Vec::new();
     for orphan in found {
-        let outcome = if delete { Some(remove(&orphans, &orphan, desk).await?) } else { None };
+        let outcome = if delete { Some(remove(&orphans, &orphan, context).await?) } else { None };
         rows.push(vec![
             plain(orphan.domain.as_str()),
             plain(orphan.hostname.to_string()),
@@ -36,12 +36,12 @@ pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
             plain(outcome.map(word)),
         ]);
     }
-    Ok(Answer::list("orphans", &["domain", "hostname", "exposure", "outcome"], rows))
+    Ok(Output::list("orphans", &["domain", "hostname", "exposure", "outcome"], rows))
 }
 
 fn not_set_up(error: CommandError) -> Failure {
     match error {
-        CommandError::Port(trouble) => trouble.into(),
+        CommandError::Port(error) => error.into(),
         refused => Failure::Setup(Box::new(refused)),
     }
 }
@@ -70,10 +70,10 @@ async fn find(orphans: &Orphans, domains: &[DomainName]) -> Result<Vec<Orphan>, 
     Ok(found)
 }
 
-async fn remove(orphans: &Orphans, orphan: &Orphan, desk: &Desk) -> Result<OrphanRemoved, Failure> {
+async fn remove(orphans: &Orphans, orphan: &Orphan, context: &AdminContext) -> Result<OrphanRemoved, Failure> {
     let audit = AuditEntry {
         detail: format!("exposure {}", orphan.marker.exposure),
-        ..desk.audit(Action::OrphanDelete, None, &orphan.hostname.to_string())
+        ..context.audit(Action::OrphanDelete, None, &orphan.hostname.to_string())
     };
     let removed = orphans.remove(orphan, audit).await;
     removed.map_err(|source| Failure::Zone { what: format!("{} may not have been deleted", orphan.hostname), source })

@@ -6,8 +6,8 @@ use clap::Subcommand;
 use portal_dns::Target;
 use portal_runtime::config::{self, DomainSettings, Provider};
 
-use crate::answer::{Answer, plain};
 use crate::failure::Failure;
+use crate::output::{Output, plain};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -15,12 +15,12 @@ pub(crate) enum Verb {
     List,
 }
 
-pub(crate) fn run(verb: &Verb, config: &Path) -> Result<Answer, Failure> {
+pub(crate) fn run(verb: &Verb, config: &Path) -> Result<Output, Failure> {
     match verb {
         Verb::List => {
             let settings = config::load(config).map_err(|problems| Failure::Setup(Box::new(problems)))?;
             let rows = settings.domains.iter().map(row).collect();
-            Ok(Answer::list("domains", &["name", "target", "ttl", "provider", "retired"], rows))
+            Ok(Output::list("domains", &["name", "target", "ttl", "provider", "retired"], rows))
         }
     }
 }

@@ -4,9 +4,9 @@ use clap::{Args, Subcommand};
 use portal_core::{Action, FriendId};
 use portal_dns::{Exposure, ExposureName, Reason, all_intents};
 
-use crate::answer::{Answer, Fields, plain, time};
-use crate::desk::Desk;
+use crate::context::AdminContext;
 use crate::failure::Failure;
+use crate::output::{Fields, Output, plain, time};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -26,54 +26,54 @@ pub(crate) enum Verb {
 pub(crate) struct Which {
     #[arg(value_parser = FriendId::parse)]
     friend: FriendId,
-    /// What the friend calls it
+    /// The exposure's name
     #[arg(value_parser = ExposureName::parse)]
     name: ExposureName,
 }
 
-pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
     match verb {
-        Verb::List { friend: Some(friend) } => list(&friend, desk).await,
-        Verb::List { friend: None } => list_all(desk).await,
-        Verb::Show(which) => Ok(Answer::Record(fields(&find(&which, desk).await?))),
-        Verb::Repair(which) => repair(&which, desk).await,
+        Verb::List { friend: Some(friend) } => list(&friend, context).await,
+        Verb::List { friend: None } => list_all(context).await,
+        Verb::Show(which) => Ok(Output::Record(fields(&find(&which, context).await?))),
+        Verb::Repair(which) => repair(&which, context).await,
     }
 }
 
-async fn list(friend: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
-    desk.known(friend).await?;
-    Ok(table(&desk.exposures.list(friend).await?))
+async fn list(friend: &FriendId, context: &AdminContext) -> Result<Output, Failure> {
+    context.known(friend).await?;
+    Ok(table(&context.exposures.list(friend).await?))
 }
 
-async fn list_all(desk: &Desk) -> Result<Answer, Failure> {
-    let intents = all_intents(&*desk.intents).await?;
+async fn list_all(context: &AdminContext) -> Result<Output, Failure> {
+    let intents = all_intents(&*context.intents).await?;
     let mut exposures: Vec<_> = intents.into_iter().map(|intent| intent.exposure).collect();
     exposures.sort_by(|one, other| (&one.friend, &one.name).cmp(&(&other.friend, &other.name)));
     Ok(table(&exposures))
 }
 
-async fn find(which: &Which, desk: &Desk) -> Result<Exposure, Failure> {
-    desk.known(&which.friend).await?;
-    let found = desk.exposures.find(&which.friend, &which.name).await?;
+async fn find(which: &Which, context: &AdminContext) -> Result<Exposure, Failure> {
+    context.known(&which.friend).await?;
+    let found = context.exposures.find(&which.friend, &which.name).await?;
     found.ok_or_else(|| unknown(which))
 }
 
-async fn repair(which: &Which, desk: &Desk) -> Result<Answer, Failure> {
-    let exposure = find(which, desk).await?;
-    let audit = desk.audit(Action::ExposureRepair, Some(&which.friend), which.name.as_str());
-    if !desk.intents.hurry(&exposure.id, audit).await? {
+async fn repair(which: &Which, context: &AdminContext) -> Result<Output, Failure> {
+    let exposure = find(which, context).await?;
+    let audit = context.audit(Action::ExposureRepair, Some(&which.friend), which.name.as_str());
+    if !context.intents.hurry(&exposure.id, audit).await? {
         return Err(unknown(which));
     }
-    Ok(Answer::Record(fields(&exposure)))
+    Ok(Output::Record(fields(&exposure)))
 }
 
 fn unknown(which: &Which) -> Failure {
     Failure::refused("NAME", format!("{} has no exposure {}", which.friend, which.name))
 }
 
-fn table(exposures: &[Exposure]) -> Answer {
+fn table(exposures: &[Exposure]) -> Output {
     let row = |exposure: &Exposure| fields(exposure).into_iter().map(|(_, value)| value).collect();
-    Answer::list("exposures", COLUMNS, exposures.iter().map(row).collect())
+    Output::list("exposures", COLUMNS, exposures.iter().map(row).collect())
 }
 
 const COLUMNS: &[&str] = &["friend", "name", "hostname", "service", "port", "status", "reason", "created_at", "id"];

@@ -1,12 +1,12 @@
-//! Why a command did not do what it was asked, and how it says so.
+//! Errors of commands, their output and exit codes.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use portal_core::{AgentId, BackendError, BoxError, FriendId, Invalid};
+use portal_core::{AgentId, BackendError, BoxError, FriendId, Invalid, error_text};
 use serde_json::json;
 
-/// Why a command did not do what it was asked.
+/// Error of a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// Something about an argument is not as it would have to be; nothing was changed.
@@ -14,21 +14,21 @@ pub(crate) enum Failure {
     Refused {
         /// The argument, as the usage names it.
         argument: &'static str,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         sentence: String,
     },
     /// There is no portal as described.
-    #[error("{0}")]
-    Setup(#[source] BoxError),
+    #[error(transparent)]
+    Setup(BoxError),
     /// The database or the cluster could not be asked, or did not do what it was asked.
-    #[error("{0}")]
+    #[error(transparent)]
     Port(#[from] BackendError),
     /// A zone could not be looked through, or a record not be deleted.
     #[error("{what}")]
     Zone {
-        /// What was not done, with the domain's name.
+        /// The action that failed, with the domain's name.
         what: String,
-        /// Why.
+        /// Its cause.
         source: BackendError,
     },
     /// The answer could not be written.
@@ -63,7 +63,7 @@ impl Failure {
             Self::Refused { argument, .. } => Some(*argument),
             Self::Setup(_) | Self::Port(_) | Self::Zone { .. } | Self::Output(_) => None,
         };
-        let causes = self.causes();
+        let causes = error_text(self);
         let line = match (json, argument) {
             (true, _) => json!({"error": causes, "argument": argument}).to_string(),
             (false, Some(argument)) => format!("{argument}: {causes}"),
@@ -76,20 +76,5 @@ impl Failure {
             Self::Setup(_) => 2,
             Self::Port(_) | Self::Zone { .. } | Self::Output(_) => 3,
         })
-    }
-
-    /// What happened and why: the operator sees the chain that clients of the portal never do.
-    fn causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = match self {
-            Self::Setup(source) => source.source(),
-            Self::Port(source) => std::error::Error::source(source),
-            Self::Refused { .. } | Self::Zone { .. } | Self::Output(_) => std::error::Error::source(self),
-        };
-        while let Some(cause) = next {
-            text = format!("{text}: {cause}");
-            next = cause.source();
-        }
-        text
     }
 }

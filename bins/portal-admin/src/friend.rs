@@ -7,9 +7,9 @@ use portal_core::{Action, AuditEntry, ChannelId, Friend, FriendCreated, FriendId
 use portal_k8s::Provisioned;
 use portal_runtime::admin;
 
-use crate::answer::{Answer, Fields, plain, time};
-use crate::desk::Desk;
+use crate::context::AdminContext;
 use crate::failure::Failure;
+use crate::output::{Fields, Output, plain, time};
 
 /// Longest name, in characters: what pages have room for.
 const NAME_MAX: usize = 80;
@@ -47,7 +47,7 @@ pub(crate) enum Verb {
     Provision {
         #[arg(value_parser = FriendId::parse)]
         friend: FriendId,
-        /// Whose rights to use, and in which cluster; without one, those of the usual kubeconfig
+        /// Kubeconfig with the rights to use; the usual one by default
         #[arg(long, value_name = "FILE")]
         kubeconfig: Option<PathBuf>,
     },
@@ -94,24 +94,24 @@ fn name(text: &str) -> Result<String, String> {
     Err(format!("a name has at most {NAME_MAX} characters, no control characters, and no spaces around it"))
 }
 
-pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
     match verb {
-        Verb::Add { friend, given } => add(friend, given, desk).await,
-        Verb::List => list(desk).await,
-        Verb::Show { friend } => show(&friend, desk).await,
-        Verb::Update { friend, given } => update(&friend, given, desk).await,
-        Verb::Remove { friend } => remove(&friend, desk).await,
-        Verb::Provision { friend, kubeconfig } => provision(&friend, kubeconfig.as_deref(), desk).await,
+        Verb::Add { friend, given } => add(friend, given, context).await,
+        Verb::List => list(context).await,
+        Verb::Show { friend } => show(&friend, context).await,
+        Verb::Update { friend, given } => update(&friend, given, context).await,
+        Verb::Remove { friend } => remove(&friend, context).await,
+        Verb::Provision { friend, kubeconfig } => provision(&friend, kubeconfig.as_deref(), context).await,
     }
 }
 
-async fn add(id: FriendId, given: Given, desk: &Desk) -> Result<Answer, Failure> {
-    let created_at = desk.clock.now();
+async fn add(id: FriendId, given: Given, context: &AdminContext) -> Result<Output, Failure> {
+    let created_at = context.clock.now();
     let mut friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at };
     given.write(&mut friend)?;
-    let audit = desk.audit(Action::FriendCreate, Some(&friend.id), friend.id.as_str());
-    match desk.friends.create(friend.clone(), audit).await? {
-        FriendCreated::New => Ok(Answer::Record(fields(&friend))),
+    let audit = context.audit(Action::FriendCreate, Some(&friend.id), friend.id.as_str());
+    match context.friends.create(friend.clone(), audit).await? {
+        FriendCreated::New => Ok(Output::Record(fields(&friend))),
         FriendCreated::Exists => Err(Failure::refused("FRIEND", format!("there is a friend {} already", friend.id))),
         FriendCreated::IsContact => Err(Failure::refused(
             "FRIEND",
@@ -120,20 +120,20 @@ async fn add(id: FriendId, given: Given, desk: &Desk) -> Result<Answer, Failure>
     }
 }
 
-async fn list(desk: &Desk) -> Result<Answer, Failure> {
-    let friends = desk.friends.list().await?;
+async fn list(context: &AdminContext) -> Result<Output, Failure> {
+    let friends = context.friends.list().await?;
     let row = |friend: &Friend| fields(friend).into_iter().map(|(_, value)| value).collect();
-    Ok(Answer::list("friends", COLUMNS, friends.iter().map(row).collect()))
+    Ok(Output::list("friends", COLUMNS, friends.iter().map(row).collect()))
 }
 
-async fn show(id: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
-    let friend = desk.friends.find(id).await?.ok_or_else(|| Failure::unknown_friend(id))?;
-    let contacts = desk.contacts.list(id).await?;
+async fn show(id: &FriendId, context: &AdminContext) -> Result<Output, Failure> {
+    let friend = context.friends.find(id).await?.ok_or_else(|| Failure::unknown_friend(id))?;
+    let contacts = context.contacts.list(id).await?;
     let contacts: Vec<_> = contacts.iter().map(|contact| format!("{}:{}", contact.channel, contact.address)).collect();
-    let friendships = desk.friendships.of_friend(id).await?;
+    let friendships = context.friendships.of_friend(id).await?;
     let friendships: Vec<_> =
         friendships.iter().map(|friendship| format!("{} ({})", friendship.agent, friendship.status)).collect();
-    let sessions = desk.sessions.list(id).await?.len();
+    let sessions = context.sessions.list(id).await?.len();
     let mut shown = fields(&friend);
     shown.extend([
         ("namespace", plain(id.namespace())),
@@ -141,21 +141,21 @@ async fn show(id: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
         ("friendships", plain(friendships)),
         ("sessions", plain(sessions)),
     ]);
-    Ok(Answer::Record(shown))
+    Ok(Output::Record(shown))
 }
 
-async fn update(id: &FriendId, given: Given, desk: &Desk) -> Result<Answer, Failure> {
-    let mut friend = desk.friends.find(id).await?.ok_or_else(|| Failure::unknown_friend(id))?;
+async fn update(id: &FriendId, given: Given, context: &AdminContext) -> Result<Output, Failure> {
+    let mut friend = context.friends.find(id).await?.ok_or_else(|| Failure::unknown_friend(id))?;
     given.write(&mut friend)?;
-    if !desk.friends.update(friend.clone(), desk.audit(Action::FriendUpdate, Some(id), id.as_str())).await? {
+    if !context.friends.update(friend.clone(), context.audit(Action::FriendUpdate, Some(id), id.as_str())).await? {
         return Err(Failure::unknown_friend(id));
     }
-    Ok(Answer::Record(fields(&friend)))
+    Ok(Output::Record(fields(&friend)))
 }
 
-async fn remove(id: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
-    match desk.friends.remove(id, desk.audit(Action::FriendRemove, Some(id), id.as_str())).await? {
-        FriendRemoved::Done => Ok(Answer::Record(vec![("removed", plain(id.as_str()))])),
+async fn remove(id: &FriendId, context: &AdminContext) -> Result<Output, Failure> {
+    match context.friends.remove(id, context.audit(Action::FriendRemove, Some(id), id.as_str())).await? {
+        FriendRemoved::Done => Ok(Output::Record(vec![("removed", plain(id.as_str()))])),
         FriendRemoved::Absent => Err(Failure::unknown_friend(id)),
         FriendRemoved::HasExposures => {
             Err(Failure::refused("FRIEND", format!("{id} still has exposures; see exposure list {id}")))
@@ -165,16 +165,16 @@ async fn remove(id: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
 
 /// The line is written first, so that nothing is ever done to a cluster without one; what came of it otherwise than
 /// meant is another line.
-async fn provision(id: &FriendId, kubeconfig: Option<&Path>, desk: &Desk) -> Result<Answer, Failure> {
-    desk.known(id).await?;
-    let manifests = desk.settings()?.provisioning.manifests(id);
+async fn provision(id: &FriendId, kubeconfig: Option<&Path>, context: &AdminContext) -> Result<Output, Failure> {
+    context.known(id).await?;
+    let manifests = context.settings()?.provisioning.manifests(id);
     let namespaces = admin::namespaces(kubeconfig).await.map_err(|error| Failure::Setup(Box::new(error)))?;
     let namespace = id.namespace();
     let line = |detail: &str| AuditEntry {
         detail: detail.to_owned(),
-        ..desk.audit(Action::FriendProvision, Some(id), &namespace)
+        ..context.audit(Action::FriendProvision, Some(id), &namespace)
     };
-    desk.audit_log.append(line("")).await?;
+    context.audit_log.append(line("")).await?;
     let provisioned = namespaces.provision(&manifests).await;
     let came_of_it = match &provisioned {
         Ok(Provisioned::Done) => None,
@@ -183,10 +183,10 @@ async fn provision(id: &FriendId, kubeconfig: Option<&Path>, desk: &Desk) -> Res
         Err(_) => Some("not finished: the cluster refused or could not be asked"),
     };
     if let Some(detail) = came_of_it {
-        desk.audit_log.append(line(detail)).await?;
+        context.audit_log.append(line(detail)).await?;
     }
     match provisioned? {
-        Provisioned::Done => Ok(Answer::Record(vec![("friend", plain(id.as_str())), ("namespace", plain(namespace))])),
+        Provisioned::Done => Ok(Output::Record(vec![("friend", plain(id.as_str())), ("namespace", plain(namespace))])),
         Provisioned::Foreign => Err(Failure::refused(
             "FRIEND",
             format!("there is a namespace {namespace} that was not made for {id}; it was left as it is"),

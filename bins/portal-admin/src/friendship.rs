@@ -3,9 +3,9 @@
 use clap::{ArgGroup, Args, Subcommand};
 use portal_core::{Action, AgentId, FriendId, Friendship, FriendshipStatus};
 
-use crate::answer::{Answer, Fields, plain, time};
-use crate::desk::Desk;
+use crate::context::AdminContext;
 use crate::failure::Failure;
+use crate::output::{Fields, Output, plain, time};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -32,52 +32,52 @@ pub(crate) struct Wanted {
     /// active, inactive or blocked
     #[arg(value_parser = FriendshipStatus::parse)]
     status: FriendshipStatus,
-    /// Whether the friend may write the agent's HEARTBEAT.md, which all its friends share; yes unless said otherwise
+    /// Let the friend write the agent's HEARTBEAT.md, which all its friends share; yes by default
     #[arg(long, value_name = "true|false")]
     heartbeat_writable: Option<bool>,
 }
 
-pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
     match verb {
-        Verb::Set(wanted) => set(wanted, desk).await,
-        Verb::List { friend, agent } => list(friend, agent, desk).await,
+        Verb::Set(wanted) => set(wanted, context).await,
+        Verb::List { friend, agent } => list(friend, agent, context).await,
     }
 }
 
-async fn set(wanted: Wanted, desk: &Desk) -> Result<Answer, Failure> {
-    let before = desk.friendships.find(&wanted.agent, &wanted.friend).await?;
+async fn set(wanted: Wanted, context: &AdminContext) -> Result<Output, Failure> {
+    let before = context.friendships.find(&wanted.agent, &wanted.friend).await?;
     let was_writable = before.as_ref().is_none_or(|friendship| friendship.heartbeat_writable);
     let friendship = Friendship {
         agent: wanted.agent,
         friend: wanted.friend,
         status: wanted.status,
         heartbeat_writable: wanted.heartbeat_writable.unwrap_or(was_writable),
-        created_at: before.map_or_else(|| desk.clock.now(), |friendship| friendship.created_at),
+        created_at: before.map_or_else(|| context.clock.now(), |friendship| friendship.created_at),
     };
-    let mut audit = desk.audit(Action::FriendshipSet, Some(&friendship.friend), friendship.agent.as_str());
+    let mut audit = context.audit(Action::FriendshipSet, Some(&friendship.friend), friendship.agent.as_str());
     audit.detail = format!("{}, heartbeat writable: {}", friendship.status, friendship.heartbeat_writable);
-    if desk.friendships.set(friendship.clone(), audit).await? {
-        return Ok(Answer::Record(fields(&friendship)));
+    if context.friendships.set(friendship.clone(), audit).await? {
+        return Ok(Output::Record(fields(&friendship)));
     }
-    desk.known(&friendship.friend).await?;
+    context.known(&friendship.friend).await?;
     Err(Failure::unknown_agent(&friendship.agent))
 }
 
-async fn list(friend: Option<FriendId>, agent: Option<AgentId>, desk: &Desk) -> Result<Answer, Failure> {
+async fn list(friend: Option<FriendId>, agent: Option<AgentId>, context: &AdminContext) -> Result<Output, Failure> {
     let friendships = match (friend, agent) {
         (Some(friend), _) => {
-            desk.known(&friend).await?;
-            desk.friendships.of_friend(&friend).await?
+            context.known(&friend).await?;
+            context.friendships.of_friend(&friend).await?
         }
         (None, Some(agent)) => {
-            let known = desk.agents.list().await?.iter().any(|known| known.id == agent);
+            let known = context.agents.list().await?.iter().any(|known| known.id == agent);
             known.then_some(()).ok_or_else(|| Failure::unknown_agent(&agent))?;
-            desk.friendships.of_agent(&agent).await?
+            context.friendships.of_agent(&agent).await?
         }
         (None, None) => Vec::new(),
     };
     let row = |friendship: &Friendship| fields(friendship).into_iter().map(|(_, value)| value).collect();
-    Ok(Answer::list("friendships", COLUMNS, friendships.iter().map(row).collect()))
+    Ok(Output::list("friendships", COLUMNS, friendships.iter().map(row).collect()))
 }
 
 const COLUMNS: &[&str] = &["agent", "friend", "status", "heartbeat_writable", "created_at"];

@@ -7,16 +7,16 @@
 //! be asked, or did not do what it was asked.
 
 mod agent;
-mod answer;
 mod audit;
 mod contact;
-mod desk;
+mod context;
 mod dns;
 mod domain;
 mod exposure;
 mod failure;
 mod friend;
 mod friendship;
+mod output;
 mod session;
 
 use std::path::PathBuf;
@@ -25,17 +25,17 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
-use answer::Answer;
-use desk::Desk;
+use context::AdminContext;
 use failure::Failure;
+use output::Output;
 
 /// Works on the register of a Friend Portal.
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Command {
     #[command(flatten)]
-    place: Place,
-    /// Answer in JSON, refusals (on standard error) included
+    location: PortalLocation,
+    /// Output in JSON, refusals (on standard error) included
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -44,7 +44,7 @@ struct Command {
 
 /// Which portal is meant.
 #[derive(Args)]
-struct Place {
+struct PortalLocation {
     /// The portal's configuration
     #[arg(long, global = true, env = "PORTAL_CONFIG", value_name = "FILE", default_value = "portal.toml")]
     config: PathBuf,
@@ -58,7 +58,7 @@ enum Noun {
     /// The people the portal serves
     #[command(subcommand)]
     Friend(friend::Verb),
-    /// Where friends can be reached
+    /// Addresses of friends on channels
     #[command(subcommand)]
     Contact(contact::Verb),
     /// The agents that work for friends
@@ -79,7 +79,7 @@ enum Noun {
     /// The records that the portal made
     #[command(subcommand)]
     Dns(dns::Verb),
-    /// Who did what, newest first
+    /// Lines of the audit log, newest first
     Audit(audit::Search),
 }
 
@@ -93,17 +93,17 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<Answer, Failure> {
-    let Command { place, noun, .. } = command;
+async fn run(command: Command) -> Result<Output, Failure> {
+    let Command { location, noun, .. } = command;
     match noun {
-        Noun::Friend(verb) => friend::run(verb, &Desk::open(place).await?).await,
-        Noun::Contact(verb) => contact::run(verb, &Desk::open(place).await?).await,
-        Noun::Agent(verb) => agent::run(verb, &Desk::open(place).await?).await,
-        Noun::Friendship(verb) => friendship::run(verb, &Desk::open(place).await?).await,
-        Noun::Session(verb) => session::run(verb, &Desk::open(place).await?).await,
-        Noun::Exposure(verb) => exposure::run(verb, &Desk::open(place).await?).await,
-        Noun::Domain(verb) => domain::run(&verb, &place.config),
-        Noun::Dns(verb) => dns::run(verb, &Desk::open(place).await?).await,
-        Noun::Audit(search) => audit::run(search, &Desk::open(place).await?).await,
+        Noun::Friend(verb) => friend::run(verb, &AdminContext::open(location).await?).await,
+        Noun::Contact(verb) => contact::run(verb, &AdminContext::open(location).await?).await,
+        Noun::Agent(verb) => agent::run(verb, &AdminContext::open(location).await?).await,
+        Noun::Friendship(verb) => friendship::run(verb, &AdminContext::open(location).await?).await,
+        Noun::Session(verb) => session::run(verb, &AdminContext::open(location).await?).await,
+        Noun::Exposure(verb) => exposure::run(verb, &AdminContext::open(location).await?).await,
+        Noun::Domain(verb) => domain::run(&verb, &location.config),
+        Noun::Dns(verb) => dns::run(verb, &AdminContext::open(location).await?).await,
+        Noun::Audit(search) => audit::run(search, &AdminContext::open(location).await?).await,
     }
 }

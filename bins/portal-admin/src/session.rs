@@ -3,9 +3,9 @@
 use clap::{ArgGroup, Subcommand};
 use portal_core::{AgentId, FriendId, FriendshipStatus, Session};
 
-use crate::answer::{Answer, plain, time};
-use crate::desk::Desk;
+use crate::context::AdminContext;
 use crate::failure::Failure;
+use crate::output::{Output, plain, time};
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
@@ -36,25 +36,25 @@ pub(crate) enum Verb {
     },
 }
 
-pub(crate) async fn run(verb: Verb, desk: &Desk) -> Result<Answer, Failure> {
+pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
     match verb {
-        Verb::Issue { friend, agent } => issue(friend, agent, desk).await,
-        Verb::List { friend } => list(&friend, desk).await,
-        Verb::Revoke { friend, id, .. } => revoke(&friend, id.as_deref(), desk).await,
+        Verb::Issue { friend, agent } => issue(friend, agent, context).await,
+        Verb::List { friend } => list(&friend, context).await,
+        Verb::Revoke { friend, id, .. } => revoke(&friend, id.as_deref(), context).await,
     }
 }
 
-async fn issue(friend: FriendId, agent: Option<AgentId>, desk: &Desk) -> Result<Answer, Failure> {
-    desk.known(&friend).await?;
+async fn issue(friend: FriendId, agent: Option<AgentId>, context: &AdminContext) -> Result<Output, Failure> {
+    context.known(&friend).await?;
     let agent = match agent {
         Some(agent) => agent,
-        None => only_agent(&friend, desk).await?,
+        None => only_agent(&friend, context).await?,
     };
-    let issued = desk.sessions.issue(friend.clone(), agent.clone(), desk.operator.clone()).await?;
+    let issued = context.sessions.issue(friend.clone(), agent.clone(), context.operator.clone()).await?;
     let issued = issued.ok_or_else(|| {
         Failure::refused("--agent", format!("{friend} has no active friendship with {agent}; see friendship set"))
     })?;
-    Ok(Answer::Record(vec![
+    Ok(Output::Record(vec![
         ("id", plain(&issued.session.id)),
         ("friend", plain(issued.session.friend.as_str())),
         ("agent", plain(issued.session.agent.as_str())),
@@ -64,8 +64,8 @@ async fn issue(friend: FriendId, agent: Option<AgentId>, desk: &Desk) -> Result<
 }
 
 /// The agent a friend talks to, if there is no doubt about it.
-async fn only_agent(friend: &FriendId, desk: &Desk) -> Result<AgentId, Failure> {
-    let friendships = desk.friendships.of_friend(friend).await?;
+async fn only_agent(friend: &FriendId, context: &AdminContext) -> Result<AgentId, Failure> {
+    let friendships = context.friendships.of_friend(friend).await?;
     let mut active =
         friendships.into_iter().filter(|known| known.status == FriendshipStatus::Active).map(|known| known.agent);
     match (active.next(), active.next()) {
@@ -78,23 +78,23 @@ async fn only_agent(friend: &FriendId, desk: &Desk) -> Result<AgentId, Failure> 
     }
 }
 
-async fn list(friend: &FriendId, desk: &Desk) -> Result<Answer, Failure> {
-    desk.known(friend).await?;
-    let sessions = desk.sessions.list(friend).await?;
+async fn list(friend: &FriendId, context: &AdminContext) -> Result<Output, Failure> {
+    context.known(friend).await?;
+    let sessions = context.sessions.list(friend).await?;
     let row = |session: &Session| {
         let Session { id, agent, created_at, expires_at, .. } = session;
         vec![plain(id), plain(agent.as_str()), time(*created_at), time(*expires_at)]
     };
     let rows = sessions.iter().map(row).collect();
-    Ok(Answer::list("sessions", &["id", "agent", "created_at", "expires_at"], rows))
+    Ok(Output::list("sessions", &["id", "agent", "created_at", "expires_at"], rows))
 }
 
-async fn revoke(friend: &FriendId, id: Option<&str>, desk: &Desk) -> Result<Answer, Failure> {
-    desk.known(friend).await?;
+async fn revoke(friend: &FriendId, id: Option<&str>, context: &AdminContext) -> Result<Output, Failure> {
+    context.known(friend).await?;
     let revoked = match id {
-        None => desk.sessions.revoke_all(friend, desk.operator.clone()).await?,
-        Some(id) if desk.sessions.revoke(friend, id, desk.operator.clone()).await? => 1,
+        None => context.sessions.revoke_all(friend, context.operator.clone()).await?,
+        Some(id) if context.sessions.revoke(friend, id, context.operator.clone()).await? => 1,
         Some(id) => return Err(Failure::refused("ID", format!("{friend} has no session {id} that still counts"))),
     };
-    Ok(Answer::Record(vec![("revoked", plain(revoked))]))
+    Ok(Output::Record(vec![("revoked", plain(revoked))]))
 }

@@ -29,7 +29,7 @@ impl Register {
     fn with_alice() -> Self {
         let register = Self::new();
         for command in ["friend add alice", "agent add main", "friendship set main alice active"] {
-            register.done(command);
+            register.run_ok(command);
         }
         register
     }
@@ -48,9 +48,9 @@ impl Register {
             .unwrap()
     }
 
-    /// What a command that is done answers in JSON.
+    /// Runs a command that must succeed and returns its JSON.
     #[track_caller]
-    fn done(&self, command: &str) -> Value {
+    fn run_ok(&self, command: &str) -> Value {
         let arguments: Vec<&str> = command.split(' ').chain(["--json"]).collect();
         let output = self.run(&arguments);
         let refusal = String::from_utf8_lossy(&output.stderr);
@@ -61,9 +61,9 @@ impl Register {
     /// Which argument a refused command names, and that the sentence holds `part`; it leaves no line.
     #[track_caller]
     fn refused(&self, command: &str, argument: &str, part: &str) {
-        let before = self.done("audit --limit 1000");
+        let before = self.run_ok("audit --limit 1000");
         self.turned_down(command, argument, part);
-        assert_eq!(self.done("audit --limit 1000"), before, "{command} left a line");
+        assert_eq!(self.run_ok("audit --limit 1000"), before, "{command} left a line");
     }
 
     /// Which argument a refused command names, and that the sentence holds `part`.
@@ -81,24 +81,24 @@ impl Register {
 #[test]
 fn a_friend_is_added_shown_changed_and_removed() {
     let register = Register::new();
-    let added = register.done("friend add alice --name Alice --channel signal --time-zone Europe/Berlin");
+    let added = register.run_ok("friend add alice --name Alice --channel signal --time-zone Europe/Berlin");
     assert_eq!(added["name"], "Alice");
-    register.done("contact add alice signal +15550100");
-    let changed = register.done("friend update alice --time-zone= --channel irc");
+    register.run_ok("contact add alice signal +15550100");
+    let changed = register.run_ok("friend update alice --time-zone= --channel irc");
     assert_eq!((&changed["name"], &changed["channel"]), (&json!("Alice"), &json!("irc")));
-    let shown = register.done("friend show alice");
+    let shown = register.run_ok("friend show alice");
     assert_eq!(shown["time_zone"], Value::Null);
     assert_eq!(shown["namespace"], "friend-alice");
     assert_eq!(shown["contacts"], json!(["signal:+15550100"]));
-    assert_eq!(register.done("friend list")["friends"].as_array().unwrap().len(), 1);
-    assert_eq!(register.done("friend remove alice"), json!({"removed": "alice"}));
-    assert_eq!(register.done("friend list"), json!({"friends": []}));
+    assert_eq!(register.run_ok("friend list")["friends"].as_array().unwrap().len(), 1);
+    assert_eq!(register.run_ok("friend remove alice"), json!({"removed": "alice"}));
+    assert_eq!(register.run_ok("friend list"), json!({"friends": []}));
 }
 
 #[test]
 fn what_a_friend_cannot_be_is_refused_by_argument() {
     let register = Register::with_alice();
-    register.done("contact add alice signal bob");
+    register.run_ok("contact add alice signal bob");
     register.refused("friend add alice", "FRIEND", "already");
     register.refused("friend add bob", "FRIEND", "contact");
     register.refused("friend add carol --time-zone Europe/Atlantis", "--time-zone", "IANA");
@@ -112,9 +112,9 @@ fn what_a_friend_cannot_be_is_refused_by_argument() {
 #[test]
 fn a_contact_belongs_to_one_friend() {
     let register = Register::with_alice();
-    register.done("friend add bob");
-    register.done("contact add alice signal +1");
-    assert_eq!(register.done("contact add alice signal +1")["address"], "+1", "again is the same");
+    register.run_ok("friend add bob");
+    register.run_ok("contact add alice signal +1");
+    assert_eq!(register.run_ok("contact add alice signal +1")["address"], "+1", "again is the same");
     register.refused("contact add bob signal +1", "ADDRESS", "another friend");
     register.refused("contact add bob signal alice", "ADDRESS", "id of a friend");
     register.refused("contact add carol signal +2", "FRIEND", "no friend carol");
@@ -122,19 +122,19 @@ fn a_contact_belongs_to_one_friend() {
     register.refused("contact add bob signal a::b", "ADDRESS", "address must be");
     register.refused("contact remove bob signal +1", "ADDRESS", "has no contact");
     register.refused("contact list carol", "FRIEND", "no friend carol");
-    assert_eq!(register.done("contact list alice"), json!({"contacts": [{"channel": "signal", "address": "+1"}]}));
-    register.done("contact remove alice signal +1");
-    assert_eq!(register.done("contact list alice"), json!({"contacts": []}));
+    assert_eq!(register.run_ok("contact list alice"), json!({"contacts": [{"channel": "signal", "address": "+1"}]}));
+    register.run_ok("contact remove alice signal +1");
+    assert_eq!(register.run_ok("contact list alice"), json!({"contacts": []}));
 }
 
 #[test]
 fn a_token_is_shown_once_and_kept_nowhere() {
     let register = Register::with_alice();
-    let rotated = register.done("agent rotate main")["token"].as_str().unwrap().to_owned();
-    let session = register.done("session issue alice")["token"].as_str().unwrap().to_owned();
+    let rotated = register.run_ok("agent rotate main")["token"].as_str().unwrap().to_owned();
+    let session = register.run_ok("session issue alice")["token"].as_str().unwrap().to_owned();
     assert!(rotated.starts_with("fpa_") && session.starts_with("fps_"));
     let everything = ["agent list", "session list alice", "audit", "friend show alice"];
-    let shown: String = everything.iter().map(|command| register.done(command).to_string()).collect();
+    let shown: String = everything.iter().map(|command| register.run_ok(command).to_string()).collect();
     let files =
         std::fs::read_dir(register.folder.path()).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
     let kept = String::from_utf8_lossy(&files.flatten().collect::<Vec<u8>>()).into_owned();
@@ -149,18 +149,18 @@ fn an_agent_is_registered_once() {
     register.refused("agent add main", "AGENT", "already");
     register.refused("agent rotate other", "AGENT", "no agent other");
     register.refused("agent remove other", "AGENT", "no agent other");
-    assert_eq!(register.done("agent list")["agents"][0]["id"], "main");
-    register.done("agent remove main");
-    assert_eq!(register.done("friendship list --friend alice"), json!({"friendships": []}));
+    assert_eq!(register.run_ok("agent list")["agents"][0]["id"], "main");
+    register.run_ok("agent remove main");
+    assert_eq!(register.run_ok("friendship list --friend alice"), json!({"friendships": []}));
 }
 
 #[test]
 fn a_friendship_keeps_what_is_not_said_anew() {
     let register = Register::with_alice();
-    let first = register.done("friendship list --agent main")["friendships"][0].clone();
+    let first = register.run_ok("friendship list --agent main")["friendships"][0].clone();
     assert_eq!((&first["status"], &first["heartbeat_writable"]), (&json!("active"), &json!(true)));
-    register.done("friendship set main alice active --heartbeat-writable false");
-    let blocked = register.done("friendship set main alice blocked");
+    register.run_ok("friendship set main alice active --heartbeat-writable false");
+    let blocked = register.run_ok("friendship set main alice blocked");
     assert_eq!((&blocked["status"], &blocked["heartbeat_writable"]), (&json!("blocked"), &json!(false)));
     assert_eq!(blocked["created_at"], first["created_at"]);
     register.refused("friendship set other alice active", "AGENT", "no agent other");
@@ -172,24 +172,24 @@ fn a_friendship_keeps_what_is_not_said_anew() {
 #[test]
 fn a_session_is_issued_listed_and_ended() {
     let register = Register::with_alice();
-    let first = register.done("session issue alice")["id"].as_str().unwrap().to_owned();
-    register.done("session issue alice --agent main");
-    assert_eq!(register.done("session list alice")["sessions"].as_array().unwrap().len(), 2);
+    let first = register.run_ok("session issue alice")["id"].as_str().unwrap().to_owned();
+    register.run_ok("session issue alice --agent main");
+    assert_eq!(register.run_ok("session list alice")["sessions"].as_array().unwrap().len(), 2);
     register.refused("session revoke alice nonsense", "ID", "no session nonsense");
-    assert_eq!(register.done(&format!("session revoke alice {first}")), json!({"revoked": 1}));
+    assert_eq!(register.run_ok(&format!("session revoke alice {first}")), json!({"revoked": 1}));
     register.refused(&format!("session revoke alice {first}"), "ID", "that still counts");
-    assert_eq!(register.done("session revoke alice --all"), json!({"revoked": 1}));
-    assert_eq!(register.done("session list alice"), json!({"sessions": []}));
+    assert_eq!(register.run_ok("session revoke alice --all"), json!({"revoked": 1}));
+    assert_eq!(register.run_ok("session list alice"), json!({"sessions": []}));
 }
 
 #[test]
 fn a_session_needs_an_agent_without_doubt() {
     let register = Register::with_alice();
-    register.done("agent add other");
+    register.run_ok("agent add other");
     register.refused("session issue alice --agent other", "--agent", "no active friendship with other");
-    register.done("friendship set other alice active");
+    register.run_ok("friendship set other alice active");
     register.refused("session issue alice", "--agent", "name one: main, other");
-    register.done("friend add bob");
+    register.run_ok("friend add bob");
     register.refused("session issue bob", "FRIEND", "no active friendship");
     register.refused("session issue carol", "FRIEND", "no friend carol");
 }
@@ -197,12 +197,12 @@ fn a_session_needs_an_agent_without_doubt() {
 #[test]
 fn the_audit_log_says_who_did_what_to_whom() {
     let register = Register::with_alice();
-    let lines = register.done("audit --friend alice --action friendship --since 1h");
+    let lines = register.run_ok("audit --friend alice --action friendship --since 1h");
     let line = &lines["lines"][0];
     assert_eq!((&line["actor"], &line["action"]), (&json!("operator:olga"), &json!("friendship.set")));
     assert_eq!((&line["friend"], &line["subject"]), (&json!("alice"), &json!("main")));
     assert_eq!(lines["lines"].as_array().unwrap().len(), 1);
-    assert_eq!(register.done("audit --limit 2")["lines"].as_array().unwrap().len(), 2);
+    assert_eq!(register.run_ok("audit --limit 2")["lines"].as_array().unwrap().len(), 2);
     register.refused("audit --since yesterday", "--since", "such as");
 }
 
@@ -236,17 +236,17 @@ fn ask_for_web(register: &Register, friend: &str) {
 #[test]
 fn exposures_are_seen_and_hurried() {
     let register = Register::with_alice();
-    register.done("friend add bob");
+    register.run_ok("friend add bob");
     ask_for_web(&register, "bob");
     ask_for_web(&register, "alice");
-    let all = register.done("exposure list")["exposures"].clone();
+    let all = register.run_ok("exposure list")["exposures"].clone();
     let friends: Vec<&Value> = all.as_array().unwrap().iter().map(|exposure| &exposure["friend"]).collect();
     assert_eq!(friends, ["alice", "bob"]);
-    let shown = register.done("exposure show alice web");
-    assert_eq!(register.done("exposure list alice")["exposures"], json!([shown]));
+    let shown = register.run_ok("exposure show alice web");
+    assert_eq!(register.run_ok("exposure list alice")["exposures"], json!([shown]));
     assert_eq!((&shown["hostname"], &shown["status"]), (&json!("web-alice.your-domain.net"), &json!("pending")));
-    register.done("exposure repair alice web");
-    let line = &register.done("audit --action exposure.repair")["lines"][0];
+    register.run_ok("exposure repair alice web");
+    let line = &register.run_ok("audit --action exposure.repair")["lines"][0];
     assert_eq!((&line["friend"], &line["subject"]), (&json!("alice"), &json!("web")));
     register.refused("exposure show alice blog", "NAME", "no exposure blog");
     register.refused("exposure repair alice blog", "NAME", "no exposure blog");
@@ -335,7 +335,7 @@ mod cluster {
         PathBuf::from(env::var("TEST_CLUSTER").unwrap()).join(name)
     }
 
-    /// What an operator does in the cluster.
+    /// Actions of an operator in the cluster.
     #[track_caller]
     fn kubectl(arguments: &str, input: &str) -> String {
         let mut command = Command::new(file("kubectl"));
@@ -350,7 +350,7 @@ mod cluster {
     /// A register with a friend whom no other test knows, and the end of a command that provisions.
     fn with_somebody() -> (Register, String, String) {
         let (register, friend) = (Register::new(), format!("p-{:08x}", rand::random::<u32>()));
-        register.done(&format!("friend add {friend}"));
+        register.run_ok(&format!("friend add {friend}"));
         let config = register.folder.path().join("portal.toml");
         let text = format!("[database]\nurl = \"{}\"\n[provisioning.quota]\nsecrets = 7\n", register.url());
         std::fs::write(&config, text).unwrap();
@@ -359,9 +359,9 @@ mod cluster {
         (register, friend, rest)
     }
 
-    /// What the audit log says about provisioning, newest first.
+    /// Returns the audit lines about provisioning, newest first.
     fn details(register: &Register) -> Vec<String> {
-        let lines = register.done("audit --action friend.provision")["lines"].as_array().unwrap().clone();
+        let lines = register.run_ok("audit --action friend.provision")["lines"].as_array().unwrap().clone();
         lines.iter().map(|line| line["detail"].as_str().unwrap().to_owned()).collect()
     }
 
@@ -371,11 +371,11 @@ mod cluster {
         let (register, friend, rest) = with_somebody();
         let namespace = format!("friend-{friend}");
         let provision = format!("friend provision {friend} {rest}");
-        assert_eq!(register.done(&provision), json!({"friend": friend, "namespace": namespace}));
+        assert_eq!(register.run_ok(&provision), json!({"friend": friend, "namespace": namespace}));
         kubectl(&format!("delete networkpolicy friend-portal -n {namespace}"), "");
         let more = r#"{"spec":{"hard":{"secrets":"9"}}}"#;
         kubectl(&format!("patch quota friend-portal -n {namespace} --type=merge -p {more}"), "");
-        register.done(&provision);
+        register.run_ok(&provision);
 
         let level = "jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}";
         assert_eq!(kubectl(&format!("get namespace {namespace} -o {level}"), ""), "restricted");
@@ -391,7 +391,7 @@ mod cluster {
         while counted() != "1/7" {
             assert!(started.elapsed() < Duration::from_secs(30), "the quota counts {}", counted());
         }
-        let lines = register.done("audit --action friend.provision")["lines"].as_array().unwrap().clone();
+        let lines = register.run_ok("audit --action friend.provision")["lines"].as_array().unwrap().clone();
         assert_eq!(lines.len(), 2);
         assert_eq!((&lines[0]["friend"], &lines[0]["subject"]), (&json!(friend), &json!(namespace)));
         assert_eq!(lines[0]["actor"], "operator:olga");
@@ -410,7 +410,7 @@ mod cluster {
 
         let (register, friend, rest) = with_somebody();
         let provision = format!("friend provision {friend} {rest}");
-        register.done(&provision);
+        register.run_ok(&provision);
         // What holds this up keeps the namespace from being gone before the command has looked.
         let held = format!("{{name: hold, namespace: friend-{friend}, finalizers: [test/hold]}}");
         kubectl("apply -f -", &format!("{{apiVersion: v1, kind: ConfigMap, metadata: {held}}}"));

@@ -61,7 +61,7 @@ impl Portal {
     }
 
     #[track_caller]
-    fn done(&self, arguments: &[&str]) -> Value {
+    fn run_ok(&self, arguments: &[&str]) -> Value {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
@@ -88,16 +88,16 @@ fn an_orphan_is_listed_and_goes_only_when_told() {
             "domain": "example.org", "hostname": "lost-alice.example.org", "exposure": EXPOSURE, "outcome": outcome,
         }]})
     };
-    assert_eq!(portal.done(&["dns", "orphans"]), row(Value::Null));
+    assert_eq!(portal.run_ok(&["dns", "orphans"]), row(Value::Null));
     assert_eq!(portal.names(), all);
-    assert_eq!(portal.done(&["audit"]), json!({"lines": []}));
+    assert_eq!(portal.run_ok(&["audit"]), json!({"lines": []}));
 
-    assert_eq!(portal.done(&["dns", "orphans", "--domain", "example.org", "--delete"]), row(json!("deleted")));
+    assert_eq!(portal.run_ok(&["dns", "orphans", "--domain", "example.org", "--delete"]), row(json!("deleted")));
     assert_eq!(portal.names(), ["by-hand.example.org", "theirs.example.org"]);
-    let line = portal.done(&["audit", "--action", "orphan.delete"])["lines"][0].clone();
+    let line = portal.run_ok(&["audit", "--action", "orphan.delete"])["lines"][0].clone();
     assert_eq!((&line["actor"], &line["subject"]), (&json!("operator:olga"), &json!("lost-alice.example.org")));
     assert!(line["detail"].as_str().unwrap().contains(EXPOSURE), "{line}");
-    assert_eq!(portal.done(&["dns", "orphans", "--delete"]), json!({"orphans": []}));
+    assert_eq!(portal.run_ok(&["dns", "orphans", "--delete"]), json!({"orphans": []}));
 }
 
 #[test]

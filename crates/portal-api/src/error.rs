@@ -175,7 +175,8 @@ impl ApiError {
     pub(crate) fn respond(&self, request_id: &str) -> HttpResponse {
         // What is not ready was logged when that was found; a probe asks for it over and over.
         if self.code.status.is_server_error() && *self.code != codes::NOT_READY {
-            tracing::error!(code = self.code.word, cause = self.chain(), "a request failed");
+            let error = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
+            tracing::error!(code = self.code.word, error, "a request failed");
         }
         let mut response = HttpResponseBuilder::new(self.code.status);
         for (name, value) in &self.headers {
@@ -200,13 +201,6 @@ impl ApiError {
             request_id: request_id.to_owned(),
             errors: self.errors.clone(),
         }
-    }
-
-    /// The cause and its causes, in one line.
-    fn chain(&self) -> String {
-        let first = self.cause.as_deref().map(|cause| cause as &dyn Error);
-        let causes: Vec<_> = std::iter::successors(first, |&cause| cause.source()).map(ToString::to_string).collect();
-        causes.join(": ")
     }
 }
 

@@ -36,7 +36,7 @@ where
 {
     let started = Instant::now();
     let request_id = request_id(&request).unwrap_or_else(|| ids.id());
-    let method = request.method().clone();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     // As loud as the loudest line under it, so that a filter that keeps an error keeps its request id.
     let span =
         tracing::error_span!("request", request_id, http.method = %method, http.route = Empty, friend.id = Empty);
@@ -55,6 +55,12 @@ where
             Ok(call) => AssertUnwindSafe(call.instrument(span.clone())).catch_unwind().await,
             Err(refused) => return Ok(finish(refused, &request_id)),
         };
+        let route = match &answered {
+            Ok(Ok(response)) => response.request().match_pattern(),
+            Ok(Err(_)) | Err(_) => None,
+        };
+        // Before the answer is made: the line about a failure names its route. A panic leaves no request to ask for it.
+        span.record("http.route", route.as_deref().unwrap_or_else(|| uri.path()));
         let answer = span.in_scope(|| match answered {
             Ok(Ok(response)) => Ok(finish(response.map_into_boxed_body(), &request_id)),
             Ok(Err(error)) => {
@@ -62,7 +68,7 @@ where
             }
             Err(_) => Err(Unanswered { error: ApiError::internal("a handler panicked"), request_id }.into()),
         });
-        measure(&method, started, answer.as_ref(), &span);
+        measure(&method, route, started, answer.as_ref(), &span);
         answer
     }
 }
@@ -136,11 +142,15 @@ pub(crate) async fn choose_compression<B: MessageBody>(
 }
 
 /// Counts and times a request by method, route and status; nobody can make the number of labels grow.
-fn measure(method: &Method, started: Instant, answer: Result<&ServiceResponse, &Error>, span: &Span) {
+fn measure(
+    method: &Method,
+    route: Option<String>,
+    started: Instant,
+    answer: Result<&ServiceResponse, &Error>,
+    span: &Span,
+) {
     let status = answer.map_or(StatusCode::INTERNAL_SERVER_ERROR, ServiceResponse::status);
-    let route = answer.ok().and_then(|response| response.request().match_pattern());
     let route = route.unwrap_or_else(|| "unmatched".to_owned());
-    span.record("http.route", &route);
     let took = started.elapsed();
     span.in_scope(|| tracing::debug!(status = status.as_u16(), micros = took.as_micros(), "answered"));
     let method = match *method {

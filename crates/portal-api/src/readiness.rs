@@ -1,13 +1,11 @@
 //! Whether the portal should get requests.
 
-use std::error::Error;
-use std::iter::successors;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use portal_core::Probe;
+use portal_core::{Probe, error_text};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -84,7 +82,7 @@ impl Readiness {
 /// Asks a probe; why it is not there, with its causes.
 async fn ask(probe: &dyn Probe) -> Result<(), String> {
     match tokio::time::timeout(PATIENCE, probe.probe()).await {
-        Ok(answer) => answer.map_err(|error| causes(&error)),
+        Ok(answer) => answer.map_err(|error| error_text(&error)),
         Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }
 }
@@ -100,8 +98,4 @@ fn tell(check: Check, was_ok: Option<bool>, why: Option<&str>) {
         (None, false) if !required => tracing::info!(probe = name, required, why, "{name} is not there yet"),
         (_, false) => tracing::warn!(probe = name, required, why, "{name} is not there"),
     }
-}
-
-fn causes(error: &dyn Error) -> String {
-    successors(Some(error), |&error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

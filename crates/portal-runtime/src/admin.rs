@@ -1,4 +1,4 @@
-//! What the operator's commands work with: the portal's stores, whether or not a portal is running.
+//! The portal's stores for the operator's commands, whether or not a portal is running.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::config::{DatabaseSettings, Settings};
 pub struct Admin {
     /// The register of friends.
     pub friends: Arc<dyn FriendStore>,
-    /// Where they can be reached.
+    /// The friends' addresses on channels.
     pub contacts: Arc<dyn ContactStore>,
     /// The register of agents.
     pub agents: Arc<dyn AgentStore>,
@@ -32,7 +32,7 @@ pub struct Admin {
     pub exposures: Arc<dyn ExposureStore>,
     /// Exposures, as portals work on them.
     pub intents: Arc<dyn IntentStore>,
-    /// What was done.
+    /// The audit log.
     pub audit_log: Arc<dyn AuditLog>,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -76,7 +76,7 @@ impl Admin {
     /// calls that are made count beside those of a running portal.
     ///
     /// # Errors
-    /// Settings that a provider refuses, or trouble with the database.
+    /// Settings that a provider refuses, or a failure of the database.
     pub async fn orphans(&self, settings: &Settings) -> Result<Orphans, CommandError> {
         let zones = compose::zones(settings, &self.clock)?;
         let instance = InstanceId::parse(&self.db.instance(&*self.ids).await?)?;

@@ -1,30 +1,28 @@
 //! `portal-server check`: what the portal stands on, asked one by one, and what is worth knowing about it.
 
-use std::error::Error;
 use std::fmt::Display;
 use std::future::Future;
-use std::iter::successors;
 use std::time::Duration;
 
-use portal_core::{BackendError, Probe};
+use portal_core::{BackendError, Probe, error_text};
 
 /// Longest wait for one answer; a person waits for the table.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What was found about one thing.
+/// Result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What was asked.
+    /// Name of the thing that was checked.
     pub name: String,
-    /// What was found.
-    pub verdict: Verdict,
+    /// State it was found in.
+    pub status: CheckStatus,
 }
 
-/// How things are.
+/// State of a thing that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CheckStatus {
     /// As they should be.
-    Fine,
+    Ok,
     /// As they may be, but an operator should know.
     Warning(String),
     /// Not as they have to be: why, with the causes.
@@ -32,61 +30,59 @@ pub enum Verdict {
 }
 
 impl Finding {
-    /// What an answer says about something; trouble is why it failed.
-    pub fn of(name: impl Display, answer: Result<Verdict, BackendError>) -> Self {
-        let verdict = answer.unwrap_or_else(|error| Verdict::Failed(chain(&error)));
-        Self { name: name.to_string(), verdict }
+    /// Makes a finding of a probe's result; an error fails it, with all its causes.
+    pub fn of(name: impl Display, answer: Result<CheckStatus, BackendError>) -> Self {
+        let status = answer.unwrap_or_else(|error| CheckStatus::Failed(error_text(&error)));
+        Self { name: name.to_string(), status }
     }
 
-    /// Whether the portal can do its work all the same.
+    /// Returns false if the portal cannot work with this.
     #[must_use]
     pub fn is_acceptable(&self) -> bool {
-        !matches!(self.verdict, Verdict::Failed(_))
+        !matches!(self.status, CheckStatus::Failed(_))
     }
 }
 
 /// Waits for an answer, as long as a person would.
-pub async fn patiently(name: impl Display, answer: impl Future<Output = Result<Verdict, BackendError>>) -> Finding {
-    let Ok(answer) = tokio::time::timeout(PATIENCE, answer).await else {
-        let verdict = Verdict::Failed(format!("no answer within {} s", PATIENCE.as_secs()));
-        return Finding { name: name.to_string(), verdict };
+pub async fn with_timeout(
+    name: impl Display,
+    answer: impl Future<Output = Result<CheckStatus, BackendError>>,
+) -> Finding {
+    let Ok(answer) = tokio::time::timeout(PROBE_TIMEOUT, answer).await else {
+        let status = CheckStatus::Failed(format!("no answer within {} s", PROBE_TIMEOUT.as_secs()));
+        return Finding { name: name.to_string(), status };
     };
     Finding::of(name, answer)
 }
 
 /// Asks a probe.
 pub async fn probe(probe: &dyn Probe) -> Finding {
-    patiently(probe.name(), async { probe.probe().await.map(|()| Verdict::Fine) }).await
-}
-
-/// An error and its causes in one line.
-pub fn chain(error: &dyn Error) -> String {
-    successors(Some(error), |&error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    with_timeout(probe.name(), async { probe.probe().await.map(|()| CheckStatus::Ok) }).await
 }
 
 /// The findings as lines of a table.
 #[must_use]
 pub fn table(findings: &[Finding]) -> Vec<String> {
     let width = findings.iter().map(|finding| finding.name.chars().count()).max().unwrap_or_default();
-    let line = |Finding { name, verdict }: &Finding| match verdict {
-        Verdict::Fine => format!("{name:width$}  ok"),
-        Verdict::Warning(why) => format!("{name:width$}  WARNING  {why}"),
-        Verdict::Failed(why) => format!("{name:width$}  FAILED  {why}"),
+    let line = |Finding { name, status }: &Finding| match status {
+        CheckStatus::Ok => format!("{name:width$}  ok"),
+        CheckStatus::Warning(why) => format!("{name:width$}  WARNING  {why}"),
+        CheckStatus::Failed(why) => format!("{name:width$}  FAILED  {why}"),
     };
     findings.iter().map(line).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Finding, Verdict, table};
+    use super::{CheckStatus, Finding, table};
 
     #[test]
     fn a_table_says_what_is_wrong_beside_what_is_right() {
-        let finding = |name: &str, verdict| Finding { name: name.to_owned(), verdict };
+        let finding = |name: &str, status| Finding { name: name.to_owned(), status };
         let findings = [
-            finding("database", Verdict::Fine),
-            finding("zone a.net", Verdict::Failed("the dns provider is unavailable: refused".to_owned())),
-            finding("workspace", Verdict::Warning("shared".to_owned())),
+            finding("database", CheckStatus::Ok),
+            finding("zone a.net", CheckStatus::Failed("the dns provider is unavailable: refused".to_owned())),
+            finding("workspace", CheckStatus::Warning("shared".to_owned())),
         ];
         let expected = [
             "database    ok",

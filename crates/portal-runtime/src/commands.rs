@@ -1,4 +1,4 @@
-//! What the server's binary can be told to do.
+//! Commands of the server's binary.
 
 use std::io::Write;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub enum CommandError {
     /// The log cannot be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    /// Something behind the portal is in trouble.
+    /// A backend failed.
     #[error(transparent)]
     Port(#[from] BackendError),
     /// The portal cannot be served.
@@ -39,9 +39,9 @@ pub enum CommandError {
     /// Something else, such as a file that cannot be written.
     #[error("{what}")]
     Other {
-        /// What could not be done.
+        /// The action that failed.
         what: String,
-        /// Why.
+        /// Its cause.
         source: BoxError,
     },
 }
@@ -56,7 +56,7 @@ impl CommandError {
 /// Brings the configured database up to this version, and says what was done.
 ///
 /// # Errors
-/// A configuration that cannot be run, or trouble with the database.
+/// A configuration that cannot be run, or a failure of the database.
 pub async fn migrate(config: &Path) -> Result<(), CommandError> {
     let settings = configured(config)?;
     let ran = compose::database(&settings.database)?.migrate().await?;

@@ -1,4 +1,4 @@
-//! What depends on what: from chosen adapters to use cases, background passes and the state of the API.
+//! Composition: from chosen adapters to use cases, background tasks and the state of the API.
 
 mod cluster;
 mod configured;
@@ -18,8 +18,8 @@ use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
+use crate::background::BackgroundTasks;
 use crate::config::DatabaseSettings;
-use crate::loops::Loops;
 use crate::metrics;
 use crate::server::{self, Listening, ServeError, Serving};
 
@@ -30,26 +30,26 @@ pub(crate) use self::zones::zones;
 /// The fewest bytes of a webhook's secret, for the configuration, which names no adapters.
 pub(crate) const WEBHOOK_SECRET_MIN: usize = portal_adapters::webhook::SECRET_MIN;
 
-/// How often sessions that ended long ago are forgotten.
+/// Period of the task that deletes sessions which ended long ago.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
-/// How often every exposure is compared with zones and cluster.
+/// Period of the pass that compares every exposure with zones and cluster.
 const EXPOSURE_PASS: Duration = Duration::from_mins(1);
-/// How long a cluster may take to be listed before that is worth a warning.
+/// Delay of the first pass, so that the cluster can be listed before it.
 const LISTING: Duration = Duration::from_secs(5);
-/// How often unfinished exposures are taken up, and what other replicas did is looked for.
+/// Period at which unfinished exposures are retried and changes by other replicas are read.
 const EXPOSURE_TICK: Duration = Duration::from_secs(1);
-/// How often it is told how many calls are left to the zones.
+/// Period at which the metric of the zones' remaining calls is set.
 const BUDGET_TICK: Duration = Duration::from_secs(5);
-/// How often the runner looks for what is due.
+/// Period at which the runner claims due jobs.
 const RUNNER_TICK: Duration = Duration::from_secs(1);
-/// How often runs that ended long ago are forgotten.
+/// Period of the task that deletes old runs.
 const RUN_SWEEP: Duration = Duration::from_hours(1);
-/// How often writes of documents that somebody abandoned are settled: about as often as their leases run out.
+/// Period at which abandoned writes of documents are recovered; their leases last about as long.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// What a portal is put together from. The configuration chose each part, or the demo did.
+/// The parts of a portal, as the configuration or the demo chose them.
 pub struct Parts {
-    /// What the portal must not forget.
+    /// The portal's database.
     pub db: Db,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -59,11 +59,11 @@ pub struct Parts {
     pub domains: Vec<DomainName>,
     /// The cluster, as far as it is shown.
     pub cluster: Arc<dyn Cluster>,
-    /// Whose exposures may be concerned by what was seen to change in the cluster; `None` where nobody watches it.
+    /// Friends whose exposures a change in the cluster may concern; `None` where the cluster is not watched.
     pub work: Option<Arc<WorkQueue>>,
-    /// What is, or should be, on the internet.
+    /// Exposures and the reconciler behind them.
     pub exposures: Exposures,
-    /// What the zones' provider still allows.
+    /// Remaining calls to the zones' providers.
     pub budgets: Vec<CallBudget>,
     /// The channels whose conversations a job may name.
     pub channels: Vec<ChannelId>,
@@ -71,16 +71,16 @@ pub struct Parts {
     pub delivery: Arc<dyn Delivery>,
     /// The agents' folders.
     pub files: Arc<dyn DocumentFiles>,
-    /// What else the portal stands on, beside the database.
+    /// Probes of the other backends; those of the database are added.
     pub probes: Vec<Arc<dyn Probe>>,
 }
 
 /// A portal, ready to be served.
 pub struct Portal {
-    /// What the handlers work with.
+    /// State of the handlers.
     pub state: ApiState,
     /// Its background passes, under way.
-    pub loops: Loops,
+    pub tasks: BackgroundTasks,
     db: Db,
 }
 
@@ -91,7 +91,7 @@ impl Portal {
     /// The server could not start or failed while it ran, or the database file was replaced.
     pub async fn serve(self, listening: Listening, serving: Serving) -> Result<(), ServeError> {
         tokio::select! {
-            served = server::run(listening, self.state, self.loops, serving) => served,
+            served = server::run(listening, self.state, self.tasks, serving) => served,
             // Nothing is drained: every request would be answered 503.
             () = self.db.replaced() => Err(ServeError::DatabaseReplaced),
         }
@@ -112,20 +112,20 @@ pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
 pub fn assemble(parts: Parts) -> Portal {
     let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes } = parts;
     let sessions = db.sessions();
-    let mut loops = Loops::default();
-    sweep_sessions(&mut loops, sessions.clone(), clock.clone());
+    let mut tasks = BackgroundTasks::default();
+    sweep_sessions(&mut tasks, sessions.clone(), clock.clone());
     // Where the cluster is watched, the first pass begins when all of it was listed.
-    keep_exposures(&mut loops, &exposures, if work.is_some() { LISTING } else { Duration::ZERO });
-    tell_budgets(&mut loops, budgets);
+    keep_exposures(&mut tasks, &exposures, if work.is_some() { LISTING } else { Duration::ZERO });
+    tell_budgets(&mut tasks, budgets);
     if let Some(queue) = work {
-        follow_the_cluster(&mut loops, exposures.clone(), queue);
+        follow_the_cluster(&mut tasks, exposures.clone(), queue);
     }
     let keys = Arc::new(SessionKeys::new(db.contacts(), channels));
     let settings = RunnerSettings::default();
-    run_jobs(&mut loops, Runner::new(db.runs(), keys.clone(), delivery, ids.clone(), settings));
+    run_jobs(&mut tasks, Runner::new(db.runs(), keys.clone(), delivery, ids.clone(), settings));
     let engine = Arc::new(EmbeddedEngine::new(db.jobs(), clock.clone(), ids.clone()));
     let documents = documents(&db, files, &clock, &ids);
-    settle_documents(&mut loops, documents.clone());
+    settle_documents(&mut tasks, documents.clone());
     let probes = all_probes(&db, probes);
     let state = ApiState {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
@@ -142,53 +142,53 @@ pub fn assemble(parts: Parts) -> Portal {
         clock,
         ids,
     };
-    Portal { state, loops, db }
+    Portal { state, tasks, db }
 }
 
-fn sweep_sessions(loops: &mut Loops, store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) {
-    loops.repeat("sessions", SESSION_SWEEP, None, move || {
+fn sweep_sessions(tasks: &mut BackgroundTasks, store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) {
+    tasks.repeat("sessions", SESSION_SWEEP, None, move || {
         let (store, now) = (store.clone(), clock.now());
         async move { store.sweep(now).await.map(drop) }
     });
 }
 
 /// Delivers due messages. What is under way when the portal stops is taken over by the next runner.
-fn run_jobs(loops: &mut Loops, runner: Runner) {
+fn run_jobs(tasks: &mut BackgroundTasks, runner: Runner) {
     let runner = Arc::new(runner);
     let sweeper = runner.clone();
-    loops.repeat("jobs", RUNNER_TICK, None, move || {
+    tasks.repeat("jobs", RUNNER_TICK, None, move || {
         let runner = runner.clone();
         async move { runner.tick().await.map(drop) }
     });
-    loops.repeat("runs", RUN_SWEEP, None, move || {
+    tasks.repeat("runs", RUN_SWEEP, None, move || {
         let sweeper = sweeper.clone();
         async move { sweeper.sweep().await.map(drop) }
     });
 }
 
 /// Makes exposures true and keeps them so, all of them for the first time after `delay`.
-fn keep_exposures(loops: &mut Loops, exposures: &Exposures, delay: Duration) {
+fn keep_exposures(tasks: &mut BackgroundTasks, exposures: &Exposures, delay: Duration) {
     let (passing, ticking, polling) = (exposures.clone(), exposures.clone(), exposures.clone());
-    loops.repeat_after(delay, "exposures", EXPOSURE_PASS, move || {
+    tasks.repeat_after(delay, "exposures", EXPOSURE_PASS, move || {
         let exposures = passing.clone();
         async move { exposures.pass().await.map(|report| metrics::record_pass(&report)) }
     });
-    loops.repeat("unfinished exposures", EXPOSURE_TICK, None, move || {
+    tasks.repeat("unfinished exposures", EXPOSURE_TICK, None, move || {
         let exposures = ticking.clone();
         async move { exposures.tick().await }
     });
-    loops.repeat("changed exposures", EXPOSURE_TICK, None, move || {
+    tasks.repeat("changed exposures", EXPOSURE_TICK, None, move || {
         let exposures = polling.clone();
         async move { exposures.poll_changes().await }
     });
 }
 
 /// Tells the metrics how many calls are left.
-fn tell_budgets(loops: &mut Loops, budgets: Vec<CallBudget>) {
+fn tell_budgets(tasks: &mut BackgroundTasks, budgets: Vec<CallBudget>) {
     if budgets.is_empty() {
         return;
     }
-    loops.repeat("budgets", BUDGET_TICK, None, move || {
+    tasks.repeat("budgets", BUDGET_TICK, None, move || {
         for budget in &budgets {
             metrics::record_calls_left(&budget.domains(), budget.calls_left());
         }
@@ -197,9 +197,9 @@ fn tell_budgets(loops: &mut Loops, budgets: Vec<CallBudget>) {
 }
 
 /// Looks at exposures as soon as something around them is seen to change.
-fn follow_the_cluster(loops: &mut Loops, exposures: Exposures, queue: Arc<WorkQueue>) {
+fn follow_the_cluster(tasks: &mut BackgroundTasks, exposures: Exposures, queue: Arc<WorkQueue>) {
     let added = queue.added();
-    loops.repeat("changes in the cluster", EXPOSURE_PASS, Some(added), move || {
+    tasks.repeat("changes in the cluster", EXPOSURE_PASS, Some(added), move || {
         let (exposures, queue) = (exposures.clone(), queue.clone());
         async move {
             if let Some(report) = exposures.drain(&queue).await? {
@@ -221,14 +221,14 @@ fn documents(db: &Db, files: Arc<dyn DocumentFiles>, clock: &Arc<dyn Clock>, ids
     })
 }
 
-fn settle_documents(loops: &mut Loops, documents: Documents) {
-    loops.repeat("documents", SETTLING, None, move || {
+fn settle_documents(tasks: &mut BackgroundTasks, documents: Documents) {
+    tasks.repeat("documents", SETTLING, None, move || {
         let documents = documents.clone();
         async move { documents.settle().await.map(drop) }
     });
 }
 
-/// What a portal with this database stands on, what it needs most first.
+/// Returns all probes of a portal with this database, the most important ones first.
 pub(crate) fn all_probes(db: &Db, others: Vec<Arc<dyn Probe>>) -> Vec<Arc<dyn Probe>> {
     let database: [Arc<dyn Probe>; 3] = [
         Arc::new(DbProbe::new(db.clone())),

@@ -1,4 +1,4 @@
-//! What the operator decides: `portal.toml`, overlaid by `PORTAL_*` variables, believed only as a whole.
+//! The configuration: `portal.toml`, overlaid by `PORTAL_*` variables, valid only as a whole.
 //!
 //! Loading reads the sections as they are written; checking turns them into [`Settings`] and reports every problem at
 //! once, each with the key it is about. Nothing is started before that.
@@ -23,27 +23,27 @@ use crate::telemetry::LogFormat;
 /// A configuration that can be run.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where the portal listens.
+    /// Listening addresses and shutdown.
     pub server: ServerSettings,
-    /// How log lines are written.
+    /// Format and filter of the log.
     pub log: LogSettings,
-    /// Where the portal keeps what it must not forget.
+    /// The portal's database.
     pub database: DatabaseSettings,
     /// The cluster whose namespaces are shown.
     pub cluster: ClusterSettings,
-    /// What friends' namespaces are provisioned with.
+    /// Contents of a friend's namespace.
     pub provisioning: Provisioning,
     /// The agents, each with its folder.
     pub agents: Vec<AgentSettings>,
     /// Channels that session keys may name.
     pub channels: Vec<ChannelId>,
-    /// Where due messages go; `None` only where there are no agents.
+    /// Receiver of due messages; `None` only where there are no agents.
     pub delivery: Option<WebhookTarget>,
     /// The domains, the default one first.
     pub domains: Vec<DomainSettings>,
 }
 
-/// Where the portal listens, and for whom.
+/// Listening addresses and shutdown.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
     /// Address of the API.
@@ -52,15 +52,15 @@ pub struct ServerSettings {
     pub operations_listen: SocketAddr,
     /// Origins whose pages may call the API from a browser.
     pub allowed_origins: Vec<String>,
-    /// How many replicas share the DNS provider's budget.
+    /// Number of replicas that share the DNS provider's budget.
     pub replicas: NonZeroU32,
-    /// How long load balancers get to notice that the server is about to stop.
+    /// Time between a stop signal and closing the port, in which load balancers see `/readyz` fail.
     pub drain: Duration,
-    /// How long open requests may take to end when the server stops.
+    /// Time in which open requests may end when the server stops.
     pub shutdown: Duration,
 }
 
-/// How log lines are written, and which.
+/// Format and filter of the log.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
     /// The form of a line.
@@ -69,7 +69,7 @@ pub struct LogSettings {
     pub filter: String,
 }
 
-/// Where the database is.
+/// The portal's database.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {
     /// Its URL, which may hold a password.
@@ -78,12 +78,12 @@ pub struct DatabaseSettings {
     pub max_connections: Option<u32>,
 }
 
-/// Where the cluster is.
+/// Access to the cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterSettings {
     /// A kubeconfig, where it is not the usual one.
     pub kubeconfig: Option<PathBuf>,
-    /// How old the overview may be.
+    /// Age at which the overview of a namespace is refused.
     pub max_staleness: Duration,
 }
 
@@ -103,7 +103,7 @@ pub struct WebhookTarget {
     pub url: url::Url,
     /// The key with which deliveries are signed.
     pub secret: SecretString,
-    /// How long it may take.
+    /// Timeout of one delivery.
     pub timeout: Duration,
 }
 
@@ -112,11 +112,11 @@ pub struct WebhookTarget {
 pub struct DomainSettings {
     /// The domain.
     pub domain: Domain,
-    /// Who serves its zone.
+    /// Provider of its zone.
     pub provider: Provider,
 }
 
-/// Who serves a zone.
+/// Provider of a zone, with the means of access.
 #[derive(Debug, Clone)]
 pub enum Provider {
     /// Cloudflare.
@@ -125,7 +125,7 @@ pub enum Provider {
         token: SecretString,
         /// The zone's id, where it is not to be looked up by name.
         zone_id: Option<String>,
-        /// Whether Cloudflare's proxy stands before the target.
+        /// True if records are proxied by Cloudflare.
         proxied: bool,
         /// Another address of the API.
         api_url: Option<url::Url>,
@@ -150,7 +150,7 @@ pub enum Provider {
 pub struct Problem {
     /// The key, dotted, as it is written in the file.
     pub key: String,
-    /// What is wrong, as a sentence.
+    /// The rule that the value breaks, as a sentence.
     pub message: String,
 }
 

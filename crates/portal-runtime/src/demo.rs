@@ -28,13 +28,13 @@ use crate::telemetry::{self, LogFormat};
 const DOMAINS: [&str; 2] = ["your-domain.net", "example.org"];
 /// The file that gets the friends' due messages, one line of JSON each.
 const DELIVERIES: &str = "deliveries.jsonl";
-/// What the demo logs: its own trouble, not each request.
+/// Log filter of the demo: failures, not each request.
 const LOG_FILTER: &str = "warn";
 
-/// How to run the demo.
+/// Options of the demo.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
-    /// Where to listen; loopback only.
+    /// Listening address; loopback only.
     pub listen: SocketAddr,
     /// The folder for the database and the documents.
     pub data: PathBuf,
@@ -87,7 +87,7 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     Ok(Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes })
 }
 
-/// What the demo says when it is up.
+/// Returns the lines that the demo prints once it listens.
 fn greeting(address: SocketAddr) -> Vec<String> {
     let api = format!("http://{address}/api/portal");
     let alice = "-H 'Authorization: Bearer demo-alice'";

@@ -4,12 +4,12 @@
 //! reading at [`compose`] for what depends on what, and at [`demo`] for the portal that needs nothing but a folder.
 
 pub mod admin;
+pub mod background;
 pub mod check;
 pub mod commands;
 pub mod compose;
 pub mod config;
 pub mod demo;
-pub mod loops;
 mod metrics;
 pub mod server;
 pub mod telemetry;

@@ -1,5 +1,6 @@
 //! The listening side: the API on one port, what operators ask on another, and a stop that loses nothing.
 
+use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use portal_api::{ApiState, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::background::BackgroundTasks;
 use crate::config::ServerSettings;
-use crate::loops::Loops;
 use crate::metrics;
 
 /// How often metrics are tidied up, so that they do not grow while nobody reads them.
@@ -97,10 +98,15 @@ fn open(address: SocketAddr) -> Result<TcpListener, ServeError> {
 ///
 /// # Errors
 /// The server could not start or failed while it ran.
-pub async fn run(listening: Listening, state: ApiState, mut loops: Loops, serving: Serving) -> Result<(), ServeError> {
+pub async fn run(
+    listening: Listening,
+    state: ApiState,
+    mut tasks: BackgroundTasks,
+    serving: Serving,
+) -> Result<(), ServeError> {
     let readiness = state.readiness.clone();
     let state = Data::new(state);
-    let operations = listening.operations.map(|operations| serve_operations(operations, &mut loops)).transpose()?;
+    let operations = listening.operations.map(|operations| serve_operations(operations, &mut tasks)).transpose()?;
     let settings = Settings { origins: serving.allowed_origins, ..Settings::default() };
     let api = HttpServer::new(move || App::new().configure(|config| portal_api::configure(config, &state, &settings)))
         .listen(listening.api)
@@ -119,7 +125,7 @@ pub async fn run(listening: Listening, state: ApiState, mut loops: Loops, servin
             served
         }
     };
-    loops.stop(serving.shutdown).await;
+    tasks.stop(serving.shutdown).await;
     if let Some(operations) = operations {
         operations.stop(false).await;
     }
@@ -138,7 +144,7 @@ async fn asked_to_stop() {
         match signal(kind) {
             Ok(mut signal) => drop(signal.recv().await),
             Err(error) => {
-                tracing::warn!(%error, "signals are not heard");
+                tracing::warn!(error = &error as &dyn Error, "signals are not heard");
                 std::future::pending::<()>().await;
             }
         }
@@ -152,10 +158,10 @@ async fn asked_to_stop() {
 /// Serves `/metrics` to operators.
 fn serve_operations(
     (listener, metrics): (TcpListener, PrometheusHandle),
-    loops: &mut Loops,
+    tasks: &mut BackgroundTasks,
 ) -> Result<ServerHandle, ServeError> {
     let upkeep = metrics.clone();
-    loops.repeat("metrics", UPKEEP, None, move || {
+    tasks.repeat("metrics", UPKEEP, None, move || {
         let upkeep = upkeep.clone();
         async move {
             upkeep.run_upkeep();

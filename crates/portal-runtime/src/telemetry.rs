@@ -1,12 +1,17 @@
-//! What the process tells its operators: log lines on standard error.
+//! Log lines on standard error.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// How log lines are written.
+use self::json::JsonLines;
+
+mod json;
+
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
     /// One readable line an event.
@@ -37,7 +42,7 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
         tracing_subscriber::fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with(lines).try_init(),
-        LogFormat::Json => log.with(lines.json().flatten_event(true)).try_init(),
+        LogFormat::Json => log.with(lines.fmt_fields(JsonFields::new()).event_format(JsonLines)).try_init(),
     }
     .map_err(TelemetryError::Twice)
 }
@@ -45,7 +50,7 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
 /// Reads which lines are written, by target and level.
 ///
 /// # Errors
-/// What is not a list of directives.
+/// Text that is no list of directives.
 pub(crate) fn parse_filter(text: &str) -> Result<Targets, TelemetryError> {
     text.parse().map_err(TelemetryError::Filter)
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::workspace;
 
-/// Where cargo put what it built, by name.
+/// Paths of built programs, by name.
 pub(super) struct Programs(BTreeMap<String, PathBuf>);
 
 /// The lines of cargo's account that name a program.

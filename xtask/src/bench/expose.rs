@@ -12,32 +12,32 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 
 use super::build::{self, Programs};
-use super::load::{Answer, Connection};
+use super::fixture::Folder;
+use super::load::{Connection, Reply};
 use super::server::Server;
-use super::world::Folder;
 use crate::table;
 
 /// Connections that are kept busy, each for friends of its own.
 const CONNECTIONS: u32 = 16;
-/// What a friend may expose at once.
+/// Limit of exposures per friend.
 const PER_FRIEND: u32 = 10;
 /// Friends of the portal that has nothing behind it.
 const FRIENDS: u32 = 160;
 /// Friends of the one that has Cloudflare: their exposures fit into its budget of five minutes.
 const CLOUDFLARE_FRIENDS: u32 = 16;
-/// How long the scripted Cloudflare takes for every call, in milliseconds.
+/// Delay of the scripted Cloudflare per call, in milliseconds.
 const LATENCY: u32 = 50;
-/// What the records point at: a name, or an address, of which Cloudflare lets several stand at one hostname.
+/// Target of the records: a name, or an address, of which Cloudflare takes several at one hostname.
 const NAME: &str = "tunnel.example.net";
 const ADDRESS: &str = "192.0.2.1";
 /// The most calls that a new exposure is to cost.
 const CALLS_GOAL: f64 = 2.0;
 
-/// What was measured of one portal.
+/// Samples of one portal.
 struct Measured {
     name: &'static str,
     elapsed: Duration,
-    /// How long every `POST` took, the shortest first.
+    /// Durations of every `POST`, the shortest first.
     times: Vec<Duration>,
     /// Calls to the DNS provider; `None` where there is none.
     calls: Option<u32>,
@@ -46,7 +46,7 @@ struct Measured {
 /// Builds, in release mode unless it is only to be tried out, measures and prints the table.
 ///
 /// # Errors
-/// When something does not build or start, or an exposure is not made at once: then no number is shown.
+/// A failed build or start, or an exposure that is not active at once; no number is shown then.
 pub fn expose(unoptimised: bool) -> anyhow::Result<()> {
     let programs = if unoptimised { build::unoptimised()? } else { build::release()? };
     if !unoptimised && build::handed_over(&programs)? {
@@ -76,7 +76,7 @@ fn measure(
         command
     })?;
     // The pass at the start lists the zone, and finds its id, before anything is counted.
-    settle(control)?;
+    wait_until_idle(control)?;
     let before = calls(control)?;
     let begun = Instant::now();
     let mut times = all(server.address, friends)?;
@@ -87,7 +87,7 @@ fn measure(
 }
 
 /// Waits until the provider is not called any more.
-fn settle(control: SocketAddr) -> anyhow::Result<()> {
+fn wait_until_idle(control: SocketAddr) -> anyhow::Result<()> {
     let mut last = None;
     for _ in 0..100 {
         let now = calls(control)?;
@@ -131,7 +131,7 @@ fn some(address: SocketAddr, friends: impl Iterator<Item = u32>) -> anyhow::Resu
         for number in 0..PER_FRIEND {
             let request = post(address, friend, number);
             let begun = Instant::now();
-            let Answer { status, body, .. } = connection.ask(&request)?;
+            let Reply { status, body, .. } = connection.ask(&request)?;
             times.push(begun.elapsed());
             ensure!(status == 201, "an exposure was answered {status}: {}", String::from_utf8_lossy(&body));
         }
@@ -166,7 +166,7 @@ fn row(measured: &Measured) -> [String; 7] {
     let Measured { name, elapsed, times, calls } = measured;
     let count = u32::try_from(times.len()).unwrap_or(u32::MAX);
     let each = calls.map(|calls| f64::from(calls) / f64::from(count.max(1)));
-    let verdict = |each| format!("{CALLS_GOAL:.2} {}", if each <= CALLS_GOAL { "met" } else { "missed" });
+    let goal_met = |each| format!("{CALLS_GOAL:.2} {}", if each <= CALLS_GOAL { "met" } else { "missed" });
     [
         (*name).to_owned(),
         count.to_string(),
@@ -174,7 +174,7 @@ fn row(measured: &Measured) -> [String; 7] {
         milliseconds(share(times, 50)),
         milliseconds(share(times, 99)),
         each.map_or_else(|| "-".to_owned(), |each| format!("{each:.2}")),
-        each.map_or_else(|| "-".to_owned(), verdict),
+        each.map_or_else(|| "-".to_owned(), goal_met),
     ]
 }
 

@@ -16,13 +16,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest head of an answer, in bytes.
 const HEAD_MAX: usize = 16 * 1024;
 
-/// How hard a server is driven, and for how long.
+/// Load on a server and its duration.
 pub(super) struct Load {
     pub(super) connections: usize,
     pub(super) slice: Duration,
 }
 
-/// What a slice has shown.
+/// Counts of one time slice.
 #[derive(Clone, Copy)]
 pub(super) struct Sample {
     pub(super) requests: u32,
@@ -50,7 +50,7 @@ pub(super) struct Request {
 }
 
 /// An answer.
-pub(super) struct Answer {
+pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
     pub(super) etag: Option<String>,
@@ -58,7 +58,7 @@ pub(super) struct Answer {
 
 impl Request {
     /// Asks once, and takes what is answered as what must be answered from now on.
-    pub(super) fn learn(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<(Self, Answer)> {
+    pub(super) fn learn(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<(Self, Reply)> {
         let mut bytes = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n").into_bytes();
         for (name, value) in headers {
             bytes.extend(format!("{name}: {value}\r\n").as_bytes());
@@ -133,13 +133,13 @@ impl Connection {
     }
 
     /// Sends a request and returns the whole answer.
-    pub(super) fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer> {
+    pub(super) fn ask(&mut self, request: &[u8]) -> anyhow::Result<Reply> {
         let (head, length) = self.exchange(request)?;
         let body = self.received.split_off(self.received.len() - length);
-        Ok(Answer { status: head.status, body, etag: head.etag })
+        Ok(Reply { status: head.status, body, etag: head.etag })
     }
 
-    /// Whether a body that begins at `start` was received to its end.
+    /// Returns true once the body that begins at `start` is complete.
     fn is_whole(&self, head: &Head, start: usize) -> bool {
         match head.length {
             Some(length) => self.received.len() >= start + length,
@@ -173,10 +173,10 @@ impl Connection {
     }
 }
 
-/// What ends a body in chunks. JSON never holds it, since control characters in it are escaped.
+/// End of a chunked body. JSON never contains it, since control characters in it are escaped.
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
-/// What the generator reads of an answer's head.
+/// The parts of a response's head that the generator reads.
 struct Head {
     status: u16,
     /// `None` for a body in chunks, which are counted as they come and not taken apart.

@@ -4,7 +4,7 @@
 //! objects with every request, from `kubectl proxy` in five requests, and from a bare handler that holds the bytes.
 //! All of that once while the cluster has one friend, and once when it is full.
 
-mod ground;
+mod fixture;
 mod report;
 
 use std::fs;
@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use self::ground::Ground;
+use self::fixture::Fixture;
 use super::build;
-use super::load::{Answer, Load, Request, Sample};
+use super::load::{Load, Reply, Request, Sample};
 use super::sample;
 use super::server::{Server, free_address};
 use crate::tiers::Machine;
@@ -29,12 +29,12 @@ const AUTHORIZATION: (&str, &str) = ("Authorization", "Bearer measured-f0");
 const PATH: &str = "/api/portal/namespace";
 /// Objects in a friend's namespace, itself counted.
 const OBJECTS: u32 = 10;
-/// How long a portal may take from its start to its first right answer.
+/// Timeout from a portal's start to its first correct reply.
 const READY: Duration = Duration::from_mins(2);
-/// How long two portals may tell different things while the controllers are at work.
+/// Time in which two portals may differ while the controllers are at work.
 const AGREE: Duration = Duration::from_mins(1);
 
-/// How much and how long to measure.
+/// Size and duration of a measurement.
 pub struct OverviewOptions {
     /// Namespaces in the full cluster.
     pub namespaces: u32,
@@ -44,11 +44,11 @@ pub struct OverviewOptions {
     pub slice: u64,
     /// Connections that are kept busy.
     pub connections: usize,
-    /// Whether everything is built as tests are.
+    /// True for builds with debug assertions, as tests have them.
     pub unoptimised: bool,
 }
 
-/// What was measured while the cluster had so many namespaces.
+/// Samples at one number of namespaces.
 #[derive(Default)]
 struct Phase {
     namespaces: u32,
@@ -65,30 +65,30 @@ struct Phase {
 /// Builds, in release mode unless it is only to be tried out, starts a control plane, measures and prints the tables.
 ///
 /// # Errors
-/// When something does not build or start, or a side answers anything but what is right: then no number is shown.
+/// A failed build or start, or a wrong reply; no number is shown then.
 pub fn overview(options: &OverviewOptions, machine: &Machine) -> anyhow::Result<()> {
     let unoptimised = options.unoptimised;
     let programs = if unoptimised { build::unoptimised()? } else { build::release()? };
     if !unoptimised && build::handed_over(&programs)? {
         return Ok(());
     }
-    let ground = Ground::start(programs, machine)?;
-    ground.fill(0, 1)?;
-    let small = phase(&ground, options, 1)?;
+    let fixture = Fixture::start(programs, machine)?;
+    fixture.fill(0, 1)?;
+    let small = phase(&fixture, options, 1)?;
     let begun = Instant::now();
-    ground.fill(1, options.namespaces)?;
+    fixture.fill(1, options.namespaces)?;
     eprintln!("{} namespaces were filled in {} s", options.namespaces, begun.elapsed().as_secs());
-    let full = phase(&ground, options, options.namespaces)?;
+    let full = phase(&fixture, options, options.namespaces)?;
     report::write(options, &small, &full)
 }
 
 /// Starts every side and measures them in turn.
-fn phase(ground: &Ground, options: &OverviewOptions, namespaces: u32) -> anyhow::Result<Phase> {
-    let (portal, ready) = portal(ground)?;
-    let lists = ground.lists()?;
+fn phase(fixture: &Fixture, options: &OverviewOptions, namespaces: u32) -> anyhow::Result<Phase> {
+    let (portal, ready) = portal(fixture)?;
+    let lists = fixture.lists()?;
     let body = agree(&portal, &lists)?;
-    let bare = bare(ground, &body)?;
-    let proxy = ground.proxy()?;
+    let bare = bare(fixture, &body)?;
+    let proxy = fixture.proxy()?;
     let requests = proxied(proxy.address)?;
     let own = |server: &Server| Request::learn(server.address, PATH, &[AUTHORIZATION]).map(|(request, _)| [request]);
     let (of_portal, of_lists, of_bare) = (own(&portal)?, own(&lists)?, own(&bare)?);
@@ -113,9 +113,9 @@ fn phase(ground: &Ground, options: &OverviewOptions, namespaces: u32) -> anyhow:
 }
 
 /// Starts the portal, and waits for its first overview: until then it has to say that it does not know yet.
-fn portal(ground: &Ground) -> anyhow::Result<(Server, Duration)> {
+fn portal(fixture: &Fixture) -> anyhow::Result<(Server, Duration)> {
     let begun = Instant::now();
-    let server = ground.portal()?;
+    let server = fixture.portal()?;
     while begun.elapsed() < READY {
         let answer = ask(&server)?;
         match answer.status {
@@ -137,7 +137,7 @@ fn agree(portal: &Server, lists: &Server) -> anyhow::Result<Vec<u8>> {
     loop {
         let (watched, listed) = (ask(portal)?, ask(lists)?);
         ensure!(listed.status == 200, "the lists were answered {}", listed.status);
-        if told(&watched)? == told(&listed)? {
+        if content(&watched)? == content(&listed)? {
             return Ok(watched.body);
         }
         ensure!(begun.elapsed() < AGREE, "watches tell {}, lists {}", json(&watched)?, json(&listed)?);
@@ -145,8 +145,8 @@ fn agree(portal: &Server, lists: &Server) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// What an overview says, but for when it was first seen.
-fn told(answer: &Answer) -> anyhow::Result<Value> {
+/// Returns an overview without the time of its first sight.
+fn content(answer: &Reply) -> anyhow::Result<Value> {
     let mut told = json(answer)?;
     if let Some(members) = told.as_object_mut() {
         members.remove("observedAt");
@@ -154,19 +154,19 @@ fn told(answer: &Answer) -> anyhow::Result<Value> {
     Ok(told)
 }
 
-fn ask(server: &Server) -> anyhow::Result<Answer> {
+fn ask(server: &Server) -> anyhow::Result<Reply> {
     Request::learn(server.address, PATH, &[AUTHORIZATION]).map(|(_, answer)| answer)
 }
 
-fn json(answer: &Answer) -> anyhow::Result<Value> {
+fn json(answer: &Reply) -> anyhow::Result<Value> {
     serde_json::from_slice(&answer.body).context("the answer is not JSON")
 }
 
 /// The bare handler with the portal's bytes.
-fn bare(ground: &Ground, body: &[u8]) -> anyhow::Result<Server> {
-    let file = ground.folder.path().join("body");
+fn bare(fixture: &Fixture, body: &[u8]) -> anyhow::Result<Server> {
+    let file = fixture.folder.path().join("body");
     fs::write(&file, body)?;
-    let program = ground.programs.get("bare")?;
+    let program = fixture.programs.get("bare")?;
     Server::start(|address| {
         let mut command = Command::new(program);
         command.arg(address.to_string()).arg(format!("{PATH}={}", file.display()));

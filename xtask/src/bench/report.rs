@@ -52,9 +52,9 @@ fn costs(operation: &Operation, measured: &Measured, reference: Option<f64>) -> 
         number(portal, 1),
         number(crowded, 1),
         number(ratio, 2),
-        verdict(ratio, operation.goal),
+        goal_met(ratio, operation.goal),
         number(crowding, 2),
-        verdict(crowding, CROWD_GOAL),
+        goal_met(crowding, CROWD_GOAL),
     ]
 }
 
@@ -62,7 +62,7 @@ pub(super) fn divide(dividend: Option<f64>, divisor: Option<f64>) -> Option<f64>
     divisor.filter(|divisor| *divisor > 0.0).and_then(|divisor| dividend.map(|dividend| dividend / divisor))
 }
 
-pub(super) fn verdict(ratio: Option<f64>, goal: f64) -> String {
+pub(super) fn goal_met(ratio: Option<f64>, goal: f64) -> String {
     let word = match ratio {
         Some(ratio) if ratio <= goal => "met",
         Some(_) => "missed",
@@ -86,7 +86,7 @@ pub(super) fn median(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> Opti
 mod tests {
     use std::time::Duration;
 
-    use super::{Sample, median, verdict};
+    use super::{Sample, goal_met, median};
 
     #[test]
     fn one_disturbed_round_does_not_move_the_median() {
@@ -101,8 +101,8 @@ mod tests {
 
     #[test]
     fn a_goal_is_met_up_to_and_including_its_value() {
-        assert_eq!(verdict(Some(3.0), 3.0), "3.00 met");
-        assert_eq!(verdict(Some(3.01), 3.0), "3.00 missed");
-        assert_eq!(verdict(None, 3.0), "3.00 not measured");
+        assert_eq!(goal_met(Some(3.0), 3.0), "3.00 met");
+        assert_eq!(goal_met(Some(3.01), 3.0), "3.00 missed");
+        assert_eq!(goal_met(None, 3.0), "3.00 not measured");
     }
 }

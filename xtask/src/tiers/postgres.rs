@@ -11,7 +11,7 @@ use super::{Machine, Peers, Start, Tier};
 /// Runs against `TEST_DATABASE_URL`, or against a server of its own.
 pub(super) const TIER: Tier = Tier { name: "postgres", start };
 
-/// Where the tests read which server to use.
+/// Variable from which the tests read the server's address.
 const URL: &str = "TEST_DATABASE_URL";
 
 /// Runs the server until its standard input ends.
@@ -59,7 +59,7 @@ fn shell() -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// What `id` prints, or `None` where it knows no such user.
+/// Returns the output of `id`, or `None` where it knows no such user.
 fn id(arguments: &[&str]) -> anyhow::Result<Option<String>> {
     let output = Command::new("id").args(arguments).stderr(Stdio::null()).output().context("running id")?;
     Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned()))

@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 
+use crate::fixture::until;
 use crate::kubectl::file;
-use crate::world::until;
 
 /// An API server of the test's own, on the data of the one that all tests use.
 pub(crate) struct ApiServer {
@@ -104,7 +104,7 @@ pub(crate) fn kubeconfig(server: &str, certificate: &str, user: &str) -> String 
     )
 }
 
-/// What stands between two markers of a text.
+/// Returns the text between two others.
 pub(crate) fn after<'a>(text: &'a str, start: &str, end: &str) -> anyhow::Result<&'a str> {
     let (_, rest) = text.split_once(start).context("the kubeconfig is not the tier's")?;
     rest.split(end).next().context("the kubeconfig ends early")

@@ -1,4 +1,4 @@
-//! What stands behind a Service.
+//! A backend of a Service.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::kubectl::told;
+use crate::kubectl::tier_variable;
 
 /// A server that says its name to whoever asks; it ends when this is dropped.
 pub(crate) struct Backend {
@@ -18,7 +18,7 @@ pub(crate) struct Backend {
 impl Backend {
     /// Starts one on an address of this machine that Kubernetes takes for a backend's, which loopback is not.
     pub(crate) async fn start(name: &'static str) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind((told("TEST_BACKENDS")?.parse::<IpAddr>()?, 0)).await?;
+        let listener = TcpListener::bind((tier_variable("TEST_BACKENDS")?.parse::<IpAddr>()?, 0)).await?;
         let address = listener.local_addr()?;
         let server = tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {

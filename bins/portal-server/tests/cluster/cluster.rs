@@ -1,4 +1,4 @@
-//! What the tier `cluster` runs.
+//! Tests of the tier `cluster`.
 
 mod checking;
 mod disorder;

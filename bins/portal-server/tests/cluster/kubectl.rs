@@ -1,4 +1,4 @@
-//! What an operator does in the cluster.
+//! Actions of an operator in the cluster.
 
 use std::env;
 use std::path::PathBuf;
@@ -9,15 +9,15 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-/// What the tier says under this name.
+/// Reads a variable that the tier sets.
 #[expect(clippy::disallowed_methods, reason = "the tier hands the cluster over by variables")]
-pub(crate) fn told(name: &str) -> anyhow::Result<String> {
+pub(crate) fn tier_variable(name: &str) -> anyhow::Result<String> {
     env::var(name).with_context(|| format!("{name} is set by the tier"))
 }
 
 /// A file of the tier's folder.
 pub(crate) fn file(name: &str) -> anyhow::Result<PathBuf> {
-    Ok(PathBuf::from(told("TEST_CLUSTER")?).join(name))
+    Ok(PathBuf::from(tier_variable("TEST_CLUSTER")?).join(name))
 }
 
 /// Runs `kubectl` with the operator's rights; what it said, or why it did not do it.

@@ -8,7 +8,7 @@ mod api_server;
 mod backend;
 mod cluster;
 mod configuration;
+mod fixture;
 mod kubectl;
 mod name_server;
 mod portal;
-mod world;

@@ -6,7 +6,7 @@ use hickory_proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::kubectl::told;
+use crate::kubectl::tier_variable;
 
 /// A server that serves one zone, and the key to change it.
 pub(crate) struct NameServer {
@@ -20,12 +20,12 @@ pub(crate) struct NameServer {
 impl NameServer {
     /// The server of the tier.
     pub(crate) fn of_tier() -> anyhow::Result<Self> {
-        let key = told("TEST_DNS_KEY")?;
+        let key = tier_variable("TEST_DNS_KEY")?;
         let mut parts = key.splitn(3, ':').map(str::to_owned);
         let mut part = || parts.next().context("a key is a name, an algorithm and a secret");
         Ok(Self {
-            address: told("TEST_DNS_SERVER")?,
-            zone: told("TEST_DNS_ZONE")?,
+            address: tier_variable("TEST_DNS_SERVER")?,
+            zone: tier_variable("TEST_DNS_ZONE")?,
             key_name: part()?,
             key_algorithm: part()?,
             key_secret: part()?,

@@ -16,14 +16,14 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// A running portal and a friend's session in it; dropping it kills it.
 pub(crate) struct Portal {
     child: Child,
-    /// What it logged.
+    /// Its log.
     log: Arc<Mutex<Vec<Value>>>,
-    pub(crate) door: Door,
+    pub(crate) api: ApiClient,
 }
 
 /// A friend's way to the portal.
 #[derive(Clone)]
-pub(crate) struct Door {
+pub(crate) struct ApiClient {
     base: String,
     client: Client,
     token: String,
@@ -31,14 +31,14 @@ pub(crate) struct Door {
 
 /// An answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<String>,
     pub(crate) body: Value,
 }
 
-/// What the program answers to a command about a configuration, and whether it is content.
-pub(crate) fn told(command: &str, config: &Path) -> anyhow::Result<(bool, String)> {
+/// Runs the program on a configuration; returns its output and true if it succeeded.
+pub(crate) fn run(command: &str, config: &Path) -> anyhow::Result<(bool, String)> {
     let mut program = Command::new(env!("CARGO_BIN_EXE_portal-server"));
     let output = program.args([command, "--config"]).arg(config).output()?;
     let said = [output.stdout, output.stderr].concat();
@@ -53,17 +53,17 @@ impl Portal {
         let mut child = command.spawn()?;
         let mut log = BufReader::new(child.stderr.take().context("the portal has no log")?).lines();
         let client = Client::builder().timeout(TIMEOUT).no_proxy().build()?;
-        let mut portal = Self { child, log: Arc::default(), door: Door { base: String::new(), client, token } };
+        let mut portal = Self { child, log: Arc::default(), api: ApiClient { base: String::new(), client, token } };
         let mut said = String::new();
-        while portal.door.base.is_empty() {
+        while portal.api.base.is_empty() {
             let line = log.next().with_context(|| format!("the portal ended early: {said}"))??;
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             if event["message"] == "listening" {
                 let address = event["address"].as_str().context("the portal does not say where it listens")?;
-                portal.door.base = format!("http://{address}/api/portal");
+                portal.api.base = format!("http://{address}/api/portal");
             }
             said.push_str(&line);
-            portal.keep(event);
+            portal.record(event);
         }
         let kept = portal.log.clone();
         // Whatever it says later also becomes part of a failing test's output.
@@ -77,7 +77,7 @@ impl Portal {
         Ok(portal)
     }
 
-    fn keep(&self, event: Value) {
+    fn record(&self, event: Value) {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).push(event);
     }
 
@@ -107,27 +107,27 @@ impl Drop for Portal {
     }
 }
 
-impl Door {
-    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+impl ApiClient {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Reply> {
         self.ask(Method::GET, path, None).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Reply> {
         self.ask(Method::POST, path, Some(body)).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Reply> {
         self.ask(Method::DELETE, path, None).await
     }
 
     /// The namespace as it is shown; anything but 200 is a failure.
     pub(crate) async fn namespace(&self) -> anyhow::Result<Value> {
-        let Answer { status, body, .. } = self.get("/namespace").await?;
+        let Reply { status, body, .. } = self.get("/namespace").await?;
         ensure!(status == StatusCode::OK, "{status}: {body}");
         Ok(body)
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Reply> {
         let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(body);
@@ -138,6 +138,6 @@ impl Door {
         let retry_after = retry_after.map(str::to_owned);
         let text = response.text().await?;
         let body = serde_json::from_str(&text).with_context(|| format!("{status} and no JSON: {text}"))?;
-        Ok(Answer { status, retry_after, body })
+        Ok(Reply { status, retry_after, body })
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// No answer takes as long.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// What stands before the address in the first line that the demo says.
+/// Text before the address in the demo's first line.
 const GREETING: &str = "The Friend Portal's demo listens on ";
 
 /// The server's program, told `arguments`.
@@ -24,11 +24,11 @@ pub(crate) fn server<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Comman
 /// A running demo; dropping it kills it.
 pub(crate) struct Demo {
     child: Child,
-    /// What it said after its first line.
+    /// Its output after the first line.
     pub(crate) greeting: String,
 }
 
-/// Where a demo listens.
+/// Client of a running demo.
 #[derive(Clone)]
 pub(crate) struct Portal {
     base: String,
@@ -36,7 +36,7 @@ pub(crate) struct Portal {
 }
 
 /// An answer.
-pub(crate) struct Answer {
+pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) etag: Option<String>,
     pub(crate) body: Value,
@@ -103,20 +103,20 @@ impl Drop for Demo {
 
 impl Portal {
     /// Asks as a friend.
-    pub(crate) async fn get(&self, friend: &str, path: &str) -> anyhow::Result<Answer> {
-        answer(self.request(friend, Method::GET, path)).await
+    pub(crate) async fn get(&self, friend: &str, path: &str) -> anyhow::Result<Reply> {
+        reply(self.request(friend, Method::GET, path)).await
     }
 
-    pub(crate) async fn put(&self, friend: &str, path: &str, body: &Value) -> anyhow::Result<Answer> {
-        answer(self.request(friend, Method::PUT, path).json(body)).await
+    pub(crate) async fn put(&self, friend: &str, path: &str, body: &Value) -> anyhow::Result<Reply> {
+        reply(self.request(friend, Method::PUT, path).json(body)).await
     }
 
-    pub(crate) async fn post(&self, friend: &str, path: &str, body: &Value) -> anyhow::Result<Answer> {
-        answer(self.request(friend, Method::POST, path).json(body)).await
+    pub(crate) async fn post(&self, friend: &str, path: &str, body: &Value) -> anyhow::Result<Reply> {
+        reply(self.request(friend, Method::POST, path).json(body)).await
     }
 
-    pub(crate) async fn delete(&self, friend: &str, path: &str) -> anyhow::Result<Answer> {
-        answer(self.request(friend, Method::DELETE, path)).await
+    pub(crate) async fn delete(&self, friend: &str, path: &str) -> anyhow::Result<Reply> {
+        reply(self.request(friend, Method::DELETE, path)).await
     }
 
     fn request(&self, friend: &str, method: Method, path: &str) -> RequestBuilder {
@@ -125,11 +125,11 @@ impl Portal {
 }
 
 /// Sends a request; every answer of the API is JSON.
-async fn answer(request: RequestBuilder) -> anyhow::Result<Answer> {
+async fn reply(request: RequestBuilder) -> anyhow::Result<Reply> {
     let response = request.send().await?;
     let (status, headers) = (response.status(), response.headers().clone());
     let etag = headers.get("etag").and_then(|etag| etag.to_str().ok()).map(str::to_owned);
     let text = response.text().await?;
     let body = serde_json::from_str(&text).with_context(|| format!("{status} and no JSON: {text}"))?;
-    Ok(Answer { status, etag, body })
+    Ok(Reply { status, etag, body })
 }

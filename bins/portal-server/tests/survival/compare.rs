@@ -8,19 +8,19 @@ use portal_dns::{Desired, Intent, Status, all_intents};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::ground::Ground;
+use crate::fixture::Fixture;
 
-/// How long it may take until a crash is repaired: a lease, a pass and the pauses between attempts.
-const PATIENCE: Duration = Duration::from_mins(3);
+/// Timeout of the repair after a crash: a lease, a pass and the pauses between attempts.
+const TIMEOUT: Duration = Duration::from_mins(3);
 
-impl Ground {
+impl Fixture {
     /// Waits until every exposure stands, then compares: zone and cluster hold exactly what the database says, and
     /// what is not the portal's is as it was. Returns what the database says.
     pub(crate) async fn converged(&self) -> anyhow::Result<Vec<Intent>> {
         let started = Instant::now();
         loop {
             let found = self.compare().await;
-            if found.is_ok() || started.elapsed() > PATIENCE {
+            if found.is_ok() || started.elapsed() > TIMEOUT {
                 self.check_not_ours().await?;
                 return found;
             }

@@ -8,6 +8,6 @@
 
 mod cluster;
 mod compare;
-mod ground;
+mod fixture;
 mod people;
 mod process;

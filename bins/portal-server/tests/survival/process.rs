@@ -27,7 +27,7 @@ pub(crate) struct Server {
     listening: Option<oneshot::Receiver<String>>,
 }
 
-/// Where a server listens.
+/// Client of a running server.
 #[derive(Clone)]
 pub(crate) struct Portal {
     base: String,
@@ -36,7 +36,7 @@ pub(crate) struct Portal {
 
 /// An answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
 }
@@ -104,20 +104,20 @@ impl Drop for Server {
 
 impl Portal {
     /// Asks for an exposure.
-    pub(crate) async fn expose(&self, token: &str, wish: &Value) -> anyhow::Result<Answer> {
+    pub(crate) async fn expose(&self, token: &str, wish: &Value) -> anyhow::Result<Reply> {
         let request = self.client.request(Method::POST, format!("{}{EXPOSE}", self.base)).json(wish);
-        answer(request.bearer_auth(token).send().await?).await
+        reply(request.bearer_auth(token).send().await?).await
     }
 
     /// Asks for the end of an exposure.
-    pub(crate) async fn remove(&self, token: &str, name: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn remove(&self, token: &str, name: &str) -> anyhow::Result<Reply> {
         let request = self.client.request(Method::DELETE, format!("{}{EXPOSE}/{name}", self.base));
-        answer(request.bearer_auth(token).send().await?).await
+        reply(request.bearer_auth(token).send().await?).await
     }
 }
 
 /// Every answer of the API is JSON.
-async fn answer(response: reqwest::Response) -> anyhow::Result<Answer> {
+async fn reply(response: reqwest::Response) -> anyhow::Result<Reply> {
     let status = response.status();
-    Ok(Answer { status, body: response.json().await? })
+    Ok(Reply { status, body: response.json().await? })
 }

@@ -1,5 +1,7 @@
 //! The friend, their agents and the domains on offer.
 
+use std::error::Error;
+
 use actix_web::get;
 use actix_web::web::{Data, Json};
 use futures::join;
@@ -48,7 +50,7 @@ pub(crate) async fn list_domains(_: Friend, state: Data<ApiState>) -> Json<Vec<S
 /// A count, or nothing if whoever counts is in trouble.
 fn known(count: Result<Option<u64>, BackendError>) -> Option<u64> {
     count.unwrap_or_else(|error| {
-        tracing::warn!(cause = std::error::Error::source(&error), "{error}, so a stat is not known");
+        tracing::warn!(error = &error as &dyn Error, "a stat is not known");
         None
     })
 }

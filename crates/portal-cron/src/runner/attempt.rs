@@ -1,5 +1,6 @@
 //! One attempt at one run.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,8 +102,7 @@ impl Desk {
     }
 
     fn again(&self, attempt: &Attempt, error: &str, trouble: &BackendError) -> Verdict {
-        let cause = std::error::Error::source(trouble).map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(run.id = %attempt.leased.id, %cause, "{trouble}");
+        tracing::warn!(run.id = %attempt.leased.id, error = trouble as &dyn Error, "a delivery failed");
         self.later(attempt, error, trouble.retry_after.unwrap_or_default())
     }
 
@@ -128,7 +128,8 @@ impl Desk {
                     return;
                 }
                 Err(trouble) if attempt.clock_read.elapsed() + SETTLE_PAUSE > self.settings.lease => {
-                    tracing::error!(run.id = %run, "the end of an attempt could not be recorded: {trouble}");
+                    let error = &trouble as &dyn Error;
+                    tracing::error!(run.id = %run, error, "the end of an attempt could not be recorded");
                     return;
                 }
                 Err(_) => sleep(SETTLE_PAUSE).await,

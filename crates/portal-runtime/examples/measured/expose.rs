@@ -14,10 +14,10 @@ use portal_adapters::memory::{MemoryCluster, MemoryRecords};
 use portal_core::BoxError;
 use portal_dns::{Domain, DomainName, Records, Target, Tls, Ttl, Zone};
 
-use crate::world;
+use crate::fixture;
 
 const DOMAIN: &str = "example.org";
-/// What every friend runs.
+/// Service of every friend.
 const SERVICE: &str = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}";
 
 /// Serves until it is killed; without latency there is no Cloudflare.
@@ -27,7 +27,7 @@ pub(crate) async fn serve(
     (data, friends): (&Path, u32),
     (latency, target): (u64, &str),
 ) -> Result<(), BoxError> {
-    let db = world::seed(data, friends).await?;
+    let db = fixture::seed(data, friends).await?;
     let cluster = MemoryCluster::new(Arc::new(SystemClock));
     for number in 0..friends {
         cluster.load_yaml("services", SERVICE, &format!("friend-f{number}"))?;
@@ -63,5 +63,5 @@ pub(crate) async fn serve(
     });
     tokio::spawn(counter.workers(1).disable_signals().bind(control)?.run());
     let zones = vec![Zone { domain, records }];
-    world::serve(address, (data, db), Arc::new(cluster.clone()), (cluster, zones)).await
+    fixture::serve(address, (data, db), Arc::new(cluster.clone()), (cluster, zones)).await
 }

@@ -19,7 +19,7 @@ use portal_k8s::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::world;
+use crate::fixture;
 
 struct ListedCluster(Client);
 
@@ -63,8 +63,8 @@ impl Cluster for ListedCluster {
 
 /// Serves until it is killed.
 pub(crate) async fn serve(address: SocketAddr, data: &Path, kubeconfig: &Path) -> Result<(), BoxError> {
-    let db = world::seed(data, 1).await?;
+    let db = fixture::seed(data, 1).await?;
     let client = portal_adapters::kube::connect(Some(kubeconfig)).await?;
     let nothing = MemoryCluster::new(Arc::new(SystemClock));
-    world::serve(address, (data, db), Arc::new(ListedCluster(client)), (nothing, Vec::new())).await
+    fixture::serve(address, (data, db), Arc::new(ListedCluster(client)), (nothing, Vec::new())).await
 }

@@ -11,8 +11,8 @@
 
 mod expose;
 mod fill;
+mod fixture;
 mod lists;
-mod world;
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ async fn main() -> Result<(), BoxError> {
         ["lists", address, data, kubeconfig] => {
             lists::serve(address.parse()?, Path::new(data), Path::new(kubeconfig)).await
         }
-        ["seed", data] => world::seed(Path::new(data), 1).await.map(drop),
+        ["seed", data] => fixture::seed(Path::new(data), 1).await.map(drop),
         ["fill", kubeconfig, from, to] => fill::run(Path::new(kubeconfig), from.parse()?, to.parse()?).await,
         _ => Err("usage: measured expose|lists|seed|fill ..".into()),
     }

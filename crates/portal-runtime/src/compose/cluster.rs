@@ -6,7 +6,7 @@ use portal_adapters::kube::{KubeCluster, KubeRoutes, KubeServices, KubeSettings,
 use portal_core::{BackendError, Clock};
 use tokio::runtime::Handle;
 
-use crate::check::{Finding, Verdict};
+use crate::check::{CheckStatus, Finding};
 use crate::config::ClusterSettings;
 
 /// The cluster as it is watched, and as exposing a service needs it.
@@ -37,12 +37,12 @@ pub(crate) async fn check_rights(settings: &ClusterSettings) -> Vec<Finding> {
 
 async fn rights(settings: &ClusterSettings) -> Result<Vec<Finding>, BackendError> {
     let client = connect(settings.kubeconfig.as_deref()).await?;
-    let verdict = |answer: Result<(), String>| answer.map_or_else(Verdict::Failed, |()| Verdict::Fine);
+    let status = |answer: Result<(), String>| answer.map_or_else(CheckStatus::Failed, |()| CheckStatus::Ok);
     let mut findings = Vec::new();
     for right in Right::needed() {
-        let verdict = verdict(right.ask(&client).await?);
-        findings.push(Finding { name: format!("cluster: {right}"), verdict });
+        let status = status(right.ask(&client).await?);
+        findings.push(Finding { name: format!("cluster: {right}"), status });
     }
-    findings.push(Finding::of("cluster: Traefik's routes", serves_routes(&client).await.map(verdict)));
+    findings.push(Finding::of("cluster: Traefik's routes", serves_routes(&client).await.map(status)));
     Ok(findings)
 }

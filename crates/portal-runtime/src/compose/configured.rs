@@ -14,7 +14,7 @@ use super::cluster::{self, Watched};
 use super::workspaces::{self, WorkspacesProbe};
 use super::zones::{self, ZonesProbe};
 use super::{Parts, database};
-use crate::check::{self, Finding, Verdict, patiently};
+use crate::check::{self, CheckStatus, Finding, with_timeout};
 use crate::commands::CommandError;
 use crate::config::{Settings, WebhookTarget};
 
@@ -34,7 +34,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         return Err(CommandError::Behind(pending.len()));
     }
     let intents = db.intents();
-    if let Verdict::Failed(why) = domains_in_use(&*intents, &zones).await? {
+    if let CheckStatus::Failed(why) = domains_in_use(&*intents, &zones).await? {
         return Err(CommandError::Domains(why));
     }
     let Watched { cluster, routes, services } = cluster::watch(&settings.cluster, clock.clone()).await?;
@@ -80,13 +80,13 @@ impl Delivery for NoReceiver {
     }
 }
 
-/// Whether every exposure stands in a domain of the configuration.
-async fn domains_in_use(store: &dyn IntentStore, zones: &[Zone]) -> Result<Verdict, BackendError> {
+/// Fails if a hostname of an exposure lies in no configured domain.
+async fn domains_in_use(store: &dyn IntentStore, zones: &[Zone]) -> Result<CheckStatus, BackendError> {
     let served: Vec<_> = zones.iter().map(|zone| zone.domain.name.clone()).collect();
     let unserved = unserved_hostnames(store, &served).await?;
-    let Some(first) = unserved.first() else { return Ok(Verdict::Fine) };
+    let Some(first) = unserved.first() else { return Ok(CheckStatus::Ok) };
     let count = unserved.len();
-    Ok(Verdict::Failed(format!(
+    Ok(CheckStatus::Failed(format!(
         "{count} hostname(s) of exposures are in no configured domain, {first} among them; configure it again, with \
          retired = true if it is not to be offered"
     )))
@@ -106,12 +106,12 @@ pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandEr
         findings.push(check::probe(&*probe).await);
     }
     if findings.iter().all(Finding::is_acceptable) {
-        findings.push(patiently("domains", domains_in_use(&*db.intents(), &zones)).await);
+        findings.push(with_timeout("domains", domains_in_use(&*db.intents(), &zones)).await);
     }
     findings.extend(cluster::check_rights(&settings.cluster).await);
     for zone in &zones {
-        let read = async { zones::read(zone).await.map(|()| Verdict::Fine) };
-        findings.push(patiently(format!("zone {}", zone.domain.name), read).await);
+        let read = async { zones::read(zone).await.map(|()| CheckStatus::Ok) };
+        findings.push(with_timeout(format!("zone {}", zone.domain.name), read).await);
     }
     findings.extend(workspaces::check(&settings.agents, db.friendships()).await);
     Ok(findings)

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_core::{AgentId, BackendError, FriendshipStatus, FriendshipStore, Probe};
 
-use crate::check::{Finding, Verdict, patiently};
+use crate::check::{CheckStatus, Finding, with_timeout};
 use crate::config::AgentSettings;
 
 /// The folders of these agents.
@@ -16,7 +16,7 @@ pub(crate) fn files(agents: &[AgentSettings]) -> DiskFiles {
     DiskFiles::new(roots)
 }
 
-/// Whether every agent's folder is there.
+/// Probe of the agents' folders.
 pub(crate) struct WorkspacesProbe {
     pub(crate) files: DiskFiles,
     pub(crate) agents: Vec<AgentId>,
@@ -40,34 +40,34 @@ impl Probe for WorkspacesProbe {
     }
 }
 
-/// Whether each agent's folder can be written without losing what the agent writes, and whose friends share a
+/// Checks that each agent's folder can be written without losing the agent's own writes, and which friends share a
 /// HEARTBEAT.md.
 pub(crate) async fn check(agents: &[AgentSettings], friendships: Arc<dyn FriendshipStore>) -> Vec<Finding> {
     let files = files(agents);
     let mut findings = Vec::new();
     for AgentSettings { id, .. } in agents {
-        findings.push(patiently(format!("workspace of {id}"), exchanges(&files, id)).await);
-        findings.push(patiently(format!("friends of {id}"), shares(&*friendships, id)).await);
+        findings.push(with_timeout(format!("workspace of {id}"), exchanges(&files, id)).await);
+        findings.push(with_timeout(format!("friends of {id}"), shares(&*friendships, id)).await);
     }
     findings
 }
 
-async fn exchanges(files: &DiskFiles, agent: &AgentId) -> Result<Verdict, BackendError> {
+async fn exchanges(files: &DiskFiles, agent: &AgentId) -> Result<CheckStatus, BackendError> {
     files.reach(agent).await?;
     if files.exchanges(agent).await? {
-        return Ok(Verdict::Fine);
+        return Ok(CheckStatus::Ok);
     }
     let why = "this file system cannot exchange two files in one step: what the agent writes in the instant in which a \
                friend's text is put in place is lost";
-    Ok(Verdict::Warning(why.to_owned()))
+    Ok(CheckStatus::Warning(why.to_owned()))
 }
 
-async fn shares(friendships: &dyn FriendshipStore, agent: &AgentId) -> Result<Verdict, BackendError> {
+async fn shares(friendships: &dyn FriendshipStore, agent: &AgentId) -> Result<CheckStatus, BackendError> {
     let friendships = friendships.of_agent(agent).await?;
     let active = friendships.iter().filter(|friendship| friendship.status == FriendshipStatus::Active);
     let sharing: Vec<_> = active.map(|friendship| friendship.friend.as_str()).collect();
     if sharing.len() < 2 {
-        return Ok(Verdict::Fine);
+        return Ok(CheckStatus::Ok);
     }
-    Ok(Verdict::Warning(format!("{} share one HEARTBEAT.md", sharing.join(", "))))
+    Ok(CheckStatus::Warning(format!("{} share one HEARTBEAT.md", sharing.join(", "))))
 }

@@ -13,7 +13,7 @@ use url::Url;
 
 use crate::config::{Problem, Problems, Provider, Settings};
 
-/// How long one call may take. A request waits 5 seconds for its exposure, so no call need be waited for any longer.
+/// Timeout of one call. A request waits 5 seconds for its exposure, so a longer one has no use.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The zones of all domains, in their order; nothing is asked of anybody yet.
@@ -95,7 +95,7 @@ struct Known {
     budget: CallBudget,
 }
 
-/// How many calls Cloudflare still allows to the domains of one token.
+/// Remaining calls to Cloudflare, per token.
 #[derive(Clone)]
 pub struct CallBudget {
     api: Arc<CloudflareApi>,
@@ -108,7 +108,7 @@ impl CallBudget {
         self.domains.iter().map(DomainName::as_str).collect::<Vec<_>>().join(",")
     }
 
-    /// How many calls this replica could make right now.
+    /// Returns the calls that this replica could make right now.
     pub(crate) fn calls_left(&self) -> usize {
         self.api.calls_left()
     }
@@ -154,7 +154,7 @@ pub(crate) async fn read(zone: &Zone) -> Result<(), BackendError> {
     records.list().await.map(drop)
 }
 
-/// Whether every zone could be listed when exposures were last compared with them: asking anew whenever somebody asks
+/// Probe that reports whether the last pass could list every zone: listing them again for each probe
 /// would spend the provider's budget.
 pub(crate) struct ZonesProbe(pub(crate) Exposures);
 

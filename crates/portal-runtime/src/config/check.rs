@@ -28,9 +28,9 @@ mod provisioning;
 /// The sections there are.
 const SECTIONS: [&str; 9] =
     ["server", "log", "database", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
-/// Where `PORTAL_CONFIG`, which names the file itself, stands among the variables.
+/// Key of `PORTAL_CONFIG`, which names the file itself.
 const FILE: &str = "config";
-/// How long a webhook may take unless the operator says otherwise.
+/// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a webhook may be given: a delivery must end well within a run's lease.
 const WEBHOOK_TIMEOUT_MAX: u64 = 30;

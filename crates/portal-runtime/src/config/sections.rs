@@ -17,11 +17,11 @@ pub(super) struct ServerSection {
     pub(super) operations_listen: String,
     /// Origins whose pages may call the API from a browser; none by default.
     pub(super) allowed_origins: Vec<String>,
-    /// How many replicas share the DNS provider's budget.
+    /// Number of replicas that share the DNS provider's budget.
     pub(super) replicas: u32,
-    /// How long load balancers get to notice that the server is about to stop, in seconds.
+    /// Seconds between a stop signal and closing the port, in which load balancers see `/readyz` fail.
     pub(super) drain_seconds: u64,
-    /// How long open requests may take to end when the server stops, in seconds.
+    /// Seconds in which open requests may end when the server stops.
     pub(super) shutdown_seconds: u64,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct DatabaseSection {
 pub(super) struct ClusterSection {
     /// A kubeconfig; without it the pod's own service account, else the user's default kubeconfig.
     pub(super) kubeconfig: Option<PathBuf>,
-    /// How old the overview may be before the portal says that it does not know, in seconds.
+    /// Age in seconds at which the overview is refused with 503.
     pub(super) max_staleness_seconds: u64,
 }
 
@@ -90,9 +90,9 @@ pub(super) struct ProvisioningSection {
     pub(super) ingress_namespace: String,
     /// The quota, per resource.
     pub(super) quota: BTreeMap<String, String>,
-    /// What a container gets that does not say, per resource.
+    /// Default limits of a container, per resource.
     pub(super) container_default: BTreeMap<String, String>,
-    /// What a container may have at most, per resource.
+    /// Highest limits of a container, per resource.
     pub(super) container_max: BTreeMap<String, String>,
 }
 
@@ -138,7 +138,7 @@ pub(super) struct DeliverySection {
     pub(super) webhook_secret: Option<SecretString>,
     /// A file that holds the key.
     pub(super) webhook_secret_file: Option<PathBuf>,
-    /// How long the receiver may take, in seconds.
+    /// Timeout of one delivery, in seconds.
     pub(super) timeout_seconds: Option<u64>,
 }
 
@@ -148,12 +148,12 @@ pub(super) struct DeliverySection {
 pub(super) struct DomainSection {
     /// The domain under which hostnames are made.
     pub(super) name: String,
-    /// What the records point at: exactly one of `cname`, `a`, `aaaa`.
+    /// Target of the records: exactly one of `cname`, `a`, `aaaa`.
     pub(super) target: BTreeMap<String, String>,
     /// Seconds that a resolver may remember a record.
     #[serde(default = "five_minutes")]
     pub(super) ttl: u32,
-    /// Whether the domain is no longer offered; what stands on it is still looked after.
+    /// True if the domain is no longer offered; its exposures are still reconciled.
     #[serde(default)]
     pub(super) retired: bool,
     /// Traefik entry points of the routes.
@@ -198,7 +198,7 @@ pub(super) struct CloudflareSection {
     pub(super) token_file: Option<PathBuf>,
     /// The zone's id; looked up by name when absent.
     pub(super) zone_id: Option<String>,
-    /// Whether Cloudflare's proxy stands before the target.
+    /// True if records are proxied by Cloudflare.
     pub(super) proxied: Option<bool>,
     /// Another address of the API, for tests.
     pub(super) api_url: Option<String>,

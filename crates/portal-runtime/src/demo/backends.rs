@@ -16,11 +16,11 @@ use crate::commands::{CommandError, say};
 /// The workloads that the demo begins with: each file's name and text.
 const WORKLOADS: [(&str, &str); 2] =
     [("alice.yaml", include_str!("alice.yaml")), ("bob.yaml", include_str!("bob.yaml"))];
-/// Where an object goes that names no namespace.
+/// Namespace of objects that name none.
 const HOME: &str = "friend-alice";
-/// Where the demo's hostnames would point: an address that leads nowhere (RFC 5737).
+/// Target of the demo's hostnames: an address of RFC 5737, which leads nowhere.
 const TARGET: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-/// How long the demo's records may be remembered, in seconds.
+/// TTL of the demo's records, in seconds.
 const TTL: u32 = 300;
 
 /// The demo's cluster, with the built-in workloads or with the user's own.

@@ -1,4 +1,4 @@
-//! Who and what is there when the demo starts for the first time. What has been changed since stays as it is.
+//! Agent, friends, sessions and documents of the demo's first start. Later changes are left as they are.
 
 use std::path::{Path, PathBuf};
 

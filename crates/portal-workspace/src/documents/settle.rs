@@ -1,5 +1,6 @@
 //! The end of a write: its own, or the one that a crash left to somebody else.
 
+use std::error::Error;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -40,8 +41,7 @@ impl Documents {
             match self.desk.settle(path.clone()).await {
                 Ok(()) => outcome.settled += 1,
                 Err(trouble) => {
-                    let cause = std::error::Error::source(&trouble).map(ToString::to_string);
-                    tracing::warn!(%path, error = %trouble, cause, "a document could not be settled");
+                    tracing::warn!(%path, error = &trouble as &dyn Error, "a document could not be settled");
                     outcome.failed += 1;
                 }
             }
@@ -89,7 +89,7 @@ impl Desk {
             self.put_all_away(turn, pending, own, None).await
         };
         if let Err(trouble) = settled.await {
-            tracing::warn!(path = %turn.path, error = %trouble, "a failed write is left for the next pass to settle");
+            tracing::warn!(path = %turn.path, error = &trouble as &dyn Error, "a failed write is left for the next pass to settle");
         }
     }
 

@@ -11,6 +11,7 @@
 //! 6. what came out is looked at: if it is not what was compared, an agent wrote in between, and its text is kept;
 //! 7. *end*: the pending text becomes a version, and the row is given back.
 
+use std::error::Error;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -190,7 +191,7 @@ impl Desk {
 
     async fn give_back(&self, turn: &Turn) {
         if let Err(trouble) = self.ports.store.end(&turn.path, &turn.write, Ended::NotWritten).await {
-            tracing::warn!(path = %turn.path, error = %trouble, "a document stays held until its lease runs out");
+            tracing::warn!(path = %turn.path, error = &trouble as &dyn Error, "a document stays held until its lease runs out");
         }
     }
 
@@ -202,7 +203,7 @@ impl Desk {
             if gone.is_empty() { Ok(()) } else { self.ports.versions.forget(path, &gone).await }
         };
         if let Err(trouble) = pruned.await {
-            tracing::warn!(%path, error = %trouble, "old versions of a document were not forgotten");
+            tracing::warn!(%path, error = &trouble as &dyn Error, "old versions of a document were not forgotten");
         }
     }
 }

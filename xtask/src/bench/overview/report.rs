@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use super::{OBJECTS, OverviewOptions, Phase};
 use crate::bench::load::Sample;
-use crate::bench::report::{divide, median, number, verdict};
+use crate::bench::report::{divide, goal_met, median, number};
 use crate::table;
 
 /// At least so many times the requests per second of lists.
@@ -62,11 +62,11 @@ fn goals(small: &Phase, full: &Phase) -> Vec<[String; 3]> {
     let ready = Some(full.ready.as_secs_f64());
     vec![
         ["requests/s, portal to five lists".to_owned(), number(faster, 1), format!("{RATE_GOAL:.0} at least, {met}")],
-        ["CPU, portal to bare".to_owned(), number(dearer, 2), verdict(dearer, COST_GOAL)],
+        ["CPU, portal to bare".to_owned(), number(dearer, 2), goal_met(dearer, COST_GOAL)],
         [
             format!("CPU, {} namespaces to {}", full.namespaces, small.namespaces),
             number(growth, 2),
-            verdict(growth, GROWTH_GOAL),
+            goal_met(growth, GROWTH_GOAL),
         ],
         [
             format!(
@@ -76,12 +76,12 @@ fn goals(small: &Phase, full: &Phase) -> Vec<[String; 3]> {
                 mebibytes(small.resident)
             ),
             number(memory, 0),
-            verdict(memory, MEMORY_GOAL),
+            goal_met(memory, MEMORY_GOAL),
         ],
         [
             "seconds from start to the first answer, 503 until then".to_owned(),
             number(ready, 1),
-            verdict(ready, READY_GOAL),
+            goal_met(ready, READY_GOAL),
         ],
     ]
 }

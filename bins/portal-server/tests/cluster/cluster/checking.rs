@@ -6,9 +6,9 @@ use portal_adapters::cloudflare::ScriptedCloudflare;
 
 use crate::api_server::{ApiServer, ITSELF, after, kubeconfig};
 use crate::configuration::{Domain, configuration};
+use crate::fixture::{DOMAIN, Fixture, until};
 use crate::kubectl::file;
-use crate::portal::told;
-use crate::world::{DOMAIN, World, until};
+use crate::portal::run;
 
 /// Every right that the server needs, as `check` lists them.
 const RIGHTS: [&str; 18] = [
@@ -32,8 +32,8 @@ const RIGHTS: [&str; 18] = [
     "delete ingressroutes.traefik.io",
 ];
 
-/// What `check` says about a right.
-fn verdict<'a>(table: &'a str, right: &str) -> Option<&'a str> {
+/// Returns the line of `check` about a right.
+fn status_of<'a>(table: &'a str, right: &str) -> Option<&'a str> {
     let row = table.lines().find_map(|line| line.strip_prefix(&format!("cluster: {right} ")))?;
     row.split_whitespace().next()
 }
@@ -41,11 +41,11 @@ fn verdict<'a>(table: &'a str, right: &str) -> Option<&'a str> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
 async fn the_shipped_role_is_all_that_check_asks_for() -> anyhow::Result<()> {
-    let world = World::start().await?;
-    let (is_content, table) = told("check", world.config())?;
+    let fixture = Fixture::start().await?;
+    let (is_content, table) = run("check", fixture.config())?;
     assert!(is_content, "{table}");
     for right in RIGHTS {
-        assert_eq!(verdict(&table, right), Some("ok"), "{right}: {table}");
+        assert_eq!(status_of(&table, right), Some("ok"), "{right}: {table}");
     }
     assert!(
         table.contains("cluster: Traefik's routes") && table.matches("cluster: ").count() == RIGHTS.len() + 1,
@@ -57,15 +57,15 @@ async fn the_shipped_role_is_all_that_check_asks_for() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
 async fn a_role_that_lacks_rights_fails_the_check_by_their_names() -> anyhow::Result<()> {
-    let (world, folder) = (World::start().await?, tempfile::tempdir()?);
-    let domain = Domain::at_cloudflare(DOMAIN, &world.cloudflare);
+    let (fixture, folder) = (Fixture::start().await?, tempfile::tempdir()?);
+    let domain = Domain::at_cloudflare(DOMAIN, &fixture.cloudflare);
     let config = configuration(folder.path(), &file("provisioner.kubeconfig")?, &[domain])?;
-    assert!(told("migrate", &config)?.0);
-    let (is_content, table) = told("check", &config)?;
+    assert!(run("migrate", &config)?.0);
+    let (is_content, table) = run("check", &config)?;
     assert!(!is_content);
-    assert_eq!(verdict(&table, "get namespaces"), Some("ok"), "the provisioner has it: {table}");
-    assert_eq!(verdict(&table, "list namespaces"), Some("FAILED"), "{table}");
-    assert_eq!(verdict(&table, "create ingressroutes.traefik.io"), Some("FAILED"), "{table}");
+    assert_eq!(status_of(&table, "get namespaces"), Some("ok"), "the provisioner has it: {table}");
+    assert_eq!(status_of(&table, "list namespaces"), Some("FAILED"), "{table}");
+    assert_eq!(status_of(&table, "create ingressroutes.traefik.io"), Some("FAILED"), "{table}");
     Ok(())
 }
 
@@ -82,11 +82,11 @@ async fn a_cluster_without_traefik_fails_the_check_whatever_the_rights() -> anyh
     fs::write(&path, kubeconfig(&url, &certificate.display().to_string(), &token))?;
     let cloudflare = ScriptedCloudflare::start(&[DOMAIN]).await?;
     let config = configuration(folder.path(), &path, &[Domain::at_cloudflare(DOMAIN, &cloudflare)])?;
-    assert!(told("migrate", &config)?.0);
-    until("the rights are known", async || Ok(told("check", &config)?.1.contains("cluster: get namespaces"))).await?;
-    let (is_content, table) = told("check", &config)?;
+    assert!(run("migrate", &config)?.0);
+    until("the rights are known", async || Ok(run("check", &config)?.1.contains("cluster: get namespaces"))).await?;
+    let (is_content, table) = run("check", &config)?;
     assert!(!is_content);
-    assert_eq!(verdict(&table, "create ingressroutes.traefik.io"), Some("ok"), "{table}");
-    assert_eq!(verdict(&table, "Traefik's routes"), Some("FAILED"), "{table}");
+    assert_eq!(status_of(&table, "create ingressroutes.traefik.io"), Some("ok"), "{table}");
+    assert_eq!(status_of(&table, "Traefik's routes"), Some("FAILED"), "{table}");
     Ok(())
 }

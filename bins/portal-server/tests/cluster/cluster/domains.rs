@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::backend::Backend;
 use crate::configuration::Domain;
+use crate::fixture::{DOMAIN, Fixture, until};
 use crate::name_server::NameServer;
-use crate::portal::{Answer, told};
-use crate::world::{DOMAIN, World, until};
+use crate::portal::{Reply, run};
 
 /// A friend's portal with exposures at two providers.
-struct Ground {
-    world: World,
+struct Setup {
+    fixture: Fixture,
     server: NameServer,
     /// At Cloudflare, and offered first.
     old: Domain,
@@ -22,24 +22,24 @@ struct Ground {
     new: Domain,
 }
 
-impl Ground {
+impl Setup {
     async fn start() -> anyhow::Result<Self> {
-        let (world, server) = (World::start().await?, NameServer::of_tier()?);
-        let old = Domain::at_cloudflare(DOMAIN, &world.cloudflare);
+        let (fixture, server) = (Fixture::start().await?, NameServer::of_tier()?);
+        let old = Domain::at_cloudflare(DOMAIN, &fixture.cloudflare);
         let new = Domain::at_name_server(&format!("new.{}", server.zone), &server);
-        Ok(Self { world, server, old, new })
+        Ok(Self { fixture, server, old, new })
     }
 
     fn hostname(&self, name: &str, domain: &Domain) -> String {
-        format!("{name}-{}.{}", self.world.friend, domain.name)
+        format!("{name}-{}.{}", self.fixture.friend, domain.name)
     }
 
-    async fn expose(&self, name: &str, domain: Option<&Domain>) -> anyhow::Result<Answer> {
+    async fn expose(&self, name: &str, domain: Option<&Domain>) -> anyhow::Result<Reply> {
         let mut body = json!({"name": name, "service": "web", "port": 80});
         if let Some(domain) = domain {
             body["domain"] = json!(domain.name);
         }
-        self.world.portal.door.post("/namespace/expose", &body).await
+        self.fixture.portal.api.post("/namespace/expose", &body).await
     }
 
     /// Exposes, and wants it to stand at once.
@@ -50,12 +50,12 @@ impl Ground {
     }
 
     async fn offered(&self) -> anyhow::Result<Value> {
-        Ok(self.world.portal.door.get("/domains").await?.body)
+        Ok(self.fixture.portal.api.get("/domains").await?.body)
     }
 
     /// Which names Cloudflare has records at.
     fn at_cloudflare(&self) -> Vec<String> {
-        let records = self.world.cloudflare.records(&self.old.name);
+        let records = self.fixture.cloudflare.records(&self.old.name);
         records.iter().filter_map(|record| record["name"].as_str().map(str::to_owned)).collect()
     }
 
@@ -65,7 +65,7 @@ impl Ground {
 
     /// Waits until a hostname leads to the backend.
     async fn leads(&self, hostname: &str) -> anyhow::Result<()> {
-        let leads = async || Ok(self.world.visit_at(hostname).await? == (StatusCode::OK, "one".to_owned()));
+        let leads = async || Ok(self.fixture.visit_at(hostname).await? == (StatusCode::OK, "one".to_owned()));
         until(&format!("{hostname} leads to the backend"), leads).await
     }
 }
@@ -73,77 +73,77 @@ impl Ground {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
 async fn domains_come_and_go_and_what_stands_on_them_stays() -> anyhow::Result<()> {
-    let (mut ground, one) = (Ground::start().await?, Backend::start("one").await?);
-    ground.world.serve(&[&one]).await?;
+    let (mut setup, one) = (Setup::start().await?, Backend::start("one").await?);
+    setup.fixture.serve(&[&one]).await?;
     for name in ["kept", "moved"] {
-        ground.exposed(name, None, StatusCode::CREATED).await?;
+        setup.exposed(name, None, StatusCode::CREATED).await?;
     }
-    let [kept, moved] = ["kept", "moved"].map(|name| ground.hostname(name, &ground.old));
+    let [kept, moved] = ["kept", "moved"].map(|name| setup.hostname(name, &setup.old));
 
     // A second domain comes, at another provider.
-    ground.world.offer(&[ground.old.clone(), ground.new.clone()]).await?;
-    assert_eq!(ground.offered().await?, json!([ground.old.name, ground.new.name]));
+    setup.fixture.offer(&[setup.old.clone(), setup.new.clone()]).await?;
+    assert_eq!(setup.offered().await?, json!([setup.old.name, setup.new.name]));
     for (name, hostname) in [("kept", &kept), ("moved", &moved)] {
-        let body = ground.exposed(name, None, StatusCode::OK).await?;
+        let body = setup.exposed(name, None, StatusCode::OK).await?;
         assert_eq!(body["hostname"], **hostname, "it stays where it is while no domain is named");
     }
-    let body = ground.exposed("fresh", Some(&ground.new), StatusCode::CREATED).await?;
-    let fresh = ground.hostname("fresh", &ground.new);
+    let body = setup.exposed("fresh", Some(&setup.new), StatusCode::CREATED).await?;
+    let fresh = setup.hostname("fresh", &setup.new);
     assert_eq!(body["hostname"], fresh);
-    assert_eq!(ground.at_name_server(&fresh).await?, (ResponseCode::NoError, vec!["127.0.0.1".to_owned()]));
-    ground.leads(&fresh).await?;
+    assert_eq!(setup.at_name_server(&fresh).await?, (ResponseCode::NoError, vec!["127.0.0.1".to_owned()]));
+    setup.leads(&fresh).await?;
 
-    let body = ground.exposed("moved", Some(&ground.new), StatusCode::OK).await?;
-    let moved_to = ground.hostname("moved", &ground.new);
+    let body = setup.exposed("moved", Some(&setup.new), StatusCode::OK).await?;
+    let moved_to = setup.hostname("moved", &setup.new);
     assert_eq!(body["hostname"], moved_to);
-    assert_eq!(ground.at_cloudflare(), [&*kept]);
-    assert_eq!(ground.at_name_server(&moved_to).await?.1, ["127.0.0.1"]);
-    ground.leads(&moved_to).await?;
+    assert_eq!(setup.at_cloudflare(), [&*kept]);
+    assert_eq!(setup.at_name_server(&moved_to).await?.1, ["127.0.0.1"]);
+    setup.leads(&moved_to).await?;
     until("Traefik forgot the old hostname", async || {
-        Ok(ground.world.visit_at(&moved).await?.0 == StatusCode::NOT_FOUND)
+        Ok(setup.fixture.visit_at(&moved).await?.0 == StatusCode::NOT_FOUND)
     })
     .await?;
 
     // The first one is retired: nothing new stands there, and what does is still looked after.
-    let records = ground.world.cloudflare.records(&ground.old.name);
+    let records = setup.fixture.cloudflare.records(&setup.old.name);
     let id = records.first().and_then(|record| record["id"].as_str()).context("a record has an id")?;
-    assert!(ground.world.cloudflare.take(id));
-    ground.world.offer(&[ground.old.retired(), ground.new.clone()]).await?;
-    assert_eq!(ground.offered().await?, json!([ground.new.name]));
-    until("the lost record is back", async || Ok(ground.at_cloudflare() == [&*kept])).await?;
-    let Answer { status, body, .. } = ground.expose("refused", Some(&ground.old)).await?;
+    assert!(setup.fixture.cloudflare.take(id));
+    setup.fixture.offer(&[setup.old.retired(), setup.new.clone()]).await?;
+    assert_eq!(setup.offered().await?, json!([setup.new.name]));
+    until("the lost record is back", async || Ok(setup.at_cloudflare() == [&*kept])).await?;
+    let Reply { status, body, .. } = setup.expose("refused", Some(&setup.old)).await?;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
-    let Answer { status, body, .. } = ground.expose("moved", Some(&ground.old)).await?;
+    let Reply { status, body, .. } = setup.expose("moved", Some(&setup.old)).await?;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "no way back: {body}");
-    assert_eq!(ground.exposed("kept", None, StatusCode::OK).await?["hostname"], kept);
-    let body = ground.exposed("default", None, StatusCode::CREATED).await?;
-    assert_eq!(body["hostname"], ground.hostname("default", &ground.new));
-    ground.leads(&kept).await
+    assert_eq!(setup.exposed("kept", None, StatusCode::OK).await?["hostname"], kept);
+    let body = setup.exposed("default", None, StatusCode::CREATED).await?;
+    assert_eq!(body["hostname"], setup.hostname("default", &setup.new));
+    setup.leads(&kept).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
 async fn a_domain_that_is_in_use_cannot_be_left_out() -> anyhow::Result<()> {
-    let (mut ground, one) = (Ground::start().await?, Backend::start("one").await?);
-    ground.world.serve(&[&one]).await?;
-    ground.world.offer(&[ground.old.clone(), ground.new.clone()]).await?;
-    ground.exposed("kept", None, StatusCode::CREATED).await?;
-    ground.exposed("fresh", Some(&ground.new), StatusCode::CREATED).await?;
-    let (kept, fresh) = (ground.hostname("kept", &ground.old), ground.hostname("fresh", &ground.new));
+    let (mut setup, one) = (Setup::start().await?, Backend::start("one").await?);
+    setup.fixture.serve(&[&one]).await?;
+    setup.fixture.offer(&[setup.old.clone(), setup.new.clone()]).await?;
+    setup.exposed("kept", None, StatusCode::CREATED).await?;
+    setup.exposed("fresh", Some(&setup.new), StatusCode::CREATED).await?;
+    let (kept, fresh) = (setup.hostname("kept", &setup.old), setup.hostname("fresh", &setup.new));
 
-    let refusal = ground.world.offer(std::slice::from_ref(&ground.new)).await.map_err(|error| error.to_string());
+    let refusal = setup.fixture.offer(std::slice::from_ref(&setup.new)).await.map_err(|error| error.to_string());
     let says = |text: &str| text.contains(&*kept) && !text.contains(&*fresh) && text.contains("retired = true");
     assert!(refusal.as_ref().is_err_and(|text| says(text)), "{refusal:?}");
-    let (is_content, table) = told("check", ground.world.config())?;
+    let (is_content, table) = run("check", setup.fixture.config())?;
     assert!(!is_content && says(&table), "{table}");
-    assert_eq!(ground.at_cloudflare(), [&*kept], "a portal that did not start has touched nothing");
+    assert_eq!(setup.at_cloudflare(), [&*kept], "a portal that did not start has touched nothing");
 
     // Once the last exposure is gone, the domain may go as well.
-    ground.world.offer(&[ground.old.retired(), ground.new.clone()]).await?;
-    let Answer { status, body, .. } = ground.world.portal.door.delete("/namespace/expose/kept").await?;
+    setup.fixture.offer(&[setup.old.retired(), setup.new.clone()]).await?;
+    let Reply { status, body, .. } = setup.fixture.portal.api.delete("/namespace/expose/kept").await?;
     assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("removed")), "{body}");
-    ground.world.offer(std::slice::from_ref(&ground.new)).await?;
-    assert_eq!(ground.offered().await?, json!([ground.new.name]));
-    assert_eq!(ground.exposed("fresh", None, StatusCode::OK).await?["hostname"], fresh);
-    ground.leads(&fresh).await
+    setup.fixture.offer(std::slice::from_ref(&setup.new)).await?;
+    assert_eq!(setup.offered().await?, json!([setup.new.name]));
+    assert_eq!(setup.exposed("fresh", None, StatusCode::OK).await?["hostname"], fresh);
+    setup.leads(&fresh).await
 }

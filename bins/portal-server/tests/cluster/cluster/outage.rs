@@ -13,16 +13,16 @@ use tokio::time::sleep;
 
 use crate::api_server::{AUTHORITY, ApiServer, ITSELF, after, certify, kubeconfig, openssl};
 use crate::backend::Backend;
+use crate::fixture::{Fixture, at_home, until, until_within};
 use crate::kubectl::{apply, file, kubectl};
-use crate::portal::{Answer, Door};
-use crate::world::{World, at_home, until, until_within};
+use crate::portal::{ApiClient, Reply};
 
 /// Reads the namespace over and over until it is told to stop: each answer has the Service in it or is a 503 that says
 /// when to come back. How many of both there were.
-async fn read_on(door: Door, stop: Arc<AtomicBool>) -> anyhow::Result<(usize, usize)> {
+async fn read_on(api: ApiClient, stop: Arc<AtomicBool>) -> anyhow::Result<(usize, usize)> {
     let (mut shown, mut refused) = (0, 0);
     while !stop.load(Ordering::Relaxed) {
-        let Answer { status, retry_after, body } = door.get("/namespace").await?;
+        let Reply { status, retry_after, body } = api.get("/namespace").await?;
         match status {
             StatusCode::OK => {
                 ensure!(body["phase"] == "Active" && body["services"][0]["name"] == "web", "not what stands: {body}");
@@ -43,8 +43,8 @@ async fn read_on(door: Door, stop: Arc<AtomicBool>) -> anyhow::Result<(usize, us
 const NEW_AUTHORITY: &str =
     "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -days 2 -subj";
 
-async fn status(world: &World) -> anyhow::Result<StatusCode> {
-    Ok(world.portal.door.get("/namespace").await?.status)
+async fn status(fixture: &Fixture) -> anyhow::Result<StatusCode> {
+    Ok(fixture.portal.api.get("/namespace").await?.status)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,36 +52,36 @@ async fn status(world: &World) -> anyhow::Result<StatusCode> {
 async fn a_cluster_that_is_gone_is_never_taken_for_an_empty_one() -> anyhow::Result<()> {
     let mut server = ApiServer::start()?;
     let friend = at_home().await?;
-    let world = World::of(friend, &server.kubeconfig(ITSELF).await?).await?;
+    let fixture = Fixture::of(friend, &server.kubeconfig(ITSELF).await?).await?;
     let one = Backend::start("one").await?;
-    world.serve(&[&one]).await?;
-    world.exposed().await?;
+    fixture.serve(&[&one]).await?;
+    fixture.exposed().await?;
 
     let stop = Arc::new(AtomicBool::new(false));
-    let reader = tokio::spawn(read_on(world.portal.door.clone(), stop.clone()));
+    let reader = tokio::spawn(read_on(fixture.portal.api.clone(), stop.clone()));
     server.kill()?;
     // What cannot be confirmed is not stored.
     let other = json!({"name": "other", "service": "web", "port": 80});
-    let Answer { status: refused, retry_after, body } = world.portal.door.post("/namespace/expose", &other).await?;
+    let Reply { status: refused, retry_after, body } = fixture.portal.api.post("/namespace/expose", &other).await?;
     assert_eq!((refused, retry_after.is_some()), (StatusCode::SERVICE_UNAVAILABLE, true), "{body}");
     until_within(Duration::from_secs(40), "the cluster counts as unknown", async || {
-        Ok(status(&world).await? == StatusCode::SERVICE_UNAVAILABLE)
+        Ok(status(&fixture).await? == StatusCode::SERVICE_UNAVAILABLE)
     })
     .await?;
     server.restart()?;
     until_within(Duration::from_mins(1), "the cluster is shown again", async || {
-        Ok(status(&world).await? == StatusCode::OK)
+        Ok(status(&fixture).await? == StatusCode::OK)
     })
     .await?;
     stop.store(true, Ordering::Relaxed);
     let (shown, refused) = reader.await??;
     assert!(shown > 0 && refused > 0, "{shown} shown, {refused} refused");
 
-    let exposures = world.portal.door.namespace().await?["ingressRoutes"].take();
+    let exposures = fixture.portal.api.namespace().await?["ingressRoutes"].take();
     assert_eq!(exposures.as_array().map(Vec::len), Some(1), "{exposures}");
-    assert_eq!(world.exposure().await?["status"], "active");
-    world.delete("service", "web").await?;
-    until("the portal follows again", async || Ok(world.exposure().await?["status"] == "failed")).await
+    assert_eq!(fixture.exposure().await?["status"], "active");
+    fixture.delete("service", "web").await?;
+    until("the portal follows again", async || Ok(fixture.exposure().await?["status"] == "failed")).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,24 +89,28 @@ async fn a_cluster_that_is_gone_is_never_taken_for_an_empty_one() -> anyhow::Res
 async fn a_portal_that_starts_without_its_cluster_shows_nothing_until_it_knows() -> anyhow::Result<()> {
     let mut server = ApiServer::start()?;
     let friend = at_home().await?;
-    let mut world = World::of(friend, &server.kubeconfig(ITSELF).await?).await?;
+    let mut fixture = Fixture::of(friend, &server.kubeconfig(ITSELF).await?).await?;
     let one = Backend::start("one").await?;
-    world.serve(&[&one]).await?;
-    world.exposed().await?;
+    fixture.serve(&[&one]).await?;
+    fixture.exposed().await?;
 
     server.kill()?;
-    world.restart_portal()?;
+    fixture.restart_portal()?;
     let stop = Arc::new(AtomicBool::new(false));
-    let reader = tokio::spawn(read_on(world.portal.door.clone(), stop.clone()));
-    assert_eq!(status(&world).await?, StatusCode::SERVICE_UNAVAILABLE);
+    let reader = tokio::spawn(read_on(fixture.portal.api.clone(), stop.clone()));
+    assert_eq!(status(&fixture).await?, StatusCode::SERVICE_UNAVAILABLE);
     server.restart()?;
-    until_within(Duration::from_mins(1), "the cluster is shown", async || Ok(status(&world).await? == StatusCode::OK))
-        .await?;
+    until_within(
+        Duration::from_mins(1),
+        "the cluster is shown",
+        async || Ok(status(&fixture).await? == StatusCode::OK),
+    )
+    .await?;
     stop.store(true, Ordering::Relaxed);
     let (_, refused) = reader.await??;
     assert!(refused > 0);
-    assert_eq!(world.exposure().await?["status"], "active");
-    assert_eq!(world.visit().await?, (StatusCode::OK, "one".to_owned()));
+    assert_eq!(fixture.exposure().await?["status"], "active");
+    assert_eq!(fixture.visit().await?, (StatusCode::OK, "one".to_owned()));
     Ok(())
 }
 
@@ -119,12 +123,12 @@ async fn a_replaced_certificate_of_the_same_authority_is_believed_and_so_is_a_re
     certify(&folder)?;
     let mut server = ApiServer::start_in(folder, &[])?;
     let friend = at_home().await?;
-    let world = World::of(friend, &server.kubeconfig(AUTHORITY).await?).await?;
+    let fixture = Fixture::of(friend, &server.kubeconfig(AUTHORITY).await?).await?;
     let one = Backend::start("one").await?;
-    world.serve(&[&one]).await?;
+    fixture.serve(&[&one]).await?;
 
     let stop = Arc::new(AtomicBool::new(false));
-    let reader = tokio::spawn(read_on(world.portal.door.clone(), stop.clone()));
+    let reader = tokio::spawn(read_on(fixture.portal.api.clone(), stop.clone()));
     let before = fs::read(server.folder.path().join(ITSELF))?;
     server.kill()?;
     certify(&server.folder)?;
@@ -132,7 +136,7 @@ async fn a_replaced_certificate_of_the_same_authority_is_believed_and_so_is_a_re
     server.restart()?;
     // Exposing asks the API server itself, by a connection made since.
     until_within(Duration::from_mins(1), "the new certificate is believed", async || {
-        Ok(world.expose(80).await?.body["status"] == "active")
+        Ok(fixture.expose(80).await?.body["status"] == "active")
     })
     .await?;
     stop.store(true, Ordering::Relaxed);
@@ -145,10 +149,10 @@ async fn a_replaced_certificate_of_the_same_authority_is_believed_and_so_is_a_re
     certify(&server.folder)?;
     server.restart()?;
     let (port, stop) = (server.port, Arc::new(AtomicBool::new(false)));
-    let reader = tokio::spawn(read_on(world.portal.door.clone(), stop.clone()));
+    let reader = tokio::spawn(read_on(fixture.portal.api.clone(), stop.clone()));
     until("the API server listens", async || Ok(TcpStream::connect(("127.0.0.1", port)).is_ok())).await?;
     until_within(Duration::from_secs(100), "the new authority is believed", async || {
-        Ok(status(&world).await? == StatusCode::OK && world.expose(80).await?.status == StatusCode::OK)
+        Ok(status(&fixture).await? == StatusCode::OK && fixture.expose(80).await?.status == StatusCode::OK)
     })
     .await?;
     stop.store(true, Ordering::Relaxed);
@@ -163,12 +167,12 @@ async fn a_server_that_another_authority_certified_is_not_believed() -> anyhow::
     openssl(&folder, &format!("{NEW_AUTHORITY} /CN=one -out ca.crt"))?;
     certify(&folder)?;
     let server = ApiServer::start_in(folder, &[])?;
-    let mut world = World::of(at_home().await?, &server.kubeconfig(AUTHORITY).await?).await?;
+    let mut fixture = Fixture::of(at_home().await?, &server.kubeconfig(AUTHORITY).await?).await?;
     openssl(&server.folder, &format!("{NEW_AUTHORITY} /CN=two -out ca.crt"))?;
-    world.restart_portal()?;
-    let Answer { status, body, .. } = world.expose(80).await?;
+    fixture.restart_portal()?;
+    let Reply { status, body, .. } = fixture.expose(80).await?;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
-    assert_eq!(self::status(&world).await?, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(self::status(&fixture).await?, StatusCode::SERVICE_UNAVAILABLE);
     Ok(())
 }
 
@@ -192,9 +196,9 @@ async fn a_replaced_token_is_taken_up() -> anyhow::Result<()> {
     let shared = fs::read_to_string(file("portal.kubeconfig")?)?;
     let (server, certificate) = (after(&shared, "server: \"", "\"")?, after(&shared, "authority: ", "}")?);
     fs::write(&path, kubeconfig(server, certificate, &format!("tokenFile: '{}'", token_file.display())))?;
-    let world = World::of(friend.clone(), &path).await?;
+    let fixture = Fixture::of(friend.clone(), &path).await?;
     let one = Backend::start("one").await?;
-    world.serve(&[&one]).await?;
+    fixture.serve(&[&one]).await?;
 
     // As the kubelet does it: another file under the same name.
     let next = folder.path().join("next");
@@ -203,7 +207,7 @@ async fn a_replaced_token_is_taken_up() -> anyhow::Result<()> {
     kubectl(&["delete", "secret", &secret(1), "-n", "friend-portal"], "").await?;
 
     let stop = Arc::new(AtomicBool::new(false));
-    let reader = tokio::spawn(read_on(world.portal.door.clone(), stop.clone()));
+    let reader = tokio::spawn(read_on(fixture.portal.api.clone(), stop.clone()));
     // The API server remembers for a few seconds that it knew the first one.
     until("the first token is refused", async || {
         let asked = kubectl(&["auth", "can-i", "list", "pods", "--token", &first], "").await;
@@ -212,7 +216,7 @@ async fn a_replaced_token_is_taken_up() -> anyhow::Result<()> {
     .await?;
     // The file is read again after a minute at the latest.
     until_within(Duration::from_secs(100), "the second token is used", async || {
-        let Answer { status, body, .. } = world.expose(80).await?;
+        let Reply { status, body, .. } = fixture.expose(80).await?;
         let is_known = [StatusCode::CREATED, StatusCode::SERVICE_UNAVAILABLE].contains(&status);
         ensure!(is_known, "{status}: {body}");
         Ok(status == StatusCode::CREATED)

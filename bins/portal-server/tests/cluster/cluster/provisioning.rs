@@ -4,8 +4,8 @@ use portal_k8s::{Provisioned, Provisioning};
 use portal_runtime::admin;
 use serde_json::json;
 
+use crate::fixture::{Fixture, somebody, until};
 use crate::kubectl::{apply, file};
-use crate::world::{World, somebody, until};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
@@ -13,17 +13,17 @@ async fn secrets_are_counted_for_a_portal_that_may_not_read_them() -> anyhow::Re
     let friend = somebody()?;
     let namespaces = admin::namespaces(Some(&file("provisioner.kubeconfig")?)).await?;
     assert_eq!(namespaces.provision(&Provisioning::default().manifests(&friend)).await?, Provisioned::Done);
-    let world = World::of(friend, &file("portal.kubeconfig")?).await?;
-    let secrets = async || Ok::<_, anyhow::Error>(world.portal.door.get("/me").await?.body["stats"]["secrets"].take());
+    let fixture = Fixture::of(friend, &file("portal.kubeconfig")?).await?;
+    let secrets = async || Ok::<_, anyhow::Error>(fixture.portal.api.get("/me").await?.body["stats"]["secrets"].take());
     until("none is counted", async || Ok(secrets().await? == 0)).await?;
     for name in ["one", "two"] {
-        let namespace = &world.namespace;
+        let namespace = &fixture.namespace;
         apply(&format!("{{apiVersion: v1, kind: Secret, metadata: {{name: {name}, namespace: {namespace}}}}}")).await?;
     }
     until("both are counted", async || Ok(secrets().await? == 2)).await?;
-    world.delete("secret", "one").await?;
+    fixture.delete("secret", "one").await?;
     until("one is left", async || Ok(secrets().await? == 1)).await?;
-    let shown = world.portal.door.namespace().await?;
+    let shown = fixture.portal.api.namespace().await?;
     assert_eq!(shown["quota"]["hard"]["secrets"], json!("20"));
     Ok(())
 }

@@ -11,10 +11,10 @@ use serde_json::json;
 
 use crate::backend::Backend;
 use crate::configuration::Domain;
-use crate::kubectl::told;
+use crate::fixture::{Fixture, until};
+use crate::kubectl::tier_variable;
 use crate::name_server::NameServer;
-use crate::portal::Answer;
-use crate::world::{World, until};
+use crate::portal::Reply;
 
 /// Asks the name server where a hostname is and sends a request there, to the port where Traefik listens.
 async fn browse(server: &NameServer, hostname: &str) -> anyhow::Result<(StatusCode, String)> {
@@ -24,7 +24,7 @@ async fn browse(server: &NameServer, hostname: &str) -> anyhow::Result<(StatusCo
 }
 
 async fn visit(hostname: &str, address: IpAddr) -> anyhow::Result<(StatusCode, String)> {
-    let port = told("TEST_INGRESS")?.parse::<SocketAddr>()?.port();
+    let port = tier_variable("TEST_INGRESS")?.parse::<SocketAddr>()?.port();
     let client = Client::builder().no_proxy().timeout(Duration::from_secs(10));
     let client = client.resolve(hostname, SocketAddr::new(address, port)).build()?;
     let response = client.get(format!("http://{hostname}:{port}/")).send().await?;
@@ -34,17 +34,17 @@ async fn visit(hostname: &str, address: IpAddr) -> anyhow::Result<(StatusCode, S
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
 async fn a_hostname_leads_by_dns_and_traefik_to_the_service_until_it_is_removed() -> anyhow::Result<()> {
-    let (mut world, one) = (World::start().await?, Backend::start("one").await?);
+    let (mut fixture, one) = (Fixture::start().await?, Backend::start("one").await?);
     let server = NameServer::of_tier()?;
-    world.offer(&[Domain::at_name_server(&server.zone, &server)]).await?;
-    world.serve(&[&one]).await?;
-    let hostname = format!("web-{}.{}", world.friend, server.zone);
+    fixture.offer(&[Domain::at_name_server(&server.zone, &server)]).await?;
+    fixture.serve(&[&one]).await?;
+    let hostname = format!("web-{}.{}", fixture.friend, server.zone);
     let marker = format!("_friend-portal.{hostname}");
     for name in [&hostname, &marker] {
         assert_eq!(server.ask(name, RecordType::ANY).await?, (ResponseCode::NXDomain, Vec::new()), "{name}");
     }
 
-    let Answer { status, body, .. } = world.expose(80).await?;
+    let Reply { status, body, .. } = fixture.expose(80).await?;
     assert_eq!((status, &body["status"]), (StatusCode::CREATED, &json!("active")), "{body}");
     assert_eq!(body["hostname"], hostname);
     let told = server.ask(&hostname, RecordType::A).await?;
@@ -56,7 +56,7 @@ async fn a_hostname_leads_by_dns_and_traefik_to_the_service_until_it_is_removed(
     })
     .await?;
 
-    let Answer { status, body, .. } = world.portal.door.delete("/namespace/expose/web").await?;
+    let Reply { status, body, .. } = fixture.portal.api.delete("/namespace/expose/web").await?;
     assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("removed")), "{body}");
     for name in [&hostname, &marker] {
         assert_eq!(server.ask(name, RecordType::ANY).await?, (ResponseCode::NXDomain, Vec::new()), "{name}");

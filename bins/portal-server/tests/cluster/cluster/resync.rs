@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::api_server::{ApiServer, ITSELF};
+use crate::fixture::{Fixture, at_home, until, until_within};
 use crate::kubectl::kubectl;
-use crate::portal::{Answer, Door};
-use crate::world::{World, at_home, until, until_within};
+use crate::portal::{ApiClient, Reply};
 
-/// What the portal logs when it is answered 410.
+/// Log line of the portal about a 410 answer.
 const FORGOTTEN: &str = "the API server forgot where a watch was; everything is listed again";
-/// What is watched.
+/// Watched resources.
 const TOPICS: [&str; 6] =
     ["Namespaces", "Objects(Deployment)", "Objects(Pod)", "Objects(Quota)", "Objects(Route)", "Objects(Service)"];
 
@@ -48,8 +48,8 @@ fn route(name: &str) -> String {
 }
 
 /// Applies manifests in a friend's namespace.
-async fn put(world: &World, manifests: &[String]) -> anyhow::Result<()> {
-    let arguments = ["apply", "--namespace", &world.namespace, "-f", "-"];
+async fn put(fixture: &Fixture, manifests: &[String]) -> anyhow::Result<()> {
+    let arguments = ["apply", "--namespace", &fixture.namespace, "-f", "-"];
     kubectl(&arguments, &manifests.join("\n---\n")).await.map(drop)
 }
 
@@ -61,10 +61,10 @@ fn names(shown: &Value, list: &str) -> BTreeSet<String> {
 
 /// Reads the namespace over and over until it is told to stop: what always stood is always there, what was deleted
 /// does not come back, and nothing is empty.
-async fn read_on(door: Door, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
+async fn read_on(api: ApiClient, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     let mut is_over = false;
     while !stop.load(Ordering::Relaxed) {
-        let Answer { status, body, .. } = door.get("/namespace").await?;
+        let Reply { status, body, .. } = api.get("/namespace").await?;
         if status != StatusCode::SERVICE_UNAVAILABLE {
             ensure!(status == StatusCode::OK && body["phase"] == "Active", "{status}: {body}");
             for list in ["services", "deployments", "pods", "ingressRoutes"] {
@@ -80,9 +80,9 @@ async fn read_on(door: Door, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is shown, without when it was first seen.
-async fn shown(world: &World) -> anyhow::Result<Value> {
-    let mut shown = world.portal.door.namespace().await?;
+/// Returns the overview without the time of its first sight.
+async fn shown(fixture: &Fixture) -> anyhow::Result<Value> {
+    let mut shown = fixture.portal.api.namespace().await?;
     shown["observedAt"].take();
     Ok(shown)
 }
@@ -90,26 +90,26 @@ async fn shown(world: &World) -> anyhow::Result<Value> {
 /// Has the portal miss changes, through an API server with these flags.
 async fn miss_changes(flags: &'static [&'static str]) -> anyhow::Result<()> {
     let mut server = ApiServer::start_in(tempfile::tempdir()?, flags)?;
-    let mut world = World::of(at_home().await?, &server.kubeconfig(ITSELF).await?).await?;
-    put(&world, &[service("web"), service("old"), quota(5), deployment("stays"), deployment("old"), route("old")])
+    let mut fixture = Fixture::of(at_home().await?, &server.kubeconfig(ITSELF).await?).await?;
+    put(&fixture, &[service("web"), service("old"), quota(5), deployment("stays"), deployment("old"), route("old")])
         .await?;
     until("all of it is shown", async || {
-        let shown = shown(&world).await?;
+        let shown = shown(&fixture).await?;
         let (pods, routes) = (names(&shown, "pods"), names(&shown, "ingressRoutes"));
         Ok(pods.len() == 2 && routes.len() == 1 && shown["quota"]["used"]["services"] == "2")
     })
     .await?;
-    assert_eq!(world.portal.logged(FORGOTTEN), Vec::<Value>::new());
+    assert_eq!(fixture.portal.logged(FORGOTTEN), Vec::<Value>::new());
 
     let stop = Arc::new(AtomicBool::new(false));
-    let reader = tokio::spawn(read_on(world.portal.door.clone(), stop.clone()));
+    let reader = tokio::spawn(read_on(fixture.portal.api.clone(), stop.clone()));
     server.kill()?;
     // The other API server knows nothing of that.
-    let namespace = world.namespace.clone();
+    let namespace = fixture.namespace.clone();
     for (kind, name) in [("service", "old"), ("deployment", "old"), ("ingressroute", "old")] {
         kubectl(&["delete", kind, name, "--namespace", &namespace, "--wait=false"], "").await?;
     }
-    put(&world, &[service("new"), quota(6), deployment("new"), route("new")]).await?;
+    put(&fixture, &[service("new"), quota(6), deployment("new"), route("new")]).await?;
     // What the portal remembers of namespaces is to be too old as well.
     kubectl(&["label", "namespace", &namespace, "changed=yes"], "").await?;
     let pods = ["get", "pods", "--namespace", &namespace, "-o", "name"];
@@ -121,7 +121,7 @@ async fn miss_changes(flags: &'static [&'static str]) -> anyhow::Result<()> {
     server.restart()?;
 
     until_within(Duration::from_mins(1), "the changes are shown", async || {
-        let Answer { status, body, .. } = world.portal.door.get("/namespace").await?;
+        let Reply { status, body, .. } = fixture.portal.api.get("/namespace").await?;
         let of = |list| names(&body, list).into_iter().collect::<Vec<_>>();
         let pods = of("pods");
         Ok(status == StatusCode::OK
@@ -135,7 +135,7 @@ async fn miss_changes(flags: &'static [&'static str]) -> anyhow::Result<()> {
     stop.store(true, Ordering::Relaxed);
     reader.await??;
 
-    let forgotten = world.portal.logged(FORGOTTEN);
+    let forgotten = fixture.portal.logged(FORGOTTEN);
     let topics: BTreeSet<_> = forgotten.iter().filter_map(|event| event["topic"].as_str()).collect();
     assert_eq!(topics, BTreeSet::from(TOPICS), "{forgotten:?}");
     for event in &forgotten {
@@ -143,13 +143,13 @@ async fn miss_changes(flags: &'static [&'static str]) -> anyhow::Result<()> {
         assert!(told.contains("too old resource version"), "the API server's own words: {event}");
     }
     // A portal that has seen nothing of all that shows the same.
-    let resynced = shown(&world).await?;
-    world.restart_portal()?;
+    let resynced = shown(&fixture).await?;
+    fixture.restart_portal()?;
     until("the new portal shows the namespace", async || {
-        Ok(world.portal.door.get("/namespace").await?.status == StatusCode::OK)
+        Ok(fixture.portal.api.get("/namespace").await?.status == StatusCode::OK)
     })
     .await?;
-    assert_eq!(shown(&world).await?, resynced);
+    assert_eq!(shown(&fixture).await?, resynced);
     Ok(())
 }
 

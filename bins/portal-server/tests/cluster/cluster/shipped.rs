@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::fixture::until;
 use crate::kubectl::{apply, kubectl, object};
-use crate::world::until;
 
-/// Where the portal runs.
+/// Namespace of the portal.
 const HOME: &str = "friend-portal";
 
 async fn pods() -> anyhow::Result<Vec<Value>> {

@@ -8,21 +8,21 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::ground::Ground;
-use crate::process::{Answer, Portal, Server};
+use crate::fixture::Fixture;
+use crate::process::{Portal, Reply, Server};
 
 /// Longer than a lease (30 s), so that another server has taken over and finished by then.
 const ON_THE_WAY: Duration = Duration::from_secs(40);
-/// How long the zone takes over a look, while the next call is made to last.
+/// Delay of a zone's reply while the next call is slowed down.
 const LOOK: Duration = Duration::from_secs(2);
 /// More than a lease and two passes.
-const PATIENCE: Duration = Duration::from_mins(3);
+const TIMEOUT: Duration = Duration::from_mins(3);
 
 /// Waits until something is so.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let started = Instant::now();
     while !is_so().await? {
-        ensure!(started.elapsed() < PATIENCE, "it did not come to be: {what}");
+        ensure!(started.elapsed() < TIMEOUT, "it did not come to be: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
@@ -30,60 +30,60 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> anyhow::Result<bool>)
 
 /// Two servers, and the request of a friend at one of them.
 struct Scene {
-    ground: Ground,
+    fixture: Fixture,
     _awake: Server,
-    /// Where the server listens that stays awake.
+    /// Address of the server that is not stopped.
     other: Portal,
     sleeper: Server,
-    /// What the sleeper answers in the end.
-    asking: JoinHandle<anyhow::Result<Answer>>,
+    /// Final reply of the stopped server.
+    asking: JoinHandle<anyhow::Result<Reply>>,
 }
 
 impl Scene {
     /// The sleeper is looking at what stands in the zone, and this takes a while.
     async fn new() -> anyhow::Result<Self> {
-        let ground = Ground::new(&["f"]).await?;
-        let (awake, other) = Server::start(&ground.config).await?;
-        let (sleeper, portal) = Server::start(&ground.config).await?;
+        let fixture = Fixture::new(&["f"]).await?;
+        let (awake, other) = Server::start(&fixture.config).await?;
+        let (sleeper, portal) = Server::start(&fixture.config).await?;
         // Both find and list both zones, by two calls each.
-        until("both looked around", async || Ok(calls(&ground, "GET", "") >= 8)).await?;
-        ground.cloudflare.delay_every_call(LOOK);
-        let (token, wish) = (ground.people[0].token.clone(), json!({"name": "app", "service": "web", "port": 80}));
+        until("both looked around", async || Ok(calls(&fixture, "GET", "") >= 8)).await?;
+        fixture.cloudflare.delay_every_call(LOOK);
+        let (token, wish) = (fixture.people[0].token.clone(), json!({"name": "app", "service": "web", "port": 80}));
         let asking = tokio::spawn(async move { portal.expose(&token, &wish).await });
-        until("it looks", async || Ok(calls(&ground, "GET", "name=app-") > 0)).await?;
-        Ok(Self { ground, _awake: awake, other, sleeper, asking })
+        until("it looks", async || Ok(calls(&fixture, "GET", "name=app-") > 0)).await?;
+        Ok(Self { fixture, _awake: awake, other, sleeper, asking })
     }
 
     /// Puts the sleeper to sleep, and has the exposure removed by the other server, which has to wait for the lease.
     async fn remove_meanwhile(&self) -> anyhow::Result<()> {
-        let Self { ground, other, sleeper, .. } = self;
-        ground.cloudflare.delay_every_call(Duration::ZERO);
+        let Self { fixture, other, sleeper, .. } = self;
+        fixture.cloudflare.delay_every_call(Duration::ZERO);
         sleeper.freeze()?;
-        let removed = other.remove(&ground.people[0].token, "app").await?;
+        let removed = other.remove(&fixture.people[0].token, "app").await?;
         ensure!(removed.status == 202, "somebody else holds the lease: {removed:?}");
-        until("it is gone", async || Ok(all_intents(&*ground.store).await?.is_empty())).await?;
-        ensure!(ground.marked().is_empty(), "nothing was to be made yet");
+        until("it is gone", async || Ok(all_intents(&*fixture.store).await?.is_empty())).await?;
+        ensure!(fixture.marked().is_empty(), "nothing was to be made yet");
         Ok(())
     }
 
     /// Fails unless the exposure stays away and its name is free.
     async fn end(self) -> anyhow::Result<()> {
         // All of it is kept: a server that is dropped is killed.
-        let Self { ground, _awake, other, sleeper: _sleeper, asking } = self;
+        let Self { fixture, _awake, other, sleeper: _sleeper, asking } = self;
         let answer = asking.await??;
         ensure!([202, 503].contains(&answer.status.as_u16()), "it was said to stand: {answer:?}");
-        ensure!(ground.converged().await?.is_empty(), "the exposure came back");
+        ensure!(fixture.converged().await?.is_empty(), "the exposure came back");
         let wish = json!({"name": "app", "service": "api", "port": 8080});
-        let again = other.expose(&ground.people[0].token, &wish).await?;
+        let again = other.expose(&fixture.people[0].token, &wish).await?;
         ensure!(again.status == 201, "{again:?}");
-        ensure!(ground.converged().await?.len() == 1);
+        ensure!(fixture.converged().await?.len() == 1);
         Ok(())
     }
 }
 
-/// How many calls of this method arrived whose target has `about` in it.
-fn calls(ground: &Ground, method: &str, about: &str) -> usize {
-    let calls = ground.cloudflare.calls();
+/// Returns the number of calls of this method whose target contains `about`.
+fn calls(fixture: &Fixture, method: &str, about: &str) -> usize {
+    let calls = fixture.cloudflare.calls();
     calls.iter().filter(|call| call.method == method && call.target.contains(about)).count()
 }
 
@@ -94,7 +94,7 @@ async fn a_sleeper_that_wakes_up_after_its_lease_does_nothing() -> anyhow::Resul
     scene.remove_meanwhile().await?;
     scene.sleeper.thaw()?;
     until("it answered", async || Ok(scene.asking.is_finished())).await?;
-    ensure!(calls(&scene.ground, "POST", "") == 0, "it went on with what it had begun");
+    ensure!(calls(&scene.fixture, "POST", "") == 0, "it went on with what it had begun");
     scene.end().await
 }
 
@@ -104,10 +104,10 @@ async fn a_sleeper_that_wakes_up_after_its_lease_does_nothing() -> anyhow::Resul
 #[ignore = "tier cluster"]
 async fn what_arrives_after_the_lease_of_a_sleeper_is_swept_away() -> anyhow::Result<()> {
     let scene = Scene::new().await?;
-    scene.ground.cloudflare.delay_every_call(ON_THE_WAY);
-    until("it makes a record", async || Ok(calls(&scene.ground, "POST", "") > 0)).await?;
+    scene.fixture.cloudflare.delay_every_call(ON_THE_WAY);
+    until("it makes a record", async || Ok(calls(&scene.fixture, "POST", "") > 0)).await?;
     scene.remove_meanwhile().await?;
-    until("the record arrives", async || Ok(!scene.ground.marked().is_empty())).await?;
+    until("the record arrives", async || Ok(!scene.fixture.marked().is_empty())).await?;
     scene.sleeper.thaw()?;
     scene.end().await
 }

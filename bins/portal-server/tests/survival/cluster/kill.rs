@@ -12,33 +12,33 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::ground::Ground;
-use crate::process::{Answer, Portal, Server};
+use crate::fixture::Fixture;
+use crate::process::{Portal, Reply, Server};
 
 /// Deeds under way when the server is killed.
 const AT_ONCE: usize = 2;
 /// Deeds between two comparisons.
-const STRETCH: usize = 100;
-/// What friends call their exposures.
+const OPERATIONS_PER_LIFE: usize = 100;
+/// Names of exposures.
 const NAMES: [&str; 4] = ["app", "my-app", "x", "a-b-c"];
-/// The longest that a server is left alone before it is killed, in milliseconds: more than a deed takes.
+/// The longest that a server is left alone before it is killed, in milliseconds: more than a operation takes.
 const LONGEST: u64 = 800;
 
 /// An exposure: which friend's, under which name.
 type Key = (usize, &'static str);
 
-/// What friends were told. Of each exposure, the states that it may be in: one after an answer, two and more after
+/// Acknowledged states. Of each exposure, the states that it may be in: one after a reply, two and more after
 /// requests that were cut off. A state is what was asked for, or nothing.
 #[derive(Default)]
-struct Told(BTreeMap<Key, Vec<Option<Value>>>);
+struct Acknowledged(BTreeMap<Key, Vec<Option<Value>>>);
 
-impl Told {
+impl Acknowledged {
     fn of(&self, key: Key) -> Vec<Option<Value>> {
         self.0.get(&key).cloned().unwrap_or_else(|| vec![None])
     }
 
-    /// Takes down what came of a deed.
-    fn note(&mut self, key: Key, wish: Option<Value>, answer: Option<&Answer>) -> anyhow::Result<()> {
+    /// Takes down what came of a operation.
+    fn note(&mut self, key: Key, wish: Option<Value>, answer: Option<&Reply>) -> anyhow::Result<()> {
         let mut states = self.of(key);
         match answer.map(|answer| answer.status.as_u16()) {
             Some(200..=202) => states = vec![wish],
@@ -54,15 +54,15 @@ impl Told {
         Ok(())
     }
 
-    /// Holds what is there against what was told; from here on what is there is known.
-    fn check(&mut self, ground: &Ground, intents: &[Intent]) -> anyhow::Result<()> {
-        for (friend, person) in ground.people.iter().enumerate() {
+    /// Holds what is there against what was acknowledged; from here on what is there is known.
+    fn check(&mut self, fixture: &Fixture, intents: &[Intent]) -> anyhow::Result<()> {
+        for (friend, person) in fixture.people.iter().enumerate() {
             for name in NAMES {
                 let mut here = intents.iter().map(|intent| &intent.exposure);
                 let there = here.find(|it| it.friend == person.id && it.name.as_str() == name);
                 let there = there.map(|it| wish(name, it.service.as_str(), it.port.number(), it.domain.as_str()));
-                let told = self.of((friend, name));
-                ensure!(told.contains(&there), "{name} of {friend} is {there:?}, it may be {told:?}");
+                let acknowledged = self.of((friend, name));
+                ensure!(acknowledged.contains(&there), "{name} of {friend} is {there:?}, it may be {acknowledged:?}");
                 self.0.insert((friend, name), vec![there]);
             }
         }
@@ -74,15 +74,15 @@ fn wish(name: &str, service: &str, port: u16, domain: &str) -> Value {
     json!({"name": name, "service": service, "port": port, "domain": domain})
 }
 
-/// What a friend does next: twice out of three times they want something to be there.
-fn next_wish(random: &mut StdRng, ground: &Ground, name: &str) -> Option<Value> {
+/// Picks a friend's next operation: two out of three times an expose.
+fn next_wish(random: &mut StdRng, fixture: &Fixture, name: &str) -> Option<Value> {
     let (service, port) = *[("web", 80), ("web", 9090), ("api", 8080)].choose(random)?;
-    random.random_bool(2.0 / 3.0).then(|| wish(name, service, port, &ground.domains[random.random_range(0..2)]))
+    random.random_bool(2.0 / 3.0).then(|| wish(name, service, port, &fixture.domains[random.random_range(0..2)]))
 }
 
 /// Asks for one thing; `None` if no answer came.
-async fn ask(portal: &Portal, ground: &Ground, (friend, name): Key, wish: Option<&Value>) -> Option<Answer> {
-    let token = &ground.people[friend].token;
+async fn ask(portal: &Portal, fixture: &Fixture, (friend, name): Key, wish: Option<&Value>) -> Option<Reply> {
+    let token = &fixture.people[friend].token;
     match wish {
         Some(wish) => portal.expose(token, wish).await.ok(),
         None => portal.remove(token, name).await.ok(),
@@ -90,21 +90,21 @@ async fn ask(portal: &Portal, ground: &Ground, (friend, name): Key, wish: Option
 }
 
 /// Starts a server, lets friends ask for things and kills it in the middle. Returns how many were never answered.
-async fn strike(ground: &Ground, random: &mut StdRng, told: &mut Told) -> anyhow::Result<usize> {
+async fn strike(fixture: &Fixture, random: &mut StdRng, acknowledged: &mut Acknowledged) -> anyhow::Result<usize> {
     // Now and then a server does not even get through its start, nor through the repairs that it begins with.
     if random.random_bool(0.2) {
-        let server = Server::spawn(&ground.config)?;
+        let server = Server::spawn(&fixture.config)?;
         tokio::time::sleep(Duration::from_millis(random.random_range(0..2 * LONGEST))).await;
         server.kill()?;
     }
-    let mut deeds = BTreeMap::new();
-    while deeds.len() < AT_ONCE {
-        let key: Key = (random.random_range(0..ground.people.len()), NAMES[random.random_range(0..NAMES.len())]);
-        deeds.insert(key, next_wish(random, ground, key.1));
+    let mut operations = BTreeMap::new();
+    while operations.len() < AT_ONCE {
+        let key: Key = (random.random_range(0..fixture.people.len()), NAMES[random.random_range(0..NAMES.len())]);
+        operations.insert(key, next_wish(random, fixture, key.1));
     }
     let moment = Duration::from_millis(random.random_range(0..LONGEST));
-    let (server, portal) = Server::start(&ground.config).await?;
-    let asking = join_all(deeds.iter().map(|(key, wish)| ask(&portal, ground, *key, wish.as_ref())));
+    let (server, portal) = Server::start(&fixture.config).await?;
+    let asking = join_all(operations.iter().map(|(key, wish)| ask(&portal, fixture, *key, wish.as_ref())));
     let killing = async {
         tokio::time::sleep(moment).await;
         server.kill()
@@ -112,15 +112,18 @@ async fn strike(ground: &Ground, random: &mut StdRng, told: &mut Told) -> anyhow
     let (answers, killed) = tokio::join!(asking, killing);
     killed?;
     let cut_off = answers.iter().filter(|answer| answer.is_none()).count();
-    deeds.into_iter().zip(&answers).try_for_each(|((key, wish), answer)| told.note(key, wish, answer.as_ref()))?;
+    operations
+        .into_iter()
+        .zip(&answers)
+        .try_for_each(|((key, wish), answer)| acknowledged.note(key, wish, answer.as_ref()))?;
     Ok(cut_off)
 }
 
 /// Starts a server that nobody kills, and compares everything once it is done.
-async fn recover(ground: &Ground, told: &mut Told) -> anyhow::Result<()> {
-    let (_server, _) = Server::start(&ground.config).await?;
-    let intents = ground.converged().await?;
-    told.check(ground, &intents)
+async fn recover(fixture: &Fixture, acknowledged: &mut Acknowledged) -> anyhow::Result<()> {
+    let (_server, _) = Server::start(&fixture.config).await?;
+    let intents = fixture.converged().await?;
+    acknowledged.check(fixture, &intents)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a longer run is asked for by these variables")]
@@ -131,22 +134,25 @@ fn number(variable: &str, default: u64) -> anyhow::Result<u64> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier cluster"]
 async fn whenever_it_is_killed_a_restart_finds_and_finishes_everything() -> anyhow::Result<()> {
-    let (deeds, seed) = (number("TEST_SURVIVAL_DEEDS", 40)?, number("TEST_SURVIVAL_SEED", 1)?);
+    let (operations, seed) = (number("TEST_SURVIVAL_DEEDS", 40)?, number("TEST_SURVIVAL_SEED", 1)?);
     let mut random = StdRng::seed_from_u64(seed);
-    let ground = Ground::new(&["k", "k-l", "m"]).await?;
+    let fixture = Fixture::new(&["k", "k-l", "m"]).await?;
     // A provider that takes its time, so that more of the moments lie within its calls.
-    ground.cloudflare.delay_every_call(Duration::from_millis(20));
-    let (mut told, mut done, mut cut_off) = (Told::default(), 0, 0);
-    while done < usize::try_from(deeds)? {
-        cut_off +=
-            strike(&ground, &mut random, &mut told).await.with_context(|| format!("seed {seed}, deed {done}"))?;
+    fixture.cloudflare.delay_every_call(Duration::from_millis(20));
+    let (mut acknowledged, mut done, mut cut_off) = (Acknowledged::default(), 0, 0);
+    while done < usize::try_from(operations)? {
+        cut_off += strike(&fixture, &mut random, &mut acknowledged)
+            .await
+            .with_context(|| format!("seed {seed}, operation {done}"))?;
         done += AT_ONCE;
-        if done % STRETCH == 0 {
-            recover(&ground, &mut told).await.with_context(|| format!("seed {seed}, after deed {done}"))?;
+        if done % OPERATIONS_PER_LIFE == 0 {
+            recover(&fixture, &mut acknowledged)
+                .await
+                .with_context(|| format!("seed {seed}, after operation {done}"))?;
         }
     }
-    recover(&ground, &mut told).await.with_context(|| format!("seed {seed}, at the end"))?;
-    eprintln!("seed {seed}: {done} deeds, {cut_off} of them cut off by {} kills", done / AT_ONCE);
-    ensure!(cut_off > 0 && cut_off < done, "seed {seed}: the moments are not spread over the deeds");
+    recover(&fixture, &mut acknowledged).await.with_context(|| format!("seed {seed}, at the end"))?;
+    eprintln!("seed {seed}: {done} operations, {cut_off} of them cut off by {} kills", done / AT_ONCE);
+    ensure!(cut_off > 0 && cut_off < done, "seed {seed}: the moments are not spread over the operations");
     Ok(())
 }

@@ -7,16 +7,16 @@ use anyhow::ensure;
 use portal_dns::all_intents;
 use serde_json::{Value, json};
 
-use crate::ground::Ground;
-use crate::process::{Answer, Portal, Server};
+use crate::fixture::Fixture;
+use crate::process::{Portal, Reply, Server};
 
-/// How often each race is run.
+/// Rounds of each race.
 const ROUNDS: usize = 20;
 
 /// Which exposure owns each hostname, as the database says now.
-async fn owners(ground: &Ground) -> anyhow::Result<BTreeMap<String, String>> {
+async fn owners(fixture: &Fixture) -> anyhow::Result<BTreeMap<String, String>> {
     let mut owners = BTreeMap::new();
-    for intent in all_intents(&*ground.store).await? {
+    for intent in all_intents(&*fixture.store).await? {
         let id = intent.exposure.id.to_string();
         for host in intent.leaving.iter().chain([&intent.exposure.hostname]) {
             let twice = owners.insert(host.to_string(), id.clone());
@@ -28,12 +28,12 @@ async fn owners(ground: &Ground) -> anyhow::Result<BTreeMap<String, String>> {
 
 /// One look: the zone between two looks at the database. Ids are random and never come back, so an owner before that
 /// is the owner after was the owner all the while, and whoever came and went in between has left a tombstone.
-async fn observe(ground: &Ground) -> anyhow::Result<()> {
-    let long_gone = ground.store.tombstones().await?;
-    let before = owners(ground).await?;
-    let records = ground.marked();
-    let after = owners(ground).await?;
-    let tombstones = ground.store.tombstones().await?;
+async fn observe(fixture: &Fixture) -> anyhow::Result<()> {
+    let long_gone = fixture.store.tombstones().await?;
+    let before = owners(fixture).await?;
+    let records = fixture.marked();
+    let after = owners(fixture).await?;
+    let tombstones = fixture.store.tombstones().await?;
     let mut seen = BTreeMap::new();
     for record in &records {
         let (host, marker) =
@@ -51,17 +51,17 @@ async fn observe(ground: &Ground) -> anyhow::Result<()> {
 }
 
 /// Observes until it is over; tells how often.
-async fn watch(ground: &Ground, over: &AtomicBool) -> anyhow::Result<usize> {
+async fn watch(fixture: &Fixture, over: &AtomicBool) -> anyhow::Result<usize> {
     let mut looks = 0;
     while !over.load(Ordering::SeqCst) {
-        observe(ground).await?;
+        observe(fixture).await?;
         looks += 1;
     }
     Ok(looks)
 }
 
 /// Runs a race with an observer at its side.
-async fn observed(ground: &Ground, race: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+async fn observed(fixture: &Fixture, race: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let over = AtomicBool::new(false);
     let racing = async {
         race.await?;
@@ -69,7 +69,7 @@ async fn observed(ground: &Ground, race: impl Future<Output = anyhow::Result<()>
         anyhow::Ok(())
     };
     // Whoever finds something wrong first ends it for both.
-    let ((), looks) = tokio::try_join!(racing, watch(ground, &over))?;
+    let ((), looks) = tokio::try_join!(racing, watch(fixture, &over))?;
     eprintln!("{looks} looks at {ROUNDS} rounds");
     ensure!(looks > ROUNDS, "hardly anybody looked");
     Ok(())
@@ -79,7 +79,7 @@ fn wish(name: &str) -> Value {
     json!({"name": name, "service": "web", "port": 80})
 }
 
-fn statuses(answers: &[Answer; 2]) -> [u16; 2] {
+fn statuses(answers: &[Reply; 2]) -> [u16; 2] {
     answers.each_ref().map(|answer| answer.status.as_u16())
 }
 
@@ -92,19 +92,19 @@ struct Side<'a> {
 }
 
 impl Side<'_> {
-    async fn expose(self) -> anyhow::Result<Answer> {
+    async fn expose(self) -> anyhow::Result<Reply> {
         self.portal.expose(self.token, &wish(self.name)).await
     }
 
     /// Removes the exposure by way of this server.
-    async fn remove_by(self, portal: &Portal) -> anyhow::Result<Answer> {
+    async fn remove_by(self, portal: &Portal) -> anyhow::Result<Reply> {
         portal.remove(self.token, self.name).await
     }
 }
 
 /// Both ask at once: one is told that it has the name, the other that it is taken. Then the winner's is removed, by way
 /// of the other server, while the loser asks again.
-async fn race_of_two(ground: &Ground, sides: [Side<'_>; 2]) -> anyhow::Result<()> {
+async fn race_of_two(fixture: &Fixture, sides: [Side<'_>; 2]) -> anyhow::Result<()> {
     for round in 0..ROUNDS {
         let (one, other) = tokio::join!(sides[0].expose(), sides[1].expose());
         let answers = [one?, other?];
@@ -113,7 +113,7 @@ async fn race_of_two(ground: &Ground, sides: [Side<'_>; 2]) -> anyhow::Result<()
         let [winner, loser] = if told[0] == 201 { sides } else { [sides[1], sides[0]] };
         let refusal = &answers[usize::from(told[0] == 201)];
         ensure!(refusal.body["code"] == "hostname-taken", "round {round}: {refusal:?}");
-        let owners = ground.converged().await?;
+        let owners = fixture.converged().await?;
         ensure!(owners.len() == 1, "round {round}: {owners:?}");
 
         let (removed, again) = tokio::join!(winner.remove_by(loser.portal), loser.expose());
@@ -121,19 +121,19 @@ async fn race_of_two(ground: &Ground, sides: [Side<'_>; 2]) -> anyhow::Result<()
         let told = statuses(&answers);
         ensure!([200, 202].contains(&told[0]) && [201, 202, 409].contains(&told[1]), "round {round}: {answers:?}");
         let is_taken_over = told[1] != 409;
-        let owners = ground.converged().await?;
+        let owners = fixture.converged().await?;
         ensure!(owners.len() == usize::from(is_taken_over), "round {round}: {answers:?} and {owners:?}");
         if is_taken_over {
             let removed = loser.remove_by(winner.portal).await?;
             ensure!(removed.status == 200, "round {round}: {removed:?}");
         }
     }
-    ensure!(ground.converged().await?.is_empty());
+    ensure!(fixture.converged().await?.is_empty());
     Ok(())
 }
 
 /// One server removes while the other adds, from both sides in turn.
-async fn race_of_ends(ground: &Ground, sides: [Side<'_>; 2]) -> anyhow::Result<()> {
+async fn race_of_ends(fixture: &Fixture, sides: [Side<'_>; 2]) -> anyhow::Result<()> {
     for round in 0..ROUNDS {
         let (here, there) = (sides[round % 2], sides[(round + 1) % 2]);
         let begun = here.expose().await?;
@@ -142,7 +142,7 @@ async fn race_of_ends(ground: &Ground, sides: [Side<'_>; 2]) -> anyhow::Result<(
         let answers = [removed?, added?];
         let told = statuses(&answers);
         ensure!([200, 202].contains(&told[0]) && (200..=202).contains(&told[1]), "round {round}: {answers:?}");
-        ensure!(ground.converged().await?.len() <= 1, "round {round}");
+        ensure!(fixture.converged().await?.len() <= 1, "round {round}");
     }
     Ok(())
 }
@@ -151,11 +151,11 @@ async fn race_of_ends(ground: &Ground, sides: [Side<'_>; 2]) -> anyhow::Result<(
 #[ignore = "tier cluster"]
 async fn a_hostname_has_one_owner_at_every_moment_whoever_races_for_it() -> anyhow::Result<()> {
     // Names and friends that make one hostname: `a-b` of `c-..` and `a` of `b-c-..`.
-    let ground = Ground::new(&["c", "b-c"]).await?;
-    let (_one, here) = Server::start(&ground.config).await?;
-    let (_other, there) = Server::start(&ground.config).await?;
-    let one = Side { portal: &here, token: &ground.people[0].token, name: "a-b" };
-    let other = Side { portal: &there, token: &ground.people[1].token, name: "a" };
-    observed(&ground, race_of_two(&ground, [one, other])).await?;
-    observed(&ground, race_of_ends(&ground, [one, Side { portal: &there, ..one }])).await
+    let fixture = Fixture::new(&["c", "b-c"]).await?;
+    let (_one, here) = Server::start(&fixture.config).await?;
+    let (_other, there) = Server::start(&fixture.config).await?;
+    let one = Side { portal: &here, token: &fixture.people[0].token, name: "a-b" };
+    let other = Side { portal: &there, token: &fixture.people[1].token, name: "a" };
+    observed(&fixture, race_of_two(&fixture, [one, other])).await?;
+    observed(&fixture, race_of_ends(&fixture, [one, Side { portal: &there, ..one }])).await
 }

@@ -65,7 +65,7 @@ fn zones_of_one_token_share_its_budget() {
     assert_eq!(told, [("a.net,b.net".to_owned(), 550), ("c.net".to_owned(), 550)]);
 }
 
-/// What reading the only domain comes to, with a Cloudflare that serves `example.org`.
+/// Reads the only domain through a Cloudflare that serves `example.org`.
 async fn check(token: &str) -> Result<(), BackendError> {
     let cloudflare = ScriptedCloudflare::start(&["example.org"]).await.unwrap();
     let (text, _) = TWO_DOMAINS.split_at(TWO_DOMAINS.rfind("[[domains]]").unwrap());

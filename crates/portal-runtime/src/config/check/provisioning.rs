@@ -49,7 +49,7 @@ impl Check {
     }
 }
 
-/// Whether a namespace can be called so (RFC 1123 label).
+/// Returns true for a valid name of a namespace (RFC 1123 label).
 fn is_namespace(name: &str) -> bool {
     let is_inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     (1..=NAMESPACE_MAX).contains(&name.len())

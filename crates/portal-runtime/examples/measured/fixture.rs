@@ -103,5 +103,5 @@ pub(crate) async fn serve(
         drain: Duration::ZERO,
     };
     let listening = server::listen(&serving)?;
-    Ok(server::run(listening, portal.state, portal.loops, serving).await?)
+    Ok(server::run(listening, portal.state, portal.tasks, serving).await?)
 }

@@ -1,4 +1,4 @@
-//! What outlives every server: database, zones and cluster, with things in them that are not the portal's.
+//! State that outlives every server: database, zones and cluster, with objects in them that are not the portal's.
 
 use std::env;
 use std::path::PathBuf;
@@ -24,13 +24,13 @@ use crate::process;
 
 /// The server's account, as `deploy/` makes it.
 const ACCOUNT: &str = "friend-portal";
-/// How long its token lasts: longer than the longest run, in seconds.
+/// Lifetime of its token in seconds, longer than the longest run.
 const TOKEN_SECONDS: i64 = 12 * 3600;
-/// What every friend runs: Services and their ports.
+/// Services of every friend and their ports.
 const SERVICES: [(&str, &[u16]); 2] = [("web", &[80, 9090]), ("api", &[8080])];
 
 /// A world of its own in the cluster of the tier.
-pub(crate) struct Ground {
+pub(crate) struct Fixture {
     /// The zones of both domains.
     pub(crate) cloudflare: ScriptedCloudflare,
     /// The domains on offer, the default first; nobody else in the cluster uses them.
@@ -39,7 +39,7 @@ pub(crate) struct Ground {
     pub(crate) people: Vec<Person>,
     /// The exposures, read beside the servers.
     pub(crate) store: Arc<dyn IntentStore>,
-    /// What markers of this portal begin with.
+    /// Prefix of this portal's ownership markers.
     pub(crate) instance: String,
     /// The operator's way to the cluster.
     pub(crate) client: Client,
@@ -49,7 +49,7 @@ pub(crate) struct Ground {
     _folder: TempDir,
 }
 
-impl Ground {
+impl Fixture {
     /// Friends of these ids, each followed by what makes it unique in the cluster, and nothing exposed.
     pub(crate) async fn new(friends: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
@@ -67,7 +67,7 @@ impl Ground {
         let database = DbSettings::new(format!("sqlite:{}", folder.path().join("portal.db").display()));
         let db = Db::open(&database, Handle::current())?;
         people::register_agent(&db).await?;
-        let mut ground = Self {
+        let mut fixture = Self {
             cloudflare,
             domains,
             people: Vec::new(),
@@ -79,11 +79,11 @@ impl Ground {
             _folder: folder,
         };
         for friend in friends {
-            ground.settle_in(people::register(&db, &format!("{friend}-{unique}")).await?).await?;
+            fixture.settle_in(people::register(&db, &format!("{friend}-{unique}")).await?).await?;
         }
-        ground.insert_record().await?;
-        ground.foreign = ground.not_ours().await?;
-        Ok(ground)
+        fixture.insert_foreign_objects().await?;
+        fixture.foreign = fixture.not_ours().await?;
+        Ok(fixture)
     }
 
     /// Everything around the exposures that is not the portal's, in every detail.
@@ -101,7 +101,7 @@ impl Ground {
         Ok(())
     }
 
-    /// Whether a record carries a marker of this portal.
+    /// Returns true if a record carries an ownership marker of this portal.
     pub(crate) fn is_marked(&self, record: &Value) -> bool {
         let marker = format!("friend-portal/{}/", self.instance);
         record["comment"].as_str().is_some_and(|comment| comment.starts_with(&marker))
@@ -129,7 +129,7 @@ impl Ground {
     }
 
     /// Puts things into zones and cluster that somebody else made.
-    async fn insert_record(&self) -> anyhow::Result<()> {
+    async fn insert_foreign_objects(&self) -> anyhow::Result<()> {
         let [zone, other] = &self.domains;
         let somebody = format!("friend-portal/{}/{}", "9".repeat(32), "1".repeat(32));
         for (zone, name, kind, content, comment) in [

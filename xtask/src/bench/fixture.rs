@@ -17,7 +17,7 @@ const AUTHORIZATION: (&str, &str) = ("Authorization", "Bearer demo-alice");
 const DATABASE: &str = "portal.db";
 
 /// Everything that runs during the measurement.
-pub(super) struct World {
+pub(super) struct Fixture {
     pub(super) servers: Sides<Server>,
     /// One per operation, in their order.
     pub(super) requests: Vec<Sides<Request>>,
@@ -25,7 +25,7 @@ pub(super) struct World {
     _folder: Folder,
 }
 
-impl World {
+impl Fixture {
     /// Starts the servers; `friends` is how many the database of the crowded one is filled with.
     pub(super) fn start(programs: &Programs, friends: u32) -> anyhow::Result<Self> {
         let folder = Folder::new()?;
@@ -108,7 +108,7 @@ impl Folder {
 }
 
 impl Folder {
-    /// Where it is.
+    /// Its address.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }

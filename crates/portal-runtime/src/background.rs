@@ -1,5 +1,6 @@
 //! Work that nobody asked for: bounded passes, repeated until the portal stops.
 
+use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,22 +10,21 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// The background passes of one portal.
-pub struct Loops {
+pub struct BackgroundTasks {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
 
-impl Default for Loops {
+impl Default for BackgroundTasks {
     fn default() -> Self {
         Self { tasks: JoinSet::new(), stop: watch::Sender::new(false) }
     }
 }
 
-impl Loops {
+impl BackgroundTasks {
     /// Repeats `pass` at once, then `period` after each end, and earlier when `nudge` is notified.
     ///
-    /// Trouble and panics of a pass are logged, once each, and do not end the repetition: what could not be done now
-    /// is still to be done.
+    /// Errors and panics of a pass are logged and do not end the repetition: the next pass tries again.
     pub fn repeat<P, F>(&mut self, name: &'static str, period: Duration, nudge: Option<Arc<Notify>>, pass: P)
     where
         P: Fn() -> F + Send + 'static,
@@ -75,10 +75,9 @@ async fn go_on<P, F>(
         match tokio::spawn(pass()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(pass = name, %error, cause, "a background pass could not finish");
+                tracing::warn!(pass = name, error = &error as &dyn Error, "a background pass could not finish");
             }
-            Err(panic) => tracing::error!(pass = name, %panic, "a background pass panicked"),
+            Err(panic) => tracing::error!(pass = name, error = &panic as &dyn Error, "a background pass panicked"),
         }
         let nudged = async {
             match &nudge {
@@ -102,14 +101,14 @@ mod tests {
 
     use portal_core::{Backend, BackendError};
 
-    use super::Loops;
+    use super::BackgroundTasks;
 
     /// Runs a pass that fails in every possible way, and waits until it ran `times` times.
     async fn runs(times: u32) -> u32 {
         let count = Arc::new(AtomicU32::new(0));
         let seen = count.clone();
-        let mut loops = Loops::default();
-        loops.repeat("test", Duration::from_secs(1), None, move || {
+        let mut tasks = BackgroundTasks::default();
+        tasks.repeat("test", Duration::from_secs(1), None, move || {
             let turn = seen.fetch_add(1, Ordering::SeqCst);
             async move {
                 match turn {
@@ -122,7 +121,7 @@ mod tests {
         while count.load(Ordering::SeqCst) < times {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        loops.stop(Duration::from_secs(1)).await;
+        tasks.stop(Duration::from_secs(1)).await;
         count.load(Ordering::SeqCst)
     }
 
@@ -130,18 +129,18 @@ mod tests {
     async fn a_pass_that_is_to_wait_begins_later_and_not_at_all_when_all_is_over() {
         let count = Arc::new(AtomicU32::new(0));
         let seen = count.clone();
-        let mut loops = Loops::default();
+        let mut tasks = BackgroundTasks::default();
         let pass = move || {
             seen.fetch_add(1, Ordering::SeqCst);
             async { Ok(()) }
         };
-        loops.repeat_after(Duration::from_secs(5), "test", Duration::from_mins(1), pass.clone());
+        tasks.repeat_after(Duration::from_secs(5), "test", Duration::from_mins(1), pass.clone());
         tokio::time::sleep(Duration::from_secs(4)).await;
         assert_eq!(count.load(Ordering::SeqCst), 0);
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(count.load(Ordering::SeqCst), 1);
-        loops.repeat_after(Duration::from_hours(1), "late", Duration::from_mins(1), pass);
-        loops.stop(Duration::from_secs(1)).await;
+        tasks.repeat_after(Duration::from_hours(1), "late", Duration::from_mins(1), pass);
+        tasks.stop(Duration::from_secs(1)).await;
         assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 

@@ -1,4 +1,4 @@
-//! What a command has to say, as text or as JSON.
+//! Output of a command, as text or as JSON.
 
 use std::io::Write;
 
@@ -6,8 +6,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// What a command has to say.
-pub(crate) enum Answer {
+/// Output of a command.
+pub(crate) enum Output {
     /// One thing.
     Record(Fields),
     /// Several things of a kind: the member that holds them in JSON, the columns, and a row each.
@@ -17,7 +17,7 @@ pub(crate) enum Answer {
 /// Names and values, in the order in which they are shown.
 pub(crate) type Fields = Vec<(&'static str, Value)>;
 
-impl Answer {
+impl Output {
     /// Several things of a kind, each with a value per column.
     pub(crate) fn list(member: &'static str, columns: &'static [&'static str], rows: Vec<Vec<Value>>) -> Self {
         Self::List { member, columns, rows }
@@ -100,19 +100,19 @@ pub(crate) fn plain(value: impl Serialize) -> Value {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::Answer;
+    use super::Output;
 
     #[test]
     fn cells_stand_below_each_other() {
         let rows = vec![vec![json!("al"), Value::Null], vec![json!("Änne"), json!(["a", 1])]];
-        let answer = Answer::list("things", &["id", "more"], rows);
+        let answer = Output::list("things", &["id", "more"], rows);
         assert_eq!(answer.text(), "ID    MORE\nal    -\nÄnne  a, 1\n");
         assert_eq!(answer.json(), json!({"things": [{"id": "al", "more": null}, {"id": "Änne", "more": ["a", 1]}]}));
     }
 
     #[test]
     fn nobody_writes_to_the_operators_terminal_by_their_name() {
-        let answer = Answer::Record(vec![("name", json!("\u{1b}[2Jalice\n"))]);
+        let answer = Output::Record(vec![("name", json!("\u{1b}[2Jalice\n"))]);
         assert_eq!(answer.text(), "name:  \u{fffd}[2Jalice\u{fffd}\n");
     }
 }

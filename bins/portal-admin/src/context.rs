@@ -1,4 +1,4 @@
-//! The operator's desk: the portal's stores, and in whose name they are changed.
+//! The operator's context: the portal's stores, and in whose name they are changed.
 
 use std::cell::OnceCell;
 use std::ops::Deref;
@@ -8,26 +8,26 @@ use portal_core::{Action, Actor, AuditEntry, FriendId};
 use portal_runtime::admin::Admin;
 use portal_runtime::config::{self, DatabaseSettings, Settings};
 
-use crate::Place;
+use crate::PortalLocation;
 use crate::failure::Failure;
 
 /// Longest login name that is written to the audit log, in characters.
 const LOGIN_MAX: usize = 64;
 
 /// The portal's stores, and in whose name they are changed.
-pub(crate) struct Desk {
+pub(crate) struct AdminContext {
     admin: Admin,
     config: PathBuf,
-    /// Read when the desk was opened, unless the database was named instead.
+    /// Read when the context was opened, unless the database was named instead.
     settings: OnceCell<Box<Settings>>,
-    /// Who is working here.
+    /// Actor of this command in the audit log.
     pub(crate) operator: Actor,
 }
 
-impl Desk {
+impl AdminContext {
     /// Sits down before the portal that is meant.
-    pub(crate) async fn open(place: Place) -> Result<Self, Failure> {
-        let Place { config, database } = place;
+    pub(crate) async fn open(location: PortalLocation) -> Result<Self, Failure> {
+        let PortalLocation { config, database } = location;
         let settings = OnceCell::new();
         let database = if let Some(url) = database {
             DatabaseSettings { url, max_connections: Some(1) }
@@ -73,7 +73,7 @@ impl Desk {
     }
 }
 
-impl Deref for Desk {
+impl Deref for AdminContext {
     type Target = Admin;
 
     fn deref(&self) -> &Admin {

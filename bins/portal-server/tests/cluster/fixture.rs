@@ -17,18 +17,18 @@ use tokio::time::sleep;
 
 use crate::backend::Backend;
 use crate::configuration::{Domain, configuration};
-use crate::kubectl::{apply, file, kubectl, told};
-use crate::portal::{self, Answer, Portal};
+use crate::kubectl::{apply, file, kubectl, tier_variable};
+use crate::portal::{self, Portal, Reply};
 
 /// The domain of an exposure, unless its test says otherwise; at Cloudflare.
 pub(crate) const DOMAIN: &str = "portal.test";
 /// Another domain at Cloudflare.
 pub(crate) const OTHER_DOMAIN: &str = "other.test";
-/// How long something may take to come to be.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of a condition.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A friend, their namespace and their portal.
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) friend: FriendId,
     pub(crate) namespace: String,
     pub(crate) cloudflare: ScriptedCloudflare,
@@ -41,7 +41,7 @@ pub(crate) struct World {
     entry_point: String,
 }
 
-impl World {
+impl Fixture {
     /// A friend with a namespace, whose portal has the account of `deploy/base` and no other rights.
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let friend = at_home().await?;
@@ -58,18 +58,18 @@ impl World {
         let portal = Portal::start(&config, token.clone())?;
         let namespace = friend.namespace();
         let ingress = Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
-        let entry_point = told("TEST_INGRESS")?;
+        let entry_point = tier_variable("TEST_INGRESS")?;
         let kubeconfig = kubeconfig.to_owned();
-        let world =
+        let fixture =
             Self { friend, namespace, cloudflare, portal, folder, kubeconfig, config, token, ingress, entry_point };
-        world.until_shown().await?;
-        Ok(world)
+        fixture.until_shown().await?;
+        Ok(fixture)
     }
 
     /// Waits until the portal shows the namespace.
     async fn until_shown(&self) -> anyhow::Result<()> {
         until("the portal shows the namespace", async || {
-            let Answer { status, body, .. } = self.portal.door.get("/namespace").await?;
+            let Reply { status, body, .. } = self.portal.api.get("/namespace").await?;
             Ok(status == StatusCode::OK && body["phase"] == "Active")
         })
         .await
@@ -116,34 +116,34 @@ impl World {
         });
         apply(&format!("{service}\n---\n{slice}\n")).await?;
         until("the Service is shown", async || {
-            let shown = self.portal.door.namespace().await?;
+            let shown = self.portal.api.namespace().await?;
             Ok(shown["services"][0]["ports"].as_array().map(Vec::len) == Some(backends.len()))
         })
         .await
     }
 
     /// Exposes the Service `web` under the name `web`.
-    pub(crate) async fn expose(&self, port: u16) -> anyhow::Result<Answer> {
+    pub(crate) async fn expose(&self, port: u16) -> anyhow::Result<Reply> {
         let body = json!({"name": "web", "service": "web", "port": port});
-        self.portal.door.post("/namespace/expose", &body).await
+        self.portal.api.post("/namespace/expose", &body).await
     }
 
     /// Exposes it in this domain.
-    pub(crate) async fn expose_in(&self, domain: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn expose_in(&self, domain: &str) -> anyhow::Result<Reply> {
         let body = json!({"name": "web", "service": "web", "port": 80, "domain": domain});
-        self.portal.door.post("/namespace/expose", &body).await
+        self.portal.api.post("/namespace/expose", &body).await
     }
 
     /// Exposes the Service, and waits until it is reached.
     pub(crate) async fn exposed(&self) -> anyhow::Result<()> {
-        let Answer { status, body, .. } = self.expose(80).await?;
+        let Reply { status, body, .. } = self.expose(80).await?;
         ensure!(status == StatusCode::CREATED && body["status"] == "active", "{status}: {body}");
         until("the hostname answers", async || Ok(self.visit().await?.0 == StatusCode::OK)).await
     }
 
-    /// What is shown of the exposure `web`; null if there is none.
+    /// Returns the shown exposure `web`; null if there is none.
     pub(crate) async fn exposure(&self) -> anyhow::Result<Value> {
-        let shown = self.portal.door.namespace().await?;
+        let shown = self.portal.api.namespace().await?;
         let routes = shown["ingressRoutes"].as_array().cloned().unwrap_or_default();
         let exposures = routes.into_iter().map(|mut route| route["exposure"].take());
         Ok(exposures.into_iter().find(|exposure| exposure["name"] == "web").unwrap_or_default())
@@ -174,7 +174,7 @@ impl World {
         kubectl(&["delete", kind, name, "--namespace", &self.namespace], "").await.map(drop)
     }
 
-    /// Whether the zone has a record at the hostname.
+    /// Returns true if the zone has a record at the hostname.
     pub(crate) fn has_record(&self) -> bool {
         self.has_record_in(DOMAIN)
     }
@@ -198,7 +198,7 @@ pub(crate) async fn at_home() -> anyhow::Result<FriendId> {
 
 /// Waits until something is so.
 pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    until_within(PATIENCE, what, is_so).await
+    until_within(TIMEOUT, what, is_so).await
 }
 
 /// Waits until something is so, for as long as this.
@@ -218,7 +218,7 @@ pub(crate) async fn until_within(
 /// Makes the database with a friend and their agent; the token of their session.
 async fn register(config: &Path, friend: &FriendId) -> anyhow::Result<String> {
     let settings = config::load(config)?;
-    let (is_done, said) = portal::told("migrate", config)?;
+    let (is_done, said) = portal::run("migrate", config)?;
     ensure!(is_done, "{said}");
     let admin = Admin::of_database(&settings.database)?;
     let (now, operator) = (admin.clock.now(), Actor::Operator("olga".to_owned()));

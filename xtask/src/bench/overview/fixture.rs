@@ -8,22 +8,22 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::{Server, free_address};
 use crate::bench::build::Programs;
-use crate::bench::world::Folder;
+use crate::bench::fixture::Folder;
 use crate::tiers::{self, Machine, Peers, Start};
 
 /// The tier of tests whose control plane this is, and where that says which folder holds the way to it.
 const TIER: (&str, &str) = ("cluster", "TEST_CLUSTER");
 
 /// A control plane of its own, with the programs that use it.
-pub(super) struct Ground {
+pub(super) struct Fixture {
     pub(super) programs: Programs,
     pub(super) folder: Folder,
-    /// Where kubectl and the kubeconfigs are.
+    /// Folder of kubectl and the kubeconfigs.
     cluster: PathBuf,
     _control_plane: Peers,
 }
 
-impl Ground {
+impl Fixture {
     pub(super) fn start(programs: Programs, machine: &Machine) -> anyhow::Result<Self> {
         let tier = tiers::TIERS.into_iter().find(|tier| tier.name == TIER.0).context("there is no such tier")?;
         let control_plane = match (tier.start)(machine)? {
@@ -64,7 +64,7 @@ impl Ground {
             self.kubeconfig().display(),
         );
         fs::write(&config, text)?;
-        Server::at(listen, {
+        Server::start_at(listen, {
             let mut command = Command::new(program);
             command.arg("serve").arg("--config").arg(&config);
             command
