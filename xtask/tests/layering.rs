@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 /// Every crate of the workspace and the workspace crates it may depend on. Arrows point down only, and domain crates
 /// do not know each other.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("portal-core", &[]),
     ("portal-cron", &["portal-core"]),
     ("portal-dns", &["portal-core"]),
@@ -29,6 +29,11 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "portal-k8s",
             "portal-workspace",
         ],
+    ),
+    // A development dependency of the others: fixtures and contract suites.
+    (
+        "portal-testkit",
+        &["portal-adapters", "portal-core", "portal-cron", "portal-dns", "portal-k8s", "portal-workspace"],
     ),
     ("portal-admin", BINARY),
     ("portal-server", BINARY),

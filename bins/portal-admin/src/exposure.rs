@@ -61,7 +61,7 @@ async fn find(which: &Which, context: &AdminContext) -> Result<Exposure, Failure
 async fn repair(which: &Which, context: &AdminContext) -> Result<Output, Failure> {
     let exposure = find(which, context).await?;
     let audit = context.audit(Action::ExposureRepair, Some(&which.friend), which.name.as_str());
-    if !context.intents.hurry(&exposure.id, audit).await? {
+    if !context.intents.requeue_now(&exposure.id, audit).await? {
         return Err(unknown(which));
     }
     Ok(Output::Record(fields(&exposure)))

@@ -17,6 +17,7 @@ mod failure;
 mod friend;
 mod friendship;
 mod output;
+mod prune;
 mod session;
 
 use std::path::PathBuf;
@@ -81,6 +82,8 @@ enum Noun {
     Dns(dns::Verb),
     /// Lines of the audit log, newest first
     Audit(audit::Search),
+    /// Deletes rows that are older than [retention] says
+    Prune(prune::Prune),
 }
 
 #[tokio::main]
@@ -105,5 +108,6 @@ async fn run(command: Command) -> Result<Output, Failure> {
         Noun::Domain(verb) => domain::run(&verb, &location.config),
         Noun::Dns(verb) => dns::run(verb, &AdminContext::open(location).await?).await,
         Noun::Audit(search) => audit::run(search, &AdminContext::open(location).await?).await,
+        Noun::Prune(command) => prune::run(&command, &AdminContext::open(location).await?).await,
     }
 }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use portal_core::{
     AgentStore, AuditLog, Backend, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
-    SessionStore,
+    RetentionStore, SessionStore,
 };
 use portal_cron::{JobStore, RunQueue};
 use portal_dns::{ExposureStore, IntentStore};
@@ -100,6 +100,8 @@ stores! {
     friendships: FriendshipStore;
     /// Scheduled jobs.
     jobs: JobStore;
+    /// Deletion of expired rows.
+    retention: RetentionStore;
     /// The queue of runs, which all runners share.
     runs: RunQueue;
     /// Sessions.

@@ -97,6 +97,8 @@ actions! {
     ExposureClose = "exposure.close",
     /// An operator asked for an exposure to be repaired now.
     ExposureRepair = "exposure.repair",
+    /// An operator had expired rows deleted.
+    PortalPrune = "portal.prune",
     /// An operator deleted a record of ours that no exposure knows.
     OrphanDelete = "orphan.delete",
     /// A document was written.

@@ -19,6 +19,7 @@ mod friendship;
 mod id;
 mod invalid;
 mod probe;
+mod retention;
 mod session;
 mod token;
 
@@ -33,6 +34,7 @@ pub use friendship::{Friendship, FriendshipStatus, FriendshipStore};
 pub use id::{AgentId, FriendId};
 pub use invalid::Invalid;
 pub use probe::Probe;
+pub use retention::{Expired, Retention, RetentionStore, SWEEP_BATCH, sweep};
 pub use session::{
     IssuedSession, SESSION_LIFETIME, Session, SessionError, SessionState, SessionStore, Sessions, StoredSession,
 };

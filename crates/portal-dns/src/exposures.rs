@@ -220,7 +220,7 @@ impl Exposures {
     /// Trouble with the store.
     pub async fn repair(&self, exposure: &Exposure, actor: Actor) -> Result<Option<Exposure>, BackendError> {
         let audit = self.audit(Action::ExposureRepair, &exposure.friend, &exposure.name, (actor, String::new()));
-        if !self.0.reconciler.intents.hurry(&exposure.id, audit).await? {
+        if !self.0.reconciler.intents.requeue_now(&exposure.id, audit).await? {
             return Ok(None);
         }
         match self.0.reconciler.reconcile(&exposure.id, &Priority::Background).await? {

@@ -187,7 +187,7 @@ pub trait IntentStore: Send + Sync {
     async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
 
     /// Makes an exposure due now, whatever it waited for; `false` if there is no such one.
-    async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError>;
+    async fn requeue_now(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError>;
 }
 
 /// Every exposure that is kept, by id, read page by page.

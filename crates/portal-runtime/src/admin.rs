@@ -7,7 +7,8 @@ use portal_adapters::db::Db;
 use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, Sessions,
+    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
+    RetentionStore, Sessions,
 };
 use portal_dns::{ExposureStore, InstanceId, IntentStore, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;
@@ -34,6 +35,8 @@ pub struct Admin {
     pub intents: Arc<dyn IntentStore>,
     /// The audit log.
     pub audit_log: Arc<dyn AuditLog>,
+    /// Deletion of expired rows.
+    pub retention: Arc<dyn RetentionStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -58,6 +61,7 @@ impl Admin {
             exposures: db.exposures(),
             intents: db.intents(),
             audit_log: db.audit_log(),
+            retention: db.retention(),
             clock,
             ids,
             db,

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod configured;
+mod jump_guard;
 mod workspaces;
 mod zones;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe, WritesProbe};
 use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
-use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, SessionStore, Sessions};
+use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, Retention, Sessions, sweep};
 use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerSettings, SessionKeys};
 use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
@@ -18,6 +19,7 @@ use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
+use self::jump_guard::JumpGuard;
 use crate::background::BackgroundTasks;
 use crate::config::DatabaseSettings;
 use crate::metrics;
@@ -30,8 +32,8 @@ pub(crate) use self::zones::zones;
 /// The fewest bytes of a webhook's secret, for the configuration, which names no adapters.
 pub(crate) const WEBHOOK_SECRET_MIN: usize = portal_adapters::webhook::SECRET_MIN;
 
-/// Period of the task that deletes sessions which ended long ago.
-const SESSION_SWEEP: Duration = Duration::from_hours(1);
+/// Period of the deletion of expired rows.
+const SWEEP_PERIOD: Duration = Duration::from_hours(1);
 /// Period of the pass that compares every exposure with zones and cluster.
 const EXPOSURE_PASS: Duration = Duration::from_mins(1);
 /// Delay of the first pass, so that the cluster can be listed before it.
@@ -42,8 +44,6 @@ const EXPOSURE_TICK: Duration = Duration::from_secs(1);
 const BUDGET_TICK: Duration = Duration::from_secs(5);
 /// Period at which the runner claims due jobs.
 const RUNNER_TICK: Duration = Duration::from_secs(1);
-/// Period of the task that deletes old runs.
-const RUN_SWEEP: Duration = Duration::from_hours(1);
 /// Period at which abandoned writes of documents are recovered; their leases last about as long.
 const SETTLING: Duration = Duration::from_secs(5);
 
@@ -73,6 +73,8 @@ pub struct Parts {
     pub files: Arc<dyn DocumentFiles>,
     /// Probes of the other backends; those of the database are added.
     pub probes: Vec<Arc<dyn Probe>>,
+    /// Retention of rows that grow with use.
+    pub retention: Retention,
 }
 
 /// A portal, ready to be served.
@@ -110,10 +112,24 @@ pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
 /// Puts a portal together and starts its background passes.
 #[must_use]
 pub fn assemble(parts: Parts) -> Portal {
-    let Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes } = parts;
+    let Parts {
+        db,
+        clock,
+        ids,
+        domains,
+        cluster,
+        work,
+        exposures,
+        budgets,
+        channels,
+        delivery,
+        files,
+        probes,
+        retention,
+    } = parts;
     let sessions = db.sessions();
     let mut tasks = BackgroundTasks::default();
-    sweep_sessions(&mut tasks, sessions.clone(), clock.clone());
+    sweep_expired(&mut tasks, &db, clock.clone(), retention);
     // Where the cluster is watched, the first pass begins when all of it was listed.
     keep_exposures(&mut tasks, &exposures, if work.is_some() { LISTING } else { Duration::ZERO });
     tell_budgets(&mut tasks, budgets);
@@ -145,24 +161,34 @@ pub fn assemble(parts: Parts) -> Portal {
     Portal { state, tasks, db }
 }
 
-fn sweep_sessions(tasks: &mut BackgroundTasks, store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>) {
-    tasks.repeat("sessions", SESSION_SWEEP, None, move || {
-        let (store, now) = (store.clone(), clock.now());
-        async move { store.sweep(now).await.map(drop) }
+/// Deletes expired rows, a kind after the other.
+fn sweep_expired(tasks: &mut BackgroundTasks, db: &Db, clock: Arc<dyn Clock>, retention: Retention) {
+    let (store, guard) = (db.retention(), Arc::new(JumpGuard::default()));
+    tasks.repeat("expired rows", SWEEP_PERIOD, None, move || {
+        let (store, guard, now) = (store.clone(), guard.clone(), clock.now());
+        async move {
+            if guard.has_jumped(now) {
+                // Rows deleted by a wrong clock would not come back when it is set right.
+                tracing::warn!("the clock jumped ahead; expired rows are deleted an hour later");
+                return Ok(());
+            }
+            for expired in retention.expired(now) {
+                let deleted = sweep(&*store, expired).await?;
+                if deleted > 0 {
+                    tracing::info!(deleted, kind = expired.kind(), "deleted expired rows");
+                }
+            }
+            Ok(())
+        }
     });
 }
 
 /// Delivers due messages. What is under way when the portal stops is taken over by the next runner.
 fn run_jobs(tasks: &mut BackgroundTasks, runner: Runner) {
     let runner = Arc::new(runner);
-    let sweeper = runner.clone();
     tasks.repeat("jobs", RUNNER_TICK, None, move || {
         let runner = runner.clone();
         async move { runner.tick().await.map(drop) }
-    });
-    tasks.repeat("runs", RUN_SWEEP, None, move || {
-        let sweeper = sweeper.clone();
-        async move { sweeper.sweep().await.map(drop) }
     });
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Config, Environment, File, FileFormat};
-use portal_core::{AgentId, ChannelId};
+use portal_core::{AgentId, ChannelId, Retention};
 use portal_dns::{Domain, DomainName};
 use portal_k8s::Provisioning;
 use secrecy::SecretString;
@@ -41,6 +41,8 @@ pub struct Settings {
     pub delivery: Option<WebhookTarget>,
     /// The domains, the default one first.
     pub domains: Vec<DomainSettings>,
+    /// Retention of rows that grow with use.
+    pub retention: Retention,
 }
 
 /// Listening addresses and shutdown.

@@ -15,7 +15,7 @@ use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{ChannelId, Clock, Ids, Invalid};
+use portal_core::{ChannelId, Clock, Ids, Invalid, Retention};
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
 
@@ -84,7 +84,22 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let delivery = Arc::new(LogDelivery::new(options.data.join(DELIVERIES)));
     let channels = vec![ChannelId::parse("signal")?];
     let (cluster, work, probes, budgets) = (Arc::new(cluster), None, Vec::new(), Vec::new());
-    Ok(Parts { db, clock, ids, domains, cluster, work, exposures, budgets, channels, delivery, files, probes })
+    let retention = Retention::default();
+    Ok(Parts {
+        db,
+        clock,
+        ids,
+        domains,
+        cluster,
+        work,
+        exposures,
+        budgets,
+        channels,
+        delivery,
+        files,
+        probes,
+        retention,
+    })
 }
 
 /// Returns the lines that the demo prints once it listens.

@@ -1,12 +1,10 @@
 //! Runs queries to their end, whether or not the caller still waits for them.
 
-use std::error::Error;
 use std::future::Future;
-use std::iter::successors;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use portal_core::{Backend, BackendError, BackendErrorKind};
+use portal_core::{Backend, BackendError, BackendErrorKind, error_text};
 use tokio::runtime::{EnterGuard, Handle};
 use tokio::task::{JoinError, JoinHandle};
 use tracing::{Instrument, Span};
@@ -17,8 +15,8 @@ use crate::blocking::{BlockingPool, Timeouts};
 /// A query whose future may move between threads, which `AsyncFnOnce` alone cannot say. To be written as the bound
 /// `AsyncFnOnce(&mut Conn) -> Result<T, QueryError> + for<'c> SendQuery<&'c mut Conn, T>`: the first half is what the
 /// compiler reads a closure's types from.
-pub(super) trait SendQuery<C, T>: FnOnce(C) -> Self::Answer + Send + 'static {
-    type Answer: Future<Output = Result<T, QueryError>> + Send;
+pub(super) trait SendQuery<C, T>: FnOnce(C) -> Self::Running + Send + 'static {
+    type Running: Future<Output = Result<T, QueryError>> + Send;
 }
 
 impl<C, T, Q, A> SendQuery<C, T> for Q
@@ -26,7 +24,7 @@ where
     Q: FnOnce(C) -> A + Send + 'static,
     A: Future<Output = Result<T, QueryError>> + Send,
 {
-    type Answer = A;
+    type Running = A;
 }
 
 /// A failed write counts as recent for this many statement timeouts.
@@ -35,11 +33,6 @@ const RECENT: u32 = 6;
 struct FailedWrite {
     at: Instant,
     error: String,
-}
-
-/// Returns an error with its causes.
-fn error_text(error: &dyn Error) -> String {
-    successors(Some(error), |&error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The runtime that queries run on, and their limits.

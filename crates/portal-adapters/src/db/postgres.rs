@@ -1,4 +1,4 @@
-//! What is particular to PostgreSQL: a server that comes and goes, row locks, a clock of its own.
+//! PostgreSQL: a server that comes and goes, row locks, a clock of its own.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Where the database is and how long it may take.
+//! Location and limits of the database.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use super::tls::Tls;
 
 const FIELD: &str = "database.url";
 
-/// Where the database is and how long it may take.
+/// Location and limits of the database.
 #[derive(Debug, Clone)]
 pub struct DbSettings {
     /// `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/NAME`, where `?sslmode=` is `disable`, `require` or
@@ -20,11 +20,11 @@ pub struct DbSettings {
     /// of the authorities that may have signed it, instead of the public ones. Without `sslmode`, only a server on
     /// this very machine is spoken to in clear text.
     pub url: SecretString,
-    /// How many connections at most: readers of SQLite, all of PostgreSQL's.
+    /// Most connections: readers on SQLite, all of them on PostgreSQL.
     pub connections: u32,
-    /// How long to wait for a free connection, or for a new one.
+    /// Longest wait for a free connection, or for a new one.
     pub acquire_timeout: Duration,
-    /// How long a statement may take, or wait for a lock.
+    /// Longest duration of a statement, and longest wait for a lock.
     pub statement_timeout: Duration,
     /// Longest duration of one statement of a migration, and longest wait for another portal that migrates.
     pub migration_timeout: Duration,
@@ -115,11 +115,11 @@ pub(super) enum Target {
     Postgres(Box<PostgresTarget>),
 }
 
-/// How to reach a PostgreSQL server.
+/// Address of a PostgreSQL server.
 #[derive(Debug, Clone)]
 pub(super) struct PostgresTarget {
     pub(super) config: tokio_postgres::Config,
-    /// How to speak TLS with it; `None` for clear text.
+    /// TLS settings; `None` for clear text.
     pub(super) tls: Option<Tls>,
 }
 

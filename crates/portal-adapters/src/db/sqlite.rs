@@ -1,4 +1,4 @@
-//! What is particular to SQLite: one writer, several readers, one file, and calls that block.
+//! SQLite: one writer, several readers, one file, and calls that block.
 
 use std::future::ready;
 use std::path::{Path, PathBuf};

@@ -27,6 +27,8 @@ mod friendships;
 mod jobs;
 #[path = "stores/portal.rs"]
 mod portal;
+#[path = "stores/retention.rs"]
+mod retention;
 #[path = "stores/runs.rs"]
 mod runs;
 #[path = "stores/sessions.rs"]

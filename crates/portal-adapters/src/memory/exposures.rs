@@ -270,7 +270,7 @@ impl IntentStore for MemoryExposures {
         })
     }
 
-    async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {
+    async fn requeue_now(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {
         self.transaction(|tables, register| {
             let Some(row) = tables.rows.get_mut(id) else { return false };
             row.intent.attempts = 0;

@@ -1,5 +1,5 @@
-//! A database that is in trouble: every question ends in time with trouble, never with an answer it did not give, and
-//! goes on as if nothing had been once the trouble is over.
+//! A database that fails: every query ends in time with an error, never with an answer that the database did not give,
+//! and queries succeed again once the database is back.
 
 mod proxy;
 
@@ -18,7 +18,7 @@ use crate::newcomer::newcomer;
 use crate::postgres::Database;
 use proxy::{Mode, Proxy};
 
-/// How long these databases may take for a connection, and again for a statement.
+/// Limit of a connection, and again of a statement, in these tests.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 fn settings(url: String) -> DbSettings {
@@ -243,8 +243,8 @@ async fn ask_two_hundred_times(friends: &Arc<dyn FriendStore>) -> usize {
                 assert!(found.is_some(), "alice was there all the time");
                 answers += 1;
             }
-            Err(trouble) => {
-                assert!(matches!(trouble, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{trouble:?}");
+            Err(error) => {
+                assert!(matches!(error, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{error:?}");
             }
         }
     }

@@ -30,7 +30,7 @@ fn migrated_sqlite() -> Tables {
     tables::on_sqlite(&path)
 }
 
-/// What the code declares of a table.
+/// The tables as the code declares them.
 fn declarable(tables: &Tables) -> Tables {
     let declarable = |table: &Table| Table {
         columns: table.columns.clone(),

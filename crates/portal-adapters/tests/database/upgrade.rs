@@ -10,7 +10,7 @@ use portal_adapters::RandomIds;
 use portal_adapters::db::{Db, DbSettings};
 use portal_core::{AgentId, AuditFilter, FriendId, FriendshipStatus, SessionState, Token};
 use portal_cron::{Owner, RunStatus};
-use portal_dns::{ExposureName, Status, all_intents};
+use portal_dns::{ExposureName, Hostname, Status, all_intents};
 use portal_workspace::{DocumentName, DocumentPath};
 
 use crate::postgres::Database;
@@ -22,7 +22,7 @@ fn alice() -> FriendId {
     FriendId::parse("alice").unwrap()
 }
 
-fn at(text: &str) -> DateTime<Utc> {
+fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
@@ -39,11 +39,11 @@ async fn is_migrated_and_read(settings: &DbSettings) {
 
 async fn people_are_read(db: &Db) {
     let friends = db.friends().list().await.unwrap();
-    let [first, second] = &*friends else { panic!("{friends:?}") };
+    let [first, second] = &*friends else { unreachable!("{friends:?}") };
     assert_eq!((first.id.as_str(), second.id.as_str()), ("alice", "bob"));
     assert_eq!(first.display_name.as_deref(), Some("Alice Example"));
     assert_eq!(first.time_zone.as_deref(), Some("Europe/Berlin"));
-    assert_eq!(first.created_at, at("2026-11-01T08:30:00Z"));
+    assert_eq!(first.created_at, time("2026-11-01T08:30:00Z"));
     let contacts = db.contacts().list(&alice()).await.unwrap();
     assert_eq!(contacts.iter().map(|contact| &*contact.address).collect::<Vec<_>>(), ["12345"]);
     let agent = db.agents().find_by_token(&Token::presented("fpa_old").hash()).await.unwrap().unwrap();
@@ -73,7 +73,7 @@ async fn exposures_are_read(db: &Db) {
     let web = db.exposures().find(&alice(), &ExposureName::parse("web").unwrap()).await.unwrap().unwrap();
     let intents = all_intents(&*db.intents()).await.unwrap();
     let intent = intents.iter().find(|intent| intent.exposure.id == web.id).unwrap();
-    let leaving: Vec<_> = intent.leaving.iter().map(|hostname| hostname.as_str()).collect();
+    let leaving: Vec<_> = intent.leaving.iter().map(Hostname::as_str).collect();
     assert_eq!((intent.generation, &*leaving), (3, &["web-alice.other-domain.net"][..]));
     let mut tombstones = db.intents().tombstones().await.unwrap();
     tombstones.sort_by(|one, other| one.hostname.cmp(&other.hostname));
@@ -98,9 +98,9 @@ async fn documents_are_read(db: &Db) {
 async fn jobs_are_read(db: &Db) {
     let owner = Owner { friend: alice(), agent: AgentId::parse("main").unwrap() };
     let jobs = db.jobs().list(&owner).await.unwrap();
-    let [morning, weekly] = &*jobs else { panic!("{jobs:?}") };
+    let [morning, weekly] = &*jobs else { unreachable!("{jobs:?}") };
     assert_eq!((morning.spec.name.as_str(), weekly.spec.name.as_str()), ("morning", "weekly"));
-    assert_eq!(morning.state.next_run, Some(at("2026-11-23T08:00:00Z")));
+    assert_eq!(morning.state.next_run, Some(time("2026-11-23T08:00:00Z")));
     assert_eq!((weekly.enabled, weekly.state.consecutive_errors), (false, 3));
     let runs = db.jobs().runs(&owner, "job-1", 10).await.unwrap().unwrap();
     let statuses: Vec<_> = runs.iter().map(|run| run.status).collect();

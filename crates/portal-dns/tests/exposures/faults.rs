@@ -279,7 +279,7 @@ impl IntentStore for Struck<MemoryExposures> {
         self.faults.through(Backend::Database, self.inner.sweep(before)).await
     }
 
-    async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {
-        self.faults.through(Backend::Database, self.inner.hurry(id, audit)).await
+    async fn requeue_now(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {
+        self.faults.through(Backend::Database, self.inner.requeue_now(id, audit)).await
     }
 }

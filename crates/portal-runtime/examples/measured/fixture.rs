@@ -12,7 +12,7 @@ use portal_adapters::memory::MemoryCluster;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BoxError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
-    SESSION_LIFETIME, Session, Token,
+    Retention, SESSION_LIFETIME, Session, Token,
 };
 use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
 use portal_k8s::Cluster;
@@ -94,6 +94,7 @@ pub(crate) async fn serve(
         delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
         files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),
         probes: Vec::new(),
+        retention: Retention::default(),
     });
     let serving = Serving {
         listen: address,

@@ -61,6 +61,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         channels: settings.channels.clone(),
         delivery,
         files: Arc::new(files),
+        retention: settings.retention,
     })
 }
 

@@ -8,12 +8,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config::{Config, ConfigError, Source, Value};
-use portal_core::{AgentId, ChannelId, Invalid};
+use portal_core::{AgentId, ChannelId, Invalid, Retention};
+use portal_dns::TOMBSTONE_LIFETIME;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::sections::{
-    AgentSection, ClusterSection, DatabaseSection, DeliverySection, JobsSection, LogSection, ServerSection,
+    AgentSection, ClusterSection, DatabaseSection, DeliverySection, JobsSection, LogSection, RetentionSection,
+    ServerSection,
 };
 use super::{
     AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, ServerSettings, Settings,
@@ -26,10 +28,14 @@ mod domains;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 9] =
-    ["server", "log", "database", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
+const SECTIONS: [&str; 10] =
+    ["server", "log", "database", "retention", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
 /// Key of `PORTAL_CONFIG`, which names the file itself.
 const FILE: &str = "config";
+/// Longest retention, in days: ten years.
+const RETENTION_DAYS_MAX: u32 = 3_650;
+/// Most finished runs that may be kept per job.
+const RUNS_PER_JOB_MAX: u32 = 100_000;
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a webhook may be given: a delivery must end well within a run's lease.
@@ -42,6 +48,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let server = check.server(raw);
     let log = check.log(raw);
     let database = check.database(raw);
+    let retention = check.retention(raw);
     let cluster = check.cluster(raw);
     let provisioning = check.provisioning(raw);
     let agents = check.agents(raw);
@@ -59,6 +66,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
             channels: channels?,
             delivery,
             domains: domains?,
+            retention: retention?,
         })
     };
     match whole() {
@@ -226,6 +234,33 @@ impl Check {
         {
             self.problem(key, format!("{} cannot be read: {error}", file.display()));
         }
+    }
+
+    fn retention(&mut self, raw: &Config) -> Option<Retention> {
+        let section: RetentionSection = self.section(raw, "retention")?;
+        let audit = self.days("retention.audit_days", section.audit_days);
+        let runs = self.days("retention.runs_days", section.runs_days);
+        let sessions = self.days("retention.sessions_days", section.sessions_days);
+        let runs_per_job = section.runs_per_job;
+        if !(1..=RUNS_PER_JOB_MAX).contains(&runs_per_job) {
+            self.problem("retention.runs_per_job", format!("must be 1 to {RUNS_PER_JOB_MAX}"));
+        }
+        // Tombstones are no setting: how long a process may lag behind its lease decides about them.
+        Some(Retention {
+            audit: audit?,
+            runs: runs?,
+            runs_per_job,
+            sessions: sessions?,
+            tombstones: TOMBSTONE_LIFETIME,
+        })
+    }
+
+    fn days(&mut self, key: &str, days: u32) -> Option<Duration> {
+        if !(1..=RETENTION_DAYS_MAX).contains(&days) {
+            self.problem(key, format!("must be 1 to {RETENTION_DAYS_MAX} days"));
+            return None;
+        }
+        Some(Duration::from_hours(24 * u64::from(days)))
     }
 
     fn cluster(&mut self, raw: &Config) -> Option<ClusterSettings> {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{AuditEntry, BackendError, FriendId, Invalid};
+use portal_core::{AuditEntry, BackendError, Expired, FriendId, Invalid, sweep};
 use portal_dns::{
     Claimed, Exposure, ExposureId, ExposureName, Fence, Hostname, Intent, IntentStore, Lease, ReleaseReason,
     RoutePlace, Settled, Settlement, Tombstone,
@@ -120,16 +120,10 @@ impl IntentStore for Store {
     }
 
     async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.pools
-            .write(async move |conn| {
-                let old = tombstones::table.filter(tombstones::at.lt(before.naive_utc()));
-                let deleted = diesel::delete(old).execute(conn).await?;
-                Ok(deleted.try_into().unwrap_or(u64::MAX))
-            })
-            .await
+        sweep(self, Expired::Tombstones { before }).await
     }
 
-    async fn hurry(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {
+    async fn requeue_now(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {
         let id = id.clone();
         self.pools
             .write(async move |conn| {

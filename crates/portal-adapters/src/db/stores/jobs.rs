@@ -272,7 +272,7 @@ async fn insert(conn: &mut Conn, job: &Job) -> Result<(), QueryError> {
 /// Locks a job's row until the transaction ends and returns the time it is due next; `None` if the owner has no such
 /// job.
 ///
-/// Whatever changes a job or its runs locks this row first, so that two such changes cannot deadlock.
+/// Every change of a job or its runs locks this row first, so that two such changes cannot deadlock.
 async fn lock(conn: &mut Conn, owner: &Owner, id: &str) -> Result<Option<Option<DateTime<Utc>>>, QueryError> {
     let job = jobs::table
         .filter(jobs::id.eq(id))

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{BackendError, FriendshipStatus};
+use portal_core::{BackendError, Expired, FriendshipStatus, sweep};
 use portal_cron::{
     DueJob, Firing, Job, Lease, LeasedRun, RunQueue, RunStatus, Schedule, Settled, Settlement, Trigger, Verdict,
 };
@@ -65,13 +65,7 @@ impl RunQueue for Store {
     }
 
     async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.pools
-            .write(async move |conn| {
-                let old = runs::table.filter(runs::finished_at.lt(before.naive_utc()));
-                let deleted = diesel::delete(old).execute(conn).await?;
-                Ok(deleted.try_into().unwrap_or(u64::MAX))
-            })
-            .await
+        sweep(self, Expired::Runs { before }).await
     }
 }
 
