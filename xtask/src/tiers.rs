@@ -4,6 +4,7 @@
 //! `#[ignore = "tier <name>"]`: plain `cargo test` leaves it out, the tier runs `--ignored <name>::`. A new tier is one
 //! file beside this one and a line in [`TIERS`].
 
+mod abuse;
 mod cluster;
 mod dns;
 mod mounts;
@@ -20,7 +21,7 @@ use crate::tally::Ignored;
 pub const UNIT: &str = "unit";
 
 /// Every tier, in the order in which they run.
-pub const TIERS: [Tier; 5] = [unit::TIER, mounts::TIER, postgres::TIER, dns::TIER, cluster::TIER];
+pub const TIERS: [Tier; 6] = [unit::TIER, mounts::TIER, abuse::TIER, postgres::TIER, dns::TIER, cluster::TIER];
 
 /// A set of tests that need the same things.
 pub struct Tier {

@@ -59,14 +59,9 @@ impl AdminContext {
 
     /// The line that goes with a change.
     pub(crate) fn audit(&self, action: Action, friend: Option<&FriendId>, subject: &str) -> AuditEntry {
-        AuditEntry {
-            at: self.clock.now(),
-            actor: self.operator.clone(),
-            action,
-            friend: friend.cloned(),
-            subject: subject.to_owned(),
-            detail: String::new(),
-        }
+        AuditEntry::new(self.clock.now(), self.operator.clone(), action)
+            .with_friend(friend.cloned())
+            .with_subject(subject)
     }
 
     /// Refuses a friend that nobody knows, for commands whose store would answer with an empty list.

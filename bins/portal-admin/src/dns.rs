@@ -1,7 +1,7 @@
 //! `dns orphans`.
 
 use clap::Subcommand;
-use portal_core::{Action, AuditEntry};
+use portal_core::Action;
 use portal_dns::{DomainName, Orphan, OrphanRemoved, Orphans};
 use portal_runtime::commands::CommandError;
 
@@ -71,10 +71,9 @@ async fn find(orphans: &Orphans, domains: &[DomainName]) -> Result<Vec<Orphan>, 
 }
 
 async fn remove(orphans: &Orphans, orphan: &Orphan, context: &AdminContext) -> Result<OrphanRemoved, Failure> {
-    let audit = AuditEntry {
-        detail: format!("exposure {}", orphan.marker.exposure),
-        ..context.audit(Action::OrphanDelete, None, &orphan.hostname.to_string())
-    };
+    let audit = context
+        .audit(Action::OrphanDelete, None, orphan.hostname.as_str())
+        .with_detail(format!("exposure {}", orphan.marker.exposure));
     let removed = orphans.remove(orphan, audit).await;
     removed.map_err(|source| Failure::Zone { what: format!("{} may not have been deleted", orphan.hostname), source })
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use portal_core::{Action, AuditEntry, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved};
+use portal_core::{Action, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved};
 use portal_k8s::Provisioned;
 use portal_runtime::admin;
 
@@ -107,7 +107,7 @@ pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Fa
 
 async fn add(id: FriendId, given: Given, context: &AdminContext) -> Result<Output, Failure> {
     let created_at = context.clock.now();
-    let mut friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at };
+    let mut friend = Friend::new(id, created_at);
     given.write(&mut friend)?;
     let audit = context.audit(Action::FriendCreate, Some(&friend.id), friend.id.as_str());
     match context.friends.create(friend.clone(), audit).await? {
@@ -170,10 +170,7 @@ async fn provision(id: &FriendId, kubeconfig: Option<&Path>, context: &AdminCont
     let manifests = context.settings()?.provisioning.manifests(id);
     let namespaces = admin::namespaces(kubeconfig).await.map_err(|error| Failure::Setup(Box::new(error)))?;
     let namespace = id.namespace();
-    let line = |detail: &str| AuditEntry {
-        detail: detail.to_owned(),
-        ..context.audit(Action::FriendProvision, Some(id), &namespace)
-    };
+    let line = |detail: &str| context.audit(Action::FriendProvision, Some(id), &namespace).with_detail(detail);
     context.audit_log.append(line("")).await?;
     let provisioned = namespaces.provision(&manifests).await;
     let came_of_it = match &provisioned {

@@ -1,7 +1,7 @@
 //! `friendship set|list`.
 
 use clap::{ArgGroup, Args, Subcommand};
-use portal_core::{Action, AgentId, FriendId, Friendship, FriendshipStatus};
+use portal_core::{Action, AgentId, FriendId, Friendship, FriendshipKey, FriendshipStatus};
 
 use crate::context::AdminContext;
 use crate::failure::Failure;
@@ -45,7 +45,7 @@ pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Fa
 }
 
 async fn set(wanted: Wanted, context: &AdminContext) -> Result<Output, Failure> {
-    let before = context.friendships.find(&wanted.agent, &wanted.friend).await?;
+    let before = context.friendships.find(&FriendshipKey::new(wanted.friend.clone(), wanted.agent.clone())).await?;
     let was_writable = before.as_ref().is_none_or(|friendship| friendship.heartbeat_writable);
     let friendship = Friendship {
         agent: wanted.agent,

@@ -211,14 +211,8 @@ fn expired_rows_are_counted_and_deleted() {
     let register = Register::with_alice();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let db = Db::open(&DbSettings::new(register.url()), runtime.handle().clone()).unwrap();
-    let long_ago = AuditEntry {
-        at: DateTime::UNIX_EPOCH,
-        actor: Actor::Operator("root".to_owned()),
-        action: Action::FriendCreate,
-        friend: None,
-        subject: "long ago".to_owned(),
-        detail: String::new(),
-    };
+    let actor = Actor::Operator("root".to_owned());
+    let long_ago = AuditEntry::new(DateTime::UNIX_EPOCH, actor, Action::FriendCreate).with_subject("long ago");
     runtime.block_on(db.audit_log().append(long_ago)).unwrap();
     let first = |json: &Value, column: &str| (json["pruned"][0]["kind"].clone(), json["pruned"][0][column].clone());
     let counted = (json!("audit entries"), json!(1));
@@ -238,14 +232,9 @@ fn ask_for_web(register: &Register, friend: &str) {
     let (friend, name) = (FriendId::parse(friend).unwrap(), ExposureName::parse("web").unwrap());
     let domain = DomainName::parse("your-domain.net").unwrap();
     let at = DateTime::UNIX_EPOCH;
-    let audit = AuditEntry {
-        at,
-        actor: Actor::Friend(friend.clone()),
-        action: Action::ExposureOpen,
-        friend: Some(friend.clone()),
-        subject: "web".to_owned(),
-        detail: String::new(),
-    };
+    let audit = AuditEntry::new(at, Actor::Friend(friend.clone()), Action::ExposureOpen)
+        .with_friend(friend.clone())
+        .with_subject("web");
     let reservation = Reservation {
         id: ExposureId::random(&RandomIds),
         hostname: Hostname::of(&name, &friend, &domain).unwrap(),

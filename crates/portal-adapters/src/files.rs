@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use portal_core::{AgentId, Backend, BackendError, FriendId};
+use portal_core::{AgentId, Backend, BackendError, FriendshipKey};
 use portal_workspace::{DOCUMENT_MAX_BYTES, DocumentFiles, DocumentPath, Entry, Place, Placed, Staged};
 
 mod folder;
@@ -164,9 +164,9 @@ impl DocumentFiles for DiskFiles {
         .await
     }
 
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError> {
-        let friend = friend.clone();
-        self.run(agent, "count the daily logs of", move |root| {
+    async fn count_logs(&self, key: &FriendshipKey) -> Result<u64, BackendError> {
+        let friend = key.friend.clone();
+        self.run(&key.agent, "count the daily logs of", move |root| {
             match root.walk(&["friends", friend.as_str(), "memory"])? {
                 Way::There(folder) => folder.count_files(is_daily_log),
                 Way::Missing => root.expect_mounted().map(|()| 0),

@@ -44,10 +44,10 @@ pub(crate) fn to_line(message: &ScheduledMessage) -> Result<String, BackendError
 #[cfg(test)]
 pub(crate) fn sample() -> ScheduledMessage {
     use chrono::DateTime;
-    use portal_core::{AgentId, FriendId};
-    use portal_cron::{Claimant, Owner, Trigger};
+    use portal_core::{AgentId, FriendId, FriendshipKey};
+    use portal_cron::{Claimant, Trigger};
 
-    let owner = Owner { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
+    let owner = FriendshipKey { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
     let claimant = Claimant { agent: &owner.agent, friend: &owner.friend, contacts: &[], channels: &[] };
     ScheduledMessage {
         run: "5f2a".to_owned(),

@@ -7,7 +7,7 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use portal_core::{AgentId, FriendId, FriendshipStatus, Session, StoredSession, Token};
+use portal_core::{AgentId, FriendId, FriendshipKey, FriendshipStatus, Session, StoredSession, Token};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -49,6 +49,12 @@ impl Friend {
     #[must_use]
     pub fn person(&self) -> &portal_core::Friend {
         &self.0.friend
+    }
+
+    /// Returns the friend and the session's agent.
+    #[must_use]
+    pub fn key(&self) -> FriendshipKey {
+        self.session().key()
     }
 
     /// With which session they came.
@@ -98,7 +104,7 @@ async fn choose(state: &ApiState, friend: &Friend, wanted: Option<String>) -> Re
     let own = &friend.session().agent;
     let Some(wanted) = wanted.filter(|wanted| wanted != own.as_str()) else { return Ok(own.clone()) };
     let agent = AgentId::parse(&wanted).map_err(|_| ApiError::agent_not_found())?;
-    match state.friendships.find(&agent, friend.id()).await? {
+    match state.friendships.find(&FriendshipKey::new(friend.id().clone(), agent.clone())).await? {
         Some(friendship) if friendship.status == FriendshipStatus::Active => Ok(agent),
         _ => Err(ApiError::agent_not_found()),
     }

@@ -1,15 +1,19 @@
-//! What happens to every request: its id, its span, its measure; the headers of its answer; failures put as problems.
+//! Middleware of every request: its id, span and duration; the headers of its answer; failures as problem documents.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, ResponseError};
+use bytes::Bytes;
 use futures::FutureExt;
 use portal_core::Ids;
 use tracing::field::Empty;
@@ -22,6 +26,8 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_MAX: usize = 64;
 /// Smallest body worth compressing, in bytes.
 const COMPRESS_FROM: u64 = 1024;
+/// Largest piece of a body that is handed to the connection at once, in bytes.
+const SLICE: usize = 16 * 1024;
 
 /// Serves one request, whatever becomes of it.
 pub(crate) fn serve<S, B>(
@@ -86,7 +92,7 @@ fn finish(response: ServiceResponse, request_id: &str) -> ServiceResponse {
         Some(problem) => replace(response, problem),
         None => response,
     };
-    dress(response.response_mut(), request_id);
+    set_common_headers(response.response_mut(), request_id);
     response
 }
 
@@ -110,7 +116,7 @@ fn replace(response: ServiceResponse, mut problem: HttpResponse) -> ServiceRespo
     response.into_response(problem)
 }
 
-fn dress(response: &mut HttpResponse, request_id: &str) {
+fn set_common_headers(response: &mut HttpResponse, request_id: &str) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID.clone(), id);
@@ -126,10 +132,10 @@ fn dress(response: &mut HttpResponse, request_id: &str) {
 }
 
 /// Leaves uncompressed what is small, and what has a strong tag: such a tag names exact bytes.
-pub(crate) async fn choose_compression<B: MessageBody>(
+pub(crate) async fn choose_compression(
     request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let mut response = next.call(request).await?;
     // An empty body is nothing to compress.
     let is_small = matches!(response.response().body().size(), BodySize::Sized(1..COMPRESS_FROM));
@@ -138,7 +144,36 @@ pub(crate) async fn choose_compression<B: MessageBody>(
     if (is_small || is_exact) && !response.headers().contains_key(header::CONTENT_ENCODING) {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
     }
-    Ok(response)
+    Ok(response.map_body(|_, body| slice(body)))
+}
+
+/// Hands a large body to the connection in slices.
+///
+/// actix-http copies each chunk of a body into the connection's write buffer as a whole, so that a client which takes
+/// no answers would occupy as much memory as the answer is large.
+fn slice(body: impl MessageBody + 'static) -> BoxBody {
+    if !matches!(body.size(), BodySize::Sized(length) if length > SLICE as u64) {
+        return body.boxed();
+    }
+    match body.try_into_bytes() {
+        Ok(bytes) => BoxBody::new(Sliced(bytes)),
+        Err(stream) => stream.boxed(),
+    }
+}
+
+struct Sliced(Bytes);
+
+impl MessageBody for Sliced {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let length = self.0.len().min(SLICE);
+        Poll::Ready((length > 0).then(|| Ok(self.0.split_to(length))))
+    }
 }
 
 /// Counts and times a request by method, route and status; nobody can make the number of labels grow.
@@ -184,7 +219,7 @@ impl ResponseError for Unanswered {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = self.error.respond(&self.request_id);
-        dress(&mut response, &self.request_id);
+        set_common_headers(&mut response, &self.request_id);
         response
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_core::{AgentId, BackendError, FriendId};
+use portal_core::{BackendError, FriendshipKey};
 use portal_k8s::Cluster;
 
 use crate::state::Count;
@@ -13,7 +13,7 @@ pub struct QuotaSecrets(pub Arc<dyn Cluster>);
 
 #[async_trait]
 impl Count for QuotaSecrets {
-    async fn count(&self, friend: &FriendId, _: &AgentId) -> Result<Option<u64>, BackendError> {
-        Ok(self.0.namespace(friend).await?.secrets())
+    async fn count(&self, key: &FriendshipKey) -> Result<Option<u64>, BackendError> {
+        Ok(self.0.namespace(&key.friend).await?.secrets())
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_core::{AgentId, BackendError, Clock, FriendId, FriendshipStore, Ids, Sessions};
+use portal_core::{BackendError, Clock, FriendshipKey, FriendshipStore, Ids, Sessions};
 use portal_cron::Jobs;
 use portal_dns::{DomainName, Exposures};
 use portal_k8s::Cluster;
-use portal_workspace::{Documents, Reader};
+use portal_workspace::Documents;
 
 use crate::readiness::Readiness;
 use crate::views::NamespaceViews;
@@ -46,13 +46,13 @@ pub struct ApiState {
 #[async_trait]
 pub trait Count: Send + Sync {
     /// How many there are; `None` if nobody counts them there.
-    async fn count(&self, friend: &FriendId, agent: &AgentId) -> Result<Option<u64>, BackendError>;
+    async fn count(&self, key: &FriendshipKey) -> Result<Option<u64>, BackendError>;
 }
 
 /// Counts the daily logs that an agent keeps of a friend.
 #[async_trait]
 impl Count for Documents {
-    async fn count(&self, friend: &FriendId, agent: &AgentId) -> Result<Option<u64>, BackendError> {
-        self.count_logs(&Reader { friend: friend.clone(), agent: agent.clone() }).await.map(Some)
+    async fn count(&self, key: &FriendshipKey) -> Result<Option<u64>, BackendError> {
+        self.count_logs(key).await.map(Some)
     }
 }

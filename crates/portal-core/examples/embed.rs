@@ -16,10 +16,12 @@ const SERVICE: &str = "{apiVersion: v1, kind: Service, metadata: {name: my-app},
 async fn main() -> Result<(), Box<dyn Error>> {
     let (clock, ids, people) = (Arc::new(SystemClock), Arc::new(RandomIds), MemoryPeople::new());
     let (at, alice, operator) = (clock.now(), FriendId::parse("alice")?, Actor::Operator("embedder".to_owned()));
-    let friend =
-        Friend { id: alice.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at: at };
+    let friend = Friend::new(alice.clone(), at);
     let (subject, detail, action) = (alice.to_string(), String::new(), Action::FriendCreate);
-    let audit = AuditEntry { at, actor: operator.clone(), action, friend: Some(alice.clone()), subject, detail };
+    let audit = AuditEntry::new(at, operator.clone(), action)
+        .with_friend(alice.clone())
+        .with_subject(subject)
+        .with_detail(detail);
     MemoryFriends::new(&people).create(friend, audit).await?;
 
     let cluster = MemoryCluster::new(clock.clone());

@@ -43,76 +43,57 @@ impl fmt::Display for Actor {
     }
 }
 
-macro_rules! actions {
-    ($($(#[$doc:meta])* $variant:ident = $word:literal,)+) => {
-        /// What was done. The words are stable: operators search for them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Action {
-            $($(#[$doc])* $variant,)+
-        }
-
-        impl Action {
-            /// Every action there is.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The action's word, `<noun>.<verb>`.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-    };
-}
-
-actions! {
-    /// A friend was registered.
-    FriendCreate = "friend.create",
-    /// A friend's name, channel or time zone was changed.
-    FriendUpdate = "friend.update",
-    /// A friend was removed with all that belongs to them.
-    FriendRemove = "friend.remove",
-    /// A friend's namespace was provisioned.
-    FriendProvision = "friend.provision",
-    /// A contact was added.
-    ContactAdd = "contact.add",
-    /// A contact was removed.
-    ContactRemove = "contact.remove",
-    /// An agent was registered.
-    AgentCreate = "agent.create",
-    /// An agent got a new token; the old one is void.
-    AgentRotate = "agent.rotate",
-    /// An agent was removed.
-    AgentRemove = "agent.remove",
-    /// A friendship was made or changed.
-    FriendshipSet = "friendship.set",
-    /// A session was issued: a login.
-    SessionIssue = "session.issue",
-    /// A session was revoked.
-    SessionRevoke = "session.revoke",
-    /// A service was put on the internet, or its exposure changed.
-    ExposureOpen = "exposure.open",
-    /// An exposure is to be removed.
-    ExposureClose = "exposure.close",
-    /// An operator asked for an exposure to be repaired now.
-    ExposureRepair = "exposure.repair",
-    /// An operator had expired rows deleted.
-    PortalPrune = "portal.prune",
-    /// An operator deleted a record of ours that no exposure knows.
-    OrphanDelete = "orphan.delete",
-    /// A document was written.
-    DocumentReplace = "document.replace",
-    /// An earlier version of a document was restored.
-    DocumentRestore = "document.restore",
-    /// A job was created.
-    JobCreate = "job.create",
-    /// A job was deleted.
-    JobDelete = "job.delete",
-    /// A job was run by hand.
-    JobRun = "job.run",
-    /// A job was enabled or disabled.
-    JobToggle = "job.toggle",
+crate::word_enum! {
+    /// An audited act, `<noun>.<verb>`. The words are stable: operators search for them.
+    #[non_exhaustive]
+    pub enum Action: "action" {
+        /// A friend was registered.
+        FriendCreate = "friend.create",
+        /// A friend's name, channel or time zone was changed.
+        FriendUpdate = "friend.update",
+        /// A friend was removed with all that belongs to them.
+        FriendRemove = "friend.remove",
+        /// A friend's namespace was provisioned.
+        FriendProvision = "friend.provision",
+        /// A contact was added.
+        ContactAdd = "contact.add",
+        /// A contact was removed.
+        ContactRemove = "contact.remove",
+        /// An agent was registered.
+        AgentCreate = "agent.create",
+        /// An agent got a new token; the old one is void.
+        AgentRotate = "agent.rotate",
+        /// An agent was removed.
+        AgentRemove = "agent.remove",
+        /// A friendship was made or changed.
+        FriendshipSet = "friendship.set",
+        /// A session was issued: a login.
+        SessionIssue = "session.issue",
+        /// A session was revoked.
+        SessionRevoke = "session.revoke",
+        /// A service was put on the internet, or its exposure changed.
+        ExposureOpen = "exposure.open",
+        /// An exposure is to be removed.
+        ExposureClose = "exposure.close",
+        /// An operator asked for an exposure to be repaired now.
+        ExposureRepair = "exposure.repair",
+        /// An operator had expired rows deleted.
+        PortalPrune = "portal.prune",
+        /// An operator deleted a record of ours that no exposure knows.
+        OrphanDelete = "orphan.delete",
+        /// A document was written.
+        DocumentReplace = "document.replace",
+        /// An earlier version of a document was restored.
+        DocumentRestore = "document.restore",
+        /// A job was created.
+        JobCreate = "job.create",
+        /// A job was deleted.
+        JobDelete = "job.delete",
+        /// A job was run by hand.
+        JobRun = "job.run",
+        /// A job was enabled or disabled.
+        JobToggle = "job.toggle",
+    }
 }
 
 /// One line of the audit log, before it is stored: who did what to which thing, and when.
@@ -120,6 +101,7 @@ actions! {
 /// It is written in the same transaction as the change it tells of, so that neither is ever there without the other.
 /// It holds no contents, tokens or messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AuditEntry {
     /// When it was done.
     pub at: DateTime<Utc>,
@@ -133,6 +115,35 @@ pub struct AuditEntry {
     pub subject: String,
     /// What changed, in a few words fit for a terminal; empty where action and subject say it all.
     pub detail: String,
+}
+
+impl AuditEntry {
+    /// Creates an entry about nobody's things and nothing in particular.
+    #[must_use]
+    pub fn new(at: DateTime<Utc>, actor: Actor, action: Action) -> Self {
+        Self { at, actor, action, friend: None, subject: String::new(), detail: String::new() }
+    }
+
+    /// Adds the friend whose things were touched.
+    #[must_use]
+    pub fn with_friend(mut self, friend: impl Into<Option<FriendId>>) -> Self {
+        self.friend = friend.into();
+        self
+    }
+
+    /// Adds the name of what was touched.
+    #[must_use]
+    pub fn with_subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = subject.into();
+        self
+    }
+
+    /// Adds what changed, in a few words.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
 }
 
 /// A stored line of the audit log.

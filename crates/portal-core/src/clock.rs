@@ -1,9 +1,9 @@
 //! Time and randomness, as ports: no other crate asks the machine for either.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 
 /// The time of day.
 pub trait Clock: Send + Sync {
@@ -37,20 +37,20 @@ impl FixedClock {
 
     /// Moves the clock on; saturates at the end of time.
     pub fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut now = self.0.lock();
         let by = chrono::TimeDelta::from_std(by).unwrap_or(chrono::TimeDelta::MAX);
         *now = now.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC);
     }
 
     /// Puts the clock to `now`, forwards or backwards.
     pub fn set(&self, now: DateTime<Utc>) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+        *self.0.lock() = now;
     }
 }
 
 impl Clock for FixedClock {
     fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.0.lock()
     }
 }
 
@@ -68,6 +68,6 @@ impl SeededIds {
 
 impl Ids for SeededIds {
     fn secret(&self) -> [u8; 32] {
-        rand::Rng::random(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        rand::Rng::random(&mut *self.0.lock())
     }
 }

@@ -1,7 +1,5 @@
 //! Where a friend can be reached.
 
-use std::fmt;
-
 use async_trait::async_trait;
 
 use crate::{AuditEntry, BackendError, FriendId, Invalid};
@@ -12,6 +10,8 @@ const ADDRESS_MAX: usize = 128;
 /// The id of a channel, such as `signal`: 1 to 32 lower-case letters, digits and hyphens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelId(String);
+
+crate::string_newtype!(ChannelId);
 
 impl ChannelId {
     /// Reads a channel id.
@@ -29,18 +29,6 @@ impl ChannelId {
             "channel",
             "channel must be 1 to 32 lower-case letters, digits or hyphens, begin with a letter or digit, and not be direct, agent or thread",
         ))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ChannelId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

@@ -21,6 +21,12 @@ pub struct Friend {
 }
 
 impl Friend {
+    /// Creates a friend of whom nothing but the id is known.
+    #[must_use]
+    pub fn new(id: FriendId, created_at: DateTime<Utc>) -> Self {
+        Self { id, display_name: None, preferred_channel: None, time_zone: None, created_at }
+    }
+
     /// The name to show: the chosen one, else the id with a capital first letter.
     #[must_use]
     pub fn shown_name(&self) -> String {
@@ -79,13 +85,7 @@ mod tests {
     #[test]
     fn a_friend_without_a_name_is_shown_by_their_id() {
         let id = FriendId::parse("lord-helmchen").unwrap();
-        let mut friend = Friend {
-            id,
-            display_name: None,
-            preferred_channel: None,
-            time_zone: None,
-            created_at: DateTime::UNIX_EPOCH,
-        };
+        let mut friend = Friend::new(id, DateTime::UNIX_EPOCH);
         assert_eq!(friend.shown_name(), "Lord-helmchen");
         friend.display_name = Some("Dark".to_owned());
         assert_eq!(friend.shown_name(), "Dark");

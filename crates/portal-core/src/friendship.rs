@@ -1,61 +1,46 @@
 //! Which agent works for which friend.
 
-use std::fmt;
-
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::{AgentId, AuditEntry, BackendError, FriendId, Invalid};
+use crate::{AgentId, AuditEntry, BackendError, FriendId};
 
-/// How a friend and an agent stand with each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FriendshipStatus {
-    /// The agent works for the friend.
-    Active,
-    /// The agent rests: no sessions, jobs paused.
-    Inactive,
-    /// The friend is kept out: no sessions, jobs paused.
-    Blocked,
-}
-
-impl FriendshipStatus {
-    /// Reads a status.
-    ///
-    /// # Errors
-    /// Refuses all but `active`, `inactive` and `blocked`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "active" => Ok(Self::Active),
-            "inactive" => Ok(Self::Inactive),
-            "blocked" => Ok(Self::Blocked),
-            _ => Err(Invalid::new("status", "status must be active, inactive or blocked")),
-        }
-    }
-
-    /// The status as a word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Inactive => "inactive",
-            Self::Blocked => "blocked",
-        }
+crate::word_enum! {
+    /// How a friend and an agent stand with each other.
+    pub enum FriendshipStatus: "status" {
+        /// The agent works for the friend.
+        Active = "active",
+        /// The agent rests: no sessions, jobs paused.
+        Inactive = "inactive",
+        /// The friend is kept out: no sessions, jobs paused.
+        Blocked = "blocked",
     }
 }
 
-impl fmt::Display for FriendshipStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-/// The relationship of one agent and one friend.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Friendship {
-    /// The agent.
-    pub agent: AgentId,
+/// A friend and an agent: the key of a friendship, and of all that belongs to one, such as jobs and documents.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FriendshipKey {
     /// The friend.
     pub friend: FriendId,
+    /// The agent.
+    pub agent: AgentId,
+}
+
+impl FriendshipKey {
+    /// Creates the key of `friend` and `agent`.
+    #[must_use]
+    pub fn new(friend: FriendId, agent: AgentId) -> Self {
+        Self { friend, agent }
+    }
+}
+
+/// The relationship of one friend and one agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Friendship {
+    /// The friend.
+    pub friend: FriendId,
+    /// The agent.
+    pub agent: AgentId,
     /// How they stand.
     pub status: FriendshipStatus,
     /// Whether the friend may write the agent's HEARTBEAT.md, which all its friends share.
@@ -67,8 +52,8 @@ pub struct Friendship {
 /// The friendships.
 #[async_trait]
 pub trait FriendshipStore: Send + Sync {
-    /// The relationship of this agent and this friend.
-    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, BackendError>;
+    /// Finds the relationship of a friend and an agent.
+    async fn find(&self, key: &FriendshipKey) -> Result<Option<Friendship>, BackendError>;
     /// All relationships of a friend, sorted by agent.
     async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError>;
     /// All relationships of an agent, sorted by friend.

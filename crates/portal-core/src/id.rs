@@ -1,7 +1,5 @@
 //! Who is meant: the names of friends and agents.
 
-use std::fmt;
-
 use crate::Invalid;
 
 /// Longest friend id, in bytes: `friend-<id>` and `<name>-<id>` must fit the 63 bytes of a DNS label.
@@ -31,12 +29,6 @@ impl FriendId {
         ))
     }
 
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The friend's Kubernetes namespace, `friend-<id>`.
     #[must_use]
     pub fn namespace(&self) -> String {
@@ -44,16 +36,12 @@ impl FriendId {
     }
 }
 
-impl fmt::Display for FriendId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
 /// The id of an agent, as its gateway writes it: 1 to 64 lower-case letters, digits, `_` and `-`, the first of them a
 /// letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AgentId(String);
+
+crate::string_newtype!(FriendId, AgentId);
 
 impl AgentId {
     /// Reads an agent id.
@@ -70,18 +58,6 @@ impl AgentId {
             "agent",
             "agent must be 1 to 64 lower-case letters, digits, hyphens or underscores, and begin with a letter or digit",
         ))
-    }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for AgentId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

@@ -18,4 +18,12 @@ impl Invalid {
     pub fn new(field: &'static str, message: impl Into<String>) -> Self {
         Self { field, message: message.into() }
     }
+
+    /// Creates the refusal of a word that is none of `words`, of which there are at least two.
+    #[must_use]
+    pub fn not_one_of(field: &'static str, words: &[&str]) -> Self {
+        let listed =
+            words.split_last().map_or_else(String::new, |(last, rest)| format!("{} or {last}", rest.join(", ")));
+        Self::new(field, format!("{field} must be {listed}"))
+    }
 }

@@ -21,6 +21,7 @@ mod invalid;
 mod probe;
 mod retention;
 mod session;
+mod text;
 mod token;
 
 pub use agent::{Agent, AgentStore};
@@ -30,7 +31,7 @@ pub use clock::{Clock, FixedClock, Ids, SeededIds};
 pub use contact::{ChannelId, Contact, ContactAdded, ContactStore};
 pub use error_text::error_text;
 pub use friend::{Friend, FriendCreated, FriendRemoved, FriendStore};
-pub use friendship::{Friendship, FriendshipStatus, FriendshipStore};
+pub use friendship::{Friendship, FriendshipKey, FriendshipStatus, FriendshipStore};
 pub use id::{AgentId, FriendId};
 pub use invalid::Invalid;
 pub use probe::Probe;

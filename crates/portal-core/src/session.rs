@@ -8,17 +8,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use moka::future::Cache;
 
 use crate::{
-    Action, Actor, AgentId, AuditEntry, BackendError, Clock, Friend, FriendId, FriendshipStatus, Ids, Token, TokenHash,
-    TokenKind,
+    Action, Actor, AgentId, AuditEntry, BackendError, Clock, Friend, FriendId, FriendshipKey, FriendshipStatus, Ids,
+    Token, TokenHash, TokenKind,
 };
 
 /// How long a session lives: 30 days.
 pub const SESSION_LIFETIME: TimeDelta = TimeDelta::days(30);
-/// How long an answer of the store is believed, counted from before the store was asked: what is revoked is refused
-/// everywhere this much later.
-const BELIEF: Duration = Duration::from_secs(1);
-/// How many tokens' answers are remembered at most; a guesser cannot make the portal grow.
-const REMEMBERED: u64 = 100_000;
+/// Cache lifetime of a session lookup, measured from its start: a revoked session is refused at most this much later.
+const REVOCATION_DELAY: Duration = Duration::from_secs(1);
+/// Number of tokens whose lookups are cached at most, so that guessed tokens do not use up memory.
+const CACHE_CAPACITY: u64 = 100_000;
 
 /// A friend's login, bound to one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +34,15 @@ pub struct Session {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Whether a stored session still counts, leaving its expiry aside.
+impl Session {
+    /// Returns the friend and the agent that the session is bound to.
+    #[must_use]
+    pub fn key(&self) -> FriendshipKey {
+        FriendshipKey::new(self.friend.clone(), self.agent.clone())
+    }
+}
+
+/// Whether a session was revoked; expiry and friendship are asked apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionState {
     /// It was not revoked.
@@ -50,7 +57,7 @@ pub struct StoredSession {
     /// The session.
     pub session: Session,
     /// Whether it was revoked.
-    pub standing: SessionState,
+    pub state: SessionState,
     /// How its friend and its agent stand with each other; `None` if they have no relationship any more.
     pub friendship: Option<FriendshipStatus>,
     /// Whose it is.
@@ -62,8 +69,10 @@ pub struct StoredSession {
 pub trait SessionStore: Send + Sync {
     /// Stores a new session; `false` if its friend and its agent have no active friendship, and nothing is stored.
     async fn issue(&self, session: Session, token: TokenHash, audit: AuditEntry) -> Result<bool, BackendError>;
-    /// The session whose token has this hash; `None` only when the database said that there is none.
-    async fn find(&self, token: &TokenHash) -> Result<Option<StoredSession>, BackendError>;
+    /// Finds the session that this token opens; `None` only when whoever holds the accounts said that there is none.
+    ///
+    /// The port gets the token itself, not its hash, so that accounts may live elsewhere. It must not retain it.
+    async fn find(&self, token: &Token) -> Result<Option<StoredSession>, BackendError>;
     /// The sessions of a friend that are neither revoked nor expired at `now`, newest first.
     async fn list(&self, friend: &FriendId, now: DateTime<Utc>) -> Result<Vec<Session>, BackendError>;
     /// Revokes a friend's session; `false` if the friend has no such session that is still valid at `audit.at`.
@@ -95,32 +104,40 @@ pub struct IssuedSession {
 }
 
 #[derive(Clone)]
-struct Belief {
+struct CachedSession {
     read_started: Instant,
     stored: Option<Arc<StoredSession>>,
 }
 
-struct BeliefExpiry;
-
-impl moka::Expiry<TokenHash, Belief> for BeliefExpiry {
-    fn expire_after_create(&self, _: &TokenHash, belief: &Belief, created_at: Instant) -> Option<Duration> {
-        Some(BELIEF.saturating_sub(created_at.saturating_duration_since(belief.read_started)))
+impl CachedSession {
+    /// Returns the part of [`REVOCATION_DELAY`] that is left at `now`.
+    fn fresh_for(&self, now: Instant) -> Duration {
+        REVOCATION_DELAY.saturating_sub(now.saturating_duration_since(self.read_started))
     }
 }
 
-/// The portal's door: issues sessions, lets their tokens in, revokes them.
+struct CacheExpiry;
+
+impl moka::Expiry<TokenHash, CachedSession> for CacheExpiry {
+    fn expire_after_create(&self, _: &TokenHash, cached: &CachedSession, created_at: Instant) -> Option<Duration> {
+        // The time since the lookup began counts too: a revocation may have been committed while it ran.
+        Some(cached.fresh_for(created_at))
+    }
+}
+
+/// Issues, authenticates and revokes sessions.
 pub struct Sessions {
     store: Arc<dyn SessionStore>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
-    beliefs: Cache<TokenHash, Belief>,
+    cache: Cache<TokenHash, CachedSession>,
 }
 
 impl Sessions {
-    /// A door before this store.
+    /// Creates the sessions of this store, with an empty cache.
     pub fn new(store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        let beliefs = Cache::builder().max_capacity(REMEMBERED).expire_after(BeliefExpiry).build();
-        Self { store, clock, ids, beliefs }
+        let cache = Cache::builder().max_capacity(CACHE_CAPACITY).expire_after(CacheExpiry).build();
+        Self { store, clock, ids, cache }
     }
 
     /// The session that this token opens, and whose it is, at most a second old. The store is asked at most once a
@@ -129,18 +146,17 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::Invalid`] only when the store said so; [`SessionError::Unchecked`] when it could not be asked.
     pub async fn check(&self, token: &Token) -> Result<Arc<StoredSession>, SessionError> {
-        let hash = token.hash();
         let read = async {
             let read_started = Instant::now();
-            let stored = self.store.find(&hash).await?;
-            Ok::<_, BackendError>(Belief { read_started, stored: stored.map(Arc::new) })
+            let stored = self.store.find(token).await?;
+            Ok::<_, BackendError>(CachedSession { read_started, stored: stored.map(Arc::new) })
         };
-        let belief = self.beliefs.try_get_with(hash, read).await.map_err(SessionError::Unchecked)?;
-        belief.stored.filter(|stored| self.counts(stored)).ok_or(SessionError::Invalid)
+        let cached = self.cache.try_get_with(token.hash(), read).await.map_err(SessionError::Unchecked)?;
+        cached.stored.filter(|stored| self.is_valid(stored)).ok_or(SessionError::Invalid)
     }
 
-    fn counts(&self, stored: &StoredSession) -> bool {
-        stored.standing == SessionState::Valid
+    fn is_valid(&self, stored: &StoredSession) -> bool {
+        stored.state == SessionState::Valid
             && stored.friendship == Some(FriendshipStatus::Active)
             && self.clock.now() < stored.session.expires_at
     }
@@ -159,14 +175,10 @@ impl Sessions {
         let created_at = self.clock.now();
         let session =
             Session { id: self.ids.id(), friend, agent, created_at, expires_at: created_at + SESSION_LIFETIME };
-        let audit = AuditEntry {
-            at: created_at,
-            actor,
-            action: Action::SessionIssue,
-            friend: Some(session.friend.clone()),
-            subject: session.id.clone(),
-            detail: format!("agent {}", session.agent),
-        };
+        let audit = AuditEntry::new(created_at, actor, Action::SessionIssue)
+            .with_friend(session.friend.clone())
+            .with_subject(session.id.clone())
+            .with_detail(format!("agent {}", session.agent));
         let issued = self.store.issue(session.clone(), token.hash(), audit).await?;
         Ok(issued.then_some(IssuedSession { session, token }))
     }
@@ -186,7 +198,7 @@ impl Sessions {
     /// Trouble with the store; the session may or may not be revoked.
     pub async fn revoke(&self, friend: &FriendId, id: &str, actor: Actor) -> Result<bool, BackendError> {
         let revoked = self.store.revoke(friend, id, self.revocation(friend, id, actor)).await;
-        self.beliefs.invalidate_all();
+        self.cache.invalidate_all();
         revoked
     }
 
@@ -196,19 +208,14 @@ impl Sessions {
     /// Trouble with the store; the sessions may or may not be revoked.
     pub async fn revoke_all(&self, friend: &FriendId, actor: Actor) -> Result<u64, BackendError> {
         let revoked = self.store.revoke_all(friend, self.revocation(friend, "all", actor)).await;
-        self.beliefs.invalidate_all();
+        self.cache.invalidate_all();
         revoked
     }
 
     fn revocation(&self, friend: &FriendId, subject: &str, actor: Actor) -> AuditEntry {
-        AuditEntry {
-            at: self.clock.now(),
-            actor,
-            action: Action::SessionRevoke,
-            friend: Some(friend.clone()),
-            subject: subject.to_owned(),
-            detail: String::new(),
-        }
+        AuditEntry::new(self.clock.now(), actor, Action::SessionRevoke)
+            .with_friend(friend.clone())
+            .with_subject(subject)
     }
 }
 

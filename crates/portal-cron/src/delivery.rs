@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::BackendError;
+use portal_core::{BackendError, FriendshipKey};
 
-use crate::{Owner, SessionKey, Thinking, Trigger};
+use crate::{SessionKey, Thinking, Trigger};
 
 /// A job's message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct ScheduledMessage {
     /// The job's name.
     pub name: String,
     /// Whose job it is.
-    pub owner: Owner,
+    pub owner: FriendshipKey,
     /// The conversation in which it is said.
     pub session: SessionKey,
     /// What is said.

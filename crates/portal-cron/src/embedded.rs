@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_core::{AuditEntry, Backend, BackendError, Clock, Ids};
+use portal_core::{AuditEntry, Backend, BackendError, Clock, FriendshipKey, Ids};
 
 use crate::firing::all_missed;
 use crate::{
-    Created, Engine, Job, JobCreated, JobSpec, JobState, JobStore, Owner, Run, RunRequested, Started, Switch, Switched,
+    Created, Engine, Job, JobCreated, JobSpec, JobState, JobStore, Run, RunRequested, Started, Switch, Switched,
 };
 
 /// How many jobs a friend may have, with all agents together.
@@ -48,11 +48,11 @@ impl EmbeddedEngine {
 
 #[async_trait]
 impl Engine for EmbeddedEngine {
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError> {
+    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError> {
         self.store.list(owner).await
     }
 
-    async fn create(&self, owner: &Owner, spec: JobSpec, audit: AuditEntry) -> Result<Created, BackendError> {
+    async fn create(&self, owner: &FriendshipKey, spec: JobSpec, audit: AuditEntry) -> Result<Created, BackendError> {
         let created_at = self.clock.now();
         let state = JobState { next_run: spec.schedule.next_after(created_at), ..JobState::default() };
         let job = Job { id: self.ids.id(), owner: owner.clone(), spec, enabled: true, created_at, state };
@@ -66,7 +66,7 @@ impl Engine for EmbeddedEngine {
 
     async fn set_enabled(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         id: &str,
         enabled: bool,
         audit: AuditEntry,
@@ -86,11 +86,11 @@ impl Engine for EmbeddedEngine {
         Err(BackendError::unavailable(Backend::Database, format!("job {id} moved on {SWITCH_TRIES} times in a row")))
     }
 
-    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, BackendError> {
+    async fn remove(&self, owner: &FriendshipKey, id: &str, audit: AuditEntry) -> Result<bool, BackendError> {
         self.store.remove(owner, id, audit).await
     }
 
-    async fn run(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<Started, BackendError> {
+    async fn run(&self, owner: &FriendshipKey, id: &str, audit: AuditEntry) -> Result<Started, BackendError> {
         let run = self.ids.id();
         Ok(match self.store.request(owner, id, &run, audit).await? {
             RunRequested::Queued => Started::Run(run),
@@ -99,7 +99,7 @@ impl Engine for EmbeddedEngine {
         })
     }
 
-    async fn runs(&self, owner: &Owner, id: &str) -> Result<Option<Vec<Run>>, BackendError> {
+    async fn runs(&self, owner: &FriendshipKey, id: &str) -> Result<Option<Vec<Run>>, BackendError> {
         self.store.runs(owner, id, RUNS_TOLD).await
     }
 }

@@ -1,9 +1,7 @@
 //! What a job is, and what somebody may ask one to be.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
-use portal_core::{AgentId, FriendId, Invalid};
+use portal_core::{FriendshipKey, Invalid};
 
 use crate::session_key::DEFAULT_SESSION;
 use crate::{RunStatus, Schedule};
@@ -17,18 +15,11 @@ const DESCRIPTION_MAX: usize = 512;
 /// Longest time that an agent may be asked to work on one message, in seconds.
 const TIMEOUT_MAX: u16 = 3600;
 
-/// Whose jobs are meant: those that one friend gave one agent.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// The friend.
-    pub friend: FriendId,
-    /// The agent.
-    pub agent: AgentId,
-}
-
 /// The name of a job, unique among those of its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobName(String);
+
+portal_core::string_newtype!(JobName);
 
 impl JobName {
     /// Reads a name.
@@ -47,57 +38,19 @@ impl JobName {
             "name must be 1 to 64 letters (A-Z, a-z), digits, spaces, dots, underscores or hyphens, and begin and end with a letter or digit",
         ))
     }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for JobName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-/// How hard an agent should think about a message, for engines that can say so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Thinking {
-    /// Not at all.
-    Off,
-    /// A little.
-    Low,
-    /// Somewhat.
-    Medium,
-    /// Hard.
-    High,
-}
-
-impl Thinking {
-    /// Reads a level.
-    ///
-    /// # Errors
-    /// Refuses all but `off`, `low`, `medium` and `high`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "off" => Ok(Self::Off),
-            "low" => Ok(Self::Low),
-            "medium" => Ok(Self::Medium),
-            "high" => Ok(Self::High),
-            _ => Err(Invalid::new("thinking", "thinking must be off, low, medium or high")),
-        }
-    }
-
-    /// The level as a word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
+portal_core::word_enum! {
+    /// How hard an agent should think about a message, for engines that can say so.
+    pub enum Thinking: "thinking" {
+        /// Not at all.
+        Off = "off",
+        /// A little.
+        Low = "low",
+        /// Somewhat.
+        Medium = "medium",
+        /// Hard.
+        High = "high",
     }
 }
 
@@ -193,7 +146,7 @@ pub struct Job {
     /// Its id.
     pub id: String,
     /// Whose it is.
-    pub owner: Owner,
+    pub owner: FriendshipKey,
     /// What it does.
     pub spec: JobSpec,
     /// Whether its schedule counts.

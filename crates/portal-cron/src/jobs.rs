@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_core::{Action, Actor, AgentId, AuditEntry, BackendError, Clock, FriendStore, Invalid};
+use portal_core::{Action, Actor, AgentId, AuditEntry, BackendError, Clock, FriendStore, FriendshipKey, Invalid};
 
-use crate::{CronError, Job, JobDraft, JobName, JobSpec, Owner, Run, SessionKeys};
+use crate::{CronError, Job, JobDraft, JobName, JobSpec, Run, SessionKeys};
 
 /// The time zone of a friend who chose none.
 const FALLBACK_TZ: &str = "UTC";
@@ -39,23 +39,23 @@ pub enum Started {
 #[async_trait]
 pub trait Engine: Send + Sync {
     /// The owner's jobs, disabled ones included, sorted by name.
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError>;
+    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError>;
     /// Makes a job of a parsed specification whose session was found to be the owner's.
-    async fn create(&self, owner: &Owner, spec: JobSpec, audit: AuditEntry) -> Result<Created, BackendError>;
+    async fn create(&self, owner: &FriendshipKey, spec: JobSpec, audit: AuditEntry) -> Result<Created, BackendError>;
     /// Enables or disables a job; as it is already is success. `false` if the owner has no such job.
     async fn set_enabled(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         id: &str,
         enabled: bool,
         audit: AuditEntry,
     ) -> Result<bool, BackendError>;
     /// Removes a job; `false` if the owner has no such job.
-    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, BackendError>;
+    async fn remove(&self, owner: &FriendshipKey, id: &str, audit: AuditEntry) -> Result<bool, BackendError>;
     /// Runs a job as soon as may be, whether it is enabled or not.
-    async fn run(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<Started, BackendError>;
+    async fn run(&self, owner: &FriendshipKey, id: &str, audit: AuditEntry) -> Result<Started, BackendError>;
     /// The newest runs of a job, newest first; `None` if the owner has no such job.
-    async fn runs(&self, owner: &Owner, id: &str) -> Result<Option<Vec<Run>>, BackendError>;
+    async fn runs(&self, owner: &FriendshipKey, id: &str) -> Result<Option<Vec<Run>>, BackendError>;
 }
 
 /// Which engine keeps the jobs of which agent.
@@ -101,7 +101,7 @@ impl Jobs {
     ///
     /// # Errors
     /// Trouble with the engine.
-    pub async fn list(&self, owner: &Owner) -> Result<Vec<Job>, CronError> {
+    pub async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, CronError> {
         Ok(self.engines.of(&owner.agent).list(owner).await?)
     }
 
@@ -111,7 +111,7 @@ impl Jobs {
     /// [`CronError::Invalid`] for a value that breaks its rule, [`CronError::NotOwned`] for a session that is not the
     /// owner's own, [`CronError::NameTaken`], [`CronError::LimitReached`], [`CronError::NotFound`] if the friendship
     /// has ended meanwhile, or trouble behind a port.
-    pub async fn create(&self, owner: &Owner, draft: JobDraft, actor: Actor) -> Result<Job, CronError> {
+    pub async fn create(&self, owner: &FriendshipKey, draft: JobDraft, actor: Actor) -> Result<Job, CronError> {
         let own_tz = if draft.tz.is_some() { None } else { self.own_tz(owner).await? };
         let spec = draft.parse(own_tz.as_deref().unwrap_or(FALLBACK_TZ), self.clock.now())?;
         if self.keys.own(&owner.agent, &owner.friend, &spec.session).await?.is_none() {
@@ -126,7 +126,7 @@ impl Jobs {
         }
     }
 
-    async fn own_tz(&self, owner: &Owner) -> Result<Option<String>, BackendError> {
+    async fn own_tz(&self, owner: &FriendshipKey) -> Result<Option<String>, BackendError> {
         Ok(self.friends.find(&owner.friend).await?.and_then(|friend| friend.time_zone))
     }
 
@@ -134,7 +134,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`CronError::NotFound`], or trouble with the engine.
-    pub async fn remove(&self, owner: &Owner, name: &str, actor: Actor) -> Result<(), CronError> {
+    pub async fn remove(&self, owner: &FriendshipKey, name: &str, actor: Actor) -> Result<(), CronError> {
         let job = self.find(owner, name).await?;
         let audit = self.audit(owner, Action::JobDelete, actor, &job.spec.name);
         let removed = self.engines.of(&owner.agent).remove(owner, &job.id, audit).await?;
@@ -145,7 +145,13 @@ impl Jobs {
     ///
     /// # Errors
     /// [`CronError::NotFound`], or trouble with the engine.
-    pub async fn toggle(&self, owner: &Owner, name: &str, enabled: bool, actor: Actor) -> Result<(), CronError> {
+    pub async fn toggle(
+        &self,
+        owner: &FriendshipKey,
+        name: &str,
+        enabled: bool,
+        actor: Actor,
+    ) -> Result<(), CronError> {
         let job = self.find(owner, name).await?;
         let mut audit = self.audit(owner, Action::JobToggle, actor, &job.spec.name);
         audit.detail = format!("{}, {}", audit.detail, if enabled { "enabled" } else { "disabled" });
@@ -158,7 +164,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`CronError::NotFound`], [`CronError::RunOpen`] while an earlier run has not ended, or trouble with the engine.
-    pub async fn run(&self, owner: &Owner, name: &str, actor: Actor) -> Result<String, CronError> {
+    pub async fn run(&self, owner: &FriendshipKey, name: &str, actor: Actor) -> Result<String, CronError> {
         let job = self.find(owner, name).await?;
         let audit = self.audit(owner, Action::JobRun, actor, &job.spec.name);
         match self.engines.of(&owner.agent).run(owner, &job.id, audit).await? {
@@ -172,27 +178,23 @@ impl Jobs {
     ///
     /// # Errors
     /// [`CronError::NotFound`], or trouble with the engine.
-    pub async fn runs(&self, owner: &Owner, name: &str) -> Result<Vec<Run>, CronError> {
+    pub async fn runs(&self, owner: &FriendshipKey, name: &str) -> Result<Vec<Run>, CronError> {
         let job = self.find(owner, name).await?;
         self.engines.of(&owner.agent).runs(owner, &job.id).await?.ok_or(CronError::NotFound)
     }
 
-    async fn find(&self, owner: &Owner, name: &str) -> Result<Job, CronError> {
+    async fn find(&self, owner: &FriendshipKey, name: &str) -> Result<Job, CronError> {
         let mut jobs = self.engines.of(&owner.agent).list(owner).await?;
         let by_name = jobs.iter().position(|job| job.spec.name.as_str() == name);
         let place = by_name.or_else(|| jobs.iter().position(|job| job.id == name));
         place.map(|place| jobs.swap_remove(place)).ok_or(CronError::NotFound)
     }
 
-    fn audit(&self, owner: &Owner, action: Action, actor: Actor, name: &JobName) -> AuditEntry {
-        AuditEntry {
-            at: self.clock.now(),
-            actor,
-            action,
-            friend: Some(owner.friend.clone()),
-            subject: name.to_string(),
-            detail: format!("agent {}", owner.agent),
-        }
+    fn audit(&self, owner: &FriendshipKey, action: Action, actor: Actor, name: &JobName) -> AuditEntry {
+        AuditEntry::new(self.clock.now(), actor, action)
+            .with_friend(owner.friend.clone())
+            .with_subject(name.to_string())
+            .with_detail(format!("agent {}", owner.agent))
     }
 }
 

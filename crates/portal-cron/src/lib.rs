@@ -25,7 +25,7 @@ pub use delivery::{Delivery, Receipt, ScheduledMessage};
 pub use embedded::{EmbeddedEngine, JOBS_PER_FRIEND};
 pub use error::{CronError, Unsupported};
 pub use firing::{Plan, plan};
-pub use job::{Job, JobDraft, JobName, JobSpec, JobState, Owner, Thinking};
+pub use job::{Job, JobDraft, JobName, JobSpec, JobState, Thinking};
 pub use jobs::{Created, Engine, Engines, Jobs, Started, check_time_zone};
 pub use run::{Run, RunStatus, Stretch, Trigger};
 pub use runner::{Runner, RunnerSettings};

@@ -1,85 +1,32 @@
 //! What became of a job's instants.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use portal_core::Invalid;
 
-/// Why there is a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trigger {
-    /// Its instant came.
-    Schedule,
-    /// Somebody asked for it.
-    Manual,
-}
-
-impl Trigger {
-    /// Reads a trigger as [`Trigger::as_str`] writes it.
-    ///
-    /// # Errors
-    /// Refuses every other word.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "schedule" => Ok(Self::Schedule),
-            "manual" => Ok(Self::Manual),
-            _ => Err(Invalid::new("trigger", "trigger must be schedule or manual")),
-        }
-    }
-
-    /// The trigger as a word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::Manual => "manual",
-        }
+portal_core::word_enum! {
+    /// Why there is a run.
+    pub enum Trigger: "trigger" {
+        /// Its instant came.
+        Schedule = "schedule",
+        /// Somebody asked for it.
+        Manual = "manual",
     }
 }
 
-/// Where a run stands. The first three are open: a job has at most one run in them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunStatus {
-    /// It was asked for and has not been begun.
-    Queued,
-    /// Its message is on the way.
-    Running,
-    /// It will be tried again.
-    Retrying,
-    /// The receiver accepted the message.
-    Delivered,
-    /// The message was refused, or not accepted in time.
-    Failed,
-    /// Its instants passed without an attempt.
-    Missed,
-}
-
-impl RunStatus {
-    /// Reads a status as [`RunStatus::as_str`] writes it.
-    ///
-    /// # Errors
-    /// Refuses every other word.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "queued" => Ok(Self::Queued),
-            "running" => Ok(Self::Running),
-            "retrying" => Ok(Self::Retrying),
-            "delivered" => Ok(Self::Delivered),
-            "failed" => Ok(Self::Failed),
-            "missed" => Ok(Self::Missed),
-            _ => Err(Invalid::new("status", "status must be queued, running, retrying, delivered, failed or missed")),
-        }
-    }
-
-    /// The status as a word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Retrying => "retrying",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Missed => "missed",
-        }
+portal_core::word_enum! {
+    /// Where a run stands. The first three are open: a job has at most one run in them.
+    pub enum RunStatus: "status" {
+        /// It was asked for and has not been begun.
+        Queued = "queued",
+        /// Its message is on the way.
+        Running = "running",
+        /// It will be tried again.
+        Retrying = "retrying",
+        /// The receiver accepted the message.
+        Delivered = "delivered",
+        /// The message was refused, or not accepted in time.
+        Failed = "failed",
+        /// Its instants passed without an attempt.
+        Missed = "missed",
     }
 }
 

@@ -1,6 +1,5 @@
 //! Whose conversation a session key names.
 
-use std::fmt;
 use std::sync::Arc;
 
 use portal_core::{AgentId, BackendError, ChannelId, Contact, ContactStore, FriendId};
@@ -22,19 +21,7 @@ const NO_ACCOUNTS: [&str; 7] = ["group", "channel", "room", "dm", "direct", "top
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionKey(String);
 
-impl SessionKey {
-    /// The key as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for SessionKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
+portal_core::string_newtype!(write only: SessionKey);
 
 /// Somebody who may be meant by a session key, with all that identifies them.
 #[derive(Debug, Clone, Copy)]

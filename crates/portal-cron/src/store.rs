@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AuditEntry, BackendError};
+use portal_core::{AuditEntry, BackendError, FriendshipKey};
 
-use crate::{Job, Owner, Run, Schedule, Stretch, Trigger};
+use crate::{Job, Run, Schedule, Stretch, Trigger};
 
 /// What became of storing a new job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,29 +58,29 @@ pub enum RunRequested {
 #[async_trait]
 pub trait JobStore: Send + Sync {
     /// The owner's jobs, sorted by name.
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError>;
+    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError>;
     /// Stores a new job unless its friend has `limit` jobs.
     async fn create(&self, job: Job, limit: u32, audit: AuditEntry) -> Result<JobCreated, BackendError>;
     /// Switches a job on or off.
     async fn switch(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         id: &str,
         switch: Switch,
         audit: AuditEntry,
     ) -> Result<Switched, BackendError>;
     /// Removes a job with its runs; `false` if the owner has no such job.
-    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, BackendError>;
+    async fn remove(&self, owner: &FriendshipKey, id: &str, audit: AuditEntry) -> Result<bool, BackendError>;
     /// Stores a run that was asked for at `audit.at`, whether the job is enabled or not.
     async fn request(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         id: &str,
         run: &str,
         audit: AuditEntry,
     ) -> Result<RunRequested, BackendError>;
     /// The newest `limit` runs of a job, newest first; `None` if the owner has no such job.
-    async fn runs(&self, owner: &Owner, id: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError>;
+    async fn runs(&self, owner: &FriendshipKey, id: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError>;
 }
 
 /// A job whose time has come.

@@ -1,7 +1,5 @@
 //! An exposure: a friend's service under a hostname, and how far the portal has got with it.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use portal_core::{FriendId, Invalid};
 
@@ -87,112 +85,45 @@ impl Exposure {
     }
 }
 
-/// How far the portal has got with an exposure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// Record and route stand as wanted.
-    Active,
-    /// It is stored and will be made; the reason says what it waits for.
-    Pending,
-    /// It is being removed.
-    Removing,
-    /// It is gone, with every trace.
-    Removed,
-    /// It cannot be had as things are; the reason says why. It recovers by itself where that changes.
-    Failed,
-}
-
-impl Status {
-    /// Reads a status.
-    ///
-    /// # Errors
-    /// Refuses all but `active`, `pending`, `removing`, `removed` and `failed`.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        [Self::Active, Self::Pending, Self::Removing, Self::Removed, Self::Failed]
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| Invalid::new("status", "status must be active, pending, removing, removed or failed"))
-    }
-
-    /// The status as a word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Pending => "pending",
-            Self::Removing => "removing",
-            Self::Removed => "removed",
-            Self::Failed => "failed",
-        }
+portal_core::word_enum! {
+    /// How far the portal has got with an exposure.
+    pub enum Status: "status" {
+        /// Record and route stand as wanted.
+        Active = "active",
+        /// It is stored and will be made; the reason says what it waits for.
+        Pending = "pending",
+        /// It is being removed.
+        Removing = "removing",
+        /// It is gone, with every trace.
+        Removed = "removed",
+        /// It cannot be had as things are; the reason says why. It recovers by itself where that changes.
+        Failed = "failed",
     }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident = $word:literal,)+) => {
-        /// Why an exposure is not active. The words are stable: programs may act on them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Reason {
-            $($(#[$doc])* $variant,)+
-        }
-
-        impl Reason {
-            /// Every reason there is.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The reason's word.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// Nothing is wrong; it takes a moment.
-    InProgress = "in-progress",
-    /// The DNS provider is in trouble.
-    DnsUnavailable = "dns-unavailable",
-    /// The cluster is in trouble.
-    ClusterUnavailable = "cluster-unavailable",
-    /// Somebody else's record or route stands at the hostname.
-    HostnameTaken = "hostname-taken",
-    /// The record or route that was ours carries our marker no longer.
-    MarkerLost = "mark-lost",
-    /// The Service is gone.
-    ServiceMissing = "service-missing",
-    /// The Service has become a mere name for another host.
-    ServiceExternal = "service-external",
-    /// The Service has lost the port.
-    PortMissing = "port-missing",
-    /// The namespace is gone or going.
-    NamespaceGone = "namespace-gone",
-    /// The domain is not in the portal's configuration.
-    DomainUnknown = "domain-unknown",
-}
-
-impl Reason {
-    /// Reads a reason's word.
-    ///
-    /// # Errors
-    /// Refuses a word that is none.
-    pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let known = Self::ALL.iter().copied().find(|reason| reason.as_str() == text);
-        known.ok_or_else(|| Invalid::new("reason", "reason must be one of the words of an exposure's reasons"))
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+portal_core::word_enum! {
+    /// Reason why an exposure is not active. The words are stable: programs may act on them.
+    pub enum Reason: "reason" {
+        /// Nothing is wrong; it takes a moment.
+        InProgress = "in-progress",
+        /// The DNS provider is in trouble.
+        DnsUnavailable = "dns-unavailable",
+        /// The cluster is in trouble.
+        ClusterUnavailable = "cluster-unavailable",
+        /// Somebody else's record or route stands at the hostname.
+        HostnameTaken = "hostname-taken",
+        /// The record or route that was ours carries our marker no longer.
+        MarkerLost = "mark-lost",
+        /// The Service is gone.
+        ServiceMissing = "service-missing",
+        /// The Service has become a mere name for another host.
+        ServiceExternal = "service-external",
+        /// The Service has lost the port.
+        PortMissing = "port-missing",
+        /// The namespace is gone or going.
+        NamespaceGone = "namespace-gone",
+        /// The domain is not in the portal's configuration.
+        DomainUnknown = "domain-unknown",
     }
 }
 
@@ -253,8 +184,8 @@ mod tests {
     #[test]
     fn every_reason_has_a_word_of_its_own_and_a_sentence_that_names_nobody() {
         for reason in Reason::ALL {
-            assert_eq!(Reason::parse(reason.as_str()), Ok(*reason));
-            let told = exposure(Status::Failed, Some(*reason)).explanation().unwrap();
+            assert_eq!(Reason::parse(reason.as_str()), Ok(reason));
+            let told = exposure(Status::Failed, Some(reason)).explanation().unwrap();
             assert!(told.starts_with(&format!("{reason}: ")) && told.ends_with('.'), "{told}");
             assert!(!told.contains(&"a".repeat(32)), "{told}");
         }

@@ -4,8 +4,9 @@ mod answer;
 mod carry_out;
 mod prepare;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use portal_core::{Action, Actor, AuditEntry, BackendError, Clock, FriendId, Ids};
 use tokio::runtime::Handle;
 use tracing::Instrument;
@@ -169,14 +170,14 @@ impl Exposures {
     /// Trouble with the store. Trouble with a zone or the cluster is told in the report, and leaves the rest checked.
     pub async fn pass(&self) -> Result<Arc<PassReport>, BackendError> {
         let report = Arc::new(self.0.reconciler.pass().await?);
-        *self.0.last_pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
+        *self.0.last_pass.lock() = Some(report.clone());
         Ok(report)
     }
 
     /// What the last pass of this portal found; `None` before the first one ended.
     #[must_use]
     pub fn last_pass(&self) -> Option<Arc<PassReport>> {
-        self.0.last_pass.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.last_pass.lock().clone()
     }
 
     /// Looks at one exposure now, because something about it may have changed.
@@ -233,7 +234,10 @@ impl Exposures {
     fn audit(&self, action: Action, friend: &FriendId, name: &ExposureName, by: (Actor, String)) -> AuditEntry {
         let (actor, detail) = by;
         let at = self.0.reconciler.clock.now();
-        AuditEntry { at, actor, action, friend: Some(friend.clone()), subject: name.to_string(), detail }
+        AuditEntry::new(at, actor, action)
+            .with_friend(friend.clone())
+            .with_subject(name.to_string())
+            .with_detail(detail)
     }
 
     /// Does work that a caller's hanging up does not end.

@@ -1,7 +1,5 @@
 //! Names: of exposures, of domains, and of what the two make together.
 
-use std::fmt;
-
 use portal_core::{FriendId, Invalid};
 
 /// Longest name of an exposure, in bytes.
@@ -41,18 +39,6 @@ impl ExposureName {
             "name must be 1 to 20 lower-case letters, digits or hyphens, and neither begin nor end with a hyphen",
         ))
     }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ExposureName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
 }
 
 /// The name of a DNS zone under which services are exposed, such as `your-domain.net`: in lower case, without a
@@ -75,18 +61,6 @@ impl DomainName {
             "domain must be a DNS name of at most 253 bytes with at least one dot, its parts 1 to 63 letters, digits or inner hyphens",
         ))
     }
-
-    /// The domain as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for DomainName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
 }
 
 /// The full DNS name of an exposure, `<name>-<friend>.<domain>`.
@@ -95,6 +69,8 @@ impl fmt::Display for DomainName {
 /// whoever reserved it first, never by who could have made it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hostname(String);
+
+portal_core::string_newtype!(ExposureName, DomainName, Hostname);
 
 impl Hostname {
     /// The hostname of a friend's exposure in a domain.
@@ -126,22 +102,10 @@ impl Hostname {
         DomainName::parse(text.strip_suffix('.').unwrap_or(text)).map(|name| Self(name.0)).map_err(refused)
     }
 
-    /// The hostname as text, without a closing dot.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Whether the hostname stands directly in this zone, one label below it.
     #[must_use]
     pub fn is_in(&self, domain: &DomainName) -> bool {
         self.0.split_once('.').is_some_and(|(_, rest)| rest == domain.as_str())
-    }
-}
-
-impl fmt::Display for Hostname {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

@@ -32,24 +32,14 @@ impl ExposureId {
     pub fn random(ids: &dyn Ids) -> Self {
         Self(ids.id())
     }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ExposureId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
 }
 
 /// Which portal this is: 128 random bits that its database got with the first migration. Two portals that share a
 /// zone or a cluster tell their things apart by it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct InstanceId(String);
+
+portal_core::string_newtype!(ExposureId, InstanceId);
 
 impl InstanceId {
     /// Reads an instance.
@@ -61,18 +51,6 @@ impl InstanceId {
             return Ok(Self(text.to_owned()));
         }
         Err(Invalid::new("instance", "instance must be 32 lower-case hexadecimal digits"))
-    }
-
-    /// The instance as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for InstanceId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::mem::take;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use portal_core::FriendId;
 use tokio::sync::Notify;
 
@@ -47,7 +48,7 @@ impl WorkQueue {
     /// Takes out all that waits; nothing is the empty set of friends.
     #[must_use]
     pub fn take(&self) -> Work {
-        take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+        take(&mut *self.waiting.lock())
     }
 
     /// Notified once there is something to take out.
@@ -57,7 +58,7 @@ impl WorkQueue {
     }
 
     fn fill(&self, change: impl FnOnce(&mut Work)) {
-        change(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.waiting.lock());
         self.added.notify_one();
     }
 }

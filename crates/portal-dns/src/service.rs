@@ -11,6 +11,8 @@ use crate::hostname::is_label;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceName(String);
 
+portal_core::string_newtype!(ServiceName);
+
 impl ServiceName {
     /// Reads the name of a Service.
     ///
@@ -24,18 +26,6 @@ impl ServiceName {
             "service",
             "service must be 1 to 63 lower-case letters, digits or hyphens, and neither begin nor end with a hyphen",
         ))
-    }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ServiceName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 

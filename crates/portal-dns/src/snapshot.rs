@@ -1,10 +1,11 @@
 //! Each friend's exposures, kept in memory for those who read them often.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::{Mutex, MutexGuard};
 use portal_core::{BackendError, FriendId};
 use tokio::time::Instant;
 
@@ -137,6 +138,6 @@ impl Snapshots {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

@@ -57,6 +57,7 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
         listen: options.listen,
         operations_listen: None,
         allowed_origins: Vec::new(),
+        connections_per_address: None,
         shutdown: Duration::from_secs(5),
         drain: Duration::ZERO,
     };

@@ -9,6 +9,7 @@ pub mod check;
 pub mod commands;
 pub mod compose;
 pub mod config;
+mod connections;
 pub mod demo;
 mod metrics;
 pub mod server;

@@ -1,12 +1,23 @@
 //! Metrics of the background tasks and of the server; portal-api records those of requests.
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+mod process;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use portal_dns::{PassReport, Status};
 
 /// Statuses of stored exposures.
 const STATUSES: [Status; 4] = [Status::Pending, Status::Active, Status::Removing, Status::Failed];
 
+/// Upper bounds of the buckets of request durations, in seconds. Without bounds the exporter writes a summary, whose
+/// quantiles cannot be added up over replicas.
+const REQUEST_SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Recorded by portal-api.
+const REQUESTS: &str = "http_server_request_duration_seconds";
+const CONNECTIONS: &str = "http_server_connections";
+const CLOSED: &str = "http_server_connections_closed_total";
+const BUILD: &str = "portal_build_info";
 const EXPOSURES: &str = "portal_exposures";
 const REPAIRED: &str = "portal_exposures_repaired_total";
 const SWEPT: &str = "portal_exposures_swept_total";
@@ -18,12 +29,28 @@ const CALLS_LEFT: &str = "portal_cloudflare_calls_left";
 /// # Errors
 /// The process has a recorder already.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
-    let recorded = PrometheusBuilder::new().install_recorder()?;
+    let recorded = builder()?.install_recorder()?;
     describe();
+    gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(recorded)
 }
 
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(REQUESTS.to_owned()), &REQUEST_SECONDS)
+}
+
+/// Returns all metrics in Prometheus' text format, those of the process as they are now.
+pub(crate) fn render(recorded: &PrometheusHandle) -> String {
+    process::record();
+    recorded.render()
+}
+
 fn describe() {
+    process::describe();
+    describe_gauge!(BUILD, "1, with the version of this portal as a label");
+    describe_histogram!(REQUESTS, "Time from a request's head to its answer, by method, route and status, in seconds");
+    describe_gauge!(CONNECTIONS, "Open connections of the public port");
+    describe_counter!(CLOSED, "Connections that ended with an error, by reason; clients can cause every one of them");
     describe_gauge!(EXPOSURES, "Exposures by status, when the last pass over all of them began");
     describe_counter!(REPAIRED, "Exposures that passes found other than wanted and worked on");
     describe_counter!(SWEPT, "Records and routes of exposures that are gone, found again and removed by passes");
@@ -40,6 +67,21 @@ pub(crate) fn record_pass(report: &PassReport) {
     counter!(REPAIRED).increment(whole(report.repaired));
     counter!(SWEPT).increment(whole(report.swept));
     gauge!(ORPHANS).set(number(report.orphans.len()));
+}
+
+/// Records that a client connected.
+pub(crate) fn connection_opened() {
+    gauge!(CONNECTIONS).increment(1.0);
+}
+
+/// Records that a connection ended, in whatever way.
+pub(crate) fn connection_ended() {
+    gauge!(CONNECTIONS).decrement(1.0);
+}
+
+/// Records why a connection was closed or refused.
+pub(crate) fn connection_closed(reason: &'static str) {
+    counter!(CLOSED, "reason" => reason).increment(1);
 }
 
 /// Records the calls left to the domains that share a budget.
@@ -59,14 +101,37 @@ fn whole(count: usize) -> u64 {
 mod tests {
     use std::collections::HashMap;
 
-    use metrics_exporter_prometheus::PrometheusBuilder;
     use portal_dns::{PassReport, Status};
 
-    use super::{describe, record_calls_left, record_pass};
+    use super::{REQUESTS, builder, describe, record_calls_left, record_pass, render};
+
+    #[test]
+    fn request_durations_are_a_histogram_and_everything_has_a_help_text() {
+        let recorder = builder().unwrap().build_recorder();
+        let handle = recorder.handle();
+        let text = metrics::with_local_recorder(&recorder, || {
+            describe();
+            metrics::histogram!(REQUESTS, "route" => "/livez").record(0.003);
+            record_pass(&PassReport::default());
+            render(&handle)
+        });
+        for expected in [
+            "http_server_request_duration_seconds_bucket{route=\"/livez\",le=\"0.0025\"} 0",
+            "http_server_request_duration_seconds_bucket{route=\"/livez\",le=\"0.005\"} 1",
+            "http_server_request_duration_seconds_bucket{route=\"/livez\",le=\"+Inf\"} 1",
+        ] {
+            assert!(text.lines().any(|line| line == expected), "{expected} is not in {text}");
+        }
+        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let name = line.split(' ').next().unwrap();
+            assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help text");
+        }
+        assert!(text.contains("process_resident_memory_bytes "), "{text}");
+    }
 
     /// The lines that a report leaves behind, comments left out.
     fn lines(reports: &[PassReport]) -> Vec<String> {
-        let recorder = PrometheusBuilder::new().build_recorder();
+        let recorder = builder().unwrap().build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             describe();

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal_api::{ApiState, Settings};
@@ -13,12 +13,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::BackgroundTasks;
 use crate::config::ServerSettings;
+use crate::connections::{self, Options};
 use crate::metrics;
 
-/// How often metrics are tidied up, so that they do not grow while nobody reads them.
+/// Interval at which metrics are tidied up, so that they do not grow while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Where and how to serve.
+/// Settings of the listening side.
 #[derive(Debug, Clone)]
 pub struct Serving {
     /// Address of the API.
@@ -27,9 +28,11 @@ pub struct Serving {
     pub operations_listen: Option<SocketAddr>,
     /// Origins whose pages may call the API.
     pub allowed_origins: Vec<String>,
-    /// How long open requests and passes may take to end.
+    /// Connections that one address may have; `None` for any number.
+    pub connections_per_address: Option<u32>,
+    /// Time that open requests and passes may take to end.
     pub shutdown: Duration,
-    /// How long to say that the portal is not ready before it stops listening, so that load balancers look elsewhere.
+    /// Time for which the portal reports itself not ready before it stops listening, so that load balancers leave it.
     pub drain: Duration,
 }
 
@@ -40,6 +43,7 @@ impl Serving {
             listen: settings.listen,
             operations_listen: Some(settings.operations_listen),
             allowed_origins: settings.allowed_origins.clone(),
+            connections_per_address: None,
             shutdown: settings.shutdown,
             drain: settings.drain,
         }
@@ -54,7 +58,7 @@ pub enum ServeError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// The server failed while it ran.
@@ -108,12 +112,9 @@ pub async fn run(
     let state = Data::new(state);
     let operations = listening.operations.map(|operations| serve_operations(operations, &mut tasks)).transpose()?;
     let settings = Settings { origins: serving.allowed_origins, ..Settings::default() };
-    let api = HttpServer::new(move || App::new().configure(|config| portal_api::configure(config, &state, &settings)))
-        .listen(listening.api)
-        .map_err(ServeError::Failed)?
-        .disable_signals()
-        .shutdown_timeout(serving.shutdown.as_secs())
-        .run();
+    let options = Options { shutdown: serving.shutdown, per_address: serving.connections_per_address };
+    let mount = move |config: &mut ServiceConfig| portal_api::configure(config, &state, &settings);
+    let api = connections::serve(listening.api, options, mount).map_err(ServeError::Failed)?;
     let handle = api.handle();
     tokio::pin!(api);
     let served = tokio::select! {
@@ -180,6 +181,6 @@ fn serve_operations(
 }
 
 #[get("/metrics")]
-async fn show_metrics(metrics: Data<PrometheusHandle>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics.render())
+async fn show_metrics(recorded: Data<PrometheusHandle>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics::render(&recorded))
 }

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -10,6 +10,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use self::json::JsonLines;
 
 mod json;
+
+/// Target of the lines about connections that actix-http itself writes.
+const HTTP: &str = "actix_http";
 
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,5 +55,8 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
 /// # Errors
 /// Text that is no list of directives.
 pub(crate) fn parse_filter(text: &str) -> Result<Targets, TelemetryError> {
-    text.parse().map_err(TelemetryError::Filter)
+    let filter: Targets = text.parse().map_err(TelemetryError::Filter)?;
+    // actix-http writes an error for every request that it cannot read, as many as a stranger likes. The module
+    // `connections` counts them and logs them at debug.
+    Ok(if text.contains(HTTP) { filter } else { filter.with_target(HTTP, LevelFilter::OFF) })
 }

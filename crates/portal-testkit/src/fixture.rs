@@ -10,7 +10,7 @@ use portal_adapters::db::{Db, DbSettings};
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Clock, ContactStore, FixedClock,
     Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, Ids, SESSION_LIFETIME, SeededIds,
-    Session, SessionStore, Token, TokenHash,
+    Session, SessionStore, Token,
 };
 use portal_cron::{JobStore, RunQueue};
 use portal_dns::{ExposureStore, IntentStore};
@@ -96,25 +96,12 @@ impl Fixture {
 
     /// Returns an audit entry of the operator's, as of now.
     pub fn audit(&self, action: Action) -> AuditEntry {
-        AuditEntry {
-            at: self.clock.now(),
-            actor: Actor::Operator("root".to_owned()),
-            action,
-            friend: None,
-            subject: "subject".to_owned(),
-            detail: String::new(),
-        }
+        AuditEntry::new(self.clock.now(), Actor::Operator("root".to_owned()), action).with_subject("subject")
     }
 
     /// Registers a friend with nothing but an id.
     pub async fn friend(&self, id: &str) -> FriendId {
-        let friend = Friend {
-            id: friend_id(id),
-            display_name: None,
-            preferred_channel: None,
-            time_zone: None,
-            created_at: self.clock.now(),
-        };
+        let friend = Friend::new(friend_id(id), self.clock.now());
         self.friends.create(friend.clone(), self.audit(Action::FriendCreate)).await.unwrap();
         friend.id
     }
@@ -122,7 +109,7 @@ impl Fixture {
     /// Registers an agent.
     pub async fn agent(&self, id: &str) -> AgentId {
         let agent = Agent { id: AgentId::parse(id).unwrap(), created_at: self.clock.now() };
-        self.agents.create(agent.clone(), self.token(), self.audit(Action::AgentCreate)).await.unwrap();
+        self.agents.create(agent.clone(), self.token().hash(), self.audit(Action::AgentCreate)).await.unwrap();
         agent.id
     }
 
@@ -152,9 +139,9 @@ impl Fixture {
         Session { id: self.ids.id(), friend: friend.clone(), agent: agent.clone(), created_at, expires_at }
     }
 
-    /// Returns the hash of a new token.
-    pub fn token(&self) -> TokenHash {
-        Token::presented(self.ids.id()).hash()
+    /// Returns a new token.
+    pub fn token(&self) -> Token {
+        Token::presented(self.ids.id())
     }
 
     /// Counts the audit entries of an action.

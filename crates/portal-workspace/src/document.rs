@@ -1,7 +1,5 @@
 //! What a document holds.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use portal_core::Invalid;
 use sha2::{Digest, Sha256};
@@ -44,12 +42,6 @@ impl Tag {
         (text.len() == 64 && text.bytes().all(is_hex)).then(|| Self(text.to_owned()))
     }
 
-    /// The 64 hexadecimal digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The first digits: enough for a person to tell texts apart.
     #[must_use]
     pub fn short(&self) -> &str {
@@ -57,15 +49,11 @@ impl Tag {
     }
 }
 
-impl fmt::Display for Tag {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
 /// A text fit to be a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content(String);
+
+portal_core::string_newtype!(write only: Tag, Content);
 
 impl Content {
     /// Takes a text as it was sent; nothing is trimmed, folded or re-encoded.
@@ -82,12 +70,6 @@ impl Content {
             return Err(Invalid::new("content", "content must not contain the character U+0000"));
         }
         Ok(Self(text))
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 
     /// The text, given away.

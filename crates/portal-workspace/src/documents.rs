@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use portal_core::{Action, AgentId, Backend, BackendError, Clock, FriendId, FriendshipStore, Ids};
+use portal_core::{Action, Backend, BackendError, Clock, FriendId, FriendshipKey, FriendshipStore, Ids};
 
 use crate::{
     Content, Document, DocumentFiles, DocumentName, DocumentPath, DocumentStore, Entry, Precondition, Tag, Unreadable,
@@ -32,20 +32,11 @@ pub struct DocumentPorts {
     pub ids: Arc<dyn Ids>,
 }
 
-/// Who reads, and whose documents: the caller has made sure that the two have an active friendship.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reader {
-    /// The friend.
-    pub friend: FriendId,
-    /// The agent in whose folder the documents stand.
-    pub agent: AgentId,
-}
-
 /// Who writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writer {
     /// The friend and the agent.
-    pub reader: Reader,
+    pub reader: FriendshipKey,
     /// The id of the friend's session: its writes within ten minutes are one version.
     pub session: String,
 }
@@ -87,7 +78,7 @@ impl Documents {
     ///
     /// # Errors
     /// Trouble with the workspace or the database; a document that cannot be read as text is listed like any other.
-    pub async fn list(&self, reader: &Reader) -> Result<Vec<Overview>, BackendError> {
+    pub async fn list(&self, reader: &FriendshipKey) -> Result<Vec<Overview>, BackendError> {
         let mut overviews = Vec::with_capacity(DocumentName::ALL.len());
         for name in DocumentName::ALL {
             let entry = self.desk.ports.files.read(&path(reader, name)).await?;
@@ -101,7 +92,7 @@ impl Documents {
     ///
     /// # Errors
     /// [`WorkspaceError::Unreadable`], or trouble with the workspace.
-    pub async fn read(&self, reader: &Reader, name: DocumentName) -> Result<Option<Document>, WorkspaceError> {
+    pub async fn read(&self, reader: &FriendshipKey, name: DocumentName) -> Result<Option<Document>, WorkspaceError> {
         self.desk.read(&path(reader, name)).await
     }
 
@@ -143,7 +134,7 @@ impl Documents {
     ///
     /// # Errors
     /// Trouble with the database.
-    pub async fn versions(&self, reader: &Reader, name: DocumentName) -> Result<Vec<Version>, BackendError> {
+    pub async fn versions(&self, reader: &FriendshipKey, name: DocumentName) -> Result<Vec<Version>, BackendError> {
         self.desk.ports.versions.list(&path(reader, name), only(reader, name)).await
     }
 
@@ -152,7 +143,12 @@ impl Documents {
     /// # Errors
     /// [`WorkspaceError::UnknownVersion`], also for a version that this friend may not see;
     /// [`WorkspaceError::Unreadable`] for bytes that somebody else had put into the file; trouble with the database.
-    pub async fn version(&self, reader: &Reader, name: DocumentName, id: &str) -> Result<Document, WorkspaceError> {
+    pub async fn version(
+        &self,
+        reader: &FriendshipKey,
+        name: DocumentName,
+        id: &str,
+    ) -> Result<Document, WorkspaceError> {
         let found = self.desk.ports.versions.find(&path(reader, name), only(reader, name), id).await?;
         let (version, bytes) = found.ok_or(WorkspaceError::UnknownVersion(name))?;
         Document::decode(bytes, version.saved_at).map_err(|why| WorkspaceError::Unreadable(name, why))
@@ -162,8 +158,8 @@ impl Documents {
     ///
     /// # Errors
     /// Trouble with the workspace.
-    pub async fn count_logs(&self, reader: &Reader) -> Result<u64, BackendError> {
-        self.desk.ports.files.count_logs(&reader.agent, &reader.friend).await
+    pub async fn count_logs(&self, reader: &FriendshipKey) -> Result<u64, BackendError> {
+        self.desk.ports.files.count_logs(reader).await
     }
 
     async fn write(&self, write: write::Write) -> Result<Tag, WorkspaceError> {
@@ -185,24 +181,24 @@ impl Desk {
         }
     }
 
-    async fn may_write(&self, reader: &Reader, name: DocumentName) -> Result<bool, BackendError> {
+    async fn may_write(&self, reader: &FriendshipKey, name: DocumentName) -> Result<bool, BackendError> {
         match name {
             DocumentName::Memory => Ok(true),
             DocumentName::FriendNotes => Ok(false),
             DocumentName::Heartbeat => {
-                let friendship = self.ports.friendships.find(&reader.agent, &reader.friend).await?;
+                let friendship = self.ports.friendships.find(reader).await?;
                 Ok(friendship.is_some_and(|friendship| friendship.heartbeat_writable))
             }
         }
     }
 }
 
-fn path(reader: &Reader, name: DocumentName) -> DocumentPath {
-    DocumentPath::of(&reader.agent, &reader.friend, name)
+fn path(reader: &FriendshipKey, name: DocumentName) -> DocumentPath {
+    DocumentPath::of(reader, name)
 }
 
 /// Whose versions this friend may see; `None` if everybody's.
-fn only(reader: &Reader, name: DocumentName) -> Option<&FriendId> {
+fn only(reader: &FriendshipKey, name: DocumentName) -> Option<&FriendId> {
     name.is_shared().then_some(&reader.friend)
 }
 

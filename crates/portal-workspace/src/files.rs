@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AgentId, BackendError, FriendId};
+use portal_core::{BackendError, FriendshipKey};
 
 use crate::DocumentPath;
 
@@ -80,5 +80,5 @@ pub trait DocumentFiles: Send + Sync {
     /// success.
     async fn discard(&self, path: &DocumentPath, write: &str, bytes: Option<&[u8]>) -> Result<bool, BackendError>;
     /// How many daily log files (`memory/YYYY-MM-DD*.md`) the agent keeps of the friend.
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError>;
+    async fn count_logs(&self, key: &FriendshipKey) -> Result<u64, BackendError>;
 }

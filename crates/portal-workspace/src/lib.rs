@@ -18,7 +18,7 @@ mod store;
 mod version;
 
 pub use document::{AGENT_READS_CHARS, Content, DOCUMENT_MAX_BYTES, Document, Tag};
-pub use documents::{DocumentPorts, Documents, Overview, Reader, Settled, Writer};
+pub use documents::{DocumentPorts, Documents, Overview, Settled, Writer};
 pub use error::{Unreadable, WorkspaceError};
 pub use files::{DocumentFiles, Entry, KEPT_MAX_BYTES, Place, Placed, Staged};
 pub use path::{DocumentName, DocumentPath};

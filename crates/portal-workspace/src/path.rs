@@ -2,43 +2,26 @@
 
 use std::fmt;
 
-use portal_core::{AgentId, FriendId};
+use portal_core::{AgentId, FriendId, FriendshipKey};
 
-/// The documents that a friend sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum DocumentName {
-    /// What the agent is to remember of the friend, written by both: `friends/<id>/MEMORY.md`.
-    Memory,
-    /// The agent's own notes about the friend, who may only read them: `friends/<id>/notes.md`.
-    FriendNotes,
-    /// What the agent looks after on its own, one file for all its friends: `HEARTBEAT.md`.
-    Heartbeat,
+portal_core::word_enum! {
+    /// The documents that a friend sees.
+    #[derive(PartialOrd, Ord)]
+    pub enum DocumentName: "name" {
+        /// What the agent is to remember of the friend, written by both: `friends/<id>/MEMORY.md`.
+        Memory = "memory",
+        /// The agent's own notes about the friend, who may only read them: `friends/<id>/notes.md`.
+        FriendNotes = "friend-notes",
+        /// What the agent looks after on its own, one file for all its friends: `HEARTBEAT.md`.
+        Heartbeat = "heartbeat",
+    }
 }
 
 impl DocumentName {
-    /// Every document, in the order in which they are listed.
-    pub const ALL: [Self; 3] = [Self::Memory, Self::FriendNotes, Self::Heartbeat];
-
-    /// The name, as paths and audit lines have it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::FriendNotes => "friend-notes",
-            Self::Heartbeat => "heartbeat",
-        }
-    }
-
     /// Whether all friends of an agent share it.
     #[must_use]
     pub fn is_shared(self) -> bool {
         self == Self::Heartbeat
-    }
-}
-
-impl fmt::Display for DocumentName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
     }
 }
 
@@ -51,11 +34,11 @@ pub struct DocumentPath {
 }
 
 impl DocumentPath {
-    /// Where `friend` finds the document `name` of `agent`.
+    /// Returns the place where a friend finds the document `name` of an agent.
     #[must_use]
-    pub fn of(agent: &AgentId, friend: &FriendId, name: DocumentName) -> Self {
-        let friend = (!name.is_shared()).then(|| friend.clone());
-        Self { agent: agent.clone(), friend, name }
+    pub fn of(key: &FriendshipKey, name: DocumentName) -> Self {
+        let friend = (!name.is_shared()).then(|| key.friend.clone());
+        Self { agent: key.agent.clone(), friend, name }
     }
 
     /// Reads a path of `agent` as [`fmt::Display`] writes it; `None` for anything else.
@@ -120,14 +103,14 @@ impl fmt::Display for DocumentPath {
 
 #[cfg(test)]
 mod tests {
-    use portal_core::{AgentId, FriendId};
+    use portal_core::{AgentId, FriendId, FriendshipKey};
 
     use super::{DocumentName, DocumentPath};
 
     #[track_caller]
     fn check(name: DocumentName, expected: &str) {
         let main = AgentId::parse("main").unwrap();
-        let path = DocumentPath::of(&main, &FriendId::parse("alice").unwrap(), name);
+        let path = DocumentPath::of(&FriendshipKey::new(FriendId::parse("alice").unwrap(), main.clone()), name);
         assert_eq!(path.to_string(), expected);
         assert_eq!(DocumentPath::parse(main, expected), Some(path));
     }

@@ -222,16 +222,10 @@ async fn register(config: &Path, friend: &FriendId) -> anyhow::Result<String> {
     ensure!(is_done, "{said}");
     let admin = Admin::of_database(&settings.database)?;
     let (now, operator) = (admin.clock.now(), Actor::Operator("olga".to_owned()));
-    let audit = |action, subject: &str| AuditEntry {
-        at: now,
-        actor: operator.clone(),
-        action,
-        friend: Some(friend.clone()),
-        subject: subject.to_owned(),
-        detail: String::new(),
+    let audit = |action, subject: &str| {
+        AuditEntry::new(now, operator.clone(), action).with_friend(friend.clone()).with_subject(subject)
     };
-    let person =
-        Friend { id: friend.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at: now };
+    let person = Friend::new(friend.clone(), now);
     admin.friends.create(person, audit(Action::FriendCreate, friend.as_str())).await?;
     let agent = AgentId::parse("main")?;
     let token = Token::generate(TokenKind::Agent, &*admin.ids);

@@ -3,10 +3,11 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use parking_lot::Mutex;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
@@ -71,25 +72,25 @@ impl Portal {
             for line in log.map_while(Result::ok) {
                 eprintln!("{line}");
                 let event = serde_json::from_str(&line).unwrap_or_default();
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+                kept.lock().push(event);
             }
         });
         Ok(portal)
     }
 
     fn record(&self, event: Value) {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        self.log.lock().push(event);
     }
 
     /// The events of this message that it logged.
     pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = self.log.lock();
         log.iter().filter(|event| event["message"] == message).cloned().collect()
     }
 
     /// The events of this level that it logged.
     pub(crate) fn logged_at(&self, level: &str) -> Vec<Value> {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = self.log.lock();
         log.iter().filter(|event| event["level"] == level).cloned().collect()
     }
 

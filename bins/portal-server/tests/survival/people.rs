@@ -29,7 +29,7 @@ pub(crate) async fn register_agent(db: &Db) -> anyhow::Result<()> {
 /// Registers a friend and logs them in.
 pub(crate) async fn register(db: &Db, id: &str) -> anyhow::Result<Person> {
     let (id, agent, created_at) = (FriendId::parse(id)?, AgentId::parse(AGENT)?, SystemClock.now());
-    let friend = Friend { id: id.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at };
+    let friend = Friend::new(id.clone(), created_at);
     db.friends().create(friend, line(Action::FriendCreate, Some(&id))).await?;
     let friendship = Friendship {
         agent: agent.clone(),
@@ -50,12 +50,7 @@ fn operator() -> Actor {
 }
 
 fn line(action: Action, friend: Option<&FriendId>) -> AuditEntry {
-    AuditEntry {
-        at: SystemClock.now(),
-        actor: operator(),
-        action,
-        friend: friend.cloned(),
-        subject: friend.map_or_else(|| AGENT.to_owned(), ToString::to_string),
-        detail: String::new(),
-    }
+    AuditEntry::new(SystemClock.now(), operator(), action)
+        .with_friend(friend.cloned())
+        .with_subject(friend.map_or_else(|| AGENT.to_owned(), ToString::to_string))
 }

@@ -1,9 +1,10 @@
 //! Runs queries to their end, whether or not the caller still waits for them.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use portal_core::{Backend, BackendError, BackendErrorKind, error_text};
 use tokio::runtime::{EnterGuard, Handle};
 use tokio::task::{JoinError, JoinHandle};
@@ -107,14 +108,14 @@ impl Executor {
             // A statement that the database refused says nothing about the next one.
             Err(_) => return result,
         };
-        *self.failed_write.lock().unwrap_or_else(PoisonError::into_inner) = failed;
+        *self.failed_write.lock() = failed;
         result
     }
 
     /// Returns how the last write failed, if it did, and whether that is recent: a full disk may take a small write
     /// between two that it refuses, so that trying one at once would prove nothing.
     pub(super) fn failed_write(&self) -> Option<(String, bool)> {
-        let failed = self.failed_write.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = self.failed_write.lock();
         failed.as_ref().map(|failed| (failed.error.clone(), failed.at.elapsed() < RECENT * self.timeouts.work))
     }
 

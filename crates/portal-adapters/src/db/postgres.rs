@@ -1,6 +1,6 @@
 //! PostgreSQL: a server that comes and goes, row locks, a clock of its own.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -9,6 +9,7 @@ use diesel_async::pooled_connection::bb8::{Pool, PooledConnection};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, TransactionManager};
 use futures::FutureExt;
+use parking_lot::Mutex;
 use portal_core::{Backend, BackendError};
 
 use super::DbSettings;
@@ -130,7 +131,7 @@ impl Server {
     async fn connect(&self) -> ConnectionResult<Conn> {
         let connected = self.set_up().await;
         let error = connected.as_ref().err().map(ToString::to_string);
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        *self.last_error.lock() = error;
         connected
     }
 
@@ -146,7 +147,7 @@ impl Server {
     }
 
     fn last_error(&self) -> Option<String> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_error.lock().clone()
     }
 }
 

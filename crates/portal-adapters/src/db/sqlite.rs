@@ -2,7 +2,7 @@
 
 use std::future::ready;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection};
@@ -13,6 +13,7 @@ use diesel_async::sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper
 use diesel_async::{AsyncConnection, TransactionManager};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use portal_core::{Backend, BackendError, BoxError};
 use tokio::sync::watch;
 
@@ -222,7 +223,7 @@ impl File {
     fn connect(&self, access: Access) -> ConnectionResult<Conn> {
         let connected = self.set_up(access);
         let error = connected.as_ref().err().map(ToString::to_string);
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        *self.last_error.lock() = error;
         connected.map(Conn::new)
     }
 
@@ -248,7 +249,7 @@ impl File {
     }
 
     fn last_error(&self) -> Option<String> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last_error.lock().clone()
     }
 
     /// Makes the file, readable by nobody else, unless there is one.

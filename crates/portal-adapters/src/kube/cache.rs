@@ -1,11 +1,12 @@
 //! What the watches have told so far.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use portal_core::{Backend, BackendError, Clock, FriendId};
 use portal_dns::{RoutePlace, WorkQueue};
 use portal_k8s::{Contents, Kind, Overview, Summary};
@@ -246,11 +247,11 @@ impl Cache {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, World> {
-        self.world.read().unwrap_or_else(PoisonError::into_inner)
+        self.world.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, World> {
-        self.world.write().unwrap_or_else(PoisonError::into_inner)
+        self.world.write()
     }
 }
 

@@ -54,7 +54,7 @@ impl AgentStore for MemoryAgents {
             if register.agents.remove(id).is_none() {
                 return false;
             }
-            register.friendships.retain(|(agent, _), _| agent != id);
+            register.friendships.retain(|key, _| key.agent != *id);
             register.sessions.retain(|_, (_, kept)| kept.session.agent != *id);
             register.retain_jobs(|job| job.owner.agent != *id);
             register.documents.retain(|path, _| path.agent() != id);

@@ -7,11 +7,12 @@ mod services;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::core::v1::Service;
+use parking_lot::Mutex;
 use portal_core::{Backend, BackendError, Clock, FriendId};
 use portal_k8s::{Cluster, Contents, IngressRoute, Kind, Overview, Phase};
 
@@ -129,7 +130,7 @@ impl MemoryCluster {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut World) -> T) -> T {
-        work(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.world.lock())
     }
 }
 

@@ -1,10 +1,11 @@
 //! Exposures, in memory.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::{Mutex, MutexGuard};
 use portal_core::{AuditEntry, BackendError, FriendId};
 use portal_dns::{
     Before, Change, Claimed, Desired, EXPOSURES_PER_FRIEND, Exposure, ExposureId, ExposureName, ExposureStore, Fence,
@@ -51,7 +52,7 @@ impl MemoryExposures {
 }
 
 fn lock(tables: &Mutex<Tables>) -> MutexGuard<'_, Tables> {
-    tables.lock().unwrap_or_else(PoisonError::into_inner)
+    tables.lock()
 }
 
 impl Tables {

@@ -1,11 +1,12 @@
 //! The agents' folders, in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AgentId, Backend, BackendError, Clock, FriendId};
+use parking_lot::Mutex;
+use portal_core::{Backend, BackendError, Clock, FriendshipKey};
 use portal_workspace::{DOCUMENT_MAX_BYTES, DocumentFiles, DocumentPath, Entry, Place, Placed, Staged};
 
 /// The agents' folders, in memory. Clones share them.
@@ -20,7 +21,7 @@ struct Folders {
     entries: BTreeMap<DocumentPath, Kept>,
     staged: BTreeMap<(DocumentPath, String), Kept>,
     aside: Vec<Kept>,
-    logs: BTreeMap<(AgentId, FriendId), u64>,
+    logs: BTreeMap<FriendshipKey, u64>,
     trouble: Option<String>,
 }
 
@@ -54,8 +55,8 @@ impl MemoryFiles {
     }
 
     /// Sets how many daily logs the agent keeps of the friend.
-    pub fn set_logs(&self, agent: &AgentId, friend: &FriendId, count: u64) {
-        self.folders(|folders| folders.logs.insert((agent.clone(), friend.clone()), count));
+    pub fn set_logs(&self, key: &FriendshipKey, count: u64) {
+        self.folders(|folders| folders.logs.insert(key.clone(), count));
     }
 
     /// From now on everything fails like a folder that is not mounted, with `cause` as the source.
@@ -82,7 +83,7 @@ impl MemoryFiles {
     }
 
     fn folders<T>(&self, work: impl FnOnce(&mut Folders) -> T) -> T {
-        work(&mut self.folders.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.folders.lock())
     }
 }
 
@@ -146,8 +147,8 @@ impl DocumentFiles for MemoryFiles {
         })
     }
 
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError> {
-        self.reach(|folders| folders.logs.get(&(agent.clone(), friend.clone())).copied().unwrap_or(0))
+    async fn count_logs(&self, key: &FriendshipKey) -> Result<u64, BackendError> {
+        self.reach(|folders| folders.logs.get(key).copied().unwrap_or(0))
     }
 }
 

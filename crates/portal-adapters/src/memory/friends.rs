@@ -60,7 +60,7 @@ impl FriendStore for MemoryFriends {
             }
             register.friends.remove(id);
             register.contacts.retain(|contact| contact.friend != *id);
-            register.friendships.retain(|(_, friend), _| friend != id);
+            register.friendships.retain(|key, _| key.friend != *id);
             register.sessions.retain(|_, (_, kept)| kept.session.friend != *id);
             register.retain_jobs(|job| job.owner.friend != *id);
             register.forget_documents_of(id);

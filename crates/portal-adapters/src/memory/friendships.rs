@@ -1,7 +1,7 @@
 //! Friendships, in memory.
 
 use async_trait::async_trait;
-use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipStore};
+use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipKey, FriendshipStore};
 
 use super::MemoryPeople;
 
@@ -19,8 +19,8 @@ impl MemoryFriendships {
 
 #[async_trait]
 impl FriendshipStore for MemoryFriendships {
-    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, BackendError> {
-        self.0.transaction(|register| register.friendships.get(&(agent.clone(), friend.clone())).cloned())
+    async fn find(&self, key: &FriendshipKey) -> Result<Option<Friendship>, BackendError> {
+        self.0.transaction(|register| register.friendships.get(key).cloned())
     }
 
     async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError> {
@@ -42,7 +42,7 @@ impl FriendshipStore for MemoryFriendships {
             if !known {
                 return false;
             }
-            let key = (friendship.agent.clone(), friendship.friend.clone());
+            let key = FriendshipKey::new(friendship.friend.clone(), friendship.agent.clone());
             let created_at = register.friendships.get(&key).map_or(friendship.created_at, |kept| kept.created_at);
             register.friendships.insert(key, Friendship { created_at, ..friendship });
             register.record(audit);

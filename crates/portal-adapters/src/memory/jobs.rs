@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use portal_core::{AuditEntry, BackendError, Clock, FriendshipStatus};
+use portal_core::{AuditEntry, BackendError, Clock, FriendshipKey, FriendshipStatus};
 use portal_cron::{
-    DueJob, Firing, Job, JobCreated, JobStore, Lease, LeasedRun, Owner, Run, RunQueue, RunRequested, RunStatus,
-    Settled, Settlement, Stretch, Switch, Switched, Trigger, Verdict,
+    DueJob, Firing, Job, JobCreated, JobStore, Lease, LeasedRun, Run, RunQueue, RunRequested, RunStatus, Settled,
+    Settlement, Stretch, Switch, Switched, Trigger, Verdict,
 };
 
 use super::MemoryPeople;
@@ -45,7 +45,7 @@ impl MemoryJobs {
 
 #[async_trait]
 impl JobStore for MemoryJobs {
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError> {
+    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError> {
         self.people.transaction(|register| {
             let mut jobs: Vec<Job> = register.jobs.values().filter(|job| job.owner == *owner).cloned().collect();
             jobs.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
@@ -74,7 +74,7 @@ impl JobStore for MemoryJobs {
 
     async fn switch(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         id: &str,
         switch: Switch,
         audit: AuditEntry,
@@ -94,7 +94,7 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, BackendError> {
+    async fn remove(&self, owner: &FriendshipKey, id: &str, audit: AuditEntry) -> Result<bool, BackendError> {
         self.people.transaction(|register| {
             let found = register.job_of(owner, id).is_some();
             if found {
@@ -107,7 +107,7 @@ impl JobStore for MemoryJobs {
 
     async fn request(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         id: &str,
         run: &str,
         audit: AuditEntry,
@@ -136,7 +136,7 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn runs(&self, owner: &Owner, id: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
+    async fn runs(&self, owner: &FriendshipKey, id: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
         self.people.transaction(|register| {
             register.job_of(owner, id)?;
             let mut runs: Vec<&Run> =
@@ -227,15 +227,15 @@ fn due_job(register: &Register, job: &Job, now: DateTime<Utc>) -> Option<DueJob>
 }
 
 impl Register {
-    fn standing(&self, owner: &Owner) -> Option<FriendshipStatus> {
-        self.friendships.get(&(owner.agent.clone(), owner.friend.clone())).map(|friendship| friendship.status)
+    fn standing(&self, owner: &FriendshipKey) -> Option<FriendshipStatus> {
+        self.friendships.get(owner).map(|friendship| friendship.status)
     }
 
     fn is_active(&self, job: &Job) -> bool {
         self.standing(&job.owner) == Some(FriendshipStatus::Active)
     }
 
-    fn job_of(&mut self, owner: &Owner, id: &str) -> Option<&mut Job> {
+    fn job_of(&mut self, owner: &FriendshipKey, id: &str) -> Option<&mut Job> {
         self.jobs.get_mut(id).filter(|job| job.owner == *owner)
     }
 

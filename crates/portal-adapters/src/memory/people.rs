@@ -1,11 +1,12 @@
 //! The one register that the memory stores of people share, as a database's tables do.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use portal_core::{
-    Agent, AgentId, AuditEntry, AuditRecord, Backend, BackendError, Contact, Friend, FriendId, Friendship, Session,
-    SessionState, TokenHash,
+    Agent, AgentId, AuditEntry, AuditRecord, Backend, BackendError, Contact, Friend, FriendId, Friendship,
+    FriendshipKey, Session, SessionState, TokenHash,
 };
 use portal_cron::Job;
 use portal_workspace::DocumentPath;
@@ -23,7 +24,7 @@ pub struct MemoryPeople(Arc<Mutex<Register>>);
 /// A session as it is kept.
 pub(super) struct KeptSession {
     pub(super) session: Session,
-    pub(super) standing: SessionState,
+    pub(super) state: SessionState,
 }
 
 /// All tables under one lock, so that each store method is one transaction.
@@ -32,7 +33,7 @@ pub(super) struct Register {
     pub(super) friends: BTreeMap<FriendId, Friend>,
     pub(super) contacts: Vec<Contact>,
     pub(super) agents: BTreeMap<AgentId, (Agent, TokenHash)>,
-    pub(super) friendships: BTreeMap<(AgentId, FriendId), Friendship>,
+    pub(super) friendships: BTreeMap<FriendshipKey, Friendship>,
     pub(super) sessions: BTreeMap<String, (TokenHash, KeptSession)>,
     pub(super) jobs: BTreeMap<String, Job>,
     pub(super) runs: BTreeMap<String, KeptRun>,
@@ -73,14 +74,14 @@ impl MemoryPeople {
     }
 
     fn register<T>(&self, work: impl FnOnce(&mut Register) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.0.lock())
     }
 }
 
 impl Register {
     pub(super) fn record(&mut self, entry: AuditEntry) {
         let id = self.audit.last().map_or(1, |record| record.id + 1);
-        let AuditEntry { at, actor, action, friend, subject, detail } = entry;
+        let AuditEntry { at, actor, action, friend, subject, detail, .. } = entry;
         self.audit.push(AuditRecord { id, at, actor, action: action.as_str().to_owned(), friend, subject, detail });
     }
 

@@ -1,9 +1,10 @@
 //! A DNS zone, in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use portal_core::{Backend, BackendError};
 use portal_dns::{DomainName, Ensured, Hostname, Observed, OwnershipMarker, Priority, RecordState, Records, Removed};
 
@@ -95,7 +96,7 @@ impl MemoryRecords {
     }
 
     fn zone(&self) -> MutexGuard<'_, Zone> {
-        self.zone.lock().unwrap_or_else(PoisonError::into_inner)
+        self.zone.lock()
     }
 
     /// The zone, after noting the call; trouble while it is down.

@@ -5,7 +5,8 @@ use std::cmp::Reverse;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_core::{
-    AuditEntry, BackendError, FriendId, FriendshipStatus, Session, SessionState, SessionStore, StoredSession, TokenHash,
+    AuditEntry, BackendError, FriendId, FriendshipKey, FriendshipStatus, Session, SessionState, SessionStore,
+    StoredSession, Token, TokenHash,
 };
 
 use super::MemoryPeople;
@@ -25,7 +26,7 @@ impl MemorySessions {
 
 impl KeptSession {
     fn is_valid_for(&self, friend: &FriendId, now: DateTime<Utc>) -> bool {
-        self.session.friend == *friend && self.standing == SessionState::Valid && now < self.session.expires_at
+        self.session.friend == *friend && self.state == SessionState::Valid && now < self.session.expires_at
     }
 }
 
@@ -33,25 +34,26 @@ impl KeptSession {
 impl SessionStore for MemorySessions {
     async fn issue(&self, session: Session, token: TokenHash, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
-            let key = (session.agent.clone(), session.friend.clone());
+            let key = FriendshipKey::new(session.friend.clone(), session.agent.clone());
             let friendship = register.friendships.get(&key);
             if friendship.is_none_or(|kept| kept.status != FriendshipStatus::Active) {
                 return false;
             }
-            let kept = KeptSession { session, standing: SessionState::Valid };
+            let kept = KeptSession { session, state: SessionState::Valid };
             register.sessions.insert(kept.session.id.clone(), (token, kept));
             register.record(audit);
             true
         })
     }
 
-    async fn find(&self, token: &TokenHash) -> Result<Option<StoredSession>, BackendError> {
+    async fn find(&self, token: &Token) -> Result<Option<StoredSession>, BackendError> {
+        let token = token.hash();
         self.0.transaction(|register| {
-            let (_, kept) = register.sessions.values().find(|(hash, _)| hash == token)?;
-            let key = (kept.session.agent.clone(), kept.session.friend.clone());
+            let (_, kept) = register.sessions.values().find(|(hash, _)| *hash == token)?;
+            let key = FriendshipKey::new(kept.session.friend.clone(), kept.session.agent.clone());
             let friendship = register.friendships.get(&key).map(|friendship| friendship.status);
             let friend = register.friends.get(&kept.session.friend)?.clone();
-            Some(StoredSession { session: kept.session.clone(), standing: kept.standing, friendship, friend })
+            Some(StoredSession { session: kept.session.clone(), state: kept.state, friendship, friend })
         })
     }
 
@@ -70,7 +72,7 @@ impl SessionStore for MemorySessions {
             if !kept.is_valid_for(friend, audit.at) {
                 return false;
             }
-            kept.standing = SessionState::Revoked;
+            kept.state = SessionState::Revoked;
             register.record(audit);
             true
         })
@@ -80,7 +82,7 @@ impl SessionStore for MemorySessions {
         self.0.transaction(|register| {
             let mut revoked = 0;
             for (_, kept) in register.sessions.values_mut().filter(|(_, kept)| kept.is_valid_for(friend, audit.at)) {
-                kept.standing = SessionState::Revoked;
+                kept.state = SessionState::Revoked;
                 revoked += 1;
             }
             if revoked > 0 {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use chrono::DateTime;
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::memory::MemoryFiles;
-use portal_core::{AgentId, FixedClock, FriendId};
+use portal_core::{AgentId, FixedClock, FriendId, FriendshipKey};
 use portal_workspace::{
     DOCUMENT_MAX_BYTES, DocumentFiles, DocumentName, DocumentPath, Entry, KEPT_MAX_BYTES, Place, Placed, Staged,
 };
 
 fn path(name: DocumentName) -> DocumentPath {
-    DocumentPath::of(&AgentId::parse("main").unwrap(), &FriendId::parse("alice").unwrap(), name)
+    DocumentPath::of(&FriendshipKey::new(FriendId::parse("alice").unwrap(), AgentId::parse("main").unwrap()), name)
 }
 
 async fn held(files: &dyn DocumentFiles, path: &DocumentPath) -> Option<Vec<u8>> {

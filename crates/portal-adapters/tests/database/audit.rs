@@ -104,7 +104,7 @@ impl Stores {
         let agents = self.agents.list().await.unwrap();
         assert_eq!(self.agents.find_by_token(&token.hash()).await.unwrap().as_slice(), agents);
         assert_eq!(self.sessions.list(&alice.id, alice.created_at).await.unwrap(), std::slice::from_ref(session));
-        assert_eq!(self.sessions.find(&token.hash()).await.unwrap().unwrap().standing, SessionState::Valid);
+        assert_eq!(self.sessions.find(token).await.unwrap().unwrap().state, SessionState::Valid);
     }
 }
 

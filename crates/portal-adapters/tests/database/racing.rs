@@ -57,15 +57,10 @@ async fn register(db: &Db, cluster: &MemoryCluster) {
     for (_, id) in CUTS {
         let (at, id) = (SystemClock.now(), friend(id));
         cluster.load_yaml("service", SERVICE, &id.namespace()).unwrap();
-        let audit = AuditEntry {
-            at,
-            actor: Actor::Operator("root".to_owned()),
-            action: Action::FriendCreate,
-            friend: Some(id.clone()),
-            subject: id.to_string(),
-            detail: String::new(),
-        };
-        let friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at: at };
+        let audit = AuditEntry::new(at, Actor::Operator("root".to_owned()), Action::FriendCreate)
+            .with_friend(id.clone())
+            .with_subject(id.to_string());
+        let friend = Friend::new(id, at);
         db.friends().create(friend, audit).await.unwrap();
     }
 }

@@ -15,11 +15,11 @@ use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AuditEntry, BackendError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
-    Ids, Token,
+    Action, Actor, Agent, AgentId, AuditEntry, BackendError, Clock, Friend, FriendId, Friendship, FriendshipKey,
+    FriendshipStatus, Ids, Token,
 };
 use portal_cron::{
-    Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, Owner, Receipt, Run, RunQueue, RunStatus, Runner,
+    Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, Receipt, Run, RunQueue, RunStatus, Runner,
     RunnerSettings, Schedule, ScheduledMessage, SessionKeys,
 };
 use tokio::time::{Instant, sleep};
@@ -54,7 +54,7 @@ struct Ground {
     folder: tempfile::TempDir,
     jobs: Arc<dyn JobStore>,
     queue: Arc<dyn RunQueue>,
-    owner: Owner,
+    owner: FriendshipKey,
     _database: Option<Database>,
 }
 
@@ -168,21 +168,13 @@ fn deliveries(folder: &Path) -> PathBuf {
 
 fn audit(action: Action) -> AuditEntry {
     let actor = Actor::Operator("root".to_owned());
-    AuditEntry {
-        at: DateTime::<Utc>::UNIX_EPOCH,
-        actor,
-        action,
-        friend: None,
-        subject: String::new(),
-        detail: String::new(),
-    }
+    AuditEntry::new(DateTime::<Utc>::UNIX_EPOCH, actor, action)
 }
 
-async fn settle_in(db: &Db) -> Owner {
+async fn settle_in(db: &Db) -> FriendshipKey {
     let created_at = SystemClock.now();
     let (friend, agent) = (FriendId::parse("alice").unwrap(), AgentId::parse("main").unwrap());
-    let person =
-        Friend { id: friend.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at };
+    let person = Friend::new(friend.clone(), created_at);
     db.friends().create(person, audit(Action::FriendCreate)).await.unwrap();
     let program = Agent { id: agent.clone(), created_at };
     let token = Token::presented("fpa_test").hash();
@@ -195,7 +187,7 @@ async fn settle_in(db: &Db) -> Owner {
         created_at,
     };
     db.friendships().set(friendship, audit(Action::FriendshipSet)).await.unwrap();
-    Owner { friend, agent }
+    FriendshipKey { friend, agent }
 }
 
 /// A receiver that takes its time before and after it has the message, so that a kill finds every stage.

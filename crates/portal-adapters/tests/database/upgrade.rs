@@ -8,8 +8,8 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use portal_adapters::RandomIds;
 use portal_adapters::db::{Db, DbSettings};
-use portal_core::{AgentId, AuditFilter, FriendId, FriendshipStatus, SessionState, Token};
-use portal_cron::{Owner, RunStatus};
+use portal_core::{AgentId, AuditFilter, FriendId, FriendshipKey, FriendshipStatus, SessionState, Token};
+use portal_cron::RunStatus;
 use portal_dns::{ExposureName, Hostname, Status, all_intents};
 use portal_workspace::{DocumentName, DocumentPath};
 
@@ -50,9 +50,9 @@ async fn people_are_read(db: &Db) {
     let friendships = db.friendships().of_agent(&agent.id).await.unwrap();
     let statuses: Vec<_> = friendships.iter().map(|friendship| friendship.status).collect();
     assert_eq!(statuses, [FriendshipStatus::Active, FriendshipStatus::Blocked]);
-    let session = db.sessions().find(&Token::presented("fps_old").hash()).await.unwrap().unwrap();
+    let session = db.sessions().find(&Token::presented("fps_old")).await.unwrap().unwrap();
     assert_eq!((&*session.session.id, session.standing), ("session-1", SessionState::Valid));
-    let revoked = db.sessions().find(&Token::presented("fps_older").hash()).await.unwrap().unwrap();
+    let revoked = db.sessions().find(&Token::presented("fps_older")).await.unwrap().unwrap();
     assert_eq!(revoked.standing, SessionState::Revoked);
     let entries = db.audit_log().list(AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap();
     let actions: Vec<_> = entries.iter().map(|entry| &*entry.action).collect();
@@ -96,7 +96,7 @@ async fn documents_are_read(db: &Db) {
 }
 
 async fn jobs_are_read(db: &Db) {
-    let owner = Owner { friend: alice(), agent: AgentId::parse("main").unwrap() };
+    let owner = FriendshipKey { friend: alice(), agent: AgentId::parse("main").unwrap() };
     let jobs = db.jobs().list(&owner).await.unwrap();
     let [morning, weekly] = &*jobs else { unreachable!("{jobs:?}") };
     assert_eq!((morning.spec.name.as_str(), weekly.spec.name.as_str()), ("morning", "weekly"));

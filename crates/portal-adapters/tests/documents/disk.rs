@@ -6,17 +6,21 @@ use std::process::Command;
 use std::time::Duration;
 
 use portal_adapters::files::{AgentRoots, DiskFiles};
-use portal_core::{Backend, BackendError, FriendId};
+use portal_core::{Backend, BackendError, FriendId, FriendshipKey};
 use portal_workspace::{DocumentFiles, DocumentName, DocumentPath, Entry, Place, Placed};
 
 use crate::ground::agent;
+
+fn key() -> FriendshipKey {
+    FriendshipKey::new(alice(), agent())
+}
 
 fn alice() -> FriendId {
     FriendId::parse("alice").unwrap()
 }
 
 fn memory() -> DocumentPath {
-    DocumentPath::of(&agent(), &alice(), DocumentName::Memory)
+    DocumentPath::of(&key(), DocumentName::Memory)
 }
 
 /// The folder of an agent with a friend's folder in it.
@@ -97,11 +101,11 @@ async fn a_folder_that_vanishes_is_trouble_and_when_it_comes_back_all_is_there()
     std::fs::rename(&root, &away).unwrap();
     let check_absence = async || {
         for name in DocumentName::ALL {
-            let path = DocumentPath::of(&agent(), &alice(), name);
+            let path = DocumentPath::of(&key(), name);
             assert_out_of_reach(files.read(&path).await);
             assert_out_of_reach(files.stage(&path, "w", Vec::new()).await);
         }
-        assert_out_of_reach(files.count_logs(&agent(), &alice()).await);
+        assert_out_of_reach(files.count_logs(&key()).await);
         assert_out_of_reach(files.exchanges(&agent()).await);
     };
     check_absence().await;
@@ -153,7 +157,7 @@ async fn a_replaced_file_keeps_its_mode_and_owner_and_a_new_one_takes_its_folder
     assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
     assert_ne!(after.ino(), before.ino());
 
-    let heartbeat = DocumentPath::of(&agent(), &alice(), DocumentName::Heartbeat);
+    let heartbeat = DocumentPath::of(&key(), DocumentName::Heartbeat);
     files.stage(&heartbeat, "w", b"new".to_vec()).await.unwrap();
     assert_eq!(files.place(&heartbeat, "w", Place::New).await.unwrap(), Placed::Done);
     let root = std::fs::metadata(folder.path().join("main")).unwrap();
@@ -180,7 +184,7 @@ async fn what_cannot_be_kept_is_put_aside_where_people_see_it() {
 async fn only_dated_files_are_daily_logs() {
     let folder = tempfile::tempdir().unwrap();
     let files = furnish(folder.path());
-    assert_eq!(files.count_logs(&agent(), &alice()).await.unwrap(), 0);
+    assert_eq!(files.count_logs(&key()).await.unwrap(), 0);
     let logs = folder.path().join("main/friends/alice/memory");
     std::fs::create_dir(&logs).unwrap();
     for name in ["2026-03-01.md", "2026-03-01-trip.md", "2026-12-31.md"] {
@@ -191,7 +195,7 @@ async fn only_dated_files_are_daily_logs() {
     }
     std::fs::create_dir(logs.join("2026-03-02.md")).unwrap();
     symlink("2026-03-01.md", logs.join("2026-03-03.md")).unwrap();
-    assert_eq!(files.count_logs(&agent(), &alice()).await.unwrap(), 3);
+    assert_eq!(files.count_logs(&key()).await.unwrap(), 3);
 }
 
 #[tokio::test]

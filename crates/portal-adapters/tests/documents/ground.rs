@@ -9,9 +9,9 @@ use std::time::Duration;
 use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{Action, Actor, Agent, AgentId, AuditEntry, Clock, Friend, FriendId, Ids, Token};
+use portal_core::{Action, Actor, Agent, AgentId, AuditEntry, Clock, Friend, FriendId, FriendshipKey, Ids, Token};
 use portal_workspace::{
-    Content, DocumentFiles, DocumentName, DocumentPath, DocumentPorts, DocumentStore, Documents, Precondition, Reader,
+    Content, DocumentFiles, DocumentName, DocumentPath, DocumentPorts, DocumentStore, Documents, Precondition,
     VersionStore, WorkspaceError, Writer,
 };
 use tokio::time::Instant;
@@ -54,21 +54,14 @@ impl Ground {
         let db = Db::open(&DbSettings::new(url), tokio::runtime::Handle::current()).unwrap();
         db.migrate().await.unwrap();
         let created_at = SystemClock.now();
-        let audit = |action| AuditEntry {
-            at: created_at,
-            actor: Actor::Operator("root".to_owned()),
-            action,
-            friend: None,
-            subject: String::new(),
-            detail: String::new(),
-        };
+        let audit = |action| AuditEntry::new(created_at, Actor::Operator("root".to_owned()), action);
         let token = Token::presented("agent").hash();
         let agents = db.agents();
         agents.create(Agent { id: agent(), created_at }, token, audit(Action::AgentCreate)).await.unwrap();
         let register = db.friends();
         for number in 0..friends {
             let id = friend(number);
-            let friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at };
+            let friend = Friend::new(id, created_at);
             register.create(friend, audit(Action::FriendCreate)).await.unwrap();
         }
         Self::open(folder, url)
@@ -129,7 +122,7 @@ impl Ground {
     /// Writes a text that nobody else writes into the memory of that friend, in a session of its own; says what was
     /// acknowledged.
     pub(crate) async fn write(&self, number: usize, say: &mut impl Write) {
-        let reader = Reader { friend: friend(number), agent: agent() };
+        let reader = FriendshipKey { friend: friend(number), agent: agent() };
         let text = format!("portal {}", RandomIds.id());
         let seen = self.documents.read(&reader, DocumentName::Memory).await.unwrap();
         let precondition = match seen {
@@ -199,7 +192,7 @@ pub(crate) fn friend(number: usize) -> FriendId {
 }
 
 pub(crate) fn memory(number: usize) -> DocumentPath {
-    DocumentPath::of(&agent(), &friend(number), DocumentName::Memory)
+    DocumentPath::of(&FriendshipKey::new(friend(number), agent()), DocumentName::Memory)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use portal_adapters::files::{AgentRoots, DiskFiles};
-use portal_core::{BackendError, BackendErrorKind, FriendId};
+use portal_core::{BackendError, BackendErrorKind, FriendId, FriendshipKey};
 use portal_workspace::{DocumentFiles, DocumentName, DocumentPath, Entry};
 
 use crate::ground::agent;
@@ -17,7 +17,7 @@ const READ_ONLY: &str = "mount -t tmpfs tmpfs \"$0\" && mkdir -p \"$0\"/main/fri
     && printf old > \"$0\"/main/friends/alice/MEMORY.md && mount -o remount,ro \"$0\"";
 
 fn memory() -> DocumentPath {
-    DocumentPath::of(&agent(), &FriendId::parse("alice").unwrap(), DocumentName::Memory)
+    DocumentPath::of(&FriendshipKey::new(FriendId::parse("alice").unwrap(), agent()), DocumentName::Memory)
 }
 
 /// Runs the test `name` of this very program once more, where `mount` has prepared a folder.

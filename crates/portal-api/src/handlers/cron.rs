@@ -4,8 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, LOCATION};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{CustomizeResponder, Responder, delete, get, post};
-use portal_core::Actor;
-use portal_cron::Owner;
+use portal_core::{Actor, FriendshipKey};
 
 use crate::auth::{AgentQuery, ChosenAgent};
 use crate::body::Done;
@@ -121,8 +120,8 @@ pub(crate) async fn list_runs(
     Ok(Json(RunList { runs: runs.into_iter().map(RunItem::from).collect() }))
 }
 
-fn owner(chosen: &ChosenAgent) -> Owner {
-    Owner { friend: chosen.friend.id().clone(), agent: chosen.agent.clone() }
+fn owner(chosen: &ChosenAgent) -> FriendshipKey {
+    FriendshipKey { friend: chosen.friend.id().clone(), agent: chosen.agent.clone() }
 }
 
 fn actor(chosen: &ChosenAgent) -> Actor {

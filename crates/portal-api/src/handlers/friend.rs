@@ -21,8 +21,8 @@ use crate::state::ApiState;
 ))]
 #[get("/api/portal/me")]
 pub(crate) async fn show_me(friend: Friend, state: Data<ApiState>) -> Result<Json<Me>, ApiError> {
-    let agent = &friend.session().agent;
-    let (logs, secrets) = join!(state.logs.count(friend.id(), agent), state.secrets.count(friend.id(), agent));
+    let key = friend.key();
+    let (logs, secrets) = join!(state.logs.count(&key), state.secrets.count(&key));
     Ok(Json(Me::new(friend.person(), Stats { logs: known(logs), secrets: known(secrets) })))
 }
 

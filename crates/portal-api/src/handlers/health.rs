@@ -1,7 +1,7 @@
 //! Whether the portal is there, and what it offers.
 
 use actix_web::web::{Data, Json};
-use actix_web::{HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, get};
 
 use crate::body::health::{Health, Ready};
 use crate::error::{ApiError, Open, Unready};
@@ -56,6 +56,6 @@ pub(crate) async fn show_health() -> Json<Health> {
     Open,
 ))]
 #[get("/openapi.json")]
-pub(crate) async fn show_openapi() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(docs::document())
+pub(crate) async fn show_openapi(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    docs::respond_with_document(&request).await
 }

@@ -1,9 +1,11 @@
 //! The documents that the friend shares with an agent, and their earlier texts.
 
+use portal_core::FriendshipKey;
+
 use actix_web::http::header;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpResponse, get, post, put};
-use portal_workspace::{Content, DocumentName, Precondition, Reader, Tag, Writer};
+use portal_workspace::{Content, DocumentName, Precondition, Tag, Writer};
 
 use crate::auth::{AgentQuery, ChosenAgent};
 use crate::body::Done;
@@ -246,8 +248,8 @@ fn written(tag: &Tag) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().insert_header((header::ETAG, etag)).json(Done::YES))
 }
 
-fn reader(chosen: &ChosenAgent) -> Reader {
-    Reader { friend: chosen.friend.id().clone(), agent: chosen.agent.clone() }
+fn reader(chosen: &ChosenAgent) -> FriendshipKey {
+    FriendshipKey { friend: chosen.friend.id().clone(), agent: chosen.agent.clone() }
 }
 
 fn writer(chosen: &ChosenAgent) -> Writer {

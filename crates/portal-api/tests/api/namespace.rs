@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use portal_adapters::memory::MemoryCluster;
 use portal_api::{Count, QuotaSecrets};
-use portal_core::{Actor, Backend, FixedClock};
+use portal_core::{Actor, Backend, FixedClock, FriendshipKey};
 use portal_dns::OpenExposure;
 use portal_k8s::{Kind, Phase};
 use serde_json::{Value, json};
@@ -206,12 +206,12 @@ async fn a_namespace_is_shown_to_a_friend_with_a_session_only() {
 async fn secrets_are_counted_by_the_quota() {
     let cluster = MemoryCluster::new(Arc::new(FixedClock::at(now())));
     let secrets = QuotaSecrets(Arc::new(cluster.clone()));
-    let (alice, main) = (friend_id("alice"), agent_id("main"));
-    assert_eq!(secrets.count(&alice, &main).await.unwrap(), Some(0));
+    let key = FriendshipKey::new(friend_id("alice"), agent_id("main"));
+    assert_eq!(secrets.count(&key).await.unwrap(), Some(0));
     cluster.load_yaml("service.yaml", "{apiVersion: v1, kind: Service, metadata: {name: a}}", HOME).unwrap();
-    assert_eq!(secrets.count(&alice, &main).await.unwrap(), None);
+    assert_eq!(secrets.count(&key).await.unwrap(), None);
     cluster.load_yaml("namespace.yaml", include_str!("namespace.yaml"), HOME).unwrap();
-    assert_eq!(secrets.count(&alice, &main).await.unwrap(), Some(3));
+    assert_eq!(secrets.count(&key).await.unwrap(), Some(3));
     cluster.go_down(CAUSE);
-    assert_eq!(secrets.count(&alice, &main).await.unwrap_err().backend, Backend::Cluster);
+    assert_eq!(secrets.count(&key).await.unwrap_err().backend, Backend::Cluster);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
-use portal_core::{Friendship, FriendshipStatus, FriendshipStore};
+use portal_core::{Friendship, FriendshipKey, FriendshipStatus, FriendshipStore};
 use portal_workspace::{DocumentName, DocumentPath};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ const MEMORY: &str = "/api/portal/workspace/memory";
 const HEARTBEAT: &str = "/api/portal/workspace/heartbeat";
 
 fn path(friend: &str, name: DocumentName) -> DocumentPath {
-    DocumentPath::of(&agent_id("main"), &friend_id(friend), name)
+    DocumentPath::of(&FriendshipKey::new(friend_id(friend), agent_id("main")), name)
 }
 
 /// Writes `content`, with these headers.
@@ -225,7 +225,7 @@ async fn a_workspace_out_of_reach_is_never_an_absent_document() {
 async fn the_profile_counts_the_logs_of_the_session_s_agent() {
     let world = World::with(|state| state.logs = Arc::new(state.documents.clone())).await;
     let token = world.login("alice").await;
-    world.files.set_logs(&agent_id("main"), &friend_id("alice"), 42);
+    world.files.set_logs(&FriendshipKey::new(friend_id("alice"), agent_id("main")), 42);
     assert_eq!(world.get("/api/portal/me", &token).await.json()["stats"]["logs"], 42);
     world.files.go_down(crate::world::CAUSE);
     assert_eq!(world.get("/api/portal/me", &token).await.json()["stats"]["logs"], json!(null));

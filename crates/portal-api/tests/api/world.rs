@@ -18,8 +18,8 @@ use portal_adapters::memory::{
 use portal_api::{ApiState, Count, NamespaceViews, Readiness, Settings};
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
-    Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore,
-    Probe, SeededIds, SessionStore, Sessions, Token,
+    Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey, FriendshipStatus,
+    FriendshipStore, Probe, SeededIds, SessionStore, Sessions, Token,
 };
 use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys};
 use portal_dns::DomainName;
@@ -58,7 +58,7 @@ pub(crate) struct Counted {
 
 #[async_trait]
 impl Count for Counted {
-    async fn count(&self, _: &FriendId, _: &AgentId) -> Result<Option<u64>, BackendError> {
+    async fn count(&self, _: &FriendshipKey) -> Result<Option<u64>, BackendError> {
         self.switch.check(self.backend)?;
         Ok(Some(self.number))
     }
@@ -152,7 +152,7 @@ pub(crate) fn agent_id(text: &str) -> AgentId {
 
 pub(crate) fn audit(action: Action) -> AuditEntry {
     let actor = Actor::Operator("test".to_owned());
-    AuditEntry { at: now(), actor, action, friend: None, subject: String::new(), detail: String::new() }
+    AuditEntry::new(now(), actor, action)
 }
 
 /// Jobs of the embedded engine; nothing runs them.

@@ -24,7 +24,7 @@ impl SessionStore for OneSession {
         Ok(false)
     }
 
-    async fn find(&self, _: &TokenHash) -> Result<Option<StoredSession>, BackendError> {
+    async fn find(&self, _: &Token) -> Result<Option<StoredSession>, BackendError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.down.load(Ordering::SeqCst) {
             return Err(BackendError::unavailable(Backend::Database, "gone"));
@@ -55,7 +55,7 @@ struct Door {
     sessions: Sessions,
 }
 
-fn door(standing: SessionState, friendship: Option<FriendshipStatus>) -> Door {
+fn door(state: SessionState, friendship: Option<FriendshipStatus>) -> Door {
     let created_at = DateTime::UNIX_EPOCH;
     let session = Session {
         id: "one".to_owned(),
@@ -64,9 +64,8 @@ fn door(standing: SessionState, friendship: Option<FriendshipStatus>) -> Door {
         created_at,
         expires_at: created_at + SESSION_LIFETIME,
     };
-    let friend =
-        Friend { id: session.friend.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at };
-    let stored = StoredSession { session, standing, friendship, friend };
+    let friend = Friend::new(session.friend.clone(), created_at);
+    let stored = StoredSession { session, state, friendship, friend };
     let store = Arc::new(OneSession { stored, asked: AtomicUsize::new(0), down: AtomicBool::new(false) });
     let clock = Arc::new(FixedClock::at(created_at));
     let sessions = Sessions::new(store.clone(), clock.clone(), Arc::new(SeededIds::from_seed(1)));
@@ -81,13 +80,13 @@ async fn is_refused(door: &Door) -> bool {
 async fn only_a_valid_session_of_an_active_friendship_is_let_in() {
     use FriendshipStatus::{Active, Blocked, Inactive};
     assert!(!is_refused(&door(SessionState::Valid, Some(Active))).await);
-    for (standing, friendship) in [
+    for (state, friendship) in [
         (SessionState::Revoked, Some(Active)),
         (SessionState::Valid, Some(Inactive)),
         (SessionState::Valid, Some(Blocked)),
         (SessionState::Valid, None),
     ] {
-        assert!(is_refused(&door(standing, friendship)).await, "{standing:?} {friendship:?}");
+        assert!(is_refused(&door(state, friendship)).await, "{state:?} {friendship:?}");
     }
 }
 

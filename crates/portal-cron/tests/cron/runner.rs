@@ -258,7 +258,7 @@ async fn a_runner_that_stalls_in_a_delivery_leaves_the_newer_attempt_alone() -> 
     world.receiver.will(Answer::Refuse);
     world.clock.set(at("2026-01-01T10:00:00Z"));
     world.runner.tick().await?;
-    while world.receiver.received.lock().unwrap().is_empty() {
+    while world.receiver.received.lock().is_empty() {
         tokio::task::yield_now().await;
     }
     world.clock.set(at("2026-01-01T10:02:00Z"));
@@ -369,7 +369,7 @@ async fn no_more_deliveries_are_under_way_than_there_are_slots() -> Outcome<()> 
     (0..4).for_each(|_| world.receiver.will(Answer::AcceptAfter(accept.clone())));
     world.clock.set(at("2026-01-01T10:00:00Z"));
     assert_eq!((runner.tick().await?, runner.tick().await?), (4, 0));
-    while world.receiver.received.lock().unwrap().len() < 4 {
+    while world.receiver.received.lock().len() < 4 {
         tokio::task::yield_now().await;
     }
     accept.notify_waiters();

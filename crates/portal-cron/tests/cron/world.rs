@@ -1,22 +1,23 @@
 //! Alice and Bob, friends of agent `main`, at nine o'clock on New Year's Day.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use portal_adapters::memory::{
     MemoryAgents, MemoryAuditLog, MemoryContacts, MemoryFriends, MemoryFriendships, MemoryJobs, MemoryPeople,
 };
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
-    Clock, Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus,
-    FriendshipStore, SeededIds, Token,
+    Clock, Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey,
+    FriendshipStatus, FriendshipStore, SeededIds, Token,
 };
 use portal_cron::{
-    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, Jobs, Owner, Receipt, Run, RunQueue, Runner,
-    RunnerSettings, ScheduledMessage, SessionKeys,
+    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, Jobs, Receipt, Run, RunQueue, Runner, RunnerSettings,
+    ScheduledMessage, SessionKeys,
 };
 use tokio::sync::Notify;
 
@@ -42,20 +43,20 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn will(&self, answer: Answer) {
-        self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_back(answer);
+        self.answers.lock().push_back(answer);
     }
 
     /// What it was sent since the last look.
     pub(crate) fn take(&self) -> Vec<ScheduledMessage> {
-        std::mem::take(&mut *self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        std::mem::take(&mut *self.received.lock())
     }
 }
 
 #[async_trait]
 impl Delivery for Receiver {
     async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, BackendError> {
-        self.received.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(message.clone());
-        let answer = self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front();
+        self.received.lock().push(message.clone());
+        let answer = self.answers.lock().pop_front();
         match answer.unwrap_or(Answer::Accept) {
             Answer::Accept => Ok(Receipt::Accepted),
             Answer::Refuse => Ok(Receipt::Refused("the receiver said no".to_owned())),
@@ -132,7 +133,7 @@ impl World {
     }
 
     pub(crate) async fn befriend(&self, status: FriendshipStatus) -> Outcome<()> {
-        let Owner { friend, agent } = alice();
+        let FriendshipKey { friend, agent } = alice();
         let friendship =
             Friendship { agent, friend, status, heartbeat_writable: true, created_at: DateTime::UNIX_EPOCH };
         MemoryFriendships::new(&self.people).set(friendship, audit(Action::FriendshipSet)).await?;
@@ -161,13 +162,13 @@ fn keys(people: &MemoryPeople) -> Outcome<Arc<SessionKeys>> {
     Ok(Arc::new(SessionKeys::new(Arc::new(MemoryContacts::new(people)), vec![ChannelId::parse("signal")?])))
 }
 
-pub(crate) fn alice() -> Owner {
+pub(crate) fn alice() -> FriendshipKey {
     owner("alice")
 }
 
 #[expect(clippy::unwrap_used, reason = "the names are written in the tests")]
-pub(crate) fn owner(friend: &str) -> Owner {
-    Owner { friend: FriendId::parse(friend).unwrap(), agent: AgentId::parse("main").unwrap() }
+pub(crate) fn owner(friend: &str) -> FriendshipKey {
+    FriendshipKey { friend: FriendId::parse(friend).unwrap(), agent: AgentId::parse("main").unwrap() }
 }
 
 pub(crate) fn friend(name: &str) -> Actor {
@@ -180,7 +181,7 @@ pub(crate) fn draft(name: &str, cron: &str) -> JobDraft {
 
 pub(crate) fn audit(action: Action) -> AuditEntry {
     let actor = Actor::Operator("test".to_owned());
-    AuditEntry { at: DateTime::UNIX_EPOCH, actor, action, friend: None, subject: String::new(), detail: String::new() }
+    AuditEntry::new(DateTime::UNIX_EPOCH, actor, action)
 }
 
 /// The contact that alice has on signal.

@@ -139,7 +139,10 @@ impl Inner {
         let Exposure { id, friend, .. } = &fresh.intent.exposure;
         let at = self.reconciler.clock.now();
         let detail = "withdrawn: the hostname is taken".to_owned();
-        let audit = AuditEntry { at, action: Action::ExposureClose, detail, ..opened };
+        let audit = AuditEntry::new(at, opened.actor, Action::ExposureClose)
+            .with_friend(opened.friend)
+            .with_subject(opened.subject)
+            .with_detail(detail);
         let before = fresh.before.as_deref().cloned();
         let withdrawn = self.store.withdraw(id, fresh.intent.generation, before, audit).await;
         self.snapshots.refresh(friend).await;

@@ -95,14 +95,9 @@ async fn a_friend_with_exposures_cannot_be_removed() {
     let portal = world.portal();
     open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
     let friends = portal_adapters::memory::MemoryFriends::new(&world.people);
-    let audit = AuditEntry {
-        at: world.clock.now(),
-        actor: Actor::Operator("root".to_owned()),
-        action: Action::FriendRemove,
-        friend: Some(friend("alice")),
-        subject: "alice".to_owned(),
-        detail: String::new(),
-    };
+    let audit = AuditEntry::new(world.clock.now(), Actor::Operator("root".to_owned()), Action::FriendRemove)
+        .with_friend(friend("alice"))
+        .with_subject("alice");
     assert_eq!(friends.remove(&friend("alice"), audit.clone()).await.unwrap(), FriendRemoved::HasExposures);
     close(&portal, "alice", "my-app").await.unwrap();
     assert_eq!(friends.remove(&friend("alice"), audit).await.unwrap(), FriendRemoved::Done);

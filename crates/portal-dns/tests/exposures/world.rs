@@ -68,16 +68,11 @@ impl World {
     pub(crate) async fn add_friend(&self, id: &str) {
         let at = self.clock.now();
         let id = friend(id);
-        let audit = AuditEntry {
-            at,
-            actor: Actor::Operator("root".to_owned()),
-            action: Action::FriendCreate,
-            friend: Some(id.clone()),
-            subject: id.to_string(),
-            detail: String::new(),
-        };
+        let audit = AuditEntry::new(at, Actor::Operator("root".to_owned()), Action::FriendCreate)
+            .with_friend(id.clone())
+            .with_subject(id.to_string());
         self.cluster.load_yaml("workloads", WORKLOADS, &id.namespace()).unwrap();
-        let friend = Friend { id, display_name: None, preferred_channel: None, time_zone: None, created_at: at };
+        let friend = Friend::new(id, at);
         MemoryFriends::new(&self.people).create(friend, audit).await.unwrap();
     }
 
@@ -124,14 +119,7 @@ impl World {
 
     /// A line of an operator's.
     pub(crate) fn audit(&self, action: Action) -> AuditEntry {
-        AuditEntry {
-            at: self.clock.now(),
-            actor: Actor::Operator("root".to_owned()),
-            action,
-            friend: None,
-            subject: String::new(),
-            detail: String::new(),
-        }
+        AuditEntry::new(self.clock.now(), Actor::Operator("root".to_owned()), action)
     }
 
     /// Lets so much time pass that every lease has ended and every pause is over.

@@ -29,20 +29,16 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
     let db = Db::open(&DbSettings::new(url), Handle::current())?;
     db.migrate().await?;
     let (agent, now) = (AgentId::parse(AGENT)?, SystemClock.now());
-    let entry = |action: Action, friend: Option<&FriendId>| AuditEntry {
-        at: now,
-        actor: Actor::Operator("bench".to_owned()),
-        action,
-        friend: friend.cloned(),
-        subject: AGENT.to_owned(),
-        detail: String::new(),
+    let entry = |action: Action, friend: Option<&FriendId>| {
+        AuditEntry::new(now, Actor::Operator("bench".to_owned()), action)
+            .with_friend(friend.cloned())
+            .with_subject(AGENT)
     };
     let registered = Agent { id: agent.clone(), created_at: now };
     db.agents().create(registered, Token::presented("measured").hash(), entry(Action::AgentCreate, None)).await?;
     for number in 0..friends {
         let id = FriendId::parse(&format!("f{number}"))?;
-        let friend =
-            Friend { id: id.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at: now };
+        let friend = Friend::new(id.clone(), now);
         db.friends().create(friend, entry(Action::FriendCreate, Some(&id))).await?;
         let friendship = Friendship {
             agent: agent.clone(),
@@ -53,12 +49,12 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
         };
         db.friendships().set(friendship, entry(Action::FriendshipSet, Some(&id))).await?;
         let sessions = db.sessions();
-        let token = Token::presented(format!("measured-{id}")).hash();
+        let token = Token::presented(format!("measured-{id}"));
         if sessions.find(&token).await?.is_none() {
             let audit = entry(Action::SessionIssue, Some(&id));
             let (agent, expires_at) = (agent.clone(), now + SESSION_LIFETIME);
             let session = Session { id: format!("measured-{id}"), friend: id, agent, created_at: now, expires_at };
-            sessions.issue(session, token, audit).await?;
+            sessions.issue(session, token.hash(), audit).await?;
         }
     }
     Ok(db)
@@ -100,6 +96,7 @@ pub(crate) async fn serve(
         listen: address,
         operations_listen: None,
         allowed_origins: Vec::new(),
+        connections_per_address: None,
         shutdown: Duration::from_secs(1),
         drain: Duration::ZERO,
     };

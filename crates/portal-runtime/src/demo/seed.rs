@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use portal_adapters::db::Db;
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BackendError, ChannelId, Clock, Friend, FriendId, Friendship,
-    FriendshipStatus, SESSION_LIFETIME, Session, Token,
+    FriendshipKey, FriendshipStatus, SESSION_LIFETIME, Session, Token,
 };
 
 use crate::commands::CommandError;
@@ -22,13 +22,10 @@ const LOG_DAYS: i64 = 3;
 pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandError> {
     let agent = AgentId::parse(AGENT)?;
     let now = clock.now();
-    let entry = |action: Action, friend: Option<&FriendId>, subject: &str| AuditEntry {
-        at: now,
-        actor: Actor::Operator("demo".to_owned()),
-        action,
-        friend: friend.cloned(),
-        subject: subject.to_owned(),
-        detail: String::new(),
+    let entry = |action: Action, friend: Option<&FriendId>, subject: &str| {
+        AuditEntry::new(now, Actor::Operator("demo".to_owned()), action)
+            .with_friend(friend.cloned())
+            .with_subject(subject)
     };
     let token = Token::presented("demo-agent").hash();
     let registered = Agent { id: agent.clone(), created_at: now };
@@ -44,7 +41,7 @@ pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandErro
         };
         db.friends().create(registered, entry(Action::FriendCreate, Some(&friend), id)).await?;
         let friendships = db.friendships();
-        if friendships.find(&agent, &friend).await?.is_none() {
+        if friendships.find(&FriendshipKey::new(friend.clone(), agent.clone())).await?.is_none() {
             let friendship = Friendship {
                 agent: agent.clone(),
                 friend: friend.clone(),
@@ -80,10 +77,10 @@ fn session_id(friend: &str) -> String {
 /// demo stays done. One that has expired is opened again.
 async fn session(db: &Db, clock: &dyn Clock, session: Session, audit: AuditEntry) -> Result<(), BackendError> {
     let store = db.sessions();
-    let token = Token::presented(session_id(session.friend.as_str())).hash();
+    let token = Token::presented(session_id(session.friend.as_str()));
     store.sweep(clock.now()).await?;
     if store.find(&token).await?.is_none() {
-        store.issue(session, token, audit).await?;
+        store.issue(session, token.hash(), audit).await?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use portal_core::{Action, AgentId, FriendId};
+use portal_core::{Action, AgentId, FriendId, FriendshipKey};
 use portal_workspace::{Author, Begin, DocumentName, DocumentPath, Ended, NewVersion, Pending, Tag};
 
 use crate::fixture::Fixture;
@@ -14,7 +14,7 @@ const OVER: TimeDelta = TimeDelta::zero();
 /// A friend, an agent, and the friend's memory there.
 async fn memory(fixture: &Fixture) -> DocumentPath {
     let (friend, agent) = fixture.pair("alice", "main").await;
-    DocumentPath::of(&agent, &friend, DocumentName::Memory)
+    DocumentPath::of(&FriendshipKey::new(friend, agent), DocumentName::Memory)
 }
 
 fn text(fixture: &Fixture, id: &str, friend: &str, bytes: &[u8]) -> NewVersion {
@@ -39,6 +39,10 @@ fn write(fixture: &Fixture, id: &str, friend: &str, bytes: &[u8]) -> Begin {
     }
 }
 
+fn key(path: &DocumentPath) -> FriendshipKey {
+    FriendshipKey::new(path.friend().unwrap().clone(), path.agent().clone())
+}
+
 /// Writes from the claim to the end.
 async fn write_through(fixture: &Fixture, path: &DocumentPath, begin: Begin, ended: Ended) {
     let id = begin.text.id.clone();
@@ -58,7 +62,7 @@ pub async fn one_writer_holds_a_document_until_it_gives_it_back(fixture: &Fixtur
     assert!(!fixture.documents.claim(&path, "a", LEASE).await.unwrap().unwrap().taken_over);
     assert_eq!(fixture.documents.claim(&path, "b", LEASE).await.unwrap(), None);
     assert_eq!(fixture.documents.claim(&path, "a", LEASE).await.unwrap(), None);
-    let shared = DocumentPath::of(path.agent(), path.friend().unwrap(), DocumentName::Heartbeat);
+    let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
     assert!(fixture.documents.claim(&shared, "b", LEASE).await.unwrap().is_some(), "another document is free");
     assert!(fixture.documents.end(&path, "a", Ended::NotWritten).await.unwrap());
     assert!(!fixture.documents.claim(&path, "b", LEASE).await.unwrap().unwrap().taken_over);
@@ -155,7 +159,7 @@ pub async fn any_bytes_are_kept_as_they_are_and_the_same_once(fixture: &Fixture)
 pub async fn versions_are_found_by_those_who_may_see_them(fixture: &Fixture) {
     let path = memory(fixture).await;
     fixture.friend("bob").await;
-    let shared = DocumentPath::of(path.agent(), path.friend().unwrap(), DocumentName::Heartbeat);
+    let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
     write_through(fixture, &shared, write(fixture, "a", "alice", b"a"), Ended::Written).await;
     write_through(fixture, &shared, write(fixture, "b", "bob", b"b"), Ended::Written).await;
     fixture.documents.keep(&shared, found(fixture, "c", b"c")).await.unwrap();
@@ -175,7 +179,7 @@ pub async fn versions_are_found_by_those_who_may_see_them(fixture: &Fixture) {
 pub async fn a_removed_friends_texts_go_with_them(fixture: &Fixture) {
     let path = memory(fixture).await;
     fixture.friend("bob").await;
-    let shared = DocumentPath::of(path.agent(), path.friend().unwrap(), DocumentName::Heartbeat);
+    let shared = DocumentPath::of(&key(&path), DocumentName::Heartbeat);
     write_through(fixture, &path, write(fixture, "m", "alice", b"m"), Ended::Written).await;
     write_through(fixture, &shared, write(fixture, "b", "bob", b"b"), Ended::Written).await;
     write_through(fixture, &shared, write(fixture, "a", "alice", b"a"), Ended::Written).await;

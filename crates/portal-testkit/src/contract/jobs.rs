@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
-use portal_core::{Action, AgentId, Clock, FriendId, FriendshipStatus, Ids};
+use portal_core::{Action, AgentId, Clock, FriendId, FriendshipKey, FriendshipStatus, Ids};
 use portal_cron::{
-    DueJob, Firing, Job, JobCreated, JobName, JobSpec, JobState, Lease, LeasedRun, Owner, Run, RunRequested, RunStatus,
+    DueJob, Firing, Job, JobCreated, JobName, JobSpec, JobState, Lease, LeasedRun, Run, RunRequested, RunStatus,
     Schedule, Settled, Settlement, Stretch, Switch, Switched, Thinking, Trigger, Verdict,
 };
 
@@ -19,13 +19,13 @@ fn hourly() -> Schedule {
     Schedule::parse("@hourly", "Europe/Berlin").unwrap()
 }
 
-async fn alice(fixture: &Fixture) -> Owner {
+async fn alice(fixture: &Fixture) -> FriendshipKey {
     let (friend, agent) = fixture.pair("alice", "main").await;
-    Owner { friend, agent }
+    FriendshipKey { friend, agent }
 }
 
 /// A job that is due next at `next_run`, not stored yet.
-fn job(fixture: &Fixture, owner: &Owner, name: &str, next_run: Option<DateTime<Utc>>) -> Job {
+fn job(fixture: &Fixture, owner: &FriendshipKey, name: &str, next_run: Option<DateTime<Utc>>) -> Job {
     let spec = JobSpec {
         name: JobName::parse(name).unwrap(),
         description: None,
@@ -45,7 +45,7 @@ async fn create(fixture: &Fixture, job: &Job) -> JobCreated {
 }
 
 /// A stored job that is due now.
-async fn due_job(fixture: &Fixture, owner: &Owner, name: &str) -> Job {
+async fn due_job(fixture: &Fixture, owner: &FriendshipKey, name: &str) -> Job {
     let job = job(fixture, owner, name, Some(fixture.clock.now()));
     assert_eq!(create(fixture, &job).await, JobCreated::New);
     job
@@ -105,7 +105,7 @@ pub async fn a_job_comes_back_as_it_was_stored(fixture: &Fixture) {
 
 pub async fn jobs_are_listed_by_name_for_their_owner(fixture: &Fixture) {
     let owner = alice(fixture).await;
-    let other_agent = Owner { agent: fixture.agent("other").await, ..owner.clone() };
+    let other_agent = FriendshipKey { agent: fixture.agent("other").await, ..owner.clone() };
     fixture.befriend(&other_agent.agent, &other_agent.friend, FriendshipStatus::Active).await;
     for name in ["b", "a b", "B", "a-b", "a"] {
         create(fixture, &job(fixture, &owner, name, None)).await;
@@ -113,13 +113,13 @@ pub async fn jobs_are_listed_by_name_for_their_owner(fixture: &Fixture) {
     create(fixture, &job(fixture, &other_agent, "elsewhere", None)).await;
     let listed = fixture.jobs.list(&owner).await.unwrap();
     assert_eq!(listed.iter().map(|job| job.spec.name.as_str()).collect::<Vec<_>>(), ["B", "a", "a b", "a-b", "b"]);
-    let stranger = Owner { friend: fixture.friend("al").await, ..owner };
+    let stranger = FriendshipKey { friend: fixture.friend("al").await, ..owner };
     assert_eq!(fixture.jobs.list(&stranger).await.unwrap(), []);
 }
 
 pub async fn a_name_is_stored_once_for_each_owner(fixture: &Fixture) {
     let owner = alice(fixture).await;
-    let bob = Owner { friend: fixture.friend("bob").await, ..owner.clone() };
+    let bob = FriendshipKey { friend: fixture.friend("bob").await, ..owner.clone() };
     fixture.befriend(&bob.agent, &bob.friend, FriendshipStatus::Active).await;
     let same: Vec<Job> = (0..8).map(|_| job(fixture, &owner, "daily", None)).collect();
     let created = join_all(same.iter().map(|job| create(fixture, job))).await;
@@ -131,7 +131,7 @@ pub async fn a_name_is_stored_once_for_each_owner(fixture: &Fixture) {
 
 pub async fn a_limit_holds_for_all_agents_together_and_under_contention(fixture: &Fixture) {
     let owner = alice(fixture).await;
-    let other_agent = Owner { agent: fixture.agent("other").await, ..owner.clone() };
+    let other_agent = FriendshipKey { agent: fixture.agent("other").await, ..owner.clone() };
     fixture.befriend(&other_agent.agent, &other_agent.friend, FriendshipStatus::Active).await;
     let wanted: Vec<Job> = (0..8)
         .map(|number| job(fixture, if number % 2 == 0 { &owner } else { &other_agent }, &format!("job {number}"), None))
@@ -144,9 +144,9 @@ pub async fn a_limit_holds_for_all_agents_together_and_under_contention(fixture:
 }
 
 pub async fn a_job_needs_a_friendship(fixture: &Fixture) {
-    let strangers = Owner { friend: fixture.friend("alice").await, agent: fixture.agent("main").await };
+    let strangers = FriendshipKey { friend: fixture.friend("alice").await, agent: fixture.agent("main").await };
     assert_eq!(create(fixture, &job(fixture, &strangers, "daily", None)).await, JobCreated::NoFriendship);
-    let nobody = Owner { friend: FriendId::parse("nobody").unwrap(), agent: AgentId::parse("none").unwrap() };
+    let nobody = FriendshipKey { friend: FriendId::parse("nobody").unwrap(), agent: AgentId::parse("none").unwrap() };
     assert_eq!(create(fixture, &job(fixture, &nobody, "daily", None)).await, JobCreated::NoFriendship);
 }
 
@@ -177,9 +177,9 @@ pub async fn a_switch_is_done_once_and_only_where_nothing_moved_on(fixture: &Fix
 pub async fn a_job_is_changed_by_its_owner_only(fixture: &Fixture) {
     let owner = alice(fixture).await;
     let job = due_job(fixture, &owner, "daily").await;
-    let bob = Owner { friend: fixture.friend("bob").await, ..owner.clone() };
+    let bob = FriendshipKey { friend: fixture.friend("bob").await, ..owner.clone() };
     fixture.befriend(&bob.agent, &bob.friend, FriendshipStatus::Active).await;
-    let other_agent = Owner { agent: fixture.agent("other").await, ..owner };
+    let other_agent = FriendshipKey { agent: fixture.agent("other").await, ..owner };
     for stranger in [bob, other_agent] {
         let audit = || fixture.audit(Action::JobToggle);
         let off = Switch { enabled: false, seen: job.state.next_run, next_run: None, missed: None };
@@ -193,9 +193,9 @@ pub async fn a_job_is_changed_by_its_owner_only(fixture: &Fixture) {
 
 pub async fn a_job_goes_with_its_friend_its_agent_and_its_runs(fixture: &Fixture) {
     let owner = alice(fixture).await;
-    let bob = Owner { friend: fixture.friend("bob").await, agent: fixture.agent("other").await };
+    let bob = FriendshipKey { friend: fixture.friend("bob").await, agent: fixture.agent("other").await };
     fixture.befriend(&bob.agent, &bob.friend, FriendshipStatus::Active).await;
-    let carol = Owner { friend: fixture.friend("carol").await, ..owner.clone() };
+    let carol = FriendshipKey { friend: fixture.friend("carol").await, ..owner.clone() };
     fixture.befriend(&carol.agent, &carol.friend, FriendshipStatus::Active).await;
     for owner in [&owner, &bob, &carol] {
         due_job(fixture, owner, "daily").await;
@@ -241,7 +241,7 @@ pub async fn one_of_many_requests_is_queued(fixture: &Fixture) {
 
 pub async fn what_is_due_is_told_in_order_with_its_standing(fixture: &Fixture) {
     let owner = alice(fixture).await;
-    let bob = Owner { friend: fixture.friend("bob").await, ..owner.clone() };
+    let bob = FriendshipKey { friend: fixture.friend("bob").await, ..owner.clone() };
     fixture.befriend(&bob.agent, &bob.friend, FriendshipStatus::Blocked).await;
     let now = fixture.clock.now();
     let ago = |minutes: i64| Some(now - TimeDelta::minutes(minutes));
@@ -380,7 +380,7 @@ pub async fn eight_takers_share_what_was_left_open(fixture: &Fixture) {
 
 /// Number of runs that no runner has claimed a second time.
 async fn left_open(fixture: &Fixture) -> usize {
-    let owner = Owner { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
+    let owner = FriendshipKey { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
     let mut left = 0;
     for job in fixture.jobs.list(&owner).await.unwrap() {
         left += runs(fixture, &job).await.iter().filter(|run| run.attempts < 2).count();

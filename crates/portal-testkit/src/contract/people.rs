@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditFilter, ChannelId, Clock, Contact, ContactAdded, Friend, FriendCreated,
-    FriendRemoved, Friendship, FriendshipStatus, SessionState,
+    FriendRemoved, Friendship, FriendshipKey, FriendshipStatus, SessionState,
 };
 
 use crate::fixture::{Fixture, friend_id};
@@ -62,9 +62,9 @@ pub async fn removing_a_friend_removes_what_is_theirs_and_nothing_else(fixture: 
     let bob = fixture.friend("bob").await;
     fixture.befriend(&agent, &bob, FriendshipStatus::Active).await;
     let tokens = [fixture.token(), fixture.token()];
-    for (friend, token) in [&alice, &bob].into_iter().zip(tokens) {
+    for (friend, token) in [&alice, &bob].into_iter().zip(&tokens) {
         let session = fixture.session(friend, &agent);
-        assert!(fixture.sessions.issue(session, token, fixture.audit(Action::SessionIssue)).await.unwrap());
+        assert!(fixture.sessions.issue(session, token.hash(), fixture.audit(Action::SessionIssue)).await.unwrap());
         let theirs = contact(friend.as_str(), "signal", &format!("+{friend}"));
         fixture.contacts.add(theirs, fixture.audit(Action::ContactAdd)).await.unwrap();
     }
@@ -171,7 +171,7 @@ pub async fn a_contact_is_removed_by_its_owner_only(fixture: &Fixture) {
 
 pub async fn an_agent_is_registered_once_and_known_by_its_token(fixture: &Fixture) {
     let agent = Agent { id: AgentId::parse("main").unwrap(), created_at: fixture.clock.now() };
-    let (token, other) = (fixture.token(), fixture.token());
+    let (token, other) = (fixture.token().hash(), fixture.token().hash());
     assert!(fixture.agents.create(agent.clone(), token, fixture.audit(Action::AgentCreate)).await.unwrap());
     assert!(!fixture.agents.create(agent.clone(), other, fixture.audit(Action::AgentCreate)).await.unwrap());
     assert_eq!(fixture.agents.find_by_token(&token).await.unwrap(), Some(agent.clone()));
@@ -181,7 +181,7 @@ pub async fn an_agent_is_registered_once_and_known_by_its_token(fixture: &Fixtur
 
 pub async fn a_rotated_token_is_void(fixture: &Fixture) {
     let agent = Agent { id: AgentId::parse("main").unwrap(), created_at: fixture.clock.now() };
-    let (old, new) = (fixture.token(), fixture.token());
+    let (old, new) = (fixture.token().hash(), fixture.token().hash());
     assert!(!fixture.agents.rotate(&agent.id, new, fixture.audit(Action::AgentRotate)).await.unwrap());
     fixture.agents.create(agent.clone(), old, fixture.audit(Action::AgentCreate)).await.unwrap();
     assert!(fixture.agents.rotate(&agent.id, new, fixture.audit(Action::AgentRotate)).await.unwrap());
@@ -194,15 +194,15 @@ pub async fn removing_an_agent_removes_its_friendships_and_sessions(fixture: &Fi
     let other = fixture.agent("other").await;
     fixture.befriend(&other, &alice, FriendshipStatus::Active).await;
     let tokens = [fixture.token(), fixture.token()];
-    for (agent, token) in [&main, &other].into_iter().zip(tokens) {
+    for (agent, token) in [&main, &other].into_iter().zip(&tokens) {
         let session = fixture.session(&alice, agent);
-        fixture.sessions.issue(session, token, fixture.audit(Action::SessionIssue)).await.unwrap();
+        fixture.sessions.issue(session, token.hash(), fixture.audit(Action::SessionIssue)).await.unwrap();
     }
     assert!(fixture.agents.remove(&main, fixture.audit(Action::AgentRemove)).await.unwrap());
     assert!(!fixture.agents.remove(&main, fixture.audit(Action::AgentRemove)).await.unwrap());
-    assert_eq!(fixture.friendships.find(&main, &alice).await.unwrap(), None);
+    assert_eq!(fixture.friendships.find(&FriendshipKey::new(alice.clone(), main.clone())).await.unwrap(), None);
     assert_eq!(fixture.sessions.find(&tokens[0]).await.unwrap(), None);
-    assert!(fixture.friendships.find(&other, &alice).await.unwrap().is_some());
+    assert!(fixture.friendships.find(&FriendshipKey::new(alice.clone(), other.clone())).await.unwrap().is_some());
     assert!(fixture.sessions.find(&tokens[1]).await.unwrap().is_some());
 }
 
@@ -219,7 +219,10 @@ pub async fn a_friendship_keeps_its_first_day(fixture: &Fixture) {
     };
     assert!(fixture.friendships.set(changed.clone(), fixture.audit(Action::FriendshipSet)).await.unwrap());
     let expected = Friendship { created_at, ..changed };
-    assert_eq!(fixture.friendships.find(&agent, &friend).await.unwrap(), Some(expected));
+    assert_eq!(
+        fixture.friendships.find(&FriendshipKey::new(friend.clone(), agent.clone())).await.unwrap(),
+        Some(expected)
+    );
 }
 
 pub async fn a_friendship_needs_both_sides(fixture: &Fixture) {
@@ -249,7 +252,7 @@ pub async fn a_session_needs_an_active_friendship(fixture: &Fixture) {
     let (friend, agent) = (fixture.friend("alice").await, fixture.agent("main").await);
     let issue = async || {
         let (session, token) = (fixture.session(&friend, &agent), fixture.token());
-        fixture.sessions.issue(session, token, fixture.audit(Action::SessionIssue)).await.unwrap()
+        fixture.sessions.issue(session, token.hash(), fixture.audit(Action::SessionIssue)).await.unwrap()
     };
     assert!(!issue().await, "no friendship");
     for (status, expected) in
@@ -259,18 +262,20 @@ pub async fn a_session_needs_an_active_friendship(fixture: &Fixture) {
         assert_eq!(issue().await, expected, "{status}");
     }
     let stranger = fixture.session(&friend_id("nobody"), &agent);
-    assert!(!fixture.sessions.issue(stranger, fixture.token(), fixture.audit(Action::SessionIssue)).await.unwrap());
+    assert!(
+        !fixture.sessions.issue(stranger, fixture.token().hash(), fixture.audit(Action::SessionIssue)).await.unwrap()
+    );
     assert_eq!(fixture.sessions.list(&friend, fixture.clock.now()).await.unwrap().len(), 1);
 }
 
 pub async fn a_session_is_found_with_the_friendship_as_it_is_now(fixture: &Fixture) {
     let (friend, agent) = fixture.pair("alice", "main").await;
     let (session, token) = (fixture.session(&friend, &agent), fixture.token());
-    fixture.sessions.issue(session.clone(), token, fixture.audit(Action::SessionIssue)).await.unwrap();
+    fixture.sessions.issue(session.clone(), token.hash(), fixture.audit(Action::SessionIssue)).await.unwrap();
     for status in [FriendshipStatus::Active, FriendshipStatus::Blocked, FriendshipStatus::Inactive] {
         fixture.befriend(&agent, &friend, status).await;
         let stored = fixture.sessions.find(&token).await.unwrap().unwrap();
-        assert_eq!((stored.session, stored.standing), (session.clone(), SessionState::Valid));
+        assert_eq!((stored.session, stored.state), (session.clone(), SessionState::Valid));
         assert_eq!(stored.friendship, Some(status));
     }
     assert_eq!(fixture.sessions.find(&fixture.token()).await.unwrap(), None);
@@ -279,12 +284,12 @@ pub async fn a_session_is_found_with_the_friendship_as_it_is_now(fixture: &Fixtu
 pub async fn a_revoked_session_says_so_and_is_listed_no_more(fixture: &Fixture) {
     let (friend, agent) = fixture.pair("alice", "main").await;
     let (session, token) = (fixture.session(&friend, &agent), fixture.token());
-    fixture.sessions.issue(session.clone(), token, fixture.audit(Action::SessionIssue)).await.unwrap();
+    fixture.sessions.issue(session.clone(), token.hash(), fixture.audit(Action::SessionIssue)).await.unwrap();
     assert_eq!(fixture.sessions.list(&friend, fixture.clock.now()).await.unwrap(), std::slice::from_ref(&session));
     for expected in [true, false] {
         let audit = fixture.audit(Action::SessionRevoke);
         assert_eq!(fixture.sessions.revoke(&friend, &session.id, audit).await.unwrap(), expected);
-        assert_eq!(fixture.sessions.find(&token).await.unwrap().unwrap().standing, SessionState::Revoked);
+        assert_eq!(fixture.sessions.find(&token).await.unwrap().unwrap().state, SessionState::Revoked);
         assert!(fixture.sessions.list(&friend, fixture.clock.now()).await.unwrap().is_empty());
     }
 }
@@ -293,16 +298,16 @@ pub async fn a_session_is_revoked_by_its_owner_only(fixture: &Fixture) {
     let (friend, agent) = fixture.pair("alice", "main").await;
     let bob = fixture.friend("bob").await;
     let (session, token) = (fixture.session(&friend, &agent), fixture.token());
-    fixture.sessions.issue(session.clone(), token, fixture.audit(Action::SessionIssue)).await.unwrap();
+    fixture.sessions.issue(session.clone(), token.hash(), fixture.audit(Action::SessionIssue)).await.unwrap();
     assert!(!fixture.sessions.revoke(&bob, &session.id, fixture.audit(Action::SessionRevoke)).await.unwrap());
     assert!(!fixture.sessions.revoke(&friend, "other", fixture.audit(Action::SessionRevoke)).await.unwrap());
-    assert_eq!(fixture.sessions.find(&token).await.unwrap().unwrap().standing, SessionState::Valid);
+    assert_eq!(fixture.sessions.find(&token).await.unwrap().unwrap().state, SessionState::Valid);
 }
 
 pub async fn an_expired_session_is_not_listed_and_cannot_be_revoked(fixture: &Fixture) {
     let (friend, agent) = fixture.pair("alice", "main").await;
     let session = fixture.session(&friend, &agent);
-    fixture.sessions.issue(session.clone(), fixture.token(), fixture.audit(Action::SessionIssue)).await.unwrap();
+    fixture.sessions.issue(session.clone(), fixture.token().hash(), fixture.audit(Action::SessionIssue)).await.unwrap();
     fixture.clock.set(session.expires_at - TimeDelta::milliseconds(1));
     assert_eq!(fixture.sessions.list(&friend, fixture.clock.now()).await.unwrap().len(), 1);
     fixture.clock.set(session.expires_at);
@@ -320,7 +325,7 @@ pub async fn revoking_all_counts_those_that_counted(fixture: &Fixture) {
         fixture.clock.advance(Duration::from_millis(1));
         let session = fixture.session(friend, &agent);
         sessions.push(session.id.clone());
-        fixture.sessions.issue(session, fixture.token(), fixture.audit(Action::SessionIssue)).await.unwrap();
+        fixture.sessions.issue(session, fixture.token().hash(), fixture.audit(Action::SessionIssue)).await.unwrap();
     }
     let newest_first: Vec<String> = fixture
         .sessions
@@ -339,7 +344,7 @@ pub async fn revoking_all_counts_those_that_counted(fixture: &Fixture) {
 pub async fn a_sweep_forgets_what_expired_before_it(fixture: &Fixture) {
     let (friend, agent) = fixture.pair("alice", "main").await;
     let (session, token) = (fixture.session(&friend, &agent), fixture.token());
-    fixture.sessions.issue(session.clone(), token, fixture.audit(Action::SessionIssue)).await.unwrap();
+    fixture.sessions.issue(session.clone(), token.hash(), fixture.audit(Action::SessionIssue)).await.unwrap();
     assert_eq!(fixture.sessions.sweep(session.expires_at).await.unwrap(), 0);
     assert!(fixture.sessions.find(&token).await.unwrap().is_some());
     assert_eq!(fixture.sessions.sweep(session.expires_at + TimeDelta::milliseconds(1)).await.unwrap(), 1);
@@ -352,10 +357,10 @@ pub async fn every_change_leaves_one_line(fixture: &Fixture) {
     fixture.contacts.add(contact.clone(), fixture.audit(Action::ContactAdd)).await.unwrap();
     fixture.contacts.remove(&contact, fixture.audit(Action::ContactRemove)).await.unwrap();
     fixture.friends.update(alice(fixture), fixture.audit(Action::FriendUpdate)).await.unwrap();
-    fixture.agents.rotate(&agent, fixture.token(), fixture.audit(Action::AgentRotate)).await.unwrap();
+    fixture.agents.rotate(&agent, fixture.token().hash(), fixture.audit(Action::AgentRotate)).await.unwrap();
     for _ in 0..2 {
         let session = fixture.session(&friend, &agent);
-        fixture.sessions.issue(session, fixture.token(), fixture.audit(Action::SessionIssue)).await.unwrap();
+        fixture.sessions.issue(session, fixture.token().hash(), fixture.audit(Action::SessionIssue)).await.unwrap();
     }
     fixture.sessions.revoke_all(&friend, fixture.audit(Action::SessionRevoke)).await.unwrap();
     fixture.agents.remove(&agent, fixture.audit(Action::AgentRemove)).await.unwrap();
@@ -384,11 +389,11 @@ pub async fn what_changes_nothing_leaves_no_line(fixture: &Fixture) {
     let contact = contact("alice", "signal", "+1");
     fixture.contacts.add(contact.clone(), fixture.audit(Action::ContactAdd)).await.unwrap();
     fixture.contacts.remove(&contact, fixture.audit(Action::ContactRemove)).await.unwrap();
-    fixture.agents.rotate(&agent, fixture.token(), fixture.audit(Action::AgentRotate)).await.unwrap();
+    fixture.agents.rotate(&agent, fixture.token().hash(), fixture.audit(Action::AgentRotate)).await.unwrap();
     fixture.agents.remove(&agent, fixture.audit(Action::AgentRemove)).await.unwrap();
     fixture.befriend(&agent, &friend, FriendshipStatus::Active).await;
     let session = fixture.session(&friend, &agent);
-    fixture.sessions.issue(session, fixture.token(), fixture.audit(Action::SessionIssue)).await.unwrap();
+    fixture.sessions.issue(session, fixture.token().hash(), fixture.audit(Action::SessionIssue)).await.unwrap();
     fixture.sessions.revoke(&friend, "x", fixture.audit(Action::SessionRevoke)).await.unwrap();
     fixture.sessions.revoke_all(&friend, fixture.audit(Action::SessionRevoke)).await.unwrap();
     let lines = fixture.audit.list(AuditFilter { limit: 1000, ..AuditFilter::default() }).await.unwrap();

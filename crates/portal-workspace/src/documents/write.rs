@@ -57,7 +57,7 @@ impl Desk {
         if !self.may_write(reader, write.name).await? {
             return Err(WorkspaceError::ReadOnly(write.name));
         }
-        let path = DocumentPath::of(&reader.agent, &reader.friend, write.name);
+        let path = DocumentPath::of(reader, write.name);
         let turn = Turn { path, write: self.ports.ids.id() };
         let held = self.wait(&turn).await?;
         let new = write.content.tag();
@@ -123,14 +123,10 @@ impl Desk {
             bytes: write.content.as_str().as_bytes().to_vec(),
         };
         let (bytes, tag) = (text.bytes.len(), write.content.tag());
-        let audit = AuditEntry {
-            at: now,
-            actor: Actor::Friend(reader.friend.clone()),
-            action: write.action,
-            friend: Some(reader.friend.clone()),
-            subject: write.name.to_string(),
-            detail: format!("agent {}, {bytes} bytes, sha256 {}{}", reader.agent, tag.short(), write.detail),
-        };
+        let audit = AuditEntry::new(now, Actor::Friend(reader.friend.clone()), write.action)
+            .with_friend(reader.friend.clone())
+            .with_subject(write.name.to_string())
+            .with_detail(format!("agent {}, {bytes} bytes, sha256 {}{}", reader.agent, tag.short(), write.detail));
         Begin {
             text,
             session: session.clone(),

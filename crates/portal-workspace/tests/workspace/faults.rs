@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use portal_core::{AgentId, Backend, BackendError, FriendId};
+use portal_core::{Backend, BackendError, FriendshipKey};
 use portal_workspace::{
     Begin, DocumentFiles, DocumentPath, DocumentPorts, DocumentStore, Ended, Entry, Held, NewVersion, Place, Placed,
     Staged,
@@ -114,8 +114,8 @@ impl DocumentFiles for Scripted {
         self.script.call(self.inner.files.discard(path, write, bytes)).await
     }
 
-    async fn count_logs(&self, agent: &AgentId, friend: &FriendId) -> Result<u64, BackendError> {
-        self.script.call(self.inner.files.count_logs(agent, friend)).await
+    async fn count_logs(&self, key: &FriendshipKey) -> Result<u64, BackendError> {
+        self.script.call(self.inner.files.count_logs(key)).await
     }
 }
 

@@ -10,11 +10,11 @@ use portal_adapters::memory::{
 };
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Clock, FixedClock, Friend, FriendId,
-    FriendStore, Friendship, FriendshipStatus, FriendshipStore, SeededIds, Token,
+    FriendStore, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore, SeededIds, Token,
 };
 use portal_workspace::{
-    Content, DocumentFiles, DocumentName, DocumentPath, DocumentPorts, Documents, Precondition, Reader, Tag,
-    VersionStore, WorkspaceError, Writer,
+    Content, DocumentFiles, DocumentName, DocumentPath, DocumentPorts, Documents, Precondition, Tag, VersionStore,
+    WorkspaceError, Writer,
 };
 
 /// Where the documents stand, and how an agent changes them past the portal.
@@ -70,13 +70,7 @@ impl World {
         let agent = Agent { id: main(), created_at: self.clock.now() };
         agents.create(agent, Token::presented("agent").hash(), self.audit(Action::AgentCreate)).await.unwrap();
         for name in ["alice", "bob"] {
-            let friend = Friend {
-                id: friend(name),
-                display_name: None,
-                preferred_channel: None,
-                time_zone: None,
-                created_at: self.clock.now(),
-            };
+            let friend = Friend::new(friend(name), self.clock.now());
             friends.create(friend, self.audit(Action::FriendCreate)).await.unwrap();
             self.befriend(name, true).await;
         }
@@ -96,14 +90,7 @@ impl World {
     }
 
     fn audit(&self, action: Action) -> AuditEntry {
-        AuditEntry {
-            at: self.clock.now(),
-            actor: Actor::Operator("root".to_owned()),
-            action,
-            friend: None,
-            subject: String::new(),
-            detail: String::new(),
-        }
+        AuditEntry::new(self.clock.now(), Actor::Operator("root".to_owned()), action)
     }
 
     /// How many audit lines tell of documents.
@@ -178,8 +165,8 @@ pub(crate) fn content(text: &str) -> Content {
     Content::parse(text.to_owned()).unwrap()
 }
 
-pub(crate) fn reader(name: &str) -> Reader {
-    Reader { friend: friend(name), agent: main() }
+pub(crate) fn reader(name: &str) -> FriendshipKey {
+    FriendshipKey { friend: friend(name), agent: main() }
 }
 
 pub(crate) fn writer(name: &str, session: &str) -> Writer {
@@ -187,5 +174,5 @@ pub(crate) fn writer(name: &str, session: &str) -> Writer {
 }
 
 pub(crate) fn path(name: &str, document: DocumentName) -> DocumentPath {
-    DocumentPath::of(&main(), &friend(name), document)
+    DocumentPath::of(&reader(name), document)
 }

@@ -1,8 +1,9 @@
 //! Just enough of HTTP/1.1 to be called by a real client, and to misbehave at every point of it.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

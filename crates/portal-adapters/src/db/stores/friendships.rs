@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipStatus, FriendshipStore};
+use portal_core::{
+    AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore,
+};
 
 use super::{Conn, Store, agents, audit, friends};
 use crate::db::error::QueryError;
@@ -36,9 +38,9 @@ impl TryFrom<Row> for Friendship {
 
 #[async_trait]
 impl FriendshipStore for Store {
-    async fn find(&self, agent: &AgentId, friend: &FriendId) -> Result<Option<Friendship>, BackendError> {
-        let (agent, friend) = (agent.clone(), friend.clone());
-        self.pools.read(async move |conn| find(conn, &agent, &friend).await).await
+    async fn find(&self, key: &FriendshipKey) -> Result<Option<Friendship>, BackendError> {
+        let key = key.clone();
+        self.pools.read(async move |conn| find(conn, &key).await).await
     }
 
     async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError> {
@@ -93,13 +95,9 @@ impl FriendshipStore for Store {
 }
 
 /// Returns the friendship of this agent and this friend.
-pub(super) async fn find(
-    conn: &mut Conn,
-    agent: &AgentId,
-    friend: &FriendId,
-) -> Result<Option<Friendship>, QueryError> {
+pub(super) async fn find(conn: &mut Conn, key: &FriendshipKey) -> Result<Option<Friendship>, QueryError> {
     let row = friendships::table
-        .find((friend.as_str(), agent.as_str()))
+        .find((key.friend.as_str(), key.agent.as_str()))
         .select(Row::as_select())
         .first(conn)
         .await

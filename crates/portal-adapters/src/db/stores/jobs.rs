@@ -7,10 +7,10 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{AgentId, AuditEntry, BackendError, FriendId};
+use portal_core::{AgentId, AuditEntry, BackendError, FriendId, FriendshipKey};
 use portal_cron::{
-    Job, JobCreated, JobName, JobSpec, JobState, JobStore, Owner, Run, RunRequested, RunStatus, Schedule, Stretch,
-    Switch, Switched, Thinking, Trigger,
+    Job, JobCreated, JobName, JobSpec, JobState, JobStore, Run, RunRequested, RunStatus, Schedule, Stretch, Switch,
+    Switched, Thinking, Trigger,
 };
 
 use super::{Conn, Store, audit, friends, friendships};
@@ -58,7 +58,7 @@ impl TryFrom<JobRow> for Job {
             last_status: row.last_status.as_deref().map(RunStatus::parse).transpose()?,
             consecutive_errors: row.consecutive_errors.try_into().unwrap_or_default(),
         };
-        let owner = Owner { friend: FriendId::parse(&row.friend_id)?, agent: AgentId::parse(&row.agent_id)? };
+        let owner = FriendshipKey { friend: FriendId::parse(&row.friend_id)?, agent: AgentId::parse(&row.agent_id)? };
         Ok(Self { id: row.id, owner, spec, enabled: row.enabled, created_at: row.created_at.and_utc(), state })
     }
 }
@@ -104,7 +104,7 @@ impl TryFrom<RunRow> for Run {
 
 #[async_trait]
 impl JobStore for Store {
-    async fn list(&self, owner: &Owner) -> Result<Vec<Job>, BackendError> {
+    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError> {
         let owner = owner.clone();
         self.pools
             .read(async move |conn| {
@@ -120,9 +120,9 @@ impl JobStore for Store {
     async fn create(&self, job: Job, limit: u32, audit: AuditEntry) -> Result<JobCreated, BackendError> {
         self.pools
             .write(async move |conn| {
-                let Owner { friend, agent } = &job.owner;
+                let FriendshipKey { friend, agent } = &job.owner;
                 // The friend's row is locked so that concurrent requests count the limit one after the other.
-                if !friends::lock(conn, friend).await? || friendships::find(conn, agent, friend).await?.is_none() {
+                if !friends::lock(conn, friend).await? || friendships::find(conn, &job.owner).await?.is_none() {
                     return Ok(JobCreated::NoFriendship);
                 }
                 let own = jobs::table.filter(jobs::friend_id.eq(friend.as_str()));
@@ -143,7 +143,7 @@ impl JobStore for Store {
 
     async fn switch(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         id: &str,
         switch: Switch,
         audit: AuditEntry,
@@ -170,7 +170,7 @@ impl JobStore for Store {
             .await
     }
 
-    async fn remove(&self, owner: &Owner, id: &str, audit: AuditEntry) -> Result<bool, BackendError> {
+    async fn remove(&self, owner: &FriendshipKey, id: &str, audit: AuditEntry) -> Result<bool, BackendError> {
         let (owner, id) = (owner.clone(), id.to_owned());
         self.pools
             .write(async move |conn| {
@@ -187,7 +187,7 @@ impl JobStore for Store {
 
     async fn request(
         &self,
-        owner: &Owner,
+        owner: &FriendshipKey,
         id: &str,
         run: &str,
         audit: AuditEntry,
@@ -220,7 +220,7 @@ impl JobStore for Store {
             .await
     }
 
-    async fn runs(&self, owner: &Owner, id: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
+    async fn runs(&self, owner: &FriendshipKey, id: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
         let (owner, job) = (owner.clone(), id.to_owned());
         self.pools
             .read(async move |conn| {
@@ -273,7 +273,7 @@ async fn insert(conn: &mut Conn, job: &Job) -> Result<(), QueryError> {
 /// job.
 ///
 /// Every change of a job or its runs locks this row first, so that two such changes cannot deadlock.
-async fn lock(conn: &mut Conn, owner: &Owner, id: &str) -> Result<Option<Option<DateTime<Utc>>>, QueryError> {
+async fn lock(conn: &mut Conn, owner: &FriendshipKey, id: &str) -> Result<Option<Option<DateTime<Utc>>>, QueryError> {
     let job = jobs::table
         .filter(jobs::id.eq(id))
         .filter(jobs::friend_id.eq(owner.friend.as_str()))

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{
     AgentId, AuditEntry, BackendError, Expired, FriendId, FriendshipStatus, Session, SessionState, SessionStore,
-    StoredSession, TokenHash, sweep,
+    StoredSession, Token, TokenHash, sweep,
 };
 
 use super::{Conn, Store, audit, friends as friend_rows, friendships as friendship_rows};
@@ -45,7 +45,7 @@ impl SessionStore for Store {
                 if !friend_rows::lock(conn, &session.friend).await? {
                     return Ok(false);
                 }
-                let friendship = friendship_rows::find(conn, &session.agent, &session.friend).await?;
+                let friendship = friendship_rows::find(conn, &session.key()).await?;
                 if friendship.is_none_or(|friendship| friendship.status != FriendshipStatus::Active) {
                     return Ok(false);
                 }
@@ -66,8 +66,8 @@ impl SessionStore for Store {
             .await
     }
 
-    async fn find(&self, token: &TokenHash) -> Result<Option<StoredSession>, BackendError> {
-        let token = token.to_hex();
+    async fn find(&self, token: &Token) -> Result<Option<StoredSession>, BackendError> {
+        let token = token.hash().to_hex();
         self.pools
             .read(async move |conn| {
                 // One statement, so that session, friend and friendship are read at one moment.
@@ -87,9 +87,9 @@ impl SessionStore for Store {
                     .await
                     .optional()?;
                 let Some((row, revoked_at, status, friend)) = found else { return Ok(None) };
-                let standing = if revoked_at.is_some() { SessionState::Revoked } else { SessionState::Valid };
+                let state = if revoked_at.is_some() { SessionState::Revoked } else { SessionState::Valid };
                 let friendship = status.as_deref().map(FriendshipStatus::parse).transpose()?;
-                Ok(Some(StoredSession { session: row.try_into()?, standing, friendship, friend: friend.try_into()? }))
+                Ok(Some(StoredSession { session: row.try_into()?, state, friendship, friend: friend.try_into()? }))
             })
             .await
     }

@@ -1,0 +1,511 @@
+//! The HTTP/1.1 server, with the protections against hostile or slow clients that actix-web's `HttpServer` lacks.
+//!
+//! `HttpServer` reads as long as a client sends, executes up to 128 KiB of pipelined requests in one turn, drains the
+//! rest of a refused chunked body without end, and waits for ever for a client that takes no answer. Here every
+//! connection is a [`Connection`], which bounds all of that:
+//!
+//! 1. At most [`SLICE`] bytes are handed to the protocol, then the worker serves the other connections. Of pipelined
+//!    requests at most [`REQUESTS_PER_TURN`] are executed in a turn.
+//! 2. While a request is handled, at most [`READ_AHEAD`] bytes are read that nobody has asked for; while the client does
+//!    not take its answers, nothing is read.
+//! 3. A write without progress for [`WRITE_TIMEOUT`] fails, and so does an answer that is taken at less than
+//!    [`MIN_RATE`] over [`RATE_WINDOW`]. Event streams are exempt from the rate.
+//! 4. [`REQUEST_TIMEOUT`] after an answer the next request must have begun, whatever arrives instead: half a head, or
+//!    the rest of a body that was refused. (Bodies that an operation reads have a deadline there.)
+//! 5. An address has at most as many connections as configured; there is no limit by default.
+//!
+//! The middleware [`observe`] tells the connection, through the [`Clock`] that both share, when a request begins, when
+//! it wants more of its body, and when its answer is complete.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::{Future, ready};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use actix_http::error::DispatchError;
+use actix_http::{Extensions, HttpService};
+use actix_server::{GracefulShutdownSignal, Server};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{AppConfig, Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{Bytes, ServiceConfig};
+use actix_web::{App, Error, HttpMessage as _};
+use futures::Stream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::metrics;
+
+/// Bytes that a connection hands to the protocol in one turn.
+const SLICE: usize = 4 * 1024;
+/// Pipelined requests that a connection executes in one turn.
+const REQUESTS_PER_TURN: u32 = 8;
+/// Bytes read while a request is handled and does not ask for them: enough to notice that the client hung up.
+const READ_AHEAD: usize = 16 * 1024;
+/// Longest wait for a client to take anything at all of an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time over which the rate is measured at which a client takes an answer.
+const RATE_WINDOW: Duration = Duration::from_mins(1);
+/// Bytes that a client must take within [`RATE_WINDOW`]: 1 KiB/s.
+const MIN_RATE: usize = 60 * 1024;
+/// Time from the end of an answer within which the next request must begin: a connection on which only the rest of a
+/// refused body arrives is closed within a minute.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(55);
+/// Time for which a connection without anything under way is open. It also bounds the flush of an answer's last
+/// 48 KiB, which actix-http counts as idle time.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Time in which a client may end a connection that the server ends.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bytes that are collected before they are written; an answer that nobody takes occupies twice as much at most.
+const WRITE_BUFFER: usize = 16 * 1024;
+
+/// Settings of the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// Time that open requests may take to end when the server stops.
+    pub(crate) shutdown: Duration,
+    /// Connections that one address may have; `None` for any number.
+    pub(crate) per_address: Option<u32>,
+}
+
+/// Serves what `configure` mounts on every worker.
+///
+/// # Errors
+/// The listener cannot be used.
+pub(crate) fn serve(
+    listener: TcpListener,
+    options: Options,
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> io::Result<Server> {
+    let address = listener.local_addr()?;
+    let builder = Server::build().disable_signals().shutdown_timeout(options.shutdown.as_secs());
+    let stopping = builder.graceful_shutdown_signal();
+    let addresses = Addresses::new(options.per_address);
+    let factory = move || {
+        let addresses = addresses.clone();
+        let accept = fn_service(move |stream| ready(accept(stream, &addresses)));
+        accept.and_then(protocol(address, stopping.clone(), configure.clone())).map_err(|error| report(&error))
+    };
+    Ok(builder.listen("api", listener, factory)?.run())
+}
+
+/// The application behind actix-http's dispatcher, for connections over any stream.
+fn protocol<T: AsyncRead + AsyncWrite + Unpin + 'static>(
+    address: SocketAddr,
+    stopping: GracefulShutdownSignal,
+    configure: impl Fn(&mut ServiceConfig) + 'static,
+) -> impl ServiceFactory<
+    (Connection<T>, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> {
+    let app = App::new().wrap(from_fn(observe)).configure(configure);
+    let app = app.into_factory().map_err(|error: Error| error.error_response());
+    // The constructor that `HttpServer` itself uses is private; this one is its public twin.
+    let app = map_config(app, move |()| AppConfig::__priv_test_new(false, address.to_string(), address));
+    HttpService::build()
+        .graceful_shutdown_signal(move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        })
+        .keep_alive(KEEP_ALIVE)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .h1_write_buffer_size(WRITE_BUFFER)
+        .local_addr(address)
+        .on_connect_ext(Connection::share_clock)
+        .h1(app)
+}
+
+/// Takes a new connection, unless its address has too many already.
+fn accept(stream: TcpStream, addresses: &Addresses) -> Result<(Connection, Option<SocketAddr>), DispatchError> {
+    let peer = stream.peer_addr()?;
+    // A compressed answer leaves in several writes; Nagle's algorithm would delay the last of them by 40 ms.
+    stream.set_nodelay(true)?;
+    let admission = addresses.admit(peer.ip()).ok_or_else(|| Closed::AddressLimit.into_error())?;
+    Ok((Connection::new(stream, Some(admission)), Some(peer)))
+}
+
+/// Counts a connection that ended with an error. Strangers cause these at will, so none is logged above debug.
+fn report(error: &DispatchError) {
+    let cause = match error {
+        DispatchError::Io(error) => error.get_ref().and_then(|error| error.downcast_ref::<Closed>()),
+        _ => None,
+    };
+    let reason = match (cause, error) {
+        (Some(closed), _) => closed.reason(),
+        (None, DispatchError::Parse(_)) => "unreadable",
+        (None, DispatchError::SlowRequestTimeout | DispatchError::DisconnectTimeout) => "timeout",
+        (None, DispatchError::Io(_)) => "hung-up",
+        (None, _) => "other",
+    };
+    metrics::connection_closed(reason);
+    tracing::debug!(reason, error = error as &dyn std::error::Error, "a connection was closed");
+}
+
+/// Reason for which a connection is closed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Closed {
+    #[error("the address has too many connections")]
+    AddressLimit,
+    #[error("the client takes nothing of its answer")]
+    WriteTimeout,
+    #[error("the client takes its answer too slowly")]
+    SlowRead,
+    #[error("no request followed in time")]
+    RequestTimeout,
+}
+
+impl Closed {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::AddressLimit => "address-limit",
+            Self::WriteTimeout => "write-timeout",
+            Self::SlowRead => "slow-read",
+            Self::RequestTimeout => "request-timeout",
+        }
+    }
+
+    fn into_error(self) -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, self)
+    }
+}
+
+/// Stage of the request that a connection is at. There is one at a time: later ones wait in actix-http's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// No request since then.
+    Idle(Instant),
+    /// A request is handled.
+    Handling,
+    /// Its answer is being sent.
+    Sending { is_event_stream: bool },
+}
+
+/// The state that a connection shares with [`observe`].
+struct Clock {
+    stage: Cell<Stage>,
+    /// Requests begun in this turn of the connection.
+    begun: Cell<u32>,
+    /// Bytes read since the request began or last asked for more of its body.
+    ahead: Cell<usize>,
+    /// The connection's task, while it waits for the request to ask for more or to end.
+    waiting: RefCell<Option<Waker>>,
+}
+
+impl Clock {
+    fn new() -> Rc<Self> {
+        let stage = Cell::new(Stage::Idle(Instant::now()));
+        Rc::new(Self { stage, begun: Cell::new(0), ahead: Cell::new(0), waiting: RefCell::new(None) })
+    }
+
+    fn enter(&self, stage: Stage) {
+        self.stage.set(stage);
+        self.read_on();
+    }
+
+    /// Allows another [`READ_AHEAD`] bytes to be read.
+    fn read_on(&self) {
+        self.ahead.set(0);
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    /// Returns `true` if the connection should leave its input unread for now; it is woken when that changes.
+    fn must_wait(&self, cx: &Context<'_>) -> bool {
+        let waits = self.stage.get() == Stage::Handling && self.ahead.get() >= READ_AHEAD;
+        if waits {
+            *self.waiting.borrow_mut() = Some(cx.waker().clone());
+        }
+        waits
+    }
+}
+
+/// The connection's stage is idle again when this is dropped, however the request ends.
+struct InProgress(Rc<Clock>);
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.enter(Stage::Idle(Instant::now()));
+    }
+}
+
+/// Middleware that keeps the connection's clock.
+async fn observe(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(clock) = request.conn_data::<Rc<Clock>>().cloned() else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    let in_progress = InProgress(clock.clone());
+    clock.enter(Stage::Handling);
+    clock.begun.set(clock.begun.get() + 1);
+    if clock.begun.get() > REQUESTS_PER_TURN {
+        tokio::task::yield_now().await;
+    }
+    let payload = request.take_payload();
+    request.set_payload(match payload {
+        Payload::None => Payload::None,
+        payload => Payload::Stream { payload: Box::pin(Body { payload, clock: clock.clone() }) },
+    });
+    let response = next.call(request).await?.map_into_boxed_body();
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let is_event_stream = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    clock.enter(Stage::Sending { is_event_stream });
+    Ok(response.map_body(|_, body| BoxBody::new(ResponseBody { body, _in_progress: in_progress })))
+}
+
+/// A request's body. An operation that waits for more of it lets the connection read on.
+struct Body {
+    payload: Payload,
+    clock: Rc<Clock>,
+}
+
+impl Stream for Body {
+    type Item = <Payload as Stream>::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = Pin::new(&mut self.payload).poll_next(cx);
+        if polled.is_pending() {
+            self.clock.read_on();
+        }
+        polled
+    }
+}
+
+/// An answer's body. The request is in progress until it was handed over to the last byte, or given up.
+struct ResponseBody {
+    body: BoxBody,
+    _in_progress: InProgress,
+}
+
+impl MessageBody for ResponseBody {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(cx)
+    }
+}
+
+/// Bytes written that the client has not taken yet.
+#[derive(Debug, Clone, Copy)]
+struct Backlog {
+    /// Last time that the client took something, while it now takes nothing.
+    stalled: Option<Instant>,
+    /// Beginning of the window in which its rate is measured.
+    window: Instant,
+    /// Bytes that it took in that window.
+    taken: usize,
+}
+
+/// A client's connection.
+pub(crate) struct Connection<T = TcpStream> {
+    stream: T,
+    clock: Rc<Clock>,
+    /// Bytes handed to the protocol in this turn.
+    handed_over: usize,
+    backlog: Option<Backlog>,
+    timer: Pin<Box<Sleep>>,
+    /// Until then the timer wakes the connection; `None` when it has fired.
+    armed: Option<Instant>,
+    _admission: Option<Admission>,
+}
+
+impl<T> Connection<T> {
+    fn new(stream: T, admission: Option<Admission>) -> Self {
+        let timer = Box::pin(sleep_until(Instant::now()));
+        let clock = Clock::new();
+        Self { stream, clock, handed_over: 0, backlog: None, timer, armed: None, _admission: admission }
+    }
+
+    fn share_clock(&self, extensions: &mut Extensions) {
+        extensions.insert(self.clock.clone());
+    }
+
+    /// Fails if a deadline has passed, and sees to it that the connection is woken at the next one.
+    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let now = Instant::now();
+        let Some((deadline, reason)) = self.next_deadline(now) else { return Ok(()) };
+        if deadline <= now {
+            return Err(reason.into_error());
+        }
+        // A timer that is set too early costs one needless wake-up; moving it with every request would cost more.
+        if self.armed.is_none_or(|armed| armed > deadline) {
+            self.timer.as_mut().reset(deadline);
+            self.armed = Some(deadline);
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            self.armed = None;
+            return self.check(cx);
+        }
+        Ok(())
+    }
+
+    fn next_deadline(&mut self, now: Instant) -> Option<(Instant, Closed)> {
+        let stage = self.clock.stage.get();
+        let idle = match stage {
+            Stage::Idle(since) => Some((since + REQUEST_TIMEOUT, Closed::RequestTimeout)),
+            _ => None,
+        };
+        let Some(backlog) = &mut self.backlog else { return idle };
+        let stalled = backlog.stalled.map(|since| (since + WRITE_TIMEOUT, Closed::WriteTimeout));
+        if backlog.window + RATE_WINDOW <= now && backlog.taken >= MIN_RATE {
+            (backlog.window, backlog.taken) = (now, 0);
+        }
+        let is_exempt = stage == Stage::Sending { is_event_stream: true };
+        let slow = (!is_exempt).then_some((backlog.window + RATE_WINDOW, Closed::SlowRead));
+        [idle, stalled, slow].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.check(cx)?;
+        // Whoever does not take answers may not ask for more. The write that is stalled wakes this task.
+        let is_stalled = this.backlog.is_some_and(|backlog| backlog.stalled.is_some());
+        let is_done = this.handed_over >= SLICE;
+        if is_stalled || is_done || this.clock.must_wait(cx) {
+            if is_done {
+                // Unlike a plain wake-up, this lets the worker look at its sockets before it comes back here.
+                let _ = pin!(tokio::task::yield_now()).poll(cx);
+            }
+            this.end_turn();
+            return Poll::Pending;
+        }
+        let room = buffer.remaining().min(SLICE - this.handed_over);
+        let mut slice = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        let polled = Pin::new(&mut this.stream).poll_read(cx, &mut slice);
+        let read = slice.filled().len();
+        buffer.advance(read);
+        this.handed_over += read;
+        this.clock.ahead.set(this.clock.ahead.get() + read);
+        if polled.is_pending() {
+            this.end_turn();
+        }
+        polled
+    }
+}
+
+impl<T> Connection<T> {
+    /// actix-http reads until nothing comes, then executes: the next read is in another turn.
+    fn end_turn(&mut self) {
+        self.handed_over = 0;
+        self.clock.begun.set(0);
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.check(cx)?;
+        let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        let now = Instant::now();
+        match (&polled, &mut this.backlog) {
+            (Poll::Ready(Ok(taken)), Some(backlog)) => {
+                backlog.stalled = None;
+                backlog.taken += taken;
+            }
+            (Poll::Ready(_), _) => {}
+            (Poll::Pending, backlog) => {
+                backlog.get_or_insert(Backlog { stalled: None, window: now, taken: 0 }).stalled.get_or_insert(now);
+                this.check(cx)?;
+            }
+        }
+        polled
+    }
+
+    /// actix-http flushes when all that it had was written; while an answer is being sent there is more to come.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !matches!(this.clock.stage.get(), Stage::Sending { .. }) {
+            this.backlog = None;
+        }
+        this.check(cx)?;
+        Pin::new(&mut this.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+/// Connections by address.
+#[derive(Clone)]
+struct Addresses {
+    limit: Option<u32>,
+    open: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+impl Addresses {
+    fn new(limit: Option<u32>) -> Self {
+        Self { limit, open: Arc::default() }
+    }
+
+    /// Counts a new connection; `None` if its address may have no more.
+    fn admit(&self, address: IpAddr) -> Option<Admission> {
+        let Some(limit) = self.limit else { return Some(Admission::new(None)) };
+        let address = network(address);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        drop(open);
+        Some(Admission::new(Some((self.clone(), address))))
+    }
+}
+
+/// A customer is given at least a /64 of IPv6, so its addresses count as one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// A connection's place in the counts of its address, until it is dropped.
+struct Admission {
+    counted: Option<(Addresses, IpAddr)>,
+}
+
+impl Admission {
+    fn new(counted: Option<(Addresses, IpAddr)>) -> Self {
+        metrics::connection_opened();
+        Self { counted }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        metrics::connection_ended();
+        let Some((addresses, address)) = &self.counted else { return };
+        let mut open = addresses.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
