@@ -22,6 +22,10 @@ fn alice() -> FriendId {
     FriendId::parse("alice").unwrap()
 }
 
+fn key() -> FriendshipKey {
+    FriendshipKey { friend: alice(), agent: AgentId::parse("main").unwrap() }
+}
+
 fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
@@ -51,9 +55,9 @@ async fn people_are_read(db: &Db) {
     let statuses: Vec<_> = friendships.iter().map(|friendship| friendship.status).collect();
     assert_eq!(statuses, [FriendshipStatus::Active, FriendshipStatus::Blocked]);
     let session = db.sessions().find(&Token::presented("fps_old")).await.unwrap().unwrap();
-    assert_eq!((&*session.session.id, session.standing), ("session-1", SessionState::Valid));
+    assert_eq!((&*session.session.id, session.state), ("session-1", SessionState::Valid));
     let revoked = db.sessions().find(&Token::presented("fps_older")).await.unwrap().unwrap();
-    assert_eq!(revoked.standing, SessionState::Revoked);
+    assert_eq!(revoked.state, SessionState::Revoked);
     let entries = db.audit_log().list(AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap();
     let actions: Vec<_> = entries.iter().map(|entry| &*entry.action).collect();
     assert_eq!(actions, ["exposure.open", "friend.create"]);
@@ -82,21 +86,20 @@ async fn exposures_are_read(db: &Db) {
 }
 
 async fn documents_are_read(db: &Db) {
-    let agent = AgentId::parse("main").unwrap();
-    let memory = DocumentPath::of(&agent, &alice(), DocumentName::Memory);
+    let memory = DocumentPath::of(&key(), DocumentName::Memory);
     let versions = db.versions().list(&memory, None).await.unwrap();
     let ids: Vec<_> = versions.iter().map(|version| &*version.id).collect();
     assert_eq!(ids, ["version-2", "version-1"]);
     let (_, bytes) = db.versions().find(&memory, Some(&alice()), "version-2").await.unwrap().unwrap();
     assert_eq!(String::from_utf8(bytes).unwrap(), "written by älice");
-    let heartbeat = DocumentPath::of(&agent, &alice(), DocumentName::Heartbeat);
+    let heartbeat = DocumentPath::of(&key(), DocumentName::Heartbeat);
     assert_eq!(db.documents().abandoned().await.unwrap(), std::slice::from_ref(&heartbeat));
     let claimed = db.documents().claim(&heartbeat, "write-2", TimeDelta::seconds(30)).await.unwrap().unwrap();
     assert_eq!(claimed.pending.unwrap().write, "write-1", "a write that was cut off can still be recovered");
 }
 
 async fn jobs_are_read(db: &Db) {
-    let owner = FriendshipKey { friend: alice(), agent: AgentId::parse("main").unwrap() };
+    let owner = key();
     let jobs = db.jobs().list(&owner).await.unwrap();
     let [morning, weekly] = &*jobs else { unreachable!("{jobs:?}") };
     assert_eq!((morning.spec.name.as_str(), weekly.spec.name.as_str()), ("morning", "weekly"));
