@@ -50,7 +50,7 @@ const BINARY: &[&str] =
 const CONFINED: [(&[&str], &[&str]); 3] = [
     (&["actix", "utoipa"], &["portal-api", "portal-runtime", "portal-admin", "portal-server"]),
     (&["kube", "diesel", "reqwest", "cloudflare", "hickory", "tokio-postgres", "libsqlite3-sys"], &["portal-adapters"]),
-    (&["k8s-openapi"], &["portal-adapters", "portal-k8s"]),
+    (&["k8s-openapi"], &["portal-adapters", "portal-k8s", "portal-admin", "portal-server"]),
 ];
 
 /// Crates that mounting the routes in another application must not build.

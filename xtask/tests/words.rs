@@ -13,7 +13,6 @@ const NOT_YET: &[&str] = &[
     "crates/portal-core/",
     "crates/portal-cron/",
     "crates/portal-dns/",
-    "crates/portal-k8s/",
     "crates/portal-workspace/",
 ];
 

@@ -8,7 +8,7 @@ use portal_dns::{
     EXPOSURE_LABEL, ExposureId, Hostname, INSTANCE_LABEL, InstanceId, ObservedRoute, OwnershipMarker, RoutePlace,
     RouteSpec, RouteVersion, ServiceName, ServicePort, Tls,
 };
-use portal_k8s::{IngressRoute, IngressRouteSpec, RouteRule, RouteService, RouteTls, rule};
+use portal_k8s::{ClaimKind, IngressRoute, IngressRouteSpec, RouteRule, RouteService, RouteTls, rule};
 
 /// The kind of every rule.
 const RULE: &str = "Rule";
@@ -29,9 +29,9 @@ pub(crate) fn object(place: &RoutePlace, spec: &RouteSpec, marker: &OwnershipMar
     IngressRoute::new(metadata, wire_spec(spec))
 }
 
-/// What is to be known of a route that stands in the cluster; `None` for one without the metadata that an API server
+/// Returns a route that exists in the cluster as exposing sees it; `None` for one without the metadata that an API server
 /// gives to every object.
-pub(crate) fn seen(route: &IngressRoute) -> Option<ObservedRoute> {
+pub(crate) fn observed(route: &IngressRoute) -> Option<ObservedRoute> {
     let metadata = &route.metadata;
     Some(ObservedRoute {
         place: RoutePlace { namespace: metadata.namespace.clone()?, name: metadata.name.clone()? },
@@ -49,9 +49,12 @@ pub(crate) fn marker(metadata: &ObjectMeta) -> Option<OwnershipMarker> {
     Some(OwnershipMarker { instance, exposure })
 }
 
-/// Whether one of the rules is meant for one of the hosts already.
-pub(crate) fn claims_any(rules: &[RouteRule], hosts: &[Hostname]) -> bool {
-    rules.iter().any(|route| hosts.iter().any(|host| rule::claims(&route.rule, host.as_str())))
+/// The kind of Traefik's current routes, as operators write it.
+pub(crate) const INGRESS_ROUTE: &str = "ingressroute.traefik.io";
+
+/// Returns any other kind that claims hostnames, as operators write it.
+pub(crate) fn claim_kind(kind: ClaimKind) -> String {
+    format!("{}.{}", kind.kind().to_ascii_lowercase(), kind.group())
 }
 
 fn wire_spec(spec: &RouteSpec) -> IngressRouteSpec {
@@ -64,6 +67,7 @@ fn wire_spec(spec: &RouteSpec) -> IngressRouteSpec {
         kind: RULE.to_owned(),
         rule: rule_of(&spec.hosts),
         services: vec![service],
+        priority: spec.priority,
         ..RouteRule::default()
     };
     IngressRouteSpec {
@@ -88,7 +92,7 @@ fn wire_tls(tls: &Tls) -> Option<RouteTls> {
     }
 }
 
-/// What a route says, if [`object`] could have written it word for word.
+/// Returns the specification of a route, if [`object`] could have written it word for word.
 fn spoken(wire: &IngressRouteSpec) -> Option<RouteSpec> {
     let [route] = wire.routes.as_slice() else { return None };
     let [service] = route.services.as_slice() else { return None };
@@ -100,6 +104,7 @@ fn spoken(wire: &IngressRouteSpec) -> Option<RouteSpec> {
         port: ServicePort::parse(port.into()).ok()?,
         entry_points: wire.entry_points.clone(),
         tls: spoken_tls(wire.tls.as_ref())?,
+        priority: route.priority,
     };
     (wire_spec(&spec) == *wire).then_some(spec)
 }

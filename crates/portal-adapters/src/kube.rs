@@ -1,13 +1,15 @@
-//! Kubernetes: what namespaces look like from watches, routes and Services with the API server's own preconditions,
-//! and provisioning.
+//! Kubernetes: namespaces and claims to hostnames from watches, routes and Services with the API server's own
+//! preconditions, and provisioning.
 //!
-//! [`KubeCluster`] watches and remembers; [`KubeRoutes`] and [`KubeServices`] ask the API server wherever something is
-//! to be refused or changed, and what is remembered otherwise.
+//! [`KubeCluster`] watches and caches. [`KubeRoutes`] and [`KubeServices`] read the one object that is to be changed
+//! or refused from the API server, and everything else from the cache.
 
 mod cache;
 mod call;
+mod claims;
 mod client;
 mod cluster;
+mod health;
 mod namespaces;
 mod observe;
 mod rights;

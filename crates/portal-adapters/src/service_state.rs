@@ -1,4 +1,4 @@
-//! What exposing needs to know of a Service; every cluster adapter uses this.
+//! A Service as exposing sees it; every cluster adapter uses this.
 
 use portal_dns::{ServicePort, ServiceState};
 use portal_k8s::{ServicePortSummary, ServiceSummary};

@@ -14,6 +14,6 @@ pub struct QuotaSecrets(pub Arc<dyn Cluster>);
 #[async_trait]
 impl Count for QuotaSecrets {
     async fn count(&self, key: &FriendshipKey) -> Result<Option<u64>, BackendError> {
-        Ok(self.0.namespace(&key.friend).await?.secrets())
+        Ok(self.0.overview(&key.friend).await?.secrets())
     }
 }

@@ -1,6 +1,6 @@
-//! What is put together for a reader from several domains.
+//! Answers that combine several domains.
 
-mod kept;
 mod namespace;
+mod namespace_cache;
 
-pub use kept::NamespaceViews;
+pub use namespace_cache::NamespaceViews;

@@ -33,7 +33,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let name = DomainName::parse("your-domain.net")?;
     let records = MemoryRecords::new(name.clone());
     let (target, ttl) = (Target::Cname(DomainName::parse("tunnel.example.net")?), Ttl::parse(300)?);
-    let domain = Domain { name, target, ttl, proxied: true, tls: Tls::Off, entry_points: Vec::new(), retired: false };
+    let domain = Domain {
+        name,
+        target,
+        ttl,
+        proxied: true,
+        tls: Tls::Off,
+        entry_points: Vec::new(),
+        fallback_routes: Vec::new(),
+        retired: false,
+    };
     let zones = vec![Zone { domain, records: Arc::new(records.clone()) }];
     let exposures = Exposures::new(ports, InstanceId::parse(&ids.id())?, zones, tokio::runtime::Handle::current());
 

@@ -41,8 +41,8 @@ pub use pass::PassReport;
 pub use queue::{Work, WorkQueue};
 pub use record::{Ensured, Observed, Priority, RecordState, Records, Removed};
 pub use route::{
-    EXPOSURE_LABEL, INSTANCE_LABEL, ObservedRoute, ObservedRoutes, RouteChanged, RouteCreated, RoutePlace, RouteSpec,
-    RouteVersion, Routes,
+    EXPOSURE_LABEL, HostClaim, INSTANCE_LABEL, ObservedRoute, ObservedRoutes, RouteChanged, RouteCreated, RoutePlace,
+    RouteSpec, RouteVersion, Routes,
 };
 pub use service::{Freshness, ServiceName, ServicePort, ServiceState, Services};
 pub use store::{

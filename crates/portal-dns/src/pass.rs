@@ -178,7 +178,9 @@ impl Reconciler {
         let hosts = std::slice::from_ref(hostname);
         let routes = timely(Backend::Cluster, self.routes.look(&place(intent), hosts, Freshness::Watched)).await?;
         let context = Context { instance: &self.instance, domain: &zone.domain, tombstones };
-        let Plan { steps, verdict } = plan(intent, &Situation { record, leaving, routes, service }, context);
+        let claims = self.claims(intent).await?;
+        let seen = Situation { record, leaving, routes, service, claims };
+        let Plan { steps, verdict } = plan(intent, &seen, context);
         Ok(steps.is_empty() && is_settled(intent, verdict))
     }
 

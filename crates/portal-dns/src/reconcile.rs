@@ -15,8 +15,8 @@ use crate::exposure::plan::{Context, Plan, Verdict, plan};
 use crate::reconcile::settle::{Blame, Recorded};
 use crate::snapshot::Snapshots;
 use crate::{
-    Claimed, DomainName, ExposureId, Hostname, InstanceId, Intent, IntentStore, Lease, Priority, Reason, Routes,
-    Services, Tombstone, Zone,
+    Claimed, DomainName, ExposureId, HostClaim, Hostname, InstanceId, Intent, IntentStore, Lease, Priority, Reason,
+    RoutePlace, Routes, Services, Tombstone, Zone,
 };
 
 /// How long one call to a zone or to the cluster may take; an adapter gives up sooner, by itself.
@@ -138,6 +138,13 @@ impl Reconciler {
         };
         let context = Context { instance: &self.instance, domain: &zone.domain, tombstones };
         let Plan { steps, verdict } = plan(intent, &seen, context);
+        for claim in seen.claims.iter().filter(|claim| !zone.domain.is_fallback(claim)) {
+            let HostClaim { kind, place: RoutePlace { namespace, name }, is_certain, .. } = claim;
+            tracing::warn!(
+                exposure.id = %intent.exposure.id, host = %intent.exposure.hostname, kind, namespace, name, is_certain,
+                "another object claims an exposure's hostname"
+            );
+        }
         for step in steps {
             match self.extend(intent, held).await {
                 Ok(Extended::Yes) => {}

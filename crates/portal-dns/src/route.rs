@@ -41,6 +41,8 @@ pub struct RouteSpec {
     pub entry_points: Vec<String>,
     /// How it ends TLS.
     pub tls: Tls,
+    /// The ingress controller's priority; `None` leaves it to the length of the rule.
+    pub priority: Option<i64>,
 }
 
 /// A version of one route, as a precondition: the object itself and what it said.
@@ -71,8 +73,22 @@ pub struct ObservedRoute {
 pub struct ObservedRoutes {
     /// The route at the exposure's place, whatever it says.
     pub own: Option<ObservedRoute>,
-    /// Every other route, in any namespace, that could match one of the hostnames.
+    /// Every other route, in any namespace, that carries an ownership marker and could match one of the hostnames.
     pub others: Vec<ObservedRoute>,
+}
+
+/// Something else in the cluster that claims a hostname: a route without an ownership marker, or an object of any
+/// other kind that an ingress controller reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostClaim {
+    /// The kind of object with its API group, as `kubectl` takes it: `ingress.networking.k8s.io`.
+    pub kind: String,
+    /// Its namespace and name.
+    pub place: RoutePlace,
+    /// The ingress controller's priority of its rule.
+    pub priority: i64,
+    /// The claim was read. It is not certain where an object cannot be read and merely contains the domain's name.
+    pub is_certain: bool,
 }
 
 /// What became of [`Routes::create`].
@@ -100,15 +116,21 @@ pub enum RouteChanged {
 /// The routes of the cluster.
 #[async_trait]
 pub trait Routes: Send + Sync {
-    /// What stands at `place`, and which other routes of any namespace have a rule that could match one of `hosts`.
-    /// A rule that cannot be understood counts as matching the hosts whose text it contains; one that names no host
-    /// in particular, such as `PathPrefix` alone or a pattern that accepts every host, matches none.
+    /// Returns the route at `place`, read live or as last watched, and other marked routes as last watched.
     async fn look(
         &self,
         place: &RoutePlace,
         hosts: &[Hostname],
         freshness: Freshness,
     ) -> Result<ObservedRoutes, BackendError>;
+
+    /// Returns everything, as last watched, that claims one of `hosts`, apart from the route at `place` and routes with
+    /// an ownership marker. A rule that cannot be read claims the domains whose text it contains; one that names no
+    /// host in particular, such as `PathPrefix` alone or a pattern that accepts every host, claims nothing.
+    ///
+    /// # Errors
+    /// A kind that the cluster serves but that could not be watched of late: no claim may be missing.
+    async fn claims(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<Vec<HostClaim>, BackendError>;
 
     /// Every route of any namespace that carries a well-formed marker, as last watched.
     async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError>;

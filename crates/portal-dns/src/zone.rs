@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portal_core::Invalid;
 
-use crate::{DomainName, OwnershipMarker, RecordState, Records};
+use crate::{DomainName, HostClaim, OwnershipMarker, RecordState, Records, RoutePlace};
 
 /// Where a hostname of a domain points.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -81,11 +81,20 @@ pub struct Domain {
     pub tls: Tls,
     /// The ingress controller's entry points for its routes; empty means the controller's default ones.
     pub entry_points: Vec<String>,
+    /// Routes of the operator that cover the whole domain on purpose: they claim nothing, and the portal's own routes
+    /// get a priority above theirs.
+    pub fallback_routes: Vec<RoutePlace>,
     /// Whether the domain is no longer offered; what stands in it is still kept right.
     pub retired: bool,
 }
 
 impl Domain {
+    /// Tells whether a claim is that of a fallback route.
+    #[must_use]
+    pub fn is_fallback(&self, claim: &HostClaim) -> bool {
+        self.fallback_routes.contains(&claim.place)
+    }
+
     /// The record that a hostname of this domain should have.
     #[must_use]
     pub fn record(&self, marker: OwnershipMarker) -> RecordState {

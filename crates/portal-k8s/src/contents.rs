@@ -1,4 +1,4 @@
-//! What a namespace holds, kept up to date object by object.
+//! The objects of a namespace, kept up to date one by one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub enum Kind {
     Route,
 }
 
-/// What is shown of one object.
+/// The summary of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Summary {
     /// Of a pod.
@@ -38,20 +38,21 @@ pub enum Summary {
 }
 
 impl Summary {
-    /// Hands over every text that other objects are likely to have in common with this one, so that one copy can
-    /// take its place.
+    /// Passes every text that other objects are likely to have in common with this one to `share`, which may replace
+    /// it with a copy that is already in memory.
     pub fn share_texts(&mut self, mut share: impl FnMut(&mut Arc<str>)) {
         match self {
             Self::Pod(pod) => {
                 share(&mut pod.status);
-                pod.image.iter_mut().chain(&mut pod.reason).for_each(share);
+                pod.image.iter_mut().chain(&mut pod.reason).chain(&mut pod.last_reason).for_each(share);
             }
             Self::Service(service) => {
                 share(&mut service.kind);
                 service.ports.iter_mut().map(|port| &mut port.protocol).for_each(share);
             }
             Self::Deployment(deployment) => {
-                deployment.image.iter_mut().chain(&mut deployment.secret_refs).for_each(share);
+                let words = deployment.image.iter_mut().chain(&mut deployment.reason);
+                words.chain(&mut deployment.secret_refs).for_each(share);
             }
             Self::Quota(name, quota) => {
                 share(name);
@@ -62,7 +63,7 @@ impl Summary {
     }
 }
 
-/// What a namespace holds, by kind and name: from it an [`Overview`] is made whenever something shown has changed.
+/// The objects of a namespace by kind and name, from which an [`Overview`] is made whenever something shown changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contents {
     phase: Option<Phase>,
@@ -101,12 +102,12 @@ impl Contents {
         }
     }
 
-    /// Notes the namespace's phase, or that there is no such namespace; tells whether that is new.
+    /// Stores the namespace's phase, or that there is no such namespace; tells whether that is new.
     pub fn set_phase(&mut self, phase: Option<Phase>) -> bool {
         std::mem::replace(&mut self.phase, phase) != phase
     }
 
-    /// Notes an object that was added or changed; tells whether anything that is shown of it is new.
+    /// Stores an object that was added or changed; tells whether anything that is shown of it is new.
     pub fn put(&mut self, summary: Summary) -> bool {
         match summary {
             Summary::Pod(pod) => put(&mut self.pods, pod.name.clone(), pod),
@@ -117,7 +118,7 @@ impl Contents {
         }
     }
 
-    /// Notes that an object is gone; tells whether it was there.
+    /// Removes an object; tells whether it was there.
     pub fn remove(&mut self, kind: Kind, name: &str) -> bool {
         match kind {
             Kind::Pod => self.pods.remove(name).is_some(),
@@ -128,15 +129,16 @@ impl Contents {
         }
     }
 
-    /// Whether nothing at all is known of the namespace, so that it need not be kept.
+    /// Tells whether nothing at all is known of the namespace, so that it need not be stored.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
     }
 
-    /// What is to be shown, first seen at `observed_at`.
+    /// Returns the overview, whose content was first seen at `observed_at`.
     #[must_use]
     pub fn overview(&self, observed_at: DateTime<Utc>) -> Overview {
+        // Watches of different kinds are not in step: pods may be told of before their namespace, and after it.
         if self.phase.is_none() {
             return Overview::absent(observed_at);
         }
@@ -153,6 +155,7 @@ impl Contents {
 }
 
 fn put<T: PartialEq>(objects: &mut Named<T>, name: Arc<str>, object: T) -> bool {
+    // Most events change what is not shown, such as a heartbeat; those must change neither bytes nor ETag.
     if objects.get(&name).is_some_and(|known| **known == object) {
         return false;
     }

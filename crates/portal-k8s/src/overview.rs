@@ -9,7 +9,7 @@ use portal_core::{BackendError, FriendId};
 
 use crate::{DeploymentSummary, PodSummary, QuotaSummary, RouteSummary, ServiceSummary};
 
-/// In which phase of its life a namespace is.
+/// A namespace's phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// It is in use.
@@ -32,6 +32,7 @@ impl Phase {
 impl From<&Namespace> for Phase {
     fn from(namespace: &Namespace) -> Self {
         let phase = namespace.status.as_ref().and_then(|status| status.phase.as_deref());
+        // The timestamp comes first; the phase follows when a controller gets to it.
         if namespace.metadata.deletion_timestamp.is_some() || phase == Some(Self::Terminating.as_str()) {
             return Self::Terminating;
         }
@@ -39,7 +40,7 @@ impl From<&Namespace> for Phase {
     }
 }
 
-/// What is shown of a namespace. Every list is sorted by name.
+/// A namespace as shown. Every list is sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview {
     /// The namespace's phase; `None`, with every list empty, for a namespace that is known not to exist.
@@ -54,7 +55,7 @@ pub struct Overview {
     pub quota: Option<QuotaSummary>,
     /// Its routes, whoever made them.
     pub routes: Vec<Arc<RouteSummary>>,
-    /// When this content was first seen. It does not move while the content stays the same.
+    /// The time at which this content was first seen. It does not move while the content stays the same.
     pub observed_at: DateTime<Utc>,
 }
 
@@ -73,10 +74,11 @@ impl Overview {
         }
     }
 
-    /// How many secrets the namespace has, as its quotas counted them: none in a namespace that does not exist, and
+    /// Returns the number of secrets, as the namespace's quotas counted them: 0 in a namespace that does not exist, and
     /// `None` where no quota counts secrets, or none has counted yet. No right to read secrets is needed for this.
     #[must_use]
     pub fn secrets(&self) -> Option<u64> {
+        // Known not to exist, so this is a count and not a gap.
         if self.phase.is_none() {
             return Some(0);
         }
@@ -87,10 +89,10 @@ impl Overview {
 /// The cluster, as far as it is shown to friends.
 #[async_trait]
 pub trait Cluster: Send + Sync {
-    /// The friend's namespace as it is now.
+    /// Returns the friend's namespace as it is now.
     ///
-    /// An empty list is known to be empty: a cluster that cannot be asked, or whose last word is too old, is
-    /// [`BackendError::Unavailable`]. As long as nothing of what is shown changes, the answer is the very same `Arc`, so
-    /// that callers may keep what they made of it.
-    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError>;
+    /// An empty list is known to be empty: a cluster that cannot be reached, or that was last heard of too long ago,
+    /// is an error. As long as nothing shown changes, the result is the very same `Arc`, so that callers may cache
+    /// what they made of it.
+    async fn overview(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError>;
 }

@@ -1,4 +1,4 @@
-//! What a friend's namespace is provisioned with.
+//! The objects that a friend's namespace is provisioned with.
 
 use std::collections::BTreeMap;
 
@@ -20,16 +20,16 @@ const FRIEND_LABEL: &str = "friend-portal/friend";
 /// The levels at which Pod Security can speak; all are set to the same profile.
 const POD_SECURITY_MODES: [&str; 3] = ["enforce", "audit", "warn"];
 
-/// What an operator wants friends' namespaces to be like. Quantities are written as in Kubernetes.
+/// An operator's values for friends' namespaces. Quantities are written as in Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provisioning {
     /// The namespace of the ingress controller, from which alone a friend's pods can be reached.
     pub ingress_namespace: String,
     /// The quota: a limit per resource. One on `secrets` also makes the cluster count them.
     pub quota: BTreeMap<String, String>,
-    /// What a container gets that does not say, per resource.
+    /// Requests and limits of a container that names none, per resource.
     pub container_default: BTreeMap<String, String>,
-    /// What a container may have at most, per resource.
+    /// Largest limits of a container, per resource.
     pub container_max: BTreeMap<String, String>,
 }
 
@@ -60,21 +60,20 @@ pub struct NamespaceManifests {
     pub quota: ResourceQuota,
     /// Limits of each container, without which a quota on CPU or memory would refuse every plain pod.
     pub limits: LimitRange,
-    /// Who may reach its pods.
+    /// Sources from which its pods can be reached.
     pub network: NetworkPolicy,
 }
 
 impl NamespaceManifests {
-    /// Whether a namespace that stands under the same name was made for the same friend. Anything else is not taken
-    /// over, whoever made it.
+    /// Tells whether an existing namespace of the same name was made for the same friend. Any other one is left alone.
     #[must_use]
-    pub fn is_ours(&self, standing: &Namespace) -> bool {
+    pub fn is_ours(&self, existing: &Namespace) -> bool {
         let friend = |namespace: &Namespace| namespace.metadata.labels.as_ref()?.get(FRIEND_LABEL).cloned();
-        friend(&self.namespace).is_some_and(|friend_of_ours| friend(standing) == Some(friend_of_ours))
+        friend(&self.namespace).is_some_and(|friend_of_ours| friend(existing) == Some(friend_of_ours))
     }
 }
 
-/// What became of provisioning a namespace.
+/// Outcome of provisioning a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provisioned {
     /// It is as it should be.
@@ -88,13 +87,12 @@ pub enum Provisioned {
 /// The means to provision namespaces.
 #[async_trait]
 pub trait Namespaces: Send + Sync {
-    /// Makes the namespace and all that belongs into it, or makes them as they should be; repeating it changes
-    /// nothing.
+    /// Creates or updates the namespace and all that belongs into it; repeating it changes nothing.
     async fn provision(&self, manifests: &NamespaceManifests) -> Result<Provisioned, BackendError>;
 }
 
 impl Provisioning {
-    /// What `friend`'s namespace is made of. The same friend and values always give the same objects.
+    /// Builds the objects of `friend`'s namespace. The same friend and values always give the same objects.
     #[must_use]
     pub fn manifests(&self, friend: &FriendId) -> NamespaceManifests {
         NamespaceManifests {
@@ -157,7 +155,7 @@ fn inside(friend: &FriendId) -> ObjectMeta {
     }
 }
 
-/// What tells operators whose it is.
+/// Labels that tell operators whose it is.
 fn labels(friend: &FriendId) -> BTreeMap<String, String> {
     owned(&[
         ("app.kubernetes.io/managed-by", "friend-portal"),

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-/// Decimal places that are kept: `n`, a thousand-millionth, is the smallest suffix there is.
+/// Decimal places of the internal unit: `n`, a thousand-millionth, is the smallest suffix there is.
 const PLACES: u32 = 9;
-/// The largest magnitude that Kubernetes keeps, 2^63-1, in units of the smallest suffix.
+/// The largest magnitude that Kubernetes stores, 2^63-1, in units of the smallest suffix.
 const LARGEST: i128 = 9_223_372_036_854_775_807 * 10_i128.pow(PLACES);
 /// The powers of 1024, from the smallest.
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
@@ -33,8 +33,10 @@ pub fn canonical(quantity: &str) -> String {
         return "0".to_owned();
     }
     let unit = 10_i128.pow(PLACES);
+    // `1E` is an exa, `1E3` an exponent: only a digit at the end tells them apart.
     let has_exponent = quantity.contains(['e', 'E']) && quantity.ends_with(|last: char| last.is_ascii_digit());
     let (whole, is_whole) = (nano / unit, nano % unit == 0);
+    // Kubernetes gives up a binary suffix for a fraction, and below 1Ki.
     if quantity.ends_with('i') && is_whole && whole.abs() >= 1024 {
         let (count, thousands) = without_factors(whole, 1024, BINARY.len() - 1);
         return format!("{count}{}", BINARY.get(thousands).copied().unwrap_or_default());
@@ -54,13 +56,13 @@ fn without_factors(mut number: i128, factor: i128, at_most: usize) -> (i128, usi
     (number, times)
 }
 
-/// Whether this can be read as a quantity that is not less than nothing.
+/// Tells whether this can be read as a quantity of 0 or more.
 #[must_use]
 pub fn is_amount(quantity: &str) -> bool {
     nano(quantity).is_some_and(|nano| nano >= 0)
 }
 
-/// The quantity as a count of things; `None` for a fraction, for less than nothing and for what cannot be read.
+/// The quantity as a count of things; `None` for a fraction, a negative number and what cannot be read.
 #[must_use]
 pub fn count(quantity: &str) -> Option<u64> {
     let unit = 10_i128.pow(PLACES);
@@ -92,7 +94,7 @@ fn mantissa(number: &str) -> Option<(i128, i32)> {
     Some((digits.parse().ok().filter(|_| !fraction.contains('.'))?, places))
 }
 
-/// What a suffix multiplies by: a power of two and a power of ten.
+/// The factors of a suffix: a power of two and a power of ten.
 fn scale(suffix: &str) -> Option<(i128, i32)> {
     let binary = |power: u32| Some((1024_i128.pow(power), 0));
     let decimal = |power: i32| Some((1, power));
@@ -123,10 +125,12 @@ fn scaled(mantissa: Option<i128>, exponent: i32) -> i128 {
     let exponent = exponent.saturating_add_unsigned(PLACES);
     let power = 10_i128.checked_pow(exponent.unsigned_abs());
     match (mantissa, exponent >= 0, power) {
+        // Nothing is nothing under every suffix; without this `0e99` would be the largest.
         (0, ..) => 0,
         (_, true, Some(power)) => mantissa.checked_mul(power).map_or(LARGEST, |value| value.min(LARGEST)),
         (_, true, None) => LARGEST,
         (_, false, Some(power)) => mantissa.div_euclid(power) + i128::from(mantissa % power != 0),
+        // Too small to count is rounded up, as any fraction of the smallest unit is.
         (_, false, None) => 1,
     }
 }

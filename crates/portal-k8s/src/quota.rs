@@ -9,17 +9,17 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use crate::metadata::text;
 use crate::quantity;
 
-/// The resources under which a quota counts secrets, in the order in which they are believed.
+/// The resources under which a quota counts secrets, the one that counts first.
 const SECRETS: [&str; 2] = ["secrets", "count/secrets"];
 
-/// What is shown of a namespace's quota: one, or several merged.
+/// A namespace's quota as shown: one, or several merged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QuotaSummary {
     /// The limit of each resource, by the resource's name.
     pub hard: BTreeMap<Arc<str>, Arc<str>>,
-    /// What is used of it; a resource is missing here until the cluster has counted it.
+    /// Amounts in use; a resource is missing here until the cluster has counted it.
     pub used: BTreeMap<Arc<str>, Arc<str>>,
-    /// Whether it counts only some objects, such as those of a priority.
+    /// It counts only some objects, such as those of a priority.
     pub is_scoped: bool,
 }
 
@@ -30,6 +30,7 @@ impl QuotaSummary {
     pub fn merged<'a>(quotas: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
         let quotas: Vec<_> = quotas.into_iter().collect();
         let (first, others) = quotas.split_first()?;
+        // The usual case, in which there is nothing to compare.
         if others.is_empty() {
             return Some((*first).clone());
         }
@@ -57,7 +58,7 @@ impl QuotaSummary {
         }
     }
 
-    /// How many secrets the cluster counted, where a quota makes it count them.
+    /// Returns the number of secrets that the cluster counted, where a quota makes it count them.
     #[must_use]
     pub fn secrets(&self) -> Option<u64> {
         SECRETS.iter().find_map(|resource| self.used.get(*resource)).and_then(|used| quantity::count(used))
@@ -72,6 +73,7 @@ impl From<&ResourceQuota> for QuotaSummary {
         // What the status says is enforced; before the first count there is only what was asked for.
         let hard = enforced.filter(|hard| !hard.is_empty()).or(declared).map(quantities).unwrap_or_default();
         let mut used = status.and_then(|status| status.used.as_ref()).map(quantities).unwrap_or_default();
+        // A count without a limit is left over from a limit that was taken away.
         used.retain(|resource, _| hard.contains_key(resource));
         let spec = quota.spec.as_ref();
         let has_scopes = spec.and_then(|spec| spec.scopes.as_ref()).is_some_and(|scopes| !scopes.is_empty());

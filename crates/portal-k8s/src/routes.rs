@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::ingress_route::{IngressRoute, RouteRule};
 use crate::metadata::{name, text};
 use crate::rule;
-use crate::wire::{IngressRoute, RouteRule};
 
-/// What is shown of an `IngressRoute`.
+/// An `IngressRoute` as shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSummary {
     /// Its name.
@@ -23,6 +23,7 @@ impl From<&IngressRoute> for RouteSummary {
         let named = rules.iter().find_map(|rule| Some((rule::hosts(&rule.rule).into_iter().next()?, rule)));
         let service = match &named {
             Some((_, rule)) => service(rule),
+            // A route by path alone is shown too, so that nobody wonders what answers.
             None => rules.iter().find_map(service),
         };
         Self {

@@ -17,6 +17,7 @@ pub(crate) fn secret_refs(pod: &PodSpec) -> Vec<Arc<str>> {
         .flat_map(environment)
         .chain(volumes.flat_map(volume))
         .chain(pull_secrets.map(|reference| reference.name.as_str()))
+        // The API server takes a reference without a name; it refers to nothing.
         .filter(|name| !name.is_empty())
         .collect();
     names.into_iter().map(text).collect()

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::metadata::{name, text};
 
-/// What is shown of a service.
+/// A service as shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceSummary {
     /// Its name.
@@ -46,6 +46,7 @@ impl From<&Service> for ServiceSummary {
     fn from(service: &Service) -> Self {
         let spec = service.spec.as_ref();
         let ports = spec.and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
+        // Empty for an ExternalName; a headless service has the word `None`.
         let cluster_ip = spec.and_then(|spec| spec.cluster_ip.as_deref()).filter(|ip| !ip.is_empty());
         Self {
             name: name(&service.metadata),

@@ -83,6 +83,7 @@ done
 started="$! $started"
 kubectl apply -f "$repository/xtask/kube-apiserver/ingressroutes.yaml" || fail
 kubectl apply -f "$repository/xtask/kube-apiserver/traefik.yaml" || fail
+kubectl apply -f "$repository/xtask/kube-apiserver/claims.yaml" || fail
 kubectl wait --for=condition=Established --timeout=30s crd --all || fail
 kubectl apply -k "$repository/deploy/base" || fail
 kubectl apply -k "$repository/deploy/examples/sqlite" --dry-run=server >/dev/null || fail
@@ -110,6 +111,7 @@ health="--ping=true --ping.entrypoint=health --entrypoints.health.address=127.0.
 # shellcheck disable=SC2086
 KUBECONFIG="$folder/traefik.kubeconfig" "$traefik" $health --entrypoints.web.address="127.0.0.1:$entry" \
     --providers.kubernetescrd=true --providers.kubernetescrd.disableclusterscoperesources=true --providers.kubernetescrd.safenaming=true \
+    --providers.kubernetesingress=true --providers.kubernetesgateway=true \
     --global.checknewversion=false --global.sendanonymoususage=false --log.level=INFO >traefik.log 2>&1 </dev/null &
 started="$! $started"
 tries=0

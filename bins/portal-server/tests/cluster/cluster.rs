@@ -1,6 +1,7 @@
 //! Tests of the tier `cluster`.
 
 mod checking;
+mod claims;
 mod disorder;
 mod domains;
 mod exposing;

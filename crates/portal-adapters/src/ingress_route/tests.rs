@@ -1,4 +1,4 @@
-//! What is ours comes back as it was written; anything else does not look like ours.
+//! Routes of ours come back as they were written; anything else does not look like ours.
 
 use portal_core::SeededIds;
 use portal_dns::{
@@ -8,7 +8,7 @@ use portal_dns::{
 use portal_k8s::IngressRoute;
 use serde_json::json;
 
-use super::{object, seen};
+use super::{object, observed};
 
 fn place() -> RoutePlace {
     RoutePlace { namespace: "friend-alice".to_owned(), name: "expose-my-app".to_owned() }
@@ -29,6 +29,7 @@ fn spec(tls: Tls) -> RouteSpec {
         port: ServicePort::parse(80).unwrap(),
         entry_points: vec!["websecure".to_owned()],
         tls,
+        priority: None,
     }
 }
 
@@ -40,23 +41,23 @@ fn standing(route: &IngressRoute) -> IngressRoute {
     standing
 }
 
-/// Whether the route still says what we can say after `edit`.
+/// Checks that the route still has a specification of ours after `edit`, or that it has none.
 #[track_caller]
 fn check_edited(edit: impl FnOnce(&mut serde_json::Value), understood: bool) {
     let mut wire = serde_json::to_value(standing(&object(&place(), &spec(Tls::Default), &marker()))).unwrap();
     edit(&mut wire);
-    let seen = seen(&serde_json::from_value(wire).unwrap()).unwrap();
-    assert_eq!(seen.spec.is_some(), understood);
+    let route = observed(&serde_json::from_value(wire).unwrap()).unwrap();
+    assert_eq!(route.spec.is_some(), understood);
 }
 
 #[test]
 fn a_route_of_ours_is_read_as_it_was_written() {
     for tls in [Tls::Off, Tls::Default, Tls::Secret("cert".to_owned()), Tls::Resolver("le".to_owned())] {
-        let seen = seen(&standing(&object(&place(), &spec(tls.clone()), &marker()))).unwrap();
-        assert_eq!(seen.place, place());
-        assert_eq!(seen.marker, Some(marker()));
-        assert_eq!(seen.spec, Some(spec(tls)));
-        assert_eq!((seen.version.uid.as_str(), seen.version.resource_version.as_str()), ("u", "1"));
+        let route = observed(&standing(&object(&place(), &spec(tls.clone()), &marker()))).unwrap();
+        assert_eq!(route.place, place());
+        assert_eq!(route.marker, Some(marker()));
+        assert_eq!(route.spec, Some(spec(tls)));
+        assert_eq!((route.version.uid.as_str(), route.version.resource_version.as_str()), ("u", "1"));
     }
 }
 
@@ -77,11 +78,20 @@ fn a_route_is_sent_as_traefik_reads_it() {
 }
 
 #[test]
+fn a_priority_is_part_of_the_specification() {
+    let wanted = RouteSpec { priority: Some(40), ..spec(Tls::Default) };
+    let mut wire = serde_json::to_value(standing(&object(&place(), &wanted, &marker()))).unwrap();
+    assert_eq!(wire["spec"]["routes"][0]["priority"], json!(40));
+    assert_eq!(observed(&serde_json::from_value(wire.clone()).unwrap()).unwrap().spec, Some(wanted.clone()));
+    wire["spec"]["routes"][0]["priority"] = json!(10);
+    assert_ne!(observed(&serde_json::from_value(wire).unwrap()).unwrap().spec, Some(wanted));
+}
+
+#[test]
 fn what_was_added_by_hand_is_not_overlooked() {
     check_edited(|_| {}, true);
     check_edited(|wire| wire["metadata"]["annotations"] = json!({"note": "mine"}), true);
     check_edited(|wire| wire["spec"]["routes"][0]["middlewares"] = json!([{"name": "auth"}]), false);
-    check_edited(|wire| wire["spec"]["routes"][0]["priority"] = json!(10), false);
     check_edited(|wire| wire["spec"]["routes"][0]["services"][0]["weight"] = json!(1), false);
     check_edited(|wire| wire["spec"]["routes"][0]["services"][0]["port"] = json!("http"), false);
     check_edited(|wire| wire["spec"]["routes"][0]["match"] = json!("Host(`a.net`) && PathPrefix(`/`)"), false);
@@ -96,6 +106,6 @@ fn a_mark_is_both_labels_well_formed() {
     for labels in [json!(null), json!({}), json!({EXPOSURE_LABEL: marker().exposure.to_string()})] {
         let mut wire = serde_json::to_value(standing(&object(&place(), &spec(Tls::Off), &marker()))).unwrap();
         wire["metadata"]["labels"] = labels;
-        assert_eq!(seen(&serde_json::from_value(wire).unwrap()).unwrap().marker, None);
+        assert_eq!(observed(&serde_json::from_value(wire).unwrap()).unwrap().marker, None);
     }
 }

@@ -1,174 +1,226 @@
-//! What the watches have told so far.
+//! Everything that the watches have told so far.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-use portal_core::{Backend, BackendError, Clock, FriendId};
-use portal_dns::{RoutePlace, WorkQueue};
-use portal_k8s::{Contents, Kind, Overview, Summary};
+use portal_core::{BackendError, Clock, FriendId};
+use portal_dns::{HostClaim, Hostname, ObservedRoute, RoutePlace, WorkQueue};
+use portal_k8s::{Claim, Contents, Kind, Overview, Summary};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::timeout;
 
-use super::observe::{ObjectUpdate, StandingRoute, Topic, What};
+use super::claims::{ClaimIndex, Claimant};
+use super::health::Health;
+use super::observe::{Content, ObjectUpdate, RouteContent, Topic};
 use super::strings::Strings;
+use crate::ingress_route::{INGRESS_ROUTE, claim_kind};
 
-/// What namespaces of friends begin with; of all others only the routes are kept.
+/// Prefix of friends' namespaces; of all others only what claims hostnames is stored.
 const FRIENDS: &str = "friend-";
+/// Longest wait for the first list of each kind that claims hostnames.
+const FIRST_LISTS_TIMEOUT: Duration = Duration::from_secs(2);
+/// The topic of Traefik's current routes, the only ones that the portal writes.
+const ROUTES: Topic = Topic::Objects(Kind::Route);
 
-/// What is known of the cluster, shared by the watches that write it and the ports that read it.
+/// The state of the cluster, shared by the watches that write it and the ports that read it.
 pub(super) struct Cache {
     clock: Arc<dyn Clock>,
-    max_staleness: Duration,
-    started: Instant,
-    /// When each topic was last heard of, in milliseconds after the start, plus one; 0 until it was listed whole.
-    heard: [AtomicU64; Topic::ALL.len()],
-    world: RwLock<World>,
+    /// The state of the watches themselves.
+    pub(super) health: Health,
+    state: RwLock<ClusterState>,
     /// Counts changes of routes.
     changes: watch::Sender<u64>,
-    /// Whether every topic was listed once.
-    complete: AtomicBool,
-    /// Whose exposures may be concerned by what changed.
+    /// Friends whose exposures may be concerned by what changed.
     pub(super) queue: Arc<WorkQueue>,
 }
 
 #[derive(Default)]
-struct World {
-    spaces: HashMap<String, Space>,
-    routes: HashMap<RoutePlace, StandingRoute>,
+struct ClusterState {
+    namespaces: HashMap<String, NamespaceState>,
+    routes: HashMap<RoutePlace, ObservedRoute>,
+    claims: ClaimIndex,
     strings: Strings,
 }
 
 #[derive(Default)]
-struct Space {
+struct NamespaceState {
     contents: Contents,
     /// Made when it is first asked for after a change.
     overview: Option<Arc<Overview>>,
     changed_at: DateTime<Utc>,
 }
 
+impl ClusterState {
+    /// Everything, apart from the route at `place`, that claims one of the hostnames; each object once.
+    fn claimants(&self, place: &RoutePlace, hosts: &[Hostname]) -> Vec<(&Claimant, Claim)> {
+        let mut known = HashSet::new();
+        let claimants = hosts.iter().flat_map(|host| self.claims.find(host));
+        claimants
+            .filter(|(claimant, _)| claimant.topic != ROUTES || claimant.place != *place)
+            .filter(|(claimant, _)| known.insert(*claimant))
+            .collect()
+    }
+
+    /// The route with an ownership marker that a claimant is.
+    fn marked(&self, claimant: &Claimant) -> Option<&ObservedRoute> {
+        let route = self.routes.get(&claimant.place).filter(|_| claimant.topic == ROUTES);
+        route.filter(|route| route.marker.is_some())
+    }
+}
+
 impl Cache {
     pub(super) fn new(clock: Arc<dyn Clock>, max_staleness: Duration) -> Self {
         Self {
             clock,
-            max_staleness,
-            started: Instant::now(),
-            heard: Default::default(),
-            world: RwLock::default(),
+            health: Health::new(max_staleness),
+            state: RwLock::default(),
             changes: watch::Sender::new(0),
-            complete: AtomicBool::new(false),
             queue: Arc::default(),
         }
     }
 
-    /// Notes that the API server just spoke about `topic`, which is known whole.
-    pub(super) fn heard(&self, topic: Topic) {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if let Some(heard) = self.heard.get(topic.index()) {
-            heard.store(now.saturating_add(1), Ordering::Release);
-        }
+    /// Tells whether everything that is shown is fresh enough to be shown. Kinds that only claim hostnames are left
+    /// out: without them nothing can be exposed, but everything can be seen.
+    pub(super) fn check_shown(&self) -> Result<(), BackendError> {
+        Topic::SHOWN.into_iter().try_for_each(|topic| self.health.check(topic))
     }
 
-    /// Whether everything that is shown is fresh enough to be shown.
-    pub(super) fn check_all(&self) -> Result<(), BackendError> {
-        Topic::ALL.into_iter().try_for_each(|topic| self.check(topic))
+    /// Tells whether it is known what claims hostnames. Just after the start it waits a moment for the first lists.
+    pub(super) async fn check_claims(&self) -> Result<(), BackendError> {
+        let first_lists = self.health.wait_until_known(|| Topic::claiming().collect());
+        // What is missing then is named below.
+        timeout(FIRST_LISTS_TIMEOUT, first_lists).await.ok();
+        Topic::claiming().try_for_each(|topic| self.health.check(topic))
     }
 
-    /// Whether what is known of `topic` is fresh enough.
-    pub(super) fn check(&self, topic: Topic) -> Result<(), BackendError> {
-        let heard = self.heard.get(topic.index()).map_or(0, |heard| heard.load(Ordering::Acquire));
-        let Some(heard) = heard.checked_sub(1) else {
-            return Err(stale(format!("{topic:?} were not listed yet")));
-        };
-        let age = self.started.elapsed().saturating_sub(Duration::from_millis(heard));
-        if age > self.max_staleness {
-            return Err(stale(format!("{topic:?} were last heard of {} s ago", age.as_secs())));
-        }
-        Ok(())
-    }
-
-    /// The namespace as it was last told of; the same `Arc` until that changes.
+    /// Returns the namespace as it was last told of; the same `Arc` until that changes.
     pub(super) fn overview(&self, namespace: &str) -> Option<Arc<Overview>> {
-        if let Some(overview) = &self.read().spaces.get(namespace)?.overview {
+        if let Some(overview) = &self.read().namespaces.get(namespace)?.overview {
             return Some(overview.clone());
         }
-        let mut world = self.write();
-        let space = world.spaces.get_mut(namespace)?;
-        let made = || Arc::new(space.contents.overview(space.changed_at));
-        Some(space.overview.get_or_insert_with(made).clone())
+        let mut state = self.write();
+        let known = state.namespaces.get_mut(namespace)?;
+        let made = || Arc::new(known.contents.overview(known.changed_at));
+        Some(known.overview.get_or_insert_with(made).clone())
     }
 
-    /// Reads what is known of a friend's namespace.
+    /// Reads the contents of a friend's namespace.
     pub(super) fn with_contents<T>(&self, namespace: &str, read: impl FnOnce(&Contents) -> T) -> T {
-        match self.read().spaces.get(namespace) {
-            Some(space) => read(&space.contents),
+        match self.read().namespaces.get(namespace) {
+            Some(known) => read(&known.contents),
             None => read(&Contents::default()),
         }
     }
 
     /// Reads all routes.
-    pub(super) fn with_routes<T>(&self, read: impl FnOnce(&HashMap<RoutePlace, StandingRoute>) -> T) -> T {
+    pub(super) fn with_routes<T>(&self, read: impl FnOnce(&HashMap<RoutePlace, ObservedRoute>) -> T) -> T {
         read(&self.read().routes)
     }
 
+    /// Returns the routes with an ownership marker, apart from the one at `place`, that claim one of the hostnames.
+    pub(super) fn marked_routes(&self, place: &RoutePlace, hosts: &[Hostname]) -> Vec<ObservedRoute> {
+        let state = self.read();
+        let claimants = state.claimants(place, hosts);
+        claimants.into_iter().filter_map(|(claimant, _)| state.marked(claimant).cloned()).collect()
+    }
+
+    /// Returns every other claim to one of the hostnames.
+    pub(super) fn claims(&self, place: &RoutePlace, hosts: &[Hostname]) -> Vec<HostClaim> {
+        let state = self.read();
+        let unmarked =
+            state.claimants(place, hosts).into_iter().filter(|(claimant, _)| state.marked(claimant).is_none());
+        let claim = |(claimant, claim): (&Claimant, Claim)| HostClaim {
+            kind: match claimant.topic {
+                Topic::Claims(kind) => claim_kind(kind),
+                Topic::Objects(_) | Topic::Namespaces => INGRESS_ROUTE.to_owned(),
+            },
+            place: claimant.place.clone(),
+            priority: claim.priority,
+            is_certain: claim.is_certain,
+        };
+        unmarked.map(claim).collect()
+    }
+
     /// Waits until `is_there` holds for the routes.
-    pub(super) async fn wait_for_routes(&self, is_there: impl Fn(&HashMap<RoutePlace, StandingRoute>) -> bool) {
+    pub(super) async fn wait_for_routes(&self, is_there: impl Fn(&HashMap<RoutePlace, ObservedRoute>) -> bool) {
         let mut changes = self.changes.subscribe();
         // The sender lives as long as this cache does.
         while !self.with_routes(&is_there) && changes.changed().await.is_ok() {}
     }
 
-    /// Takes in an object that was added or changed.
-    pub(super) fn put(&self, observed: ObjectUpdate) {
-        let ObjectUpdate { namespace, name, what } = observed;
+    /// Stores an object that was added or changed.
+    pub(super) fn put(&self, update: ObjectUpdate) {
+        let ObjectUpdate { namespace, name, content } = update;
         let now = self.clock.now();
-        match what {
-            What::Phase(phase) => {
+        match content {
+            Content::Phase(phase) => {
                 if self.change(&namespace, now, |contents, _| contents.set_phase(Some(phase))) {
                     self.enqueue(&namespace);
                 }
             }
-            What::Shown(summary) => {
+            Content::Shown(summary) => {
                 let is_service = matches!(summary, Summary::Service(_));
                 if self.show(&namespace, now, summary) && is_service {
                     self.enqueue(&namespace);
                 }
             }
-            What::Route(summary, standing) => {
-                let place = RoutePlace { namespace: namespace.clone(), name };
-                if let Some(standing) = standing {
-                    self.write().routes.insert(place, *standing);
-                }
-                self.show(&namespace, now, Summary::Route(summary));
-                self.changes.send_modify(|count| *count = count.wrapping_add(1));
-                self.enqueue(&namespace);
+            Content::Route(route) => self.put_route(RoutePlace { namespace, name }, now, *route),
+            // A claim concerns a friend's exposures only if it is new; the next pass finds that.
+            Content::Claims(kind, claims) => {
+                let claimant = Claimant { topic: Topic::Claims(kind), place: RoutePlace { namespace, name } };
+                self.write().claims.put(claimant, claims);
             }
         }
     }
 
-    /// Has the exposures of a namespace's friend looked at. Before everything was listed there is nothing to compare
-    /// them with; then all of them are looked at.
+    fn put_route(&self, place: RoutePlace, now: DateTime<Utc>, route: RouteContent) {
+        let RouteContent { summary, observed, claims } = route;
+        let namespace = place.namespace.clone();
+        {
+            let mut state = self.write();
+            // One lock for both: a route must not be seen without its claims.
+            if let Some(observed) = observed {
+                state.routes.insert(place.clone(), observed);
+            }
+            state.claims.put(Claimant { topic: ROUTES, place }, claims);
+        }
+        self.show(&namespace, now, Summary::Route(summary));
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.enqueue(&namespace);
+    }
+
+    /// Has the exposures of a namespace's friend checked. Before everything was listed there is nothing to compare
+    /// them with; then all of them are checked.
     fn enqueue(&self, namespace: &str) {
         let friend = namespace.strip_prefix(FRIENDS).and_then(|friend| FriendId::parse(friend).ok());
         if let Some(friend) = friend
-            && self.complete.load(Ordering::Acquire)
+            && self.health.is_complete()
         {
             self.queue.add(friend);
         }
     }
 
-    /// Takes in that an object is gone.
+    /// Removes an object.
     pub(super) fn remove(&self, topic: Topic, namespace: &str, name: &str) {
         let now = self.clock.now();
+        let place = || RoutePlace { namespace: namespace.to_owned(), name: name.to_owned() };
         match topic {
-            Topic::Namespaces => self.change(namespace, now, |contents, _| contents.set_phase(None)),
-            Topic::Objects(kind) => self.change(namespace, now, |contents, _| contents.remove(kind, name)),
-        };
-        if topic == Topic::Objects(Kind::Route) {
-            self.write().routes.remove(&RoutePlace { namespace: namespace.to_owned(), name: name.to_owned() });
+            Topic::Namespaces => {
+                self.change(namespace, now, |contents, _| contents.set_phase(None));
+            }
+            Topic::Objects(kind) => {
+                self.change(namespace, now, |contents, _| contents.remove(kind, name));
+            }
+            Topic::Claims(_) => {}
+        }
+        if matches!(topic, ROUTES | Topic::Claims(_)) {
+            self.write().claims.remove(&Claimant { topic, place: place() });
+        }
+        if topic == ROUTES {
+            self.write().routes.remove(&place());
             self.changes.send_modify(|count| *count = count.wrapping_add(1));
         }
         if matches!(topic, Topic::Namespaces | Topic::Objects(Kind::Service | Kind::Route)) {
@@ -176,37 +228,49 @@ impl Cache {
         }
     }
 
-    /// Takes in that `listed` is all there is of `topic`, by namespace and name.
-    pub(super) fn settle(&self, topic: Topic, listed: &HashSet<(String, String)>) {
-        for (namespace, name) in self.known(topic) {
-            let pair = (namespace, name);
-            if !listed.contains(&pair) {
-                self.remove(topic, &pair.0, &pair.1);
-            }
-        }
-        self.heard(topic);
-        let is_complete = self.heard.iter().all(|heard| heard.load(Ordering::Acquire) != 0);
-        if is_complete && !self.complete.swap(true, Ordering::AcqRel) {
+    /// Notes that `listed`, by namespace and name, is all there is of `topic`.
+    pub(super) fn listed_all(&self, topic: Topic, listed: &HashSet<(String, String)>) {
+        self.retain(topic, listed);
+        self.health.heard(topic);
+        // Exposures may have drifted while no portal was running.
+        if self.health.becomes_complete() {
             self.queue.add_everything();
         }
     }
 
+    /// Notes that the cluster has no such kind, and so no object of it.
+    pub(super) fn not_served(&self, topic: Topic) {
+        if self.health.not_served(topic) {
+            self.retain(topic, &HashSet::new());
+            tracing::info!(?topic, "the cluster does not serve this kind");
+        }
+    }
+
+    fn retain(&self, topic: Topic, listed: &HashSet<(String, String)>) {
+        for pair in self.known(topic) {
+            if !listed.contains(&pair) {
+                self.remove(topic, &pair.0, &pair.1);
+            }
+        }
+    }
+
     fn known(&self, topic: Topic) -> Vec<(String, String)> {
-        let world = self.read();
+        let state = self.read();
         match topic {
             Topic::Namespaces => {
-                let existing = world.spaces.iter().filter(|(_, space)| space.contents.phase().is_some());
+                let existing = state.namespaces.iter().filter(|(_, known)| known.contents.phase().is_some());
                 existing.map(|(name, _)| (name.clone(), name.clone())).collect()
             }
-            Topic::Objects(Kind::Route) => {
-                world.routes.keys().map(|place| (place.namespace.clone(), place.name.clone())).collect()
+            // Routes are known in every namespace, not only in those that are shown.
+            ROUTES | Topic::Claims(_) => {
+                state.claims.of(topic).map(|place| (place.namespace.clone(), place.name.clone())).collect()
             }
             Topic::Objects(kind) => {
-                let named = |(namespace, space): (&String, &Space)| {
-                    let names = space.contents.names(kind);
+                let named = |(namespace, known): (&String, &NamespaceState)| {
+                    let names = known.contents.names(kind);
                     names.into_iter().map(|name| (namespace.clone(), name.to_string())).collect::<Vec<_>>()
                 };
-                world.spaces.iter().flat_map(named).collect()
+                state.namespaces.iter().flat_map(named).collect()
             }
         }
     }
@@ -218,43 +282,40 @@ impl Cache {
         })
     }
 
-    /// Changes what is known of a friend's namespace; `work` tells whether anything shown has changed, and so does
-    /// this.
+    /// Changes a friend's namespace; `work` tells whether anything shown has changed, and so does this.
     fn change(
         &self,
         namespace: &str,
         now: DateTime<Utc>,
         work: impl FnOnce(&mut Contents, &mut Strings) -> bool,
     ) -> bool {
+        // Memory grows with what friends have, not with the rest of the cluster.
         if !namespace.starts_with(FRIENDS) {
             return false;
         }
-        let mut world = self.write();
-        let World { spaces, strings, .. } = &mut *world;
-        let space = match spaces.get_mut(namespace) {
-            Some(space) => space,
-            None => spaces.entry(namespace.to_owned()).or_default(),
+        let mut state = self.write();
+        let ClusterState { namespaces, strings, .. } = &mut *state;
+        // Looked up before it is inserted: the name is copied once per namespace and not once per event.
+        let known = match namespaces.get_mut(namespace) {
+            Some(known) => known,
+            None => namespaces.entry(namespace.to_owned()).or_default(),
         };
-        let has_changed = work(&mut space.contents, strings);
+        let has_changed = work(&mut known.contents, strings);
         if has_changed {
-            space.overview = None;
-            space.changed_at = now;
+            known.overview = None;
+            known.changed_at = now;
         }
-        if space.contents.is_empty() {
-            spaces.remove(namespace);
+        if known.contents.is_empty() {
+            namespaces.remove(namespace);
         }
         has_changed
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, World> {
-        self.world.read()
+    fn read(&self) -> RwLockReadGuard<'_, ClusterState> {
+        self.state.read()
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, World> {
-        self.world.write()
+    fn write(&self) -> RwLockWriteGuard<'_, ClusterState> {
+        self.state.write()
     }
-}
-
-fn stale(why: String) -> BackendError {
-    BackendError::unavailable(Backend::Cluster, why)
 }

@@ -1,4 +1,4 @@
-//! One call to the API server: its time limit, and its failures as the ports tell them.
+//! One call to the API server: its time limit, and its failures as the ports return them.
 
 use std::future::Future;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use kube::core::Status;
 use portal_core::{Backend, BackendError};
 use tokio::time::timeout;
 
-/// How long the API server may take for one call.
-const CALL: Duration = Duration::from_secs(10);
+/// Longest time that the API server may take for one call.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Waits for one call.
 pub(super) async fn call<T>(calling: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
-    timeout(CALL, calling).await.unwrap_or_else(|late| Err(Error::Service(late.into())))
+    timeout(CALL_TIMEOUT, calling).await.unwrap_or_else(|late| Err(Error::Service(late.into())))
 }
 
-/// What trouble a failed call is.
-pub(super) fn trouble(error: Error) -> BackendError {
+/// Converts a failed call to a backend error.
+pub(super) fn backend_error(error: Error) -> BackendError {
     match &error {
         Error::Api(status) => refused(status.code, retry_after(&error), error),
         Error::Auth(_) => BackendError::denied(Backend::Cluster, error),
@@ -29,6 +29,7 @@ pub(super) fn trouble(error: Error) -> BackendError {
 fn refused(code: u16, retry_after: Option<Duration>, error: Error) -> BackendError {
     match code {
         401 | 403 => BackendError::denied(Backend::Cluster, error),
+        // 500 too: an API server answers it while its etcd has no leader.
         429 | 500 | 502..=504 => unavailable(retry_after, error),
         _ => BackendError::failed(Backend::Cluster, error),
     }
@@ -38,13 +39,13 @@ fn unavailable(retry_after: Option<Duration>, error: Error) -> BackendError {
     BackendError::unavailable(Backend::Cluster, error).with_retry_after(retry_after)
 }
 
-/// When to come back, where the API server said so.
+/// Returns the time until another attempt, where the API server named one.
 pub(super) fn retry_after(error: &Error) -> Option<Duration> {
     let seconds = status(error)?.details.as_ref()?.retry_after_seconds;
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
-/// What the API server said of a call that it refused.
+/// Returns the API server's status of a call that it refused.
 pub(super) fn status(error: &Error) -> Option<&Status> {
     match error {
         Error::Api(status) => Some(status),

@@ -1,4 +1,4 @@
-//! The way to the API server.
+//! The connection to the API server.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,9 +7,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use portal_core::{Backend, BackendError};
 
-/// How long a connection may take to open.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long an open connection may stay silent: more than a watch lasts.
+/// Longest time that a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest silence of an open connection: more than a watch lasts.
 const SILENCE: Duration = Duration::from_secs(20);
 
 /// A client for the cluster of a kubeconfig; without one, for that of the user's usual kubeconfig, else for the cluster
@@ -27,7 +27,7 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, BackendError> 
             None => Config::infer().await.map_err(unusable)?,
         },
     };
-    config.connect_timeout = Some(CONNECT);
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(SILENCE);
     config.write_timeout = Some(SILENCE);
     Client::try_from(config).map_err(unusable)

@@ -1,4 +1,4 @@
-//! The cluster as its watches tell it.
+//! The cluster, as its watches tell of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,21 +6,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota, Service};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 use portal_core::{BackendError, Clock, FriendId, Probe};
 use portal_dns::WorkQueue;
-use portal_k8s::{Cluster, IngressRoute, Overview};
+use portal_k8s::{ClaimKind, Cluster, IngressRoute, Kind, Overview};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use super::cache::Cache;
-use super::observe::Observe;
-use super::watch::watch;
+use super::observe::{Observe, Topic, claims};
+use super::watch::{Source, Watched, watch};
 
-/// How the cluster is to be watched.
+/// Settings of the watches.
 #[derive(Debug, Clone, Copy)]
 pub struct KubeSettings {
-    /// How old the last word on any kind of object may be before nothing is shown any more.
+    /// Longest time since the API server last spoke about a kind of object; after it nothing is shown any more.
     pub max_staleness: Duration,
 }
 
@@ -30,7 +31,7 @@ impl Default for KubeSettings {
     }
 }
 
-/// The cluster, remembered from six watches over all namespaces. Nothing is asked when something is read.
+/// The cluster, cached from watches over all namespaces. Nothing is asked when something is read.
 pub struct KubeCluster {
     pub(super) cache: Arc<Cache>,
     nothing: Arc<Overview>,
@@ -44,26 +45,51 @@ impl KubeCluster {
     pub fn watching(client: &Client, settings: KubeSettings, clock: Arc<dyn Clock>, handle: &Handle) -> Self {
         let nothing = Arc::new(Overview::absent(clock.now()));
         let cache = Arc::new(Cache::new(clock, settings.max_staleness));
-        let watches = vec![
-            start::<Namespace>(client, &cache, handle),
-            start::<Pod>(client, &cache, handle),
-            start::<Service>(client, &cache, handle),
-            start::<Deployment>(client, &cache, handle),
-            start::<ResourceQuota>(client, &cache, handle),
-            start::<IngressRoute>(client, &cache, handle),
+        let watches = Watches { client, cache: &cache, handle };
+        // All namespaces at once: a watch per friend would cost the API server as many connections as there are friends.
+        let shown = [
+            watches.start::<Namespace>(Topic::Namespaces),
+            watches.start::<Pod>(Topic::Objects(Kind::Pod)),
+            watches.start::<Service>(Topic::Objects(Kind::Service)),
+            watches.start::<Deployment>(Topic::Objects(Kind::Deployment)),
+            watches.start::<ResourceQuota>(Topic::Objects(Kind::Quota)),
+            watches.start::<IngressRoute>(Topic::Objects(Kind::Route)),
         ];
+        let claims = ClaimKind::ALL.map(|kind| watches.start_claims(kind));
+        let watches = shown.into_iter().chain(claims).collect();
         Self { cache, nothing, watches }
     }
 
-    /// Where friends wait in whose namespaces a Service, a route or the namespace itself was seen to change.
+    /// Returns the queue of friends in whose namespaces a Service, a route or the namespace itself was seen to change.
     #[must_use]
     pub fn work_queue(&self) -> Arc<WorkQueue> {
         self.cache.queue.clone()
     }
 }
 
-fn start<K: Observe>(client: &Client, cache: &Arc<Cache>, handle: &Handle) -> AbortHandle {
-    handle.spawn(watch(Api::<K>::all(client.clone()), cache.clone())).abort_handle()
+/// The means to start a watch.
+struct Watches<'a> {
+    client: &'a Client,
+    cache: &'a Arc<Cache>,
+    handle: &'a Handle,
+}
+
+impl Watches<'_> {
+    fn start<K: Observe + Watched + kube::Resource<DynamicType = ()>>(&self, topic: Topic) -> AbortHandle {
+        let source = Source { topic, versions: vec![Api::<K>::all(self.client.clone())], read: K::content };
+        self.handle.spawn(watch(source, self.cache.clone())).abort_handle()
+    }
+
+    fn start_claims(&self, kind: ClaimKind) -> AbortHandle {
+        let api = |version: &&str| {
+            let named = GroupVersionKind::gvk(kind.group(), version, kind.kind());
+            Api::all_with(self.client.clone(), &ApiResource::from_gvk_with_plural(&named, kind.resource()))
+        };
+        let versions = kind.versions().iter().map(api).collect();
+        let read = move |object: &DynamicObject| claims(kind, object);
+        let source = Source { topic: Topic::Claims(kind), versions, read };
+        self.handle.spawn(watch(source, self.cache.clone())).abort_handle()
+    }
 }
 
 impl Drop for KubeCluster {
@@ -74,8 +100,8 @@ impl Drop for KubeCluster {
 
 #[async_trait]
 impl Cluster for KubeCluster {
-    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
-        self.cache.check_all()?;
+    async fn overview(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
+        self.cache.check_shown()?;
         Ok(self.cache.overview(&friend.namespace()).unwrap_or_else(|| self.nothing.clone()))
     }
 }
@@ -91,6 +117,6 @@ impl Probe for KubeCluster {
     }
 
     async fn probe(&self) -> Result<(), BackendError> {
-        self.cache.check_all()
+        self.cache.check_shown()
     }
 }

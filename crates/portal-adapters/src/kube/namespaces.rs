@@ -11,9 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
-use super::call::{call, status, trouble};
+use super::call::{backend_error, call, status};
 
-/// In whose name fields are set.
+/// Manager of the fields that are set.
 const MANAGER: &str = "friend-portal-provisioner";
 
 /// The namespaces of a Kubernetes cluster.
@@ -42,7 +42,7 @@ impl Namespaces for KubeNamespaces {
     async fn provision(&self, manifests: &NamespaceManifests) -> Result<Provisioned, BackendError> {
         let name = manifests.namespace.name_any();
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        let standing = match call(namespaces.get_opt(&name)).await.map_err(trouble)? {
+        let standing = match call(namespaces.get_opt(&name)).await.map_err(backend_error)? {
             Some(standing) => standing,
             // Not applied: whoever made a namespace of this name in between keeps it.
             None => create(&namespaces, &manifests.namespace).await?,
@@ -66,9 +66,9 @@ async fn create(namespaces: &Api<Namespace>, wanted: &Namespace) -> Result<Names
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     match call(namespaces.create(&params, wanted)).await {
         Err(error) if status(&error).is_some_and(|status| status.code == 409) => {
-            call(namespaces.get(&wanted.name_any())).await.map_err(trouble)
+            call(namespaces.get(&wanted.name_any())).await.map_err(backend_error)
         }
-        made => made.map_err(trouble),
+        made => made.map_err(backend_error),
     }
 }
 
@@ -77,6 +77,6 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
 {
     let params = PatchParams::apply(MANAGER).force();
-    call(api.patch(&object.name_any(), &params, &Patch::Apply(object))).await.map_err(trouble)?;
+    call(api.patch(&object.name_any(), &params, &Patch::Apply(object))).await.map_err(backend_error)?;
     Ok(())
 }

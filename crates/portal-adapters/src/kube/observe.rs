@@ -1,31 +1,32 @@
-//! What is kept of each object that a watch brings; the rest is dropped at once.
-
-use std::fmt::Debug;
+//! The part of each watched object that is stored; the rest is dropped at once.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota, Service};
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
+use kube::api::DynamicObject;
 use portal_dns::ObservedRoute;
 use portal_k8s::{
-    DeploymentSummary, IngressRoute, Kind, Phase, PodSummary, QuotaSummary, RouteRule, RouteSummary, ServiceSummary,
-    Summary,
+    ClaimKind, DeploymentSummary, HostClaims, IngressRoute, Kind, Phase, PodSummary, QuotaSummary, RouteSummary,
+    ServiceSummary, Summary,
 };
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::ingress_route::seen;
+use crate::ingress_route::observed;
 
-/// What one watch tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The subject of one watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Topic {
     /// Namespaces.
     Namespaces,
-    /// Objects inside them.
+    /// Objects inside them that are shown.
     Objects(Kind),
+    /// Objects that are watched only for the hostnames that they claim.
+    Claims(ClaimKind),
 }
 
 impl Topic {
-    /// Every topic there is, in the order of [`Topic::index`].
-    pub(super) const ALL: [Self; 6] = [
+    /// Topics without which no namespace can be shown.
+    pub(super) const SHOWN: [Self; 6] = [
         Self::Namespaces,
         Self::Objects(Kind::Pod),
         Self::Objects(Kind::Service),
@@ -34,20 +35,24 @@ impl Topic {
         Self::Objects(Kind::Route),
     ];
 
-    /// Its place among all topics.
-    pub(super) fn index(self) -> usize {
-        match self {
-            Self::Namespaces => 0,
-            Self::Objects(Kind::Pod) => 1,
-            Self::Objects(Kind::Service) => 2,
-            Self::Objects(Kind::Deployment) => 3,
-            Self::Objects(Kind::Quota) => 4,
-            Self::Objects(Kind::Route) => 5,
-        }
+    /// Topics without which nobody knows whether a hostname is free.
+    pub(super) fn claiming() -> impl Iterator<Item = Self> {
+        ClaimKind::ALL.into_iter().map(Self::Claims).chain([Self::Objects(Kind::Route)])
+    }
+
+    /// Every topic.
+    #[cfg(test)]
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        Self::SHOWN.into_iter().chain(ClaimKind::ALL.into_iter().map(Self::Claims))
+    }
+
+    /// Tells whether a cluster may leave this kind out.
+    pub(super) fn is_optional(self) -> bool {
+        matches!(self, Self::Claims(_))
     }
 }
 
-/// What is kept of an object.
+/// The stored part of an object.
 #[derive(Debug)]
 pub(super) struct ObjectUpdate {
     /// The namespace it is in; of a namespace, its own name.
@@ -55,91 +60,82 @@ pub(super) struct ObjectUpdate {
     /// Its name.
     pub(super) name: String,
     /// The rest.
-    pub(super) what: What,
+    pub(super) content: Content,
 }
 
-/// What is kept of an object beside its name.
+/// The stored part of an object beside its name.
 #[derive(Debug)]
-pub(super) enum What {
+pub(super) enum Content {
     /// Of a namespace.
     Phase(Phase),
     /// Of an object that only its friend sees.
     Shown(Summary),
-    /// Of a route, which may stand in anybody's way.
-    Route(RouteSummary, Option<Box<StandingRoute>>),
+    /// Of a route, which may also claim somebody else's hostname.
+    Route(Box<RouteContent>),
+    /// Of any other object that may do so.
+    Claims(ClaimKind, HostClaims),
 }
 
-/// A route that stands in the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StandingRoute {
-    /// What there is to know of it.
-    pub(super) seen: ObservedRoute,
-    /// Its rules.
-    pub(super) rules: Vec<RouteRule>,
+/// The stored part of a route.
+#[derive(Debug)]
+pub(super) struct RouteContent {
+    /// The route as it is shown.
+    pub(super) summary: RouteSummary,
+    /// The route as exposing sees it; `None` without the metadata that an API server gives to every object.
+    pub(super) observed: Option<ObservedRoute>,
+    /// The hostnames that it claims.
+    pub(super) claims: HostClaims,
 }
 
-/// An object that is watched.
-pub(super) trait Observe:
-    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static
-{
-    /// What the watch of this kind tells of.
-    const TOPIC: Topic;
-
-    /// What is kept of it.
-    fn what(&self) -> What;
-
-    /// What is kept of it, with its name.
-    fn observe(&self) -> ObjectUpdate {
-        let name = self.name_any();
-        ObjectUpdate { namespace: self.namespace().unwrap_or_else(|| name.clone()), name, what: self.what() }
-    }
+/// An object of a kind that is shown.
+pub(super) trait Observe {
+    /// Returns the part that is stored.
+    fn content(&self) -> Content;
 }
 
 impl Observe for Namespace {
-    const TOPIC: Topic = Topic::Namespaces;
-
-    fn what(&self) -> What {
-        What::Phase(Phase::from(self))
+    fn content(&self) -> Content {
+        Content::Phase(Phase::from(self))
     }
 }
 
 impl Observe for Pod {
-    const TOPIC: Topic = Topic::Objects(Kind::Pod);
-
-    fn what(&self) -> What {
-        What::Shown(Summary::Pod(PodSummary::from(self)))
+    fn content(&self) -> Content {
+        Content::Shown(Summary::Pod(PodSummary::from(self)))
     }
 }
 
 impl Observe for Service {
-    const TOPIC: Topic = Topic::Objects(Kind::Service);
-
-    fn what(&self) -> What {
-        What::Shown(Summary::Service(ServiceSummary::from(self)))
+    fn content(&self) -> Content {
+        Content::Shown(Summary::Service(ServiceSummary::from(self)))
     }
 }
 
 impl Observe for Deployment {
-    const TOPIC: Topic = Topic::Objects(Kind::Deployment);
-
-    fn what(&self) -> What {
-        What::Shown(Summary::Deployment(DeploymentSummary::from(self)))
+    fn content(&self) -> Content {
+        Content::Shown(Summary::Deployment(DeploymentSummary::from(self)))
     }
 }
 
 impl Observe for ResourceQuota {
-    const TOPIC: Topic = Topic::Objects(Kind::Quota);
-
-    fn what(&self) -> What {
-        What::Shown(Summary::Quota(self.name_any().into(), QuotaSummary::from(self)))
+    fn content(&self) -> Content {
+        Content::Shown(Summary::Quota(self.name_any().into(), QuotaSummary::from(self)))
     }
 }
 
 impl Observe for IngressRoute {
-    const TOPIC: Topic = Topic::Objects(Kind::Route);
-
-    fn what(&self) -> What {
-        let standing = seen(self).map(|seen| StandingRoute { seen, rules: self.spec.routes.clone() });
-        What::Route(RouteSummary::from(self), standing.map(Box::new))
+    fn content(&self) -> Content {
+        Content::Route(Box::new(RouteContent {
+            summary: RouteSummary::from(self),
+            observed: observed(self),
+            claims: HostClaims::of_route(self),
+        }))
     }
+}
+
+/// Returns the part of an object of a claim kind that is stored. Such objects are taken as they come: one of a shape
+/// that nobody expects must not end the whole watch.
+pub(super) fn claims(kind: ClaimKind, object: &DynamicObject) -> Content {
+    let spec = object.data.get("spec").unwrap_or(&Value::Null);
+    Content::Claims(kind, HostClaims::read(kind, object.metadata.annotations.as_ref(), spec))
 }

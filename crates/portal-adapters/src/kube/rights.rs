@@ -1,4 +1,4 @@
-//! What the portal may do in the cluster, asked of the cluster itself.
+//! Rights of the portal in the cluster, asked of the cluster itself.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use kube::api::{ListParams, PostParams};
 use kube::core::Status;
 use kube::{Api, Client};
 use portal_core::BackendError;
-use portal_k8s::IngressRoute;
+use portal_k8s::{ClaimKind, IngressRoute};
 
-use super::call::{call, status, trouble};
+use super::call::{backend_error, call, status};
 
-/// Everything that the server needs: the `ClusterRole` of `deploy/base` grants just this.
+/// Everything that the server needs beside watching what claims hostnames.
 const NEEDED: [Needed; 6] = [
     Needed { group: "", resource: "namespaces", verbs: &["get", "list", "watch"] },
     Needed { group: "", resource: "services", verbs: &["get", "list", "watch"] },
@@ -39,20 +39,27 @@ pub struct Right {
     pub group: &'static str,
     /// The resource, in the plural.
     pub resource: &'static str,
-    /// What may be done with it.
+    /// The verb, such as `list`.
     pub verb: &'static str,
 }
 
 impl Right {
-    /// Every right that the server needs.
+    /// Returns every right that the server needs: the `ClusterRole` of `deploy/base` grants just these. A kind that
+    /// claims hostnames is among them whether or not the cluster serves it: a definition may be installed any time.
     pub fn needed() -> impl Iterator<Item = Self> {
+        let claims = ClaimKind::ALL.into_iter().map(|kind| Needed {
+            group: kind.group(),
+            resource: kind.resource(),
+            verbs: &["list", "watch"],
+        });
         NEEDED
-            .iter()
+            .into_iter()
+            .chain(claims)
             .flat_map(|Needed { group, resource, verbs }| verbs.iter().map(move |verb| Self { group, resource, verb }))
     }
 
-    /// Whether whom `client` signs in as has this right (`SelfSubjectAccessReview`), and why not, in the cluster's
-    /// words.
+    /// Asks the cluster whether the account that `client` signs in with has this right (`SelfSubjectAccessReview`);
+    /// `Err` inside is the cluster's reason why not.
     ///
     /// # Errors
     /// The API server cannot be asked.
@@ -63,7 +70,7 @@ impl Right {
             verb: Some(self.verb.to_owned()),
             ..ResourceAttributes::default()
         };
-        let question = SelfSubjectAccessReview {
+        let review_request = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
                 resource_attributes: Some(attributes),
                 ..SelfSubjectAccessReviewSpec::default()
@@ -71,14 +78,15 @@ impl Right {
             ..SelfSubjectAccessReview::default()
         };
         let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
-        let answer = call(reviews.create(&PostParams::default(), &question)).await.map_err(trouble)?;
-        let Some(status) = answer.status else { return Ok(Err("the cluster did not say".to_owned())) };
+        let review = call(reviews.create(&PostParams::default(), &review_request)).await.map_err(backend_error)?;
+        let Some(status) = review.status else { return Ok(Err("the cluster did not say".to_owned())) };
         let why = || status.reason.filter(|reason| !reason.is_empty()).unwrap_or_else(|| "not allowed".to_owned());
         Ok(if status.allowed { Ok(()) } else { Err(why()) })
     }
 }
 
-/// Whether the cluster serves routes at all (rights to them can be granted where it does not), and why not.
+/// Asks whether the cluster serves routes at all: rights to them can be granted where it does not. `Err` inside says
+/// why not.
 ///
 /// # Errors
 /// The API server cannot be asked.
@@ -89,7 +97,7 @@ pub async fn serves_routes(client: &Client) -> Result<Result<(), String>, Backen
         Err(error) if status(&error).is_some_and(Status::is_not_found) => {
             Ok(Err(format!("the cluster has no {}: install Traefik's definitions", IngressRoute::API_VERSION)))
         }
-        Err(error) => Err(trouble(error)),
+        Err(error) => Err(backend_error(error)),
     }
 }
 
@@ -108,11 +116,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use k8s_openapi::api::rbac::v1::ClusterRole;
-    use serde::Deserialize;
 
     use super::Right;
 
-    /// What a role grants, as (group, resource, verb).
+    /// The rights of a role, as (group, resource, verb).
     fn granted(role: &ClusterRole) -> BTreeSet<(String, String, String)> {
         let mut granted = BTreeSet::new();
         for rule in role.rules.iter().flatten() {
@@ -128,8 +135,8 @@ mod tests {
     #[test]
     fn the_role_that_is_shipped_grants_what_is_needed_and_nothing_else() {
         let text = include_str!("../../../../deploy/base/cluster-role.yaml");
-        let document = serde_yaml_ng::Deserializer::from_str(text).next().unwrap();
-        let role = ClusterRole::deserialize(document).unwrap();
+        let (role, _) = text.split_once("\n---\n").unwrap();
+        let role: ClusterRole = serde_saphyr::from_str(role).unwrap();
         let needed = Right::needed().map(|right| (right.group.into(), right.resource.into(), right.verb.into()));
         assert_eq!(granted(&role), needed.collect());
     }

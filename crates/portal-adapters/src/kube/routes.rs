@@ -4,29 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Error};
 use portal_core::{Backend, BackendError};
 use portal_dns::{
-    Freshness, Hostname, ObservedRoute, ObservedRoutes, OwnershipMarker, RouteChanged, RouteCreated, RoutePlace,
-    RouteSpec, RouteVersion, Routes,
+    Freshness, HostClaim, Hostname, ObservedRoute, ObservedRoutes, OwnershipMarker, RouteChanged, RouteCreated,
+    RoutePlace, RouteSpec, RouteVersion, Routes,
 };
 use portal_k8s::{IngressRoute, Kind};
 use serde_json::json;
 use tokio::time::timeout;
 
 use super::KubeCluster;
-use super::call::{call, status, trouble};
+use super::call::{backend_error, call, status};
 use super::observe::Topic;
 use super::undo::undo;
-use crate::ingress_route::{claims_any, object, seen};
+use crate::ingress_route::{object, observed};
 
-/// In whose name fields are set.
+/// Manager of the fields that are set.
 const MANAGER: &str = "friend-portal";
-/// How long a change may take to come back through the watch before it is answered all the same.
-const ECHO: Duration = Duration::from_secs(1);
-/// Routes per page of a list.
-const PAGE: u32 = 500;
+/// Longest wait for a change to come back through the watch.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
+/// The topic of the routes that the portal writes.
+const ROUTES: Topic = Topic::Objects(Kind::Route);
 
 /// The routes of a Kubernetes cluster.
 pub struct KubeRoutes {
@@ -45,43 +45,10 @@ impl KubeRoutes {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    async fn ask(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<ObservedRoutes, BackendError> {
-        let all: Api<IngressRoute> = Api::all(self.client.clone());
-        let mut found = ObservedRoutes::default();
-        let mut params = ListParams::default().limit(PAGE);
-        loop {
-            let page = call(all.list(&params)).await.map_err(trouble)?;
-            for route in &page.items {
-                let standing = seen(route).ok_or_else(nameless)?;
-                if standing.place == *place {
-                    found.own = Some(standing);
-                } else if claims_any(&route.spec.routes, hosts) {
-                    found.others.push(standing);
-                }
-            }
-            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
-            if params.continue_token.is_none() {
-                return Ok(found);
-            }
-        }
-    }
-
-    fn remember(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<ObservedRoutes, BackendError> {
-        self.cluster.cache.check(Topic::Objects(Kind::Route))?;
-        Ok(self.cluster.cache.with_routes(|routes| ObservedRoutes {
-            own: routes.get(place).map(|standing| standing.seen.clone()),
-            others: routes
-                .values()
-                .filter(|standing| standing.seen.place != *place && claims_any(&standing.rules, hosts))
-                .map(|standing| standing.seen.clone())
-                .collect(),
-        }))
-    }
-
-    /// What stands at a place now.
-    async fn standing(&self, place: &RoutePlace) -> Result<Option<ObservedRoute>, BackendError> {
-        let found = call(self.of(&place.namespace).get_opt(&place.name)).await.map_err(trouble)?;
-        found.map(|route| seen(&route).ok_or_else(nameless)).transpose()
+    /// Reads the route at a place, live.
+    async fn get(&self, place: &RoutePlace) -> Result<Option<ObservedRoute>, BackendError> {
+        let found = call(self.of(&place.namespace).get_opt(&place.name)).await.map_err(backend_error)?;
+        found.map(|route| observed(&route).ok_or_else(nameless)).transpose()
     }
 
     /// Sets the fields of ours and takes back what others added; `None` if the route changed in between.
@@ -90,6 +57,7 @@ impl KubeRoutes {
         let params = PatchParams::apply(MANAGER).force();
         let applied = call(api.patch(&place.name, &params, &Patch::Apply(wanted))).await;
         let Some(applied) = unless_conflict(applied)? else { return Ok(None) };
+        // The usual case: nobody else has a hand in our routes.
         if applied.spec == wanted.spec {
             return Ok(Some(applied));
         }
@@ -103,27 +71,19 @@ impl KubeRoutes {
 
     /// Waits until the watch has brought the route as it was just written, so that its writer sees it at once.
     async fn echo(&self, written: &IngressRoute) {
-        let Some(written) = seen(written) else { return };
+        let Some(written) = observed(written) else { return };
         let is_there = self.cluster.cache.wait_for_routes(|routes| {
-            let known = routes.get(&written.place).map(|known| &known.seen.version);
+            let known = routes.get(&written.place).map(|known| &known.version);
             known.is_some_and(|known| known.uid == written.version.uid && !is_older(known, &written.version))
         });
-        self.patiently(is_there).await;
+        wait_for_echo(is_there).await;
     }
 
     /// Waits until the watch has brought that the route is gone.
     async fn echo_gone(&self, place: &RoutePlace, uid: &str) {
-        let is_gone = self
-            .cluster
-            .cache
-            .wait_for_routes(|routes| routes.get(place).is_none_or(|known| known.seen.version.uid != uid));
-        self.patiently(is_gone).await;
-    }
-
-    async fn patiently(&self, echo: impl Future<Output = ()>) {
-        if timeout(ECHO, echo).await.is_err() {
-            tracing::debug!("a change of a route has not come back through the watch yet");
-        }
+        let is_gone =
+            self.cluster.cache.wait_for_routes(|routes| routes.get(place).is_none_or(|known| known.version.uid != uid));
+        wait_for_echo(is_gone).await;
     }
 }
 
@@ -135,18 +95,27 @@ impl Routes for KubeRoutes {
         hosts: &[Hostname],
         freshness: Freshness,
     ) -> Result<ObservedRoutes, BackendError> {
-        match freshness {
-            Freshness::Live => self.ask(place, hosts).await,
-            Freshness::Watched => self.remember(place, hosts),
-        }
+        let cache = &self.cluster.cache;
+        cache.health.check(ROUTES)?;
+        let own = match freshness {
+            Freshness::Live => self.get(place).await?,
+            Freshness::Watched => cache.with_routes(|routes| routes.get(place).cloned()),
+        };
+        // Never listed live: that would cost each request as much as there are routes in the whole cluster.
+        Ok(ObservedRoutes { own, others: cache.marked_routes(place, hosts) })
+    }
+
+    async fn claims(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<Vec<HostClaim>, BackendError> {
+        self.cluster.cache.check_claims().await?;
+        Ok(self.cluster.cache.claims(place, hosts))
     }
 
     async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError> {
-        self.cluster.cache.check(Topic::Objects(Kind::Route))?;
-        Ok(self.cluster.cache.with_routes(|routes| {
-            let marked = routes.values().filter(|standing| standing.seen.marker.is_some());
-            marked.map(|standing| standing.seen.clone()).collect()
-        }))
+        self.cluster.cache.health.check(ROUTES)?;
+        Ok(self
+            .cluster
+            .cache
+            .with_routes(|routes| routes.values().filter(|route| route.marker.is_some()).cloned().collect()))
     }
 
     async fn create(
@@ -163,7 +132,7 @@ impl Routes for KubeRoutes {
             }
             Err(error) if status(&error).is_some_and(kube::core::Status::is_already_exists) => Ok(RouteCreated::Exists),
             Err(error) if is_namespace_gone(&error) => Ok(RouteCreated::NamespaceGone),
-            Err(error) => Err(trouble(error)),
+            Err(error) => Err(backend_error(error)),
         }
     }
 
@@ -174,11 +143,12 @@ impl Routes for KubeRoutes {
         marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
-        let Some(standing) = self.standing(place).await? else { return Ok(RouteChanged::Absent) };
-        if standing.version != *version || standing.marker.as_ref() != Some(marker) {
+        let Some(current) = self.get(place).await? else { return Ok(RouteChanged::Absent) };
+        if current.version != *version || current.marker.as_ref() != Some(marker) {
             return Ok(RouteChanged::Stale);
         }
         let mut wanted = object(place, spec, marker);
+        // Both as preconditions: a forced apply would otherwise create what is gone and overwrite what changed.
         wanted.metadata.uid = Some(version.uid.clone());
         wanted.metadata.resource_version = Some(version.resource_version.clone());
         let Some(changed) = self.apply(place, &wanted).await? else { return Ok(RouteChanged::Stale) };
@@ -192,15 +162,13 @@ impl Routes for KubeRoutes {
         marker: &OwnershipMarker,
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
-        let Some(standing) = self.standing(place).await? else { return Ok(RouteChanged::Absent) };
-        if standing.version.uid != version.uid || standing.marker.as_ref() != Some(marker) {
+        let Some(current) = self.get(place).await? else { return Ok(RouteChanged::Absent) };
+        if current.version.uid != version.uid || current.marker.as_ref() != Some(marker) {
             return Ok(RouteChanged::Stale);
         }
         // The version too: a route that lost its marker since it was looked at is not deleted.
-        let preconditions = Preconditions {
-            uid: Some(standing.version.uid),
-            resource_version: Some(standing.version.resource_version),
-        };
+        let preconditions =
+            Preconditions { uid: Some(current.version.uid), resource_version: Some(current.version.resource_version) };
         let params = DeleteParams::default().preconditions(preconditions);
         match call(self.of(&place.namespace).delete(&place.name, &params)).await {
             Ok(_) => {
@@ -213,16 +181,23 @@ impl Routes for KubeRoutes {
     }
 }
 
+/// Waits for a change to come back. The change was made either way, so a late echo is no error.
+async fn wait_for_echo(echo: impl Future<Output = ()>) {
+    if timeout(ECHO_TIMEOUT, echo).await.is_err() {
+        tracing::debug!("a change of a route has not come back through the watch yet");
+    }
+}
+
 /// `None` where a precondition did not hold, or the object is gone.
 fn unless_conflict<T>(answer: Result<T, Error>) -> Result<Option<T>, BackendError> {
     match answer {
         Ok(done) => Ok(Some(done)),
         Err(error) if status(&error).is_some_and(|it| it.is_conflict() || it.is_not_found()) => Ok(None),
-        Err(error) => Err(trouble(error)),
+        Err(error) => Err(backend_error(error)),
     }
 }
 
-/// Whether an object could not be created because there is no namespace for it, or one that is being deleted.
+/// Tells whether an object could not be created because its namespace does not exist or is being deleted.
 fn is_namespace_gone(error: &Error) -> bool {
     let Some(status) = status(error) else { return false };
     let is_terminating = |details: &kube::core::response::StatusDetails| {
@@ -231,11 +206,12 @@ fn is_namespace_gone(error: &Error) -> bool {
     status.is_not_found() || (status.is_forbidden() && status.details.as_ref().is_some_and(is_terminating))
 }
 
-/// Whether a version of an object came before another; versions of one kind are numbers that grow.
+/// Tells whether a version of an object came before another; versions of one kind are numbers that grow.
 fn is_older(version: &RouteVersion, other: &RouteVersion) -> bool {
     let number = |version: &RouteVersion| version.resource_version.parse::<u64>().ok();
     match (number(version), number(other)) {
         (Some(version), Some(other)) => version < other,
+        // An API server of another make: any difference is taken for a version that is still to come.
         _ => version != other,
     }
 }

@@ -11,7 +11,7 @@ use portal_dns::{Freshness, ServiceName, ServiceState, Services};
 use portal_k8s::{Kind, Phase, ServiceSummary};
 
 use super::KubeCluster;
-use super::call::{call, trouble};
+use super::call::{backend_error, call};
 use super::observe::Topic;
 use crate::service_state::service_state;
 
@@ -28,20 +28,21 @@ impl KubeServices {
         Self { client, cluster }
     }
 
-    async fn ask(&self, namespace: &str, service: &str) -> Result<ServiceState, BackendError> {
+    async fn get(&self, namespace: &str, service: &str) -> Result<ServiceState, BackendError> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let services: Api<Service> = Api::namespaced(self.client.clone(), namespace);
         let (home, found) =
-            try_join!(call(namespaces.get_opt(namespace)), call(services.get_opt(service))).map_err(trouble)?;
+            try_join!(call(namespaces.get_opt(namespace)), call(services.get_opt(service))).map_err(backend_error)?;
+        // A Service outlives the beginning of its namespace's end; no route may lead to it any more.
         if home.as_ref().map(Phase::from) != Some(Phase::Active) {
             return Ok(ServiceState::NamespaceGone);
         }
         Ok(found.map_or(ServiceState::Absent, |found| service_state(&ServiceSummary::from(&found))))
     }
 
-    fn remember(&self, namespace: &str, service: &str) -> Result<ServiceState, BackendError> {
-        self.cluster.cache.check(Topic::Namespaces)?;
-        self.cluster.cache.check(Topic::Objects(Kind::Service))?;
+    fn watched(&self, namespace: &str, service: &str) -> Result<ServiceState, BackendError> {
+        self.cluster.cache.health.check(Topic::Namespaces)?;
+        self.cluster.cache.health.check(Topic::Objects(Kind::Service))?;
         Ok(self.cluster.cache.with_contents(namespace, |contents| match contents.phase() {
             Some(Phase::Active) => contents.service(service).map_or(ServiceState::Absent, service_state),
             Some(Phase::Terminating) | None => ServiceState::NamespaceGone,
@@ -58,8 +59,8 @@ impl Services for KubeServices {
         freshness: Freshness,
     ) -> Result<ServiceState, BackendError> {
         match freshness {
-            Freshness::Live => self.ask(&friend.namespace(), service.as_str()).await,
-            Freshness::Watched => self.remember(&friend.namespace(), service.as_str()),
+            Freshness::Live => self.get(&friend.namespace(), service.as_str()).await,
+            Freshness::Watched => self.watched(&friend.namespace(), service.as_str()),
         }
     }
 }

@@ -26,6 +26,7 @@ impl Strings {
             return;
         }
         if self.known.len() >= self.sweep_at {
+            // One reference is this set's own: no object shows the text any more.
             self.known.retain(|known| Arc::strong_count(known) > 1);
             self.sweep_at = self.known.len().saturating_mul(2).max(FIRST_SWEEP);
         }

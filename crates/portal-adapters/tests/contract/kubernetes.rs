@@ -58,6 +58,7 @@ fn spec(ground: &Ground, port: i64) -> RouteSpec {
         port: ServicePort::parse(port).unwrap(),
         entry_points: vec!["websecure".to_owned()],
         tls: Tls::Off,
+        priority: None,
     }
 }
 
@@ -83,7 +84,7 @@ async fn a_route_is_seen_as_it_was_written_and_at_once(ground: &Ground) {
     }
     let listed = ground.routes.list().await.unwrap();
     assert!(listed.iter().any(|route| route.place == place(ground)));
-    let shown = ground.cluster.namespace(&ground.friend).await.unwrap();
+    let shown = ground.cluster.overview(&ground.friend).await.unwrap();
     assert_eq!(shown.routes[0].hostname.as_deref(), Some(host(ground).as_str()));
 }
 
@@ -151,7 +152,7 @@ async fn a_route_is_deleted_if_it_is_the_object_that_was_seen_and_carries_the_ma
     assert_eq!(delete(marker('a'), seen.clone()).await, RouteChanged::Absent);
     let changed = ground.routes.change(&place(ground), &spec(ground, 80), &marker('a'), &seen).await.unwrap();
     assert_eq!(changed, RouteChanged::Absent);
-    assert!(ground.cluster.namespace(&ground.friend).await.unwrap().routes.is_empty());
+    assert!(ground.cluster.overview(&ground.friend).await.unwrap().routes.is_empty());
 }
 
 async fn whoever_claims_the_hostname_is_seen_wherever_they_are(ground: &Ground) {
@@ -159,6 +160,18 @@ async fn whoever_claims_the_hostname_is_seen_wherever_they_are(ground: &Ground) 
     let host = host(ground);
     let elsewhere = format!("elsewhere-{}", ground.friend);
     ground.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {elsewhere}}}}}")).await;
+    let ingress = format!("{{rules: [{{host: {host}}}]}}");
+    let metadata = format!("{{name: ingress, namespace: {elsewhere}}}");
+    ground
+        .apply(&format!("{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {metadata}, spec: {ingress}}}"))
+        .await;
+    let metadata = format!("{{name: tcp, namespace: {elsewhere}}}");
+    let tcp = format!("{{routes: [{{match: 'HostSNI(`*.your-domain.net`) && HostSNI(`{host}`)'}}]}}");
+    ground
+        .apply(&format!(
+            "{{apiVersion: traefik.io/v1alpha1, kind: IngressRouteTCP, metadata: {metadata}, spec: {tcp}}}"
+        ))
+        .await;
     for (name, rule) in [
         ("inside", format!("PathPrefix(`/x`) || Host(`other.net`) || Host(`{host}`)")),
         ("pattern", format!("HostRegexp(`^my-app-{}[.]your-domain[.]net$`)", ground.friend)),
@@ -173,13 +186,22 @@ async fn whoever_claims_the_hostname_is_seen_wherever_they_are(ground: &Ground) 
             ))
             .await;
     }
+    let hosts = [host];
+    let claims = || async { ground.routes.claims(&place(ground), &hosts).await.unwrap() };
+    until(|| async { claims().await.len() == 4 }).await;
+    let mut names: Vec<_> =
+        claims().await.into_iter().map(|claim| format!("{} {}", claim.kind, claim.place.name)).collect();
+    names.sort();
+    let expected = [
+        "ingress.networking.k8s.io ingress",
+        "ingressroute.traefik.io inside",
+        "ingressroute.traefik.io pattern",
+        "ingressroutetcp.traefik.io tcp",
+    ];
+    assert_eq!(names, expected);
     for freshness in [Freshness::Live, Freshness::Watched] {
-        let look =
-            || async { ground.routes.look(&place(ground), std::slice::from_ref(&host), freshness).await.unwrap() };
-        until(|| async { look().await.others.len() == 2 }).await;
-        let mut names: Vec<_> = look().await.others.into_iter().map(|route| route.place.name).collect();
-        names.sort();
-        assert_eq!(names, ["inside", "pattern"], "{freshness:?}");
+        let look = ground.routes.look(&place(ground), &hosts, freshness).await.unwrap();
+        assert_eq!(look.others, [], "none of them carries a marker");
     }
 }
 
@@ -221,12 +243,12 @@ async fn an_external_name_and_a_namespace_that_ends_are_told_apart(ground: &Grou
     assert_eq!(look().await, ServiceState::ExternalName);
     ground.end_namespace().await;
     until(|| async { look().await == ServiceState::NamespaceGone }).await;
-    let shown = || async { ground.cluster.namespace(&ground.friend).await.unwrap() };
+    let shown = || async { ground.cluster.overview(&ground.friend).await.unwrap() };
     until(|| async { shown().await.phase != Some(Phase::Active) }).await;
 }
 
 async fn a_namespace_is_shown_and_stays_the_same_until_it_changes(ground: &Ground) {
-    let shown = || async { ground.cluster.namespace(&ground.friend).await.unwrap() };
+    let shown = || async { ground.cluster.overview(&ground.friend).await.unwrap() };
     assert_eq!(shown().await.phase, None);
     ground.make_namespace().await;
     let namespace = ground.namespace();

@@ -55,6 +55,7 @@ cluster_promises! {
     a_route_is_deleted_only_if_it_is_the_one_that_was_seen,
     a_route_that_was_edited_does_not_say_what_we_said,
     routes_of_any_namespace_that_could_match_are_seen,
+    every_kind_that_can_claim_a_hostname_is_seen,
     only_marked_routes_are_listed,
     a_namespace_that_is_gone_takes_no_route,
     a_service_is_known_by_its_tcp_ports,
@@ -82,6 +83,7 @@ fn spec(labels: &[&str]) -> RouteSpec {
         port: ServicePort::parse(80).unwrap(),
         entry_points: vec!["websecure".to_owned()],
         tls: Tls::Default,
+        priority: None,
     }
 }
 
@@ -96,6 +98,15 @@ impl Ground {
     async fn look(&self, place: &RoutePlace, labels: &[&str]) -> ObservedRoutes {
         let hosts: Vec<_> = labels.iter().map(|label| host(label)).collect();
         self.routes.look(place, &hosts, Freshness::Live).await.unwrap()
+    }
+
+    /// Names of the objects that claim one of the hosts.
+    async fn claimants(&self, place: &RoutePlace, labels: &[&str]) -> Vec<String> {
+        let hosts: Vec<_> = labels.iter().map(|label| host(label)).collect();
+        let claims = self.routes.claims(place, &hosts).await.unwrap();
+        let mut names: Vec<_> = claims.into_iter().map(|claim| claim.place.name).collect();
+        names.sort_unstable();
+        names
     }
 
     async fn own(&self, place: &RoutePlace) -> ObservedRoute {
@@ -222,13 +233,38 @@ async fn routes_of_any_namespace_that_could_match_are_seen(ground: &Ground) {
     ] {
         ground.somebody.apply(namespace, &theirs(name, rule)).await;
     }
+    let copied = place("bob", "copied");
+    ground.create(&copied, &spec(&["app-alice"])).await;
     let seen = ground.look(&mine, &["app-alice"]).await;
-    let mut others: Vec<_> = seen.others.iter().map(|other| other.place.name.as_str()).collect();
-    others.sort_unstable();
-    assert_eq!(others, ["either", "host", "path"]);
+    assert_eq!(seen.others.iter().map(|other| &other.place).collect::<Vec<_>>(), [&copied]);
     assert_eq!(seen.own.unwrap().marker, Some(marker(1)));
-    let either_host = ground.look(&mine, &["none", "app-alicex"]).await;
-    assert_eq!(either_host.others.len(), 1);
+    assert_eq!(ground.claimants(&mine, &["app-alice"]).await, ["either", "host", "path"]);
+    assert_eq!(ground.claimants(&mine, &["none", "app-alicex"]).await, ["other"]);
+}
+
+async fn every_kind_that_can_claim_a_hostname_is_seen(ground: &Ground) {
+    let mine = place("alice", "app");
+    for (name, version, kind, spec) in [
+        (
+            "old",
+            "traefik.containo.us/v1alpha1",
+            "IngressRoute",
+            "{routes: [{match: 'HostHeader(`app-alice.example.org`)'}]}",
+        ),
+        ("tcp", "traefik.io/v1alpha1", "IngressRouteTCP", "{routes: [{match: 'HostSNI(`*.example.org`)'}]}"),
+        ("tcp-all", "traefik.io/v1alpha1", "IngressRouteTCP", "{routes: [{match: 'HostSNI(`*`)'}]}"),
+        ("ingress", "networking.k8s.io/v1", "Ingress", "{rules: [{host: '*.example.org'}]}"),
+        ("ingress-other", "networking.k8s.io/v1", "Ingress", "{rules: [{host: other.example.org}]}"),
+        ("http", "gateway.networking.k8s.io/v1", "HTTPRoute", "{hostnames: ['*.org']}"),
+        ("grpc", "gateway.networking.k8s.io/v1", "GRPCRoute", "{hostnames: [app-alice.example.org]}"),
+        ("tls", "gateway.networking.k8s.io/v1alpha2", "TLSRoute", "{hostnames: [app-alice.example.org]}"),
+        ("odd", "gateway.networking.k8s.io/v1", "HTTPRoute", "{hostnames: {a: 1}}"),
+    ] {
+        let object = format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: {name}}}, spec: {spec}}}");
+        ground.somebody.apply("friend-bob", &object).await;
+    }
+    assert_eq!(ground.claimants(&mine, &["app-alice"]).await, ["grpc", "http", "ingress", "old", "tcp", "tls"]);
+    assert_eq!(ground.look(&mine, &["app-alice"]).await, ObservedRoutes::default());
 }
 
 async fn only_marked_routes_are_listed(ground: &Ground) {

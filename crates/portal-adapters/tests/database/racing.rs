@@ -46,6 +46,7 @@ async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -
         proxied: false,
         tls: Tls::Default,
         entry_points: Vec::new(),
+        fallback_routes: Vec::new(),
         retired: false,
     };
     let instance = InstanceId::parse(&db.instance(&RandomIds).await.unwrap()).unwrap();

@@ -28,11 +28,11 @@ pub(crate) struct Namespace {
     #[schema(required)]
     quota: Option<Quota>,
     /// Its routes, whoever made them, and exposures that have no route yet.
-    ingress_routes: Vec<IngressRouteItem>,
+    ingress_routes: Vec<IngressRoute>,
     /// `Active`, `Terminating`, or `null` for a namespace that does not exist.
     #[schema(example = "Active", required)]
     phase: Option<&'static str>,
-    /// When this content was first seen. It changes only with the content.
+    /// The time at which this content was first seen. It changes only with the content.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
     pub(crate) observed_at: String,
 }
@@ -46,24 +46,33 @@ pub(crate) struct Pod {
     /// Its phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     #[schema(example = "Running")]
     status: String,
-    /// Whether every container of it is ready.
+    /// Every container and native sidecar of it is ready.
     #[schema(example = true)]
     ready: bool,
-    /// How often its containers were restarted, in all.
+    /// Restarts of its containers and native sidecars, in all.
     #[schema(example = 0)]
     restarts: u32,
     /// The image of its first container.
     #[schema(example = "nginx:alpine", required)]
     image: Option<String>,
-    /// When it was created.
+    /// Its time of creation.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime, required)]
     age: Option<String>,
-    /// Why it is not simply running, as a word, such as `CrashLoopBackOff` or `Terminating`.
+    /// The cause why it is not simply running, as a word, such as `CrashLoopBackOff` or `Terminating`.
     #[schema(example = json!(null), required)]
     reason: Option<String>,
-    /// What the cluster says about that.
+    /// The cluster's sentence about that.
     #[schema(example = json!(null), required)]
     message: Option<String>,
+    /// The exit code of the container that ended last, if that was an error or a restart followed.
+    #[schema(example = json!(null), required)]
+    exit_code: Option<i32>,
+    /// The cluster's word for how that container ended, such as `OOMKilled`.
+    #[schema(example = json!(null), required)]
+    last_reason: Option<String>,
+    /// The message that that container left behind.
+    #[schema(example = json!(null), required)]
+    last_message: Option<String>,
 }
 
 /// A service.
@@ -120,12 +129,18 @@ pub(crate) struct Deployment {
     /// The image of its first container.
     #[schema(example = "nginx:alpine", required)]
     image: Option<String>,
-    /// When it was created.
+    /// Its time of creation.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime, required)]
     age: Option<String>,
     /// The names of the secrets that its pods use, sorted, once each.
     #[schema(example = json!(["my-api-key"]))]
     secret_refs: Vec<String>,
+    /// The cause why it does not get on, as a word, such as `FailedCreate` or `ProgressDeadlineExceeded`.
+    #[schema(example = json!(null), required)]
+    reason: Option<String>,
+    /// The cluster's sentence about that.
+    #[schema(example = json!(null), required)]
+    message: Option<String>,
 }
 
 /// A quota, in Kubernetes' quantities.
@@ -134,14 +149,14 @@ pub(crate) struct Quota {
     /// The limit of each resource.
     #[schema(example = json!({"pods": "10", "secrets": "20"}))]
     hard: BTreeMap<String, String>,
-    /// What is used of it, where the cluster has counted.
+    /// The amount in use, where the cluster has counted.
     #[schema(example = json!({"pods": "4", "secrets": "3"}))]
     used: BTreeMap<String, String>,
 }
 
 /// A route of the ingress controller, or an exposure that has none yet.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct IngressRouteItem {
+pub(crate) struct IngressRoute {
     #[schema(example = "expose-my-app")]
     pub(crate) name: String,
     /// The first hostname that it names, if any.
@@ -156,8 +171,8 @@ pub(crate) struct IngressRouteItem {
 }
 
 impl Namespace {
-    /// The namespace with its routes; when it was first seen is for the caller to fill in.
-    pub(crate) fn new(overview: &Overview, ingress_routes: Vec<IngressRouteItem>) -> Self {
+    /// The namespace with its routes; the caller fills in when it was first seen.
+    pub(crate) fn new(overview: &Overview, ingress_routes: Vec<IngressRoute>) -> Self {
         Self {
             pods: overview.pods.iter().map(|pod| Pod::from(&**pod)).collect(),
             services: overview.services.iter().map(|service| Service::from(&**service)).collect(),
@@ -170,7 +185,7 @@ impl Namespace {
     }
 }
 
-impl IngressRouteItem {
+impl IngressRoute {
     /// A route that stands in the cluster, with the exposure that it belongs to.
     pub(crate) fn of_route(route: &RouteSummary, exposure: Option<&Exposure>) -> Self {
         Self {
@@ -203,6 +218,9 @@ impl From<&PodSummary> for Pod {
             age: age(pod.age),
             reason: text(pod.reason.as_ref()),
             message: text(pod.message.as_ref()),
+            exit_code: pod.exit_code,
+            last_reason: text(pod.last_reason.as_ref()),
+            last_message: text(pod.last_message.as_ref()),
         }
     }
 }
@@ -236,6 +254,8 @@ impl From<&DeploymentSummary> for Deployment {
             image: text(deployment.image.as_ref()),
             age: age(deployment.age),
             secret_refs: deployment.secret_refs.iter().map(ToString::to_string).collect(),
+            reason: text(deployment.reason.as_ref()),
+            message: text(deployment.message.as_ref()),
         }
     }
 }

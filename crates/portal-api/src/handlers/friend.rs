@@ -47,10 +47,11 @@ pub(crate) async fn list_domains(_: Friend, state: Data<ApiState>) -> Json<Vec<S
     Json(state.domains.iter().map(ToString::to_string).collect())
 }
 
-/// A count, or nothing if whoever counts is in trouble.
+/// A count, or nothing if it cannot be counted. Each backend logs its outages itself, once: pages ask for this all the
+/// time.
 fn known(count: Result<Option<u64>, BackendError>) -> Option<u64> {
     count.unwrap_or_else(|error| {
-        tracing::warn!(error = &error as &dyn Error, "a stat is not known");
+        tracing::debug!(error = &error as &dyn Error, "a stat is not known");
         None
     })
 }

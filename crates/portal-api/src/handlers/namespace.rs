@@ -1,4 +1,4 @@
-//! What the friend's namespace looks like.
+//! The friend's namespace.
 
 use actix_web::http::header;
 use actix_web::web::Data;
@@ -16,8 +16,8 @@ const CACHE_CONTROL: &str = "private, no-cache";
 
 /// Shows the friend's namespace: pods, services, deployments, quota, routes and exposures.
 ///
-/// The answer is never older than the cluster's last word, and that is never older than half a minute; an empty list
-/// means that there is nothing. Send the `ETag` back in `If-None-Match` to hear whether anything has changed.
+/// The answer is as the cluster was at most `max_staleness_seconds` ago, 30 unless configured; an empty list means that
+/// there is nothing. Send the `ETag` back in `If-None-Match` to hear whether anything has changed.
 #[utoipa::path(tag = "namespace", security(("session" = [])),
     params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of the answer that the caller has")),
     responses(
@@ -33,7 +33,7 @@ pub(crate) async fn show_namespace(
     state: Data<ApiState>,
     conditions: Conditions,
 ) -> Result<HttpResponse, ApiError> {
-    let (overview, exposures) = try_join!(state.cluster.namespace(friend.id()), state.exposures.snapshot(friend.id()))?;
+    let (overview, exposures) = try_join!(state.cluster.overview(friend.id()), state.exposures.snapshot(friend.id()))?;
     let view = state.namespaces.view(friend.id(), overview, exposures).await?;
     let is_known = conditions.has(&view.tag);
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use portal_dns::{Exposure, RoutePlace};
 use portal_k8s::Overview;
 
-use crate::body::namespace::{IngressRouteItem, Namespace};
+use crate::body::namespace::{IngressRoute, Namespace};
 
 /// The namespace's overview with the friend's exposures put beside the routes that carry them. An exposure that has no
 /// route (yet, or any more) is shown under the name that its route would have.
 pub(super) fn namespace(overview: &Overview, exposures: &[Exposure]) -> Namespace {
     let mut by_route: BTreeMap<String, &Exposure> = exposures.iter().map(|it| (route_name(it), it)).collect();
     let mut routes: Vec<_> =
-        overview.routes.iter().map(|route| IngressRouteItem::of_route(route, by_route.remove(&*route.name))).collect();
-    routes.extend(by_route.into_iter().map(|(name, exposure)| IngressRouteItem::without_route(name, exposure)));
+        overview.routes.iter().map(|route| IngressRoute::of_route(route, by_route.remove(&*route.name))).collect();
+    routes.extend(by_route.into_iter().map(|(name, exposure)| IngressRoute::without_route(name, exposure)));
     routes.sort_by(|one, other| one.name.cmp(&other.name));
     Namespace::new(overview, routes)
 }

@@ -45,6 +45,7 @@ fn zone(records: &MemoryRecords) -> Zone {
         proxied: false,
         tls: Tls::Default,
         entry_points: Vec::new(),
+        fallback_routes: Vec::new(),
         retired: false,
     };
     Zone { domain, records: Arc::new(records.clone()) }

@@ -66,6 +66,7 @@ async fn a_namespace_is_the_specification_s_example_with_what_was_added() {
             "pods": [{
                 "name": "my-app-1", "status": "Running", "ready": false, "restarts": 7, "image": "nginx:alpine",
                 "age": "2026-03-01T10:00:00Z", "reason": "CrashLoopBackOff", "message": "back-off",
+                "exitCode": 137, "lastReason": "OOMKilled", "lastMessage": null,
             }],
             "services": [{
                 "name": "my-app", "type": "ClusterIP", "clusterIP": "10.0.0.1",
@@ -76,7 +77,7 @@ async fn a_namespace_is_the_specification_s_example_with_what_was_added() {
             }],
             "deployments": [{
                 "name": "my-app", "replicas": "1/1", "image": "nginx:alpine", "age": "2026-03-01T10:00:00Z",
-                "secretRefs": ["my-api-key"],
+                "secretRefs": ["my-api-key"], "reason": null, "message": null,
             }],
             "quota": {"hard": {"pods": "3", "secrets": "20"}, "used": {"pods": "1", "secrets": "3"}},
             "ingressRoutes": [{

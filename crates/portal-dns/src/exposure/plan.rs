@@ -1,8 +1,8 @@
 //! Wanted against seen: what is to be done, as a pure function.
 
 use crate::{
-    Desired, Domain, Hostname, InstanceId, Intent, Observed, ObservedRoute, ObservedRoutes, OwnershipMarker, Reason,
-    RecordState, RoutePlace, RouteSpec, ServiceState, Tombstone,
+    Desired, Domain, HostClaim, Hostname, InstanceId, Intent, Observed, ObservedRoute, ObservedRoutes, OwnershipMarker,
+    Reason, RecordState, RoutePlace, RouteSpec, ServiceState, Tombstone,
 };
 
 /// All that was seen around one exposure.
@@ -16,6 +16,8 @@ pub(crate) struct Situation {
     pub(crate) routes: ObservedRoutes,
     /// The Service.
     pub(crate) service: ServiceState,
+    /// Everything else that claims the wanted hostname; not looked for where the exposure is to go.
+    pub(crate) claims: Vec<HostClaim>,
 }
 
 /// One effect. Each is idempotent, and does nothing to what is not ours any more.
@@ -98,6 +100,10 @@ impl<'a> Planner<'a> {
         }
         if self.is_contested() {
             return refused(if self.intent.established { Reason::MarkerLost } else { Reason::HostnameTaken });
+        }
+        // Whatever others write, our own record and route did not lose their marker by it.
+        if self.is_claimed() {
+            return refused(Reason::HostnameTaken);
         }
         match &self.seen.service {
             ServiceState::NamespaceGone | ServiceState::Absent => refused(Reason::ServiceMissing),
@@ -191,15 +197,27 @@ impl<'a> Planner<'a> {
         !self.intent.established && !own.is_empty() && (*others || !strange.is_empty())
     }
 
-    /// Whether something that is not ours stands at the hostname, answers for it, or has the route's name.
+    /// Tells whether the record at the hostname or the route at our place exists and is not ours.
     fn is_contested(self) -> bool {
         let host = &self.intent.exposure.hostname;
         let record_is_foreign =
             self.seen.record != Observed::Absent && self.our_mark(host, &self.seen.record).is_none();
-        let ObservedRoutes { own, others } = &self.seen.routes;
-        record_is_foreign
-            || own.as_ref().is_some_and(|own| !self.is_our_own(own))
-            || others.iter().any(|other| !self.is_former(other))
+        record_is_foreign || self.seen.routes.own.as_ref().is_some_and(|own| !self.is_our_own(own))
+    }
+
+    /// Tells whether something else in the cluster claims the hostname. What cannot be read only keeps new exposures
+    /// away: one that already works is not given up on a suspicion.
+    fn is_claimed(self) -> bool {
+        let is_claim = |claim: &HostClaim| {
+            (claim.is_certain || !self.intent.established) && !self.context.domain.is_fallback(claim)
+        };
+        self.seen.routes.others.iter().any(|other| !self.is_former(other)) || self.seen.claims.iter().any(is_claim)
+    }
+
+    /// The priority with which our route is asked before the operator's fallback routes.
+    fn priority(self) -> Option<i64> {
+        let fallbacks = self.seen.claims.iter().filter(|claim| self.context.domain.is_fallback(claim));
+        fallbacks.map(|claim| claim.priority.saturating_add(1)).max()
     }
 
     /// Leaving hostnames whose record is still there and ours.
@@ -253,6 +271,7 @@ impl<'a> Planner<'a> {
             port: self.intent.exposure.port,
             entry_points: entry_points.clone(),
             tls: tls.clone(),
+            priority: self.priority(),
         }
     }
 }

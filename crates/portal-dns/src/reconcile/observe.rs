@@ -6,7 +6,7 @@ use portal_core::{Backend, BackendError};
 
 use super::{Reconciler, STEP_TIMEOUT};
 use crate::exposure::plan::{Situation, place};
-use crate::{Freshness, Hostname, Intent, Observed, Priority, Zone};
+use crate::{Desired, Freshness, HostClaim, Hostname, Intent, Observed, Priority, Zone};
 
 impl Reconciler {
     /// What stands there now; an error if anything of it could not be seen.
@@ -24,8 +24,19 @@ impl Reconciler {
         let routes = timely(Backend::Cluster, self.routes.look(&place, &hosts, Freshness::Live));
         let service =
             timely(Backend::Cluster, self.services.look(&exposure.friend, &exposure.service, Freshness::Live));
-        let (record, leaving, routes, service) = tokio::try_join!(record, leaving, routes, service)?;
-        Ok(Situation { record, leaving, routes, service })
+        let claims = self.claims(intent);
+        let (record, leaving, routes, service, claims) = tokio::try_join!(record, leaving, routes, service, claims)?;
+        Ok(Situation { record, leaving, routes, service, claims })
+    }
+
+    /// Everything else in the cluster that claims the wanted hostname. Removing does not depend on it, and so goes on
+    /// while claims cannot be watched.
+    pub(crate) async fn claims(&self, intent: &Intent) -> Result<Vec<HostClaim>, BackendError> {
+        if intent.desired == Desired::Absent {
+            return Ok(Vec::new());
+        }
+        let host = std::slice::from_ref(&intent.exposure.hostname);
+        timely(Backend::Cluster, self.routes.claims(&place(intent), host)).await
     }
 
     async fn look_at_leaving(

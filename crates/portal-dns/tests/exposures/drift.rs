@@ -228,3 +228,72 @@ async fn a_retired_domain_is_not_offered_and_kept_right() {
     open(&portal, "alice", wish("my-app", "api", None, Some("a.net"))).await.unwrap();
     world.assert_converged("changed where it is").await;
 }
+
+/// Somebody's objects, each of which claims the hostname in its way.
+const CLAIMANTS: [(&str, &str); 6] = [
+    (
+        "route",
+        "{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {name: theirs}, spec: {routes: [{match: 'Host(`*.a.net`)'}]}}",
+    ),
+    (
+        "old route",
+        "{apiVersion: traefik.containo.us/v1alpha1, kind: IngressRoute, metadata: {name: theirs}, spec: {routes: [{match: 'HostHeader(`my-app-alice.a.net`)'}]}}",
+    ),
+    (
+        "TCP route",
+        "{apiVersion: traefik.io/v1alpha1, kind: IngressRouteTCP, metadata: {name: theirs}, spec: {routes: [{match: 'HostSNI(`my-app-alice.a.net`)'}]}}",
+    ),
+    (
+        "Ingress",
+        "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: theirs}, spec: {rules: [{host: my-app-alice.a.net}]}}",
+    ),
+    (
+        "HTTPRoute",
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: theirs}, spec: {hostnames: ['*.a.net']}}",
+    ),
+    (
+        "TLSRoute",
+        "{apiVersion: gateway.networking.k8s.io/v1alpha2, kind: TLSRoute, metadata: {name: theirs}, spec: {hostnames: [my-app-alice.a.net]}}",
+    ),
+];
+
+#[tokio::test(start_paused = true)]
+async fn whatever_claims_the_hostname_refuses_a_new_exposure_and_is_a_visible_failure_of_an_old_one() {
+    for (what, claimant) in CLAIMANTS {
+        let world = World::new().await;
+        world.cluster.load_yaml("theirs", claimant, "other").unwrap();
+        let portal = world.portal();
+        let refused = open(&portal, "alice", wish("my-app", "web", None, None)).await;
+        assert!(matches!(refused, Err(portal_dns::DnsError::HostnameTaken { .. })), "{what}: {refused:?}");
+        assert_eq!(portal.find(&friend("alice"), &name("my-app")).await.unwrap(), None, "{what}");
+
+        let (world, portal) = exposed().await;
+        let route = world.cluster.route("friend-alice", "expose-my-app");
+        world.cluster.load_yaml("theirs", claimant, "other").unwrap();
+        portal.pass().await.unwrap();
+        check(&shown(&portal).await, Status::Failed, Some(Reason::HostnameTaken));
+        assert_eq!(world.cluster.route("friend-alice", "expose-my-app"), route, "{what}");
+        world.cluster.set_phase("other", None);
+        portal.pass().await.unwrap();
+        check(&shown(&portal).await, Status::Active, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_nobody_can_read_disturbs_no_other_domain_and_no_standing_exposure() {
+    let rule = |domain: &str| {
+        format!(
+            "{{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {{name: odd}}, spec: {{routes: [{{match: 'HostRegexp(`^(?!www\\.).+\\.{domain}$`)'}}]}}}}"
+        )
+    };
+    let (world, portal) = exposed().await;
+    world.cluster.load_yaml("odd", &rule("example\\.com"), "other").unwrap();
+    portal.pass().await.unwrap();
+    check(&shown(&portal).await, Status::Active, None);
+    open(&portal, "alice", wish("second", "web", None, None)).await.unwrap();
+    world.cluster.load_yaml("odd", &rule("a\\.net"), "other").unwrap();
+    portal.pass().await.unwrap();
+    check(&shown(&portal).await, Status::Active, None);
+    let refused = open(&portal, "alice", wish("third", "web", None, None)).await;
+    assert!(matches!(refused, Err(portal_dns::DnsError::HostnameTaken { .. })), "{refused:?}");
+}

@@ -10,9 +10,9 @@ use portal_adapters::memory::{MemoryCluster, MemoryExposures, MemoryRecords};
 use portal_core::{AuditEntry, Backend, BackendError, FriendId};
 use portal_dns::{
     Before, Change, Claimed, Ensured, Exposure, ExposureId, ExposureName, ExposurePorts, ExposureStore, Exposures,
-    Fence, Freshness, Hostname, Intent, IntentStore, Lease, Observed, ObservedRoute, ObservedRoutes, OwnershipMarker,
-    Priority, RecordState, Records, Removed, Reservation, Reserved, RouteChanged, RouteCreated, RoutePlace, RouteSpec,
-    RouteVersion, Routes, ServiceName, ServiceState, Services, Settled, Settlement, Tombstone,
+    Fence, Freshness, HostClaim, Hostname, Intent, IntentStore, Lease, Observed, ObservedRoute, ObservedRoutes,
+    OwnershipMarker, Priority, RecordState, Records, Removed, Reservation, Reserved, RouteChanged, RouteCreated,
+    RoutePlace, RouteSpec, RouteVersion, Routes, ServiceName, ServiceState, Services, Settled, Settlement, Tombstone,
 };
 
 use super::world::World;
@@ -168,6 +168,10 @@ impl Routes for Struck<MemoryCluster> {
         how: Freshness,
     ) -> Result<ObservedRoutes, BackendError> {
         self.faults.through(Backend::Cluster, Routes::look(&self.inner, place, hosts, how)).await
+    }
+
+    async fn claims(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<Vec<HostClaim>, BackendError> {
+        self.faults.through(Backend::Cluster, self.inner.claims(place, hosts)).await
     }
 
     async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError> {

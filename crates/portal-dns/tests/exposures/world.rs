@@ -209,6 +209,7 @@ fn route(Intent { exposure, .. }: &Intent) -> (String, String, Option<RouteSpec>
         port: exposure.port,
         entry_points: domain.entry_points,
         tls: domain.tls,
+        priority: None,
     };
     let marker = OwnershipMarker { instance: instance(), exposure: exposure.id.clone() };
     (exposure.friend.namespace(), format!("expose-{}", exposure.name), Some(spec), marker)
@@ -249,6 +250,7 @@ pub(crate) fn domain(name: &str) -> Domain {
         proxied: false,
         tls: Tls::Default,
         entry_points: vec!["websecure".to_owned()],
+        fallback_routes: Vec::new(),
         retired: false,
     }
 }

@@ -1,28 +1,29 @@
-//! Whether an expression claims a hostname.
+//! The value of an expression for one hostname.
 
 use super::parse::Expression;
 use super::pattern::{Fit, fit};
+use super::unreadable::Unreadable;
 
-/// What is known of an expression's value when only the request's host is known.
+/// An expression's value while only the request's host is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Value {
     /// It holds for every request to that host.
     True,
-    /// It depends on the rest of the request.
+    /// It depends on the rest of the request, or cannot be told.
     Open,
     /// It holds for no request to that host.
     False,
 }
 
-/// An expression seen from one hostname.
+/// An expression's value for one hostname.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
+struct Evaluated {
     value: Value,
     /// Something in it names the hostname.
     named: bool,
 }
 
-impl Seen {
+impl Evaluated {
     const fn of(value: Value, named: bool) -> Self {
         Self { value, named }
     }
@@ -51,22 +52,22 @@ impl Seen {
         Self::of(value, (self.can_hold() && self.named) || (other.can_hold() && other.named))
     }
 
-    /// The contrary names nothing: `!Host(a)` means all others.
     fn not(self) -> Self {
         let value = match self.value {
             Value::True => Value::False,
             Value::Open => Value::Open,
             Value::False => Value::True,
         };
+        // The contrary names nothing: `!Host(a)` means all others.
         Self::of(value, false)
     }
 }
 
 impl Expression {
-    /// Whether requests to `hostname`, in lower case, are meant by this expression.
-    pub(super) fn claims(&self, hostname: &str) -> bool {
-        let seen = self.seen_from(hostname);
-        seen.can_hold() && seen.named
+    /// Tells whether requests to `hostname`, in lower case, are meant by this expression.
+    pub(super) fn claims(&self, hostname: &str, unreadable: Option<&Unreadable>) -> bool {
+        let evaluated = self.evaluate(hostname, unreadable);
+        evaluated.can_hold() && evaluated.named
     }
 
     /// Adds the hosts that are named outside of negations.
@@ -84,30 +85,56 @@ impl Expression {
         }
     }
 
-    fn seen_from(&self, hostname: &str) -> Seen {
+    /// Adds every name that a matcher accepts, negated or not; `false` if one accepts more than can be listed.
+    pub(super) fn collect_names(&self, names: &mut Vec<String>) -> bool {
         match self {
-            Self::Any(parts) => {
-                parts.iter().map(|part| part.seen_from(hostname)).fold(Seen::of(Value::False, false), Seen::or)
+            Self::Any(parts) | Self::All(parts) => parts.iter().all(|part| part.collect_names(names)),
+            // `!(!Host(a))` claims a, so negated names are not left out.
+            Self::Not(inner) => inner.collect_names(names),
+            Self::Host(hosts) => {
+                names.extend(hosts.iter().cloned());
+                !hosts.iter().any(|host| host.contains('*'))
             }
-            Self::All(parts) => {
-                parts.iter().map(|part| part.seen_from(hostname)).fold(Seen::of(Value::True, false), Seen::and)
-            }
-            Self::Not(inner) => inner.seen_from(hostname).not(),
-            Self::Host(names) if names.iter().any(|name| name == hostname) => Seen::of(Value::True, true),
-            Self::Host(_) => Seen::of(Value::False, false),
-            Self::HostPattern(patterns) => patterns
+            Self::HostPattern(_) => false,
+            Self::Other => true,
+        }
+    }
+
+    fn evaluate(&self, hostname: &str, unreadable: Option<&Unreadable>) -> Evaluated {
+        let none = Evaluated::of(Value::False, false);
+        match self {
+            Self::Any(parts) => parts.iter().map(|part| part.evaluate(hostname, unreadable)).fold(none, Evaluated::or),
+            Self::All(parts) => parts
                 .iter()
-                .map(|pattern| fitted(fit(pattern, hostname)))
-                .fold(Seen::of(Value::False, false), Seen::or),
-            Self::Other => Seen::of(Value::Open, false),
+                .map(|part| part.evaluate(hostname, unreadable))
+                .fold(Evaluated::of(Value::True, false), Evaluated::and),
+            Self::Not(inner) => inner.evaluate(hostname, unreadable).not(),
+            Self::Host(names) => names.iter().map(|name| host(name, hostname)).fold(none, Evaluated::or),
+            Self::HostPattern(patterns) => {
+                let value = |pattern: &String| match fit(pattern, hostname) {
+                    Fit::Accepts => Evaluated::of(Value::True, true),
+                    Fit::AcceptsAll => Evaluated::of(Value::True, false),
+                    Fit::Refuses => none,
+                    Fit::Unreadable => {
+                        Evaluated::of(Value::Open, unreadable.is_some_and(|text| text.contains_domain_of(hostname)))
+                    }
+                };
+                patterns.iter().map(value).fold(none, Evaluated::or)
+            }
+            Self::Other => Evaluated::of(Value::Open, false),
         }
     }
 }
 
-fn fitted(fit: Fit) -> Seen {
-    match fit {
-        Fit::Accepts => Seen::of(Value::True, true),
-        Fit::AcceptsAll => Seen::of(Value::True, false),
-        Fit::Refuses => Seen::of(Value::False, false),
+/// `Host` of one name. Traefik 3.7 takes `*.` for exactly one label, and `*` for every host.
+fn host(name: &str, hostname: &str) -> Evaluated {
+    let accepts = match name.strip_prefix("*.") {
+        Some(parent) => hostname.split_once('.').is_some_and(|(_, rest)| rest == parent),
+        None => name == hostname,
+    };
+    match name {
+        "*" => Evaluated::of(Value::True, false),
+        _ if accepts => Evaluated::of(Value::True, true),
+        _ => Evaluated::of(Value::False, false),
     }
 }

@@ -1,12 +1,23 @@
 //! From a rule's text to an expression.
 
-use super::plain;
+use std::str::CharIndices;
 
-/// How deep parentheses and negations may go; Traefik's own parser would take more, nobody writes more.
+use super::{pattern, plain};
+
+/// Deepest nesting of parentheses and negations; Traefik's own parser would take more, nobody writes more.
 const DEPTH_MAX: usize = 32;
 
+/// The matchers that a router knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// `Host`, its alias `HostHeader` of Traefik 2, and `HostRegexp`.
+    Http,
+    /// `HostSNI` and `HostSNIRegexp`.
+    Tcp,
+}
+
 /// A rule, as far as hosts are concerned.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expression {
     /// One of them holds.
     Any(Vec<Expression>),
@@ -23,14 +34,27 @@ pub(super) enum Expression {
 }
 
 /// Reads a rule; `None` if it is none.
-pub(super) fn parse(rule: &str) -> Option<Expression> {
-    let mut reader = Reader { rest: rule };
+pub(super) fn parse(rule: &str, protocol: Protocol) -> Option<Expression> {
+    let mut reader = Reader { rest: rule, protocol };
     let expression = reader.any(DEPTH_MAX)?;
     reader.rest.trim_start().is_empty().then_some(expression)
 }
 
+impl Expression {
+    /// Tells whether every pattern in it can be tried.
+    pub(super) fn is_readable(&self) -> bool {
+        match self {
+            Self::Any(parts) | Self::All(parts) => parts.iter().all(Self::is_readable),
+            Self::Not(inner) => inner.is_readable(),
+            Self::HostPattern(patterns) => patterns.iter().all(|pattern| pattern::is_readable(pattern)),
+            Self::Host(_) | Self::Other => true,
+        }
+    }
+}
+
 struct Reader<'a> {
     rest: &'a str,
+    protocol: Protocol,
 }
 
 impl Reader<'_> {
@@ -58,6 +82,7 @@ impl Reader<'_> {
     }
 
     fn one(&mut self, depth: usize) -> Option<Expression> {
+        // Somebody else's text decides how deep this recursion goes.
         let depth = depth.checked_sub(1)?;
         if self.take("!") {
             return self.one(depth).map(|expression| Expression::Not(Box::new(expression)));
@@ -75,10 +100,12 @@ impl Reader<'_> {
         let (name, rest) = self.rest.split_at(end);
         self.rest = rest;
         let arguments = self.arguments()?;
-        Some(match name.to_ascii_lowercase().as_str() {
-            "" => return None,
-            "host" => Expression::Host(arguments.iter().map(|host| plain(host)).collect()),
-            "hostregexp" => Expression::HostPattern(arguments),
+        Some(match (self.protocol, name.to_ascii_lowercase().as_str()) {
+            (_, "") => return None,
+            (Protocol::Http, "host" | "hostheader") | (Protocol::Tcp, "hostsni") => {
+                Expression::Host(arguments.iter().map(|host| plain(host)).collect())
+            }
+            (Protocol::Http, "hostregexp") | (Protocol::Tcp, "hostsniregexp") => Expression::HostPattern(arguments),
             _ => Expression::Other,
         })
     }
@@ -92,12 +119,16 @@ impl Reader<'_> {
             if !arguments.is_empty() && !self.take(",") {
                 return None;
             }
+            // As in Go, a comma may also follow the last argument.
+            if !arguments.is_empty() && self.take(")") {
+                break;
+            }
             arguments.push(self.text()?);
         }
         Some(arguments)
     }
 
-    /// A text in backticks, taken as it stands, or in double quotes, where a backslash escapes.
+    /// A text in backticks, taken as it stands, or in double quotes with the escapes of Go.
     fn text(&mut self) -> Option<String> {
         if self.take("`") {
             let (text, rest) = self.rest.split_once('`')?;
@@ -113,10 +144,27 @@ impl Reader<'_> {
                     self.rest = self.rest.get(at.saturating_add(1)..)?;
                     return Some(text);
                 }
-                // Only these escapes occur in hosts and patterns; any other one leaves the rule unread.
-                (_, '\\') => text.push(letters.next().map(|(_, letter)| letter).filter(|it| ['\\', '"'].contains(it))?),
+                (_, '\\') => text.push(escaped(&mut letters)?),
                 (_, letter) => text.push(letter),
             }
         }
     }
+}
+
+/// The letter that an escape of Go stands for. Octal ones and those of control characters, which no host contains,
+/// leave the rule unread.
+fn escaped(letters: &mut CharIndices<'_>) -> Option<char> {
+    let digits = match letters.next()?.1 {
+        letter @ ('\\' | '"') => return Some(letter),
+        'x' => 2,
+        'u' => 4,
+        'U' => 8,
+        _ => return None,
+    };
+    (0..digits)
+        .try_fold(0_u32, |code, _| {
+            let digit = letters.next()?.1.to_digit(16)?;
+            code.checked_mul(16)?.checked_add(digit)
+        })
+        .and_then(char::from_u32)
 }

@@ -1,17 +1,26 @@
 //! `HostRegexp`: patterns of hostnames.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-/// Longest pattern that is tried; a longer one is taken to accept.
+/// Longest pattern that is tried.
 const PATTERN_MAX: usize = 1024;
-/// Memory that a compiled pattern may take, in bytes; one that needs more is taken to accept.
+/// Memory that a compiled pattern may take, in bytes.
 const COMPILED_MAX: usize = 256 * 1024;
-/// A name that no zone can hold (RFC 2606): what accepts it accepts any host.
+/// Compiled patterns that each thread holds on to: compiling costs a hundred times what matching does, and a pass
+/// tries the same few patterns for every exposure.
+const CACHE_CAPACITY: usize = 32;
+/// A name that no zone can hold (RFC 2606): a pattern that accepts it accepts any host.
 const NOBODYS_HOST: &str = "friend-portal.invalid";
 
-/// What a pattern says about a hostname.
+thread_local! {
+    static COMPILED: RefCell<HashMap<String, Option<Regex>>> = RefCell::default();
+}
+
+/// The relation of a pattern to a hostname.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
     /// It accepts the hostname and not every other.
@@ -20,27 +29,64 @@ pub(super) enum Fit {
     AcceptsAll,
     /// It does not accept the hostname.
     Refuses,
+    /// It is no pattern, or one that would cost too much to try.
+    Unreadable,
 }
 
-/// Whether a pattern accepts `hostname`, which is in lower case. One that cannot be read is taken to accept.
+/// Tries a pattern on `hostname`, which is in lower case.
 pub(super) fn fit(pattern: &str, hostname: &str) -> Fit {
-    let Some(regex) = compile(pattern) else { return Fit::Accepts };
-    match (regex.is_match(hostname.as_bytes()), regex.is_match(NOBODYS_HOST.as_bytes())) {
-        (true, true) => Fit::AcceptsAll,
-        (true, false) => Fit::Accepts,
-        (false, _) => Fit::Refuses,
-    }
+    with_compiled(pattern, |regex| match regex {
+        None => Fit::Unreadable,
+        Some(regex) => match (regex.is_match(hostname.as_bytes()), regex.is_match(NOBODYS_HOST.as_bytes())) {
+            (true, true) => Fit::AcceptsAll,
+            (true, false) => Fit::Accepts,
+            (false, _) => Fit::Refuses,
+        },
+    })
+}
+
+/// Tells whether a pattern can be tried.
+pub(super) fn is_readable(pattern: &str) -> bool {
+    with_compiled(pattern, |regex| regex.is_some())
+}
+
+fn with_compiled<T>(pattern: &str, work: impl FnOnce(Option<&Regex>) -> T) -> T {
+    COMPILED.with_borrow_mut(|compiled| {
+        if let Some(known) = compiled.get(pattern) {
+            return work(known.as_ref());
+        }
+        // A pass asks for the patterns in one order over and over, where dropping only the oldest would never hit.
+        if compiled.len() >= CACHE_CAPACITY {
+            compiled.clear();
+        }
+        work(compiled.entry(pattern.to_owned()).or_insert_with(|| compile(pattern)).as_ref())
+    })
 }
 
 /// Traefik 3 takes a regular expression, not anchored; Traefik 2 a text with patterns in braces, anchored:
-/// `{sub:[a-z]+}.example.net`.
+/// `{sub:[a-z]+}.example.net`. Without braces, what the latter takes for a text is an expression that accepts it too.
 fn compile(pattern: &str) -> Option<Regex> {
-    let text = if is_template(pattern) { from_template(pattern)? } else { pattern.to_owned() };
     if pattern.len() > PATTERN_MAX {
         return None;
     }
-    // Hostnames are ASCII, and so are `\d` and `\w` in the expressions that Traefik reads.
-    RegexBuilder::new(&text).unicode(false).case_insensitive(true).size_limit(COMPILED_MAX).build().ok()
+    let text = if is_template(pattern) { from_template(pattern)? } else { without_quotations(pattern) };
+    // Hostnames are ASCII, so `\d` and `\w` are the same with and without Unicode; only classes such as `\pL` need it.
+    let build =
+        |unicode| RegexBuilder::new(&text).unicode(unicode).case_insensitive(true).size_limit(COMPILED_MAX).build();
+    build(false).or_else(|_| build(true)).ok()
+}
+
+/// The expression with texts in `\Q..\E`, which this crate's engine does not know, as escaped ones.
+fn without_quotations(pattern: &str) -> String {
+    let mut regex = String::new();
+    let mut rest = pattern;
+    while let Some((before, quoted)) = rest.split_once(r"\Q") {
+        let (quoted, after) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
+        regex.push_str(before);
+        regex.push_str(&regex::escape(quoted));
+        rest = after;
+    }
+    regex + rest
 }
 
 /// A brace followed by a letter opens a template's placeholder; in a regular expression it would be a repetition and
@@ -68,7 +114,7 @@ fn from_template(template: &str) -> Option<String> {
     Some(regex)
 }
 
-/// What stands before the brace that closes a placeholder, and what after it; its pattern may contain braces.
+/// The text before the brace that closes a placeholder and the text after it; its pattern may contain braces.
 fn placeholder(text: &str) -> Option<(&str, &str)> {
     let mut depth = 1_usize;
     let end = text.char_indices().find_map(|(at, letter)| {

@@ -1,6 +1,6 @@
 //! Rules as people write them.
 
-use super::{claims, hosts};
+use super::{HostRule, Protocol, hosts};
 
 #[track_caller]
 fn check_hosts(rule: &str, expected: &[&str]) {
@@ -9,7 +9,7 @@ fn check_hosts(rule: &str, expected: &[&str]) {
 
 #[track_caller]
 fn check(rule: &str, claimed: bool) {
-    assert_eq!(claims(rule, "app-alice.example.net"), claimed, "{rule}");
+    assert_eq!(HostRule::parse(rule, Protocol::Http).claims("app-alice.example.net"), claimed, "{rule}");
 }
 
 #[test]
@@ -81,11 +81,51 @@ fn a_pattern_claims_the_hosts_that_it_accepts() {
 }
 
 #[test]
-fn what_cannot_be_read_is_taken_for_a_claim() {
-    check("HostRegexp(`^(app`)", true);
-    check(&format!("HostRegexp(`{}`)", "a?".repeat(1000)), true);
+fn a_wildcard_host_claims_one_label() {
+    check("Host(`*.example.net`)", true);
+    check("Host(`*.EXAMPLE.net.`)", true);
+    check("Host(`b.net`) || Host(`*.example.net`) && PathPrefix(`/x`)", true);
+    check("Host(`*.net`)", false);
+    check("Host(`*.app-alice.example.net`)", false);
+    check("Host(`*`)", false);
+    check("Host(`app-*.example.net`)", false);
+}
+
+#[test]
+fn aliases_and_escapes_are_read_as_traefik_reads_them() {
+    check("HostHeader(`app-alice.example.net`)", true);
+    check("HOST(`app-alice.example.net`,)", true);
+    check(r#"Host("\x61pp-\u0061lice.example.net")"#, true);
+    check(r"HostRegexp(`^\Qapp-alice.\E`)", true);
+    check(r"HostRegexp(`^\pL+-alice`)", true);
+    check(r"HostRegexp(`^[[:alpha:]-]+\.example\.net\z`)", true);
+    check("HostSNI(`app-alice.example.net`)", false);
+}
+
+#[test]
+fn what_cannot_be_read_claims_only_the_domains_that_it_contains() {
+    check(r"HostRegexp(`^(?!www\.).+\.example\.net$`)", true);
+    check(r#"HostRegexp("^(?!www\\.).+\\.example\\.net$")"#, true);
+    check("HostRegexp(`(?!x).+[.]example[.]net`)", true);
     check("Host(`app-alice.example.net`", true);
     check("Host(`App-Alice.example.net`) or something", true);
     check(&format!("{}Host(`app-alice.example.net`){}", "(".repeat(100), ")".repeat(100)), true);
+
+    check(r"HostRegexp(`^(?!www\.).+\.example\.com$`)", false);
+    check("HostRegexp(`^(app`)", false);
+    check(&format!("HostRegexp(`{}`)", "a?".repeat(1000)), false);
     check("Host(`other.example.net`", false);
+    check("Host(`other.example.org`) && HostRegexp(`(`)", false);
+}
+
+#[test]
+fn only_a_rule_that_is_read_whole_is_certain() {
+    for (rule, readable) in [
+        ("Host(`a.net`)", true),
+        ("Host(`a.net`) || HostRegexp(`^.+$`)", true),
+        ("Host(`a.net`) || HostRegexp(`(`)", false),
+        ("Host(`a.net`", false),
+    ] {
+        assert_eq!(HostRule::parse(rule, Protocol::Http).is_readable(), readable, "{rule}");
+    }
 }

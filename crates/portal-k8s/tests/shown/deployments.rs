@@ -54,3 +54,25 @@ fn a_deployment_without_containers_has_neither_image_nor_secrets() {
     let shown = deployment("metadata: {name: a}\nspec: {selector: {}, template: {}}");
     assert_eq!((shown.image, shown.secret_refs.len(), shown.age), (None, 0, None));
 }
+
+#[track_caller]
+fn check_failure(conditions: &str, expected: Option<(&str, &str)>) {
+    let yaml = format!(
+        "metadata: {{name: a}}\nspec: {{selector: {{}}, template: {{}}}}\nstatus: {{conditions: [{conditions}]}}"
+    );
+    let shown = deployment(&yaml);
+    assert_eq!(shown.reason.as_deref().zip(shown.message.as_deref()), expected, "{conditions}");
+}
+
+#[test]
+fn a_deployment_says_why_it_does_not_get_on() {
+    let available = "{type: Available, status: \"False\", reason: MinimumReplicasUnavailable, message: low}";
+    let stuck = "{type: Progressing, status: \"False\", reason: ProgressDeadlineExceeded, message: timed out}";
+    let quota = "{type: ReplicaFailure, status: \"True\", reason: FailedCreate, message: \"exceeded quota: pods=3\"}";
+    let going_on = "{type: Progressing, status: \"True\", reason: ReplicaSetUpdated, message: going on}";
+    check_failure(&format!("{available}, {stuck}"), Some(("ProgressDeadlineExceeded", "timed out")));
+    check_failure(&format!("{stuck}, {quota}"), Some(("FailedCreate", "exceeded quota: pods=3")));
+    check_failure(&format!("{going_on}, {quota}"), Some(("FailedCreate", "exceeded quota: pods=3")));
+    check_failure(&format!("{available}, {going_on}"), None);
+    check_failure("", None);
+}

@@ -1,4 +1,4 @@
-//! What is shown of Kubernetes objects, written as people and API servers write them.
+//! Summaries of Kubernetes objects, written as people and API servers write them.
 
 mod deployments;
 mod overview;
@@ -12,7 +12,7 @@ mod services;
 #[track_caller]
 #[expect(clippy::expect_used, reason = "a test's own text")]
 fn object<T: serde::de::DeserializeOwned>(yaml: &str) -> T {
-    serde_yaml_ng::from_str(yaml).expect("a well-formed object")
+    serde_saphyr::from_str(yaml).expect("a well-formed object")
 }
 
 /// Plain texts of shared ones.

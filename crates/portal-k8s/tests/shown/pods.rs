@@ -143,3 +143,69 @@ fn a_long_message_is_cut_between_two_letters() {
     assert!(shown.len() <= 512 && shown.len() > 500, "{}", shown.len());
     assert!(shown.ends_with("ä…"));
 }
+
+#[test]
+fn a_pod_is_ready_only_when_its_native_sidecars_are() {
+    let spec = "{initContainers: [{name: wait}, {name: log, restartPolicy: Always}], containers: [{name: app}]}";
+    for (log, ready) in [(true, true), (false, false)] {
+        let status = format!(
+            "{{phase: Running, initContainerStatuses: [{}, {}], containerStatuses: [{}]}}",
+            container("wait", false, 0, "{terminated: {exitCode: 0}}"),
+            container("log", log, 0, "{running: {}}"),
+            container("app", true, 0, "{running: {}}"),
+        );
+        assert_eq!(pod(METADATA, spec, &status).ready, ready, "{status}");
+    }
+}
+
+/// Pods with a mesh as a native sidecar, which was killed when the main container had ended.
+#[test]
+fn a_sidecar_that_was_killed_in_the_end_is_no_failure() {
+    let spec = "{initContainers: [{name: mesh, restartPolicy: Always}], containers: [{name: app}]}";
+    let killed = container("mesh", false, 0, "{terminated: {exitCode: 137, reason: Error}}");
+    for (phase, main, reason, exit_code) in [
+        ("Succeeded", "{terminated: {exitCode: 0, reason: Completed}}", None, None),
+        ("Failed", "{terminated: {exitCode: 3, reason: Fatal}}", Some("Fatal"), Some(3)),
+        ("Running", "{running: {}}", Some("Error"), Some(137)),
+    ] {
+        let main = container("app", false, 0, main);
+        let status = format!("{{phase: {phase}, initContainerStatuses: [{killed}], containerStatuses: [{main}]}}");
+        let pod = pod(METADATA, spec, &status);
+        assert_eq!((pod.reason.as_deref(), pod.exit_code), (reason, exit_code), "{status}");
+    }
+}
+
+#[test]
+fn a_container_that_ran_out_of_memory_says_so_while_it_waits_for_its_restart() {
+    let status = "{phase: Running, containerStatuses: [
+        {name: proxy, ready: true, restartCount: 1, image: x, imageID: x, state: {running: {}},
+         lastState: {terminated: {exitCode: 1, reason: Error, message: old, finishedAt: \"2026-03-01T10:00:00Z\"}}},
+        {name: app, ready: false, restartCount: 4, image: x, imageID: x,
+         state: {waiting: {reason: CrashLoopBackOff, message: back-off 1m20s restarting failed container}},
+         lastState: {terminated: {exitCode: 137, reason: OOMKilled, finishedAt: \"2026-03-01T10:05:00Z\"}}}]}";
+    let pod = pod(METADATA, "{containers: [{name: proxy}, {name: app}]}", status);
+    assert_eq!(pod.reason.as_deref(), Some("CrashLoopBackOff"));
+    assert_eq!((pod.exit_code, pod.last_reason.as_deref(), pod.last_message), (Some(137), Some("OOMKilled"), None));
+}
+
+#[test]
+fn the_termination_message_is_shown_and_cut() {
+    let message = "x".repeat(4096);
+    let status = format!(
+        "{{phase: Failed, containerStatuses: [{}]}}",
+        container("app", false, 0, &format!("{{terminated: {{exitCode: 2, reason: Error, message: {message}}}}}"))
+    );
+    let pod = pod(METADATA, "{containers: [{name: app}]}", &status);
+    assert_eq!((pod.exit_code, pod.last_reason.as_deref()), (Some(2), Some("Error")));
+    assert_eq!(pod.last_message.map(|message| message.len()), Some(512));
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_has_no_exit_code() {
+    let status = "{phase: Pending, containerStatuses: [
+        {name: app, ready: false, restartCount: 0, image: nginx, imageID: \"\", started: false, lastState: {},
+         state: {waiting: {reason: ErrImagePull, message: \"failed to resolve reference docker.io/library/nginx:0\"}}}]}";
+    check_reason(status, Some(("ErrImagePull", Some("failed to resolve reference docker.io/library/nginx:0"))));
+    let pod = pod(METADATA, "{containers: [{name: app}]}", status);
+    assert_eq!((pod.exit_code, pod.last_reason, pod.last_message), (None, None, None));
+}

@@ -29,7 +29,7 @@ fn a_route_that_names_no_host_is_shown_without_one() {
 }
 
 #[test]
-fn members_that_the_portal_does_not_know_are_no_trouble() {
+fn members_that_the_portal_does_not_know_are_no_obstacle() {
     let route: IngressRoute = object(
         "apiVersion: traefik.io/v1alpha1
 kind: IngressRoute

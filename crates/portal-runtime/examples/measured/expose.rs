@@ -41,6 +41,7 @@ pub(crate) async fn serve(
         proxied: false,
         tls: Tls::Off,
         entry_points: Vec::new(),
+        fallback_routes: Vec::new(),
         retired: false,
     };
     let cloudflare = Arc::new(ScriptedCloudflare::start(&[DOMAIN]).await?);

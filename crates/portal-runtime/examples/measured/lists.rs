@@ -36,7 +36,7 @@ impl ListedCluster {
 
 #[async_trait]
 impl Cluster for ListedCluster {
-    async fn namespace(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
+    async fn overview(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
         let namespace = friend.namespace();
         let (pods, services, deployments, quotas, routes) = futures::try_join!(
             self.list::<Pod>(&namespace),

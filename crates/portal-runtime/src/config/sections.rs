@@ -179,6 +179,9 @@ pub(super) struct DomainSection {
     /// Traefik entry points of the routes.
     #[serde(default = "websecure")]
     pub(super) entry_points: Vec<String>,
+    /// Routes of the operator, as `namespace/name`, that cover the whole domain on purpose.
+    #[serde(default)]
+    pub(super) fallback_routes: Vec<String>,
     /// TLS of the routes; none when absent.
     #[serde(default)]
     pub(super) tls: Option<TlsSection>,

@@ -67,6 +67,7 @@ fn zone(name: &DomainName) -> Result<Zone, Invalid> {
         proxied: false,
         tls: Tls::Default,
         entry_points: Vec::new(),
+        fallback_routes: Vec::new(),
         retired: false,
     };
     Ok(Zone { domain, records: Arc::new(MemoryRecords::new(name.clone())) })

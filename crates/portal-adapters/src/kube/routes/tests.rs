@@ -1,5 +1,6 @@
-//! What the API server's answers mean.
+//! Meanings of the API server's responses.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +10,16 @@ use kube::Client;
 use kube::client::Body;
 use portal_core::{BackendError, BackendErrorKind, FixedClock};
 use portal_dns::{
-    ExposureId, Freshness, Hostname, InstanceId, OwnershipMarker, RouteCreated, RoutePlace, RouteSpec, Routes,
-    ServiceName, ServicePort, Tls,
+    EXPOSURE_LABEL, ExposureId, Freshness, Hostname, INSTANCE_LABEL, InstanceId, OwnershipMarker, RouteCreated,
+    RoutePlace, RouteSpec, Routes, ServiceName, ServicePort, Tls,
 };
+use portal_k8s::{ClaimKind, HostClaims, IngressRoute, Kind};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tower_test::mock::{self, SendResponse};
 
 use super::KubeRoutes;
+use crate::kube::observe::{Content, ObjectUpdate, Observe, Topic};
 use crate::kube::{KubeCluster, KubeSettings};
 
 type Server = mock::Handle<Request<Body>, Response<Body>>;
@@ -45,6 +48,7 @@ fn spec() -> RouteSpec {
         port: ServicePort::parse(80).unwrap(),
         entry_points: Vec::new(),
         tls: Tls::Off,
+        priority: None,
     }
 }
 
@@ -62,7 +66,7 @@ fn failure(code: u16, reason: &str, details: &Value) -> Value {
     json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": "no", "details": details})
 }
 
-/// What creating a route comes to when the API server answers like this.
+/// Creates a route while the API server answers like this.
 async fn created(code: u16, body: Value) -> Result<RouteCreated, BackendError> {
     let (routes, mut server) = routes();
     let answering = tokio::spawn(async move {
@@ -89,7 +93,7 @@ async fn a_route_that_cannot_be_created_is_told_from_one_that_must_not_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trouble_is_told_by_what_an_operator_would_do_about_it() {
+async fn failures_are_told_apart_by_what_an_operator_would_do_about_it() {
     for code in [401, 403] {
         let denied = created(code, failure(code, "Forbidden", &json!({}))).await.unwrap_err();
         assert!(matches!(denied, BackendError { kind: BackendErrorKind::Denied, .. }), "{code}: {denied:?}");
@@ -108,7 +112,7 @@ async fn trouble_is_told_by_what_an_operator_would_do_about_it() {
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_does_not_answer_is_unavailable() {
     let (routes, _server) = routes();
-    let silent = routes.look(&place(), &[host()], Freshness::Live).await.unwrap_err();
+    let silent = routes.create(&place(), &spec(), &marker()).await.unwrap_err();
     assert!(matches!(silent, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{silent:?}");
 }
 
@@ -116,28 +120,64 @@ async fn an_api_server_that_does_not_answer_is_unavailable() {
 async fn what_was_not_watched_yet_is_unavailable_and_not_empty() {
     let (routes, _server) = routes();
     assert!(matches!(routes.list().await, Err(BackendError { kind: BackendErrorKind::Unavailable, .. })));
-    let watched = routes.look(&place(), &[host()], Freshness::Watched).await;
-    assert!(matches!(watched, Err(BackendError { kind: BackendErrorKind::Unavailable, .. })));
+    for freshness in [Freshness::Live, Freshness::Watched] {
+        let routes = routes.look(&place(), &[host()], freshness).await;
+        assert!(matches!(routes, Err(BackendError { kind: BackendErrorKind::Unavailable, .. })));
+    }
+    routes.cluster.cache.listed_all(Topic::Objects(Kind::Route), &HashSet::new());
+    assert!(routes.list().await.unwrap().is_empty());
+    let claims = routes.claims(&place(), &[host()]).await;
+    assert!(matches!(claims, Err(BackendError { kind: BackendErrorKind::Unavailable, .. })), "kinds that may claim it");
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_page_of_routes_is_looked_at() {
+async fn live_means_our_own_route_alone() {
     let (routes, mut server) = routes();
+    for topic in Topic::all() {
+        routes.cluster.cache.listed_all(topic, &HashSet::new());
+    }
     let answering = tokio::spawn(async move {
-        for (next, name) in [(json!("more"), "a"), (json!(null), "b")] {
-            let (request, answer) = server.next_request().await.unwrap();
-            assert!(request.uri().path().ends_with("/apis/traefik.io/v1alpha1/ingressroutes"));
-            let route = json!({
-                "metadata": {"name": name, "namespace": "other", "uid": name, "resourceVersion": "1"},
-                "spec": {"routes": [{"match": format!("Host(`{}`)", host())}]},
-            });
-            let list = json!({"kind": "IngressRouteList", "apiVersion": "traefik.io/v1alpha1",
-                "metadata": {"continue": next}, "items": [route]});
-            send(answer, 200, &list);
-        }
+        let (request, answer) = server.next_request().await.unwrap();
+        let path = "/apis/traefik.io/v1alpha1/namespaces/friend-alice/ingressroutes/expose-my-app";
+        assert_eq!(request.uri().path(), path);
+        let metadata =
+            json!({"name": "expose-my-app", "namespace": "friend-alice", "uid": "u", "resourceVersion": "1"});
+        send(answer, 200, &json!({"metadata": metadata, "spec": {"routes": []}}));
+        assert!(server.next_request().await.is_none(), "nothing is listed");
     });
     let seen = routes.look(&place(), &[host()], Freshness::Live).await.unwrap();
+    assert_eq!(seen.own.map(|own| own.version.uid), Some("u".to_owned()));
+    assert_eq!(routes.claims(&place(), &[host()]).await.unwrap(), []);
+    drop(routes);
     answering.await.unwrap();
-    let names: Vec<_> = seen.others.iter().map(|route| route.place.name.as_str()).collect();
-    assert_eq!(names, ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn claims_of_all_kinds_are_told_and_our_own_route_is_none() {
+    let (routes, _server) = routes();
+    for topic in Topic::all() {
+        routes.cluster.cache.listed_all(topic, &HashSet::new());
+    }
+    let labels = json!({EXPOSURE_LABEL: marker().exposure.to_string(), INSTANCE_LABEL: marker().instance.to_string()});
+    for (namespace, name, labels) in
+        [("friend-alice", "expose-my-app", json!({})), ("friend-bob", "copied", labels), ("other", "theirs", json!({}))]
+    {
+        let route: IngressRoute = serde_json::from_value(json!({
+            "metadata": {"name": name, "namespace": namespace, "uid": name, "resourceVersion": "1", "labels": labels},
+            "spec": {"routes": [{"match": format!("Host(`{}`)", host()), "priority": 7}]},
+        }))
+        .unwrap();
+        let content = route.content();
+        routes.cluster.cache.put(ObjectUpdate { namespace: namespace.to_owned(), name: name.to_owned(), content });
+    }
+    let claims = HostClaims::read(ClaimKind::Ingress, None, &json!({"rules": [{"host": "*.your-domain.net"}]}));
+    let content = Content::Claims(ClaimKind::Ingress, claims);
+    routes.cluster.cache.put(ObjectUpdate { namespace: "other".to_owned(), name: "theirs".to_owned(), content });
+
+    let others = routes.look(&place(), &[host()], Freshness::Watched).await.unwrap().others;
+    assert_eq!(others.iter().map(|route| route.place.name.as_str()).collect::<Vec<_>>(), ["copied"]);
+    let mut claims = routes.claims(&place(), &[host()]).await.unwrap();
+    claims.sort_by(|one, other| one.kind.cmp(&other.kind));
+    let told: Vec<_> = claims.iter().map(|it| (it.kind.as_str(), it.place.namespace.as_str(), it.priority)).collect();
+    assert_eq!(told, [("ingress.networking.k8s.io", "other", 100_000), ("ingressroute.traefik.io", "other", 7)]);
 }

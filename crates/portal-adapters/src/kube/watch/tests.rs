@@ -10,23 +10,26 @@ use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::client::Body;
 use kube::{Api, Client};
-use portal_core::FixedClock;
-use portal_k8s::Kind;
+use portal_core::{BackendError, BackendErrorKind, FixedClock};
+use portal_dns::{Hostname, RoutePlace};
+use portal_k8s::{ClaimKind, Kind};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower_test::mock::{self, Handle, SendResponse};
 
 use super::super::cache::Cache;
-use super::super::observe::Topic;
-use super::{Arc, watch};
+use super::super::observe::{Content, Observe, Topic};
+use super::{Arc, Source, watch};
 
 const PODS: Topic = Topic::Objects(Kind::Pod);
+const TLS_ROUTES: Topic = Topic::Claims(ClaimKind::TlsRoute);
 const HOME: &str = "friend-alice";
 
-/// What the API server sends.
+/// Bodies that the API server sends.
 type Sent = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// A watch of pods, and the API server that it asks.
@@ -43,11 +46,38 @@ struct Asked {
 }
 
 impl Script {
+    /// Begins to watch `TLSRoute`, of which three versions are understood.
+    fn start_claims() -> Self {
+        let (service, server) = mock::pair();
+        let cache = Arc::new(Cache::new(Arc::new(FixedClock::at(DateTime::UNIX_EPOCH)), Duration::from_secs(30)));
+        let client = Client::new(service, "default");
+        let kind = ClaimKind::TlsRoute;
+        let api = |version: &&str| -> Api<DynamicObject> {
+            let named = GroupVersionKind::gvk(kind.group(), version, kind.kind());
+            Api::all_with(client.clone(), &ApiResource::from_gvk_with_plural(&named, kind.resource()))
+        };
+        let versions = kind.versions().iter().map(api).collect();
+        let read = move |object: &DynamicObject| -> Content { super::super::observe::claims(kind, object) };
+        let watching = tokio::spawn(watch(Source { topic: TLS_ROUTES, versions, read }, cache.clone()));
+        Self { cache, server, watching }
+    }
+
+    /// Names of the objects that claim a hostname.
+    fn claimants(&self, host: &str) -> Vec<String> {
+        let place = RoutePlace { namespace: HOME.to_owned(), name: "expose-app".to_owned() };
+        let claims = self.cache.claims(&place, &[Hostname::parse(host).unwrap()]);
+        claims
+            .into_iter()
+            .map(|claim| format!("{} {}/{}", claim.kind, claim.place.namespace, claim.place.name))
+            .collect()
+    }
+
     fn start() -> Self {
         let (service, server) = mock::pair();
         let cache = Arc::new(Cache::new(Arc::new(FixedClock::at(DateTime::UNIX_EPOCH)), Duration::from_secs(30)));
         let api: Api<Pod> = Api::all(Client::new(service, "default"));
-        let watching = tokio::spawn(watch(api, cache.clone()));
+        let watching =
+            tokio::spawn(watch(Source { topic: PODS, versions: vec![api], read: Pod::content }, cache.clone()));
         Self { cache, server, watching }
     }
 
@@ -133,12 +163,12 @@ fn page(pods: &[&str], next: Option<&str>) -> Value {
 #[tokio::test(start_paused = true)]
 async fn a_streamed_list_is_followed_by_changes_from_where_it_ended() {
     let mut script = Script::start();
-    assert!(script.cache.check(PODS).is_err());
+    assert!(script.cache.health.check(PODS).is_err());
     let first = script.asked(&["watch=true", "sendInitialEvents=true", "resourceVersionMatch=NotOlderThan"]).await;
     first.events(&[event("ADDED", "a", "3"), event("ADDED", "b", "4"), list_end("5")]);
     let follow =
         script.asked(&["watch=true", "resourceVersion=5", "timeoutSeconds=15", "allowWatchBookmarks=true"]).await;
-    assert!(script.cache.check(PODS).is_ok());
+    assert!(script.cache.health.check(PODS).is_ok());
     assert_eq!(script.pods(), ["a", "b"]);
     follow.events(&[event("ADDED", "c", "6"), event("DELETED", "a", "7"), bookmark("8", &json!({}))]);
     script.asked(&["resourceVersion=8"]).await;
@@ -151,10 +181,10 @@ async fn nothing_is_known_before_everything_was_listed() {
     script.asked(&["sendInitialEvents=true"]).await.events(&[event("ADDED", "a", "3")]);
     script.asked(&["limit=500"]).await.status(200, &page(&["a"], Some("more")));
     let second = script.asked(&["limit=500", "continue=more"]).await;
-    assert!(script.cache.check(PODS).is_err());
+    assert!(script.cache.health.check(PODS).is_err());
     second.status(200, &page(&["b"], None));
     script.asked(&["resourceVersion=9"]).await;
-    assert!(script.cache.check(PODS).is_ok());
+    assert!(script.cache.health.check(PODS).is_ok());
     assert_eq!(script.pods(), ["a", "b"]);
 }
 
@@ -170,12 +200,12 @@ async fn a_server_that_does_not_stream_lists_is_asked_for_pages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_thread_is_taken_up_by_a_list_and_nothing_is_forgotten_meanwhile() {
+async fn a_forgotten_version_is_mended_by_a_list_and_nothing_is_forgotten_meanwhile() {
     let mut script = Script::start();
     script.list(&["a", "b"]).await.refuse(410);
     let again = script.asked(&["sendInitialEvents=true"]).await;
     assert_eq!(script.pods(), ["a", "b"]);
-    assert!(script.cache.check(PODS).is_ok());
+    assert!(script.cache.health.check(PODS).is_ok());
     again.events(&[event("ADDED", "b", "11"), event("ADDED", "c", "12"), list_end("13")]);
     let follow = script.asked(&["resourceVersion=13"]).await;
     assert_eq!(script.pods(), ["b", "c"]);
@@ -199,7 +229,7 @@ async fn a_server_that_forgets_what_it_just_listed_is_asked_less_and_less() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_did_not_stream_may_have_learned_it_when_the_thread_is_lost() {
+async fn a_server_that_did_not_stream_may_have_learned_it_when_the_version_is_forgotten() {
     let mut script = Script::start();
     script.asked(&["sendInitialEvents=true"]).await.refuse(422);
     script.asked(&["limit=500"]).await.status(200, &page(&["a"], None));
@@ -209,7 +239,7 @@ async fn a_server_that_did_not_stream_may_have_learned_it_when_the_thread_is_los
 }
 
 #[tokio::test(start_paused = true)]
-async fn trouble_is_waited_out_and_the_watch_goes_on_where_it_was() {
+async fn a_failure_is_waited_out_and_the_watch_goes_on_where_it_was() {
     let mut script = Script::start();
     script.list(&["a"]).await.refuse(500);
     for code in [502, 503, 504] {
@@ -229,12 +259,12 @@ async fn a_watch_that_falls_silent_is_given_up_and_what_is_known_grows_old() {
     let mut script = Script::start();
     script.list(&["a"]).await.silence();
     let next = script.asked(&["resourceVersion=5"]).await;
-    assert!(script.cache.check(PODS).is_ok());
+    assert!(script.cache.health.check(PODS).is_ok());
     tokio::time::advance(Duration::from_secs(11)).await;
-    assert!(script.cache.check(PODS).is_err(), "31 seconds are too old");
+    assert!(script.cache.health.check(PODS).is_err(), "31 seconds are too old");
     next.events(&[bookmark("6", &json!({}))]);
     let next = script.asked(&["resourceVersion=6"]).await;
-    assert!(script.cache.check(PODS).is_ok());
+    assert!(script.cache.health.check(PODS).is_ok());
     assert!(next.uri.contains("/api/v1/pods?"), "{}", next.uri);
 }
 
@@ -246,4 +276,41 @@ async fn namespaces_of_others_are_not_kept() {
     script.asked(&["sendInitialEvents=true"]).await.events(&[other, list_end("5")]);
     script.asked(&["resourceVersion=5"]).await;
     assert!(script.cache.with_contents("kube-system", |contents| contents.names(Kind::Pod)).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_is_not_served_is_empty_and_looked_for_again_in_all_its_versions() {
+    let mut script = Script::start_claims();
+    for version in ["v1", "v1alpha3", "v1alpha2"] {
+        assert!(script.cache.health.check(TLS_ROUTES).is_err());
+        script.asked(&[&format!("/{version}/tlsroutes?"), "sendInitialEvents=true"]).await.refuse(404);
+    }
+    let started = Instant::now();
+    let again = script.asked(&["/v1/tlsroutes?"]).await;
+    assert!(started.elapsed() >= Duration::from_secs(30), "half of a minute at least");
+    assert!(script.cache.health.check(TLS_ROUTES).is_ok());
+    again.refuse(404);
+
+    let route = json!({"type": "ADDED", "object": {"apiVersion": "gateway.networking.k8s.io/v1alpha3", "kind": "TLSRoute",
+        "metadata": {"name": "a", "namespace": "other", "resourceVersion": "3"}, "spec": {"hostnames": ["*.example.net"]}}});
+    script.asked(&["/v1alpha3/tlsroutes?"]).await.events(&[route, list_end("5")]);
+    let follow = script.asked(&["/v1alpha3/tlsroutes?", "resourceVersion=5"]).await;
+    assert_eq!(script.claimants("app-alice.example.net"), ["tlsroute.gateway.networking.k8s.io other/a"]);
+    // The definition is removed again, and every object with it.
+    follow.refuse(404);
+    script.asked(&["/v1alpha2/tlsroutes?"]).await.refuse(404);
+    script.asked(&["/v1/tlsroutes?"]).await;
+    assert!(script.claimants("app-alice.example.net").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_may_not_be_listed_is_a_failure_until_it_may() {
+    let mut script = Script::start_claims();
+    script.asked(&["/v1/tlsroutes?"]).await.refuse(403);
+    let again = script.asked(&["/v1/tlsroutes?"]).await;
+    let denied = script.cache.health.check(TLS_ROUTES);
+    assert!(matches!(denied, Err(BackendError { kind: BackendErrorKind::Denied, .. })), "{denied:?}");
+    again.events(&[list_end("5")]);
+    script.asked(&["resourceVersion=5"]).await;
+    assert!(script.cache.health.check(TLS_ROUTES).is_ok());
 }

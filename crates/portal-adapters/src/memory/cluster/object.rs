@@ -9,12 +9,14 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use portal_k8s::{
-    DeploymentSummary, IngressRoute, Phase, PodSummary, QuotaSummary, RouteSummary, ServiceSummary, Summary, quantity,
+    ClaimKind, DeploymentSummary, HostClaims, IngressRoute, Phase, PodSummary, QuotaSummary, RouteSummary,
+    ServiceSummary, Summary, quantity,
 };
-use serde::Deserializer;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-/// An object of a kind that is shown.
+/// An object of a kind that is shown, or that can claim hostnames.
 #[derive(Debug, Clone)]
 pub(super) enum Object {
     Namespace(Box<Namespace>),
@@ -23,10 +25,27 @@ pub(super) enum Object {
     Deployment(Box<Deployment>),
     Quota(Box<ResourceQuota>),
     Route(Box<IngressRoute>),
+    Claimant(Box<Claimant>),
+}
+
+/// An object that is known only for the hostnames that it claims.
+#[derive(Debug, Clone)]
+pub(super) struct Claimant {
+    pub(super) kind: ClaimKind,
+    pub(super) metadata: ObjectMeta,
+    pub(super) claims: HostClaims,
+}
+
+/// Any object with a specification.
+#[derive(Deserialize)]
+struct AnyObject {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: Value,
 }
 
 impl Object {
-    /// Reads an object of a kind that is shown; `None` for any other kind.
+    /// Reads an object; `None` for a kind that neither is shown nor claims hostnames.
     pub(super) fn read<'de, D: Deserializer<'de>>(
         api_version: &str,
         kind: &str,
@@ -39,14 +58,20 @@ impl Object {
             ("v1", "ResourceQuota") => boxed(document).map(Self::Quota),
             ("apps/v1", "Deployment") => boxed(document).map(Self::Deployment),
             ("traefik.io/v1alpha1", "IngressRoute") => boxed(document).map(Self::Route),
-            _ => return None,
+            _ => {
+                let kind = ClaimKind::of(api_version, kind)?;
+                AnyObject::deserialize(document).map(|AnyObject { metadata, spec }| {
+                    let claims = HostClaims::read(kind, metadata.annotations.as_ref(), &spec);
+                    Self::Claimant(Box::new(Claimant { kind, metadata, claims }))
+                })
+            }
         })
     }
 
-    /// What is shown of the object; of a namespace only its phase is.
+    /// The summary of the object; a namespace and what only claims hostnames have none.
     pub(super) fn summary(&self) -> Option<Summary> {
         Some(match self {
-            Self::Namespace(_) => return None,
+            Self::Namespace(_) | Self::Claimant(_) => return None,
             Self::Pod(pod) => Summary::Pod(PodSummary::from(&**pod)),
             Self::Service(service) => Summary::Service(ServiceSummary::from(&**service)),
             Self::Deployment(deployment) => Summary::Deployment(DeploymentSummary::from(&**deployment)),
@@ -77,6 +102,7 @@ impl Object {
 
     /// Fills in what an API server fills in when it takes an object.
     pub(super) fn admit(&mut self, namespace: &str, known_uid: Option<String>, version: u64, now: DateTime<Utc>) {
+        // No kubelet runs here, so a pod stays as the API server admits it.
         if let Self::Pod(pod) = self {
             pod.status.get_or_insert_default().phase.get_or_insert_with(|| "Pending".to_owned());
         }
@@ -104,6 +130,7 @@ impl Object {
             Self::Deployment(deployment) => &deployment.metadata,
             Self::Quota(quota) => &quota.metadata,
             Self::Route(route) => &route.metadata,
+            Self::Claimant(claimant) => &claimant.metadata,
         }
     }
 
@@ -115,6 +142,7 @@ impl Object {
             Self::Deployment(deployment) => &mut deployment.metadata,
             Self::Quota(quota) => &mut quota.metadata,
             Self::Route(route) => &mut route.metadata,
+            Self::Claimant(claimant) => &mut claimant.metadata,
         }
     }
 }

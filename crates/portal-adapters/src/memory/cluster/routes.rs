@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use portal_core::BackendError;
 use portal_dns::{
-    Freshness, Hostname, ObservedRoute, ObservedRoutes, OwnershipMarker, RouteChanged, RouteCreated, RoutePlace,
-    RouteSpec, RouteVersion, Routes,
+    Freshness, HostClaim, Hostname, ObservedRoute, ObservedRoutes, OwnershipMarker, RouteChanged, RouteCreated,
+    RoutePlace, RouteSpec, RouteVersion, Routes,
 };
-use portal_k8s::{IngressRoute, Kind};
+use portal_k8s::{Claim, HostClaims, IngressRoute, Kind};
 
 use super::object::Object;
-use super::{MemoryCluster, World};
-use crate::ingress_route::{claims_any, marker as mark_of, object, seen};
+use super::{ClusterState, MemoryCluster};
+use crate::ingress_route::{INGRESS_ROUTE, claim_kind, marker as marker_of, object, observed};
 
 #[async_trait]
 impl Routes for MemoryCluster {
@@ -20,19 +20,37 @@ impl Routes for MemoryCluster {
         hosts: &[Hostname],
         _freshness: Freshness,
     ) -> Result<ObservedRoutes, BackendError> {
-        self.ask(|world| ObservedRoutes {
-            own: world.at(place).and_then(seen),
-            others: world
+        self.ask(|state| ObservedRoutes {
+            own: state.route(place).and_then(observed),
+            others: state
                 .routes()
-                .filter(|route| claims_any(&route.spec.routes, hosts))
-                .filter_map(seen)
-                .filter(|other| other.place != *place)
+                .filter(|route| claim(&HostClaims::of_route(route), hosts).is_some())
+                .filter_map(observed)
+                .filter(|other| other.marker.is_some() && other.place != *place)
                 .collect(),
         })
     }
 
+    async fn claims(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<Vec<HostClaim>, BackendError> {
+        self.ask(|state| {
+            let routes = state.routes().filter(|route| marker_of(&route.metadata).is_none()).filter_map(|route| {
+                let claim = claim(&HostClaims::of_route(route), hosts)?;
+                Some((INGRESS_ROUTE.to_owned(), observed(route)?.place, claim))
+            });
+            let routes = routes.filter(|(_, other, _)| other != place);
+            let others = state.namespaces.iter().flat_map(|(namespace, known)| {
+                known.claims.iter().filter_map(move |((kind, name), claims)| {
+                    let place = RoutePlace { namespace: namespace.clone(), name: name.clone() };
+                    Some((claim_kind(*kind), place, claim(claims, hosts)?))
+                })
+            });
+            let told = |(kind, place, Claim { is_certain, priority })| HostClaim { kind, place, priority, is_certain };
+            routes.chain(others).map(told).collect()
+        })
+    }
+
     async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError> {
-        self.ask(|world| world.routes().filter_map(seen).filter(|route| route.marker.is_some()).collect())
+        self.ask(|state| state.routes().filter_map(observed).filter(|route| route.marker.is_some()).collect())
     }
 
     async fn create(
@@ -42,14 +60,14 @@ impl Routes for MemoryCluster {
         marker: &OwnershipMarker,
     ) -> Result<RouteCreated, BackendError> {
         let now = self.clock.now();
-        self.ask(|world| {
-            if world.at(place).is_some() {
+        self.ask(|state| {
+            if state.route(place).is_some() {
                 return RouteCreated::Exists;
             }
-            if world.living(&place.namespace).is_none() {
+            if state.living(&place.namespace).is_none() {
                 return RouteCreated::NamespaceGone;
             }
-            world.put(&place.namespace, Object::Route(Box::new(object(place, spec, marker))), now);
+            state.put(&place.namespace, Object::Route(Box::new(object(place, spec, marker))), now);
             RouteCreated::Done
         })
     }
@@ -62,15 +80,15 @@ impl Routes for MemoryCluster {
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
         let now = self.clock.now();
-        self.ask(|world| {
-            let Some(known) = world.at(place) else { return RouteChanged::Absent };
-            let is_version = seen(known).is_some_and(|known| known.version == *version);
-            if !is_version || mark_of(&known.metadata).as_ref() != Some(marker) {
+        self.ask(|state| {
+            let Some(known) = state.route(place) else { return RouteChanged::Absent };
+            let is_version = observed(known).is_some_and(|known| known.version == *version);
+            if !is_version || marker_of(&known.metadata).as_ref() != Some(marker) {
                 return RouteChanged::Stale;
             }
             // Labels and annotations of other people's making stay, as with server-side apply.
             let changed = IngressRoute::new(known.metadata.clone(), object(place, spec, marker).spec);
-            world.put(&place.namespace, Object::Route(Box::new(changed)), now);
+            state.put(&place.namespace, Object::Route(Box::new(changed)), now);
             RouteChanged::Done
         })
     }
@@ -82,23 +100,28 @@ impl Routes for MemoryCluster {
         version: &RouteVersion,
     ) -> Result<RouteChanged, BackendError> {
         let now = self.clock.now();
-        self.ask(|world| {
-            let Some(known) = world.at(place) else { return RouteChanged::Absent };
-            if known.metadata.uid.as_ref() != Some(&version.uid) || mark_of(&known.metadata).as_ref() != Some(marker) {
+        self.ask(|state| {
+            let Some(known) = state.route(place) else { return RouteChanged::Absent };
+            if known.metadata.uid.as_ref() != Some(&version.uid) || marker_of(&known.metadata).as_ref() != Some(marker)
+            {
                 return RouteChanged::Stale;
             }
-            world.delete(Kind::Route, &place.namespace, &place.name, now);
+            state.delete(Kind::Route, &place.namespace, &place.name, now);
             RouteChanged::Done
         })
     }
 }
 
-impl World {
-    fn at(&self, place: &RoutePlace) -> Option<&IngressRoute> {
+impl ClusterState {
+    fn route(&self, place: &RoutePlace) -> Option<&IngressRoute> {
         self.namespaces.get(&place.namespace)?.routes.get(&place.name)
     }
 
     fn routes(&self) -> impl Iterator<Item = &IngressRoute> {
-        self.namespaces.values().flat_map(|space| space.routes.values())
+        self.namespaces.values().flat_map(|namespace_state| namespace_state.routes.values())
     }
+}
+
+fn claim(claims: &HostClaims, hosts: &[Hostname]) -> Option<Claim> {
+    hosts.iter().find_map(|host| claims.claim(host.as_str()))
 }

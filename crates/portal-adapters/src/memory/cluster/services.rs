@@ -17,9 +17,9 @@ impl Services for MemoryCluster {
         service: &ServiceName,
         _freshness: Freshness,
     ) -> Result<ServiceState, BackendError> {
-        self.ask(|world| {
-            let Some(space) = world.living(&friend.namespace()) else { return ServiceState::NamespaceGone };
-            space
+        self.ask(|state| {
+            let Some(namespace_state) = state.living(&friend.namespace()) else { return ServiceState::NamespaceGone };
+            namespace_state
                 .services
                 .get(service.as_str())
                 .map_or(ServiceState::Absent, |found| service_state(&ServiceSummary::from(found)))

@@ -21,12 +21,12 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
-/// Where the tests read which cluster to use.
+/// Variable that names the kubeconfig of the cluster to use.
 const KUBECONFIG: &str = "TEST_KUBECONFIG";
 /// The server's account, as `deploy/` makes it.
 const ACCOUNT: &str = "friend-portal";
-/// How long a change may take to be seen.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest time that a change may take to be seen.
+const UNTIL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A cluster, and a friend in it who has no namespace yet.
 pub(super) struct Ground {
@@ -69,7 +69,7 @@ impl Ground {
             cluster: watched,
             hands: Hands::Operator(operator),
         };
-        until(|| async { ground.cluster.namespace(&ground.friend).await.is_ok() }).await;
+        until(|| async { ground.cluster.overview(&ground.friend).await.is_ok() }).await;
         ground
     }
 
@@ -81,7 +81,7 @@ impl Ground {
     pub(super) async fn make_namespace(&self) {
         let namespace = self.namespace();
         self.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}")).await;
-        let phase = || async { self.cluster.namespace(&self.friend).await.unwrap().phase };
+        let phase = || async { self.cluster.overview(&self.friend).await.unwrap().phase };
         until(|| async { phase().await == Some(Phase::Active) }).await;
     }
 
@@ -103,7 +103,7 @@ impl Ground {
                 cluster.load_yaml("object.yaml", yaml, &self.namespace()).unwrap();
             }
             Hands::Operator(client) => {
-                let object: DynamicObject = serde_yaml_ng::from_str(yaml).unwrap();
+                let object: DynamicObject = serde_saphyr::from_str(yaml).unwrap();
                 let kind = object.types.clone().unwrap().try_into().unwrap();
                 let (resource, _) = discovery::pinned_kind(client, &kind).await.unwrap();
                 let api: Api<DynamicObject> = match object.namespace() {
@@ -150,7 +150,7 @@ pub(super) fn until<F: Future<Output = bool>>(is_so: impl Fn() -> F) -> impl Fut
     async move {
         let started = Instant::now();
         while !is_so().await {
-            assert!(started.elapsed() < PATIENCE, "it did not come to be: {caller}");
+            assert!(started.elapsed() < UNTIL_TIMEOUT, "it did not come to be: {caller}");
             sleep(Duration::from_millis(20)).await;
         }
     }

@@ -41,7 +41,7 @@ mod cluster {
     }
 
     async fn shown(ground: &Ground) -> Overview {
-        comparable(&ground.cluster.namespace(&ground.friend).await.unwrap())
+        comparable(&ground.cluster.overview(&ground.friend).await.unwrap())
     }
 
     fn sizes(overview: &Overview) -> [usize; 4] {
@@ -65,7 +65,7 @@ mod cluster {
         let expected = Overview { observed_at: shown(&real).await.observed_at, ..shown(&memory).await };
         assert_eq!(sizes(&expected), WRITTEN);
         assert_eq!(shown(&real).await, expected);
-        let services = real.cluster.namespace(&real.friend).await.unwrap().services.clone();
+        let services = real.cluster.overview(&real.friend).await.unwrap().services.clone();
         let addresses = services.iter().filter(|service| service.cluster_ip.is_some()).count();
         assert_eq!(addresses, 4, "all but the ExternalName: {services:?}");
     }

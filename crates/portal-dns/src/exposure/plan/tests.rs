@@ -6,7 +6,7 @@ use portal_core::FriendId;
 
 use super::{Context, Plan, Situation, Step, Verdict, plan};
 use crate::{
-    Domain, DomainName, ExposureId, ExposureName, Hostname, InstanceId, Intent, Observed, ObservedRoute,
+    Domain, DomainName, ExposureId, ExposureName, HostClaim, Hostname, InstanceId, Intent, Observed, ObservedRoute,
     ObservedRoutes, OwnershipMarker, Reason, RecordState, ReleaseReason, Reservation, RoutePlace, RouteSpec,
     RouteVersion, ServiceName, ServicePort, ServiceState, Target, Tls, Tombstone, Ttl,
 };
@@ -19,6 +19,7 @@ fn domain(name: &str) -> Domain {
         proxied: false,
         tls: Tls::Default,
         entry_points: vec!["websecure".to_owned()],
+        fallback_routes: Vec::new(),
         retired: false,
     }
 }
@@ -74,6 +75,7 @@ fn spec(domains: &[&str]) -> RouteSpec {
         port: ServicePort::parse(80).unwrap(),
         entry_points: vec!["websecure".to_owned()],
         tls: Tls::Default,
+        priority: None,
     }
 }
 
@@ -101,7 +103,13 @@ fn serving() -> ServiceState {
 }
 
 fn nothing() -> Situation {
-    Situation { record: Observed::Absent, leaving: Vec::new(), routes: ObservedRoutes::default(), service: serving() }
+    Situation {
+        record: Observed::Absent,
+        leaving: Vec::new(),
+        routes: ObservedRoutes::default(),
+        service: serving(),
+        claims: Vec::new(),
+    }
 }
 
 fn standing() -> Situation {
@@ -349,4 +357,42 @@ fn a_namespace_that_goes_takes_its_record_with_it() {
     let seen = Situation { service: ServiceState::NamespaceGone, ..standing() };
     let remove = Step::RemoveRecord(host("a.net"), marker('1'));
     check(&intent(), &seen, &[remove], Verdict::Failed(Reason::NamespaceGone));
+}
+
+fn claim(name: &str, is_certain: bool) -> HostClaim {
+    let place = RoutePlace { namespace: "ops".to_owned(), name: name.to_owned() };
+    HostClaim { kind: "ingress.networking.k8s.io".to_owned(), place, priority: 40, is_certain }
+}
+
+#[test]
+fn a_hostname_that_another_object_claims_is_refused_and_no_marker_is_lost_by_it() {
+    let established = Intent { established: true, ..intent() };
+    let certain = vec![claim("theirs", true)];
+    check_refused(&intent(), &Situation { claims: certain.clone(), ..nothing() }, Reason::HostnameTaken);
+    check_refused(&established, &Situation { claims: certain, ..standing() }, Reason::HostnameTaken);
+    let routes = ObservedRoutes { others: vec![elsewhere(Some(marker('3')))], ..standing().routes };
+    check_refused(&established, &Situation { routes, ..standing() }, Reason::HostnameTaken);
+}
+
+#[test]
+fn a_suspicion_keeps_new_exposures_away_and_leaves_standing_ones_alone() {
+    let established = Intent { established: true, ..intent() };
+    let suspicion = vec![claim("odd", false)];
+    check_refused(&intent(), &Situation { claims: suspicion.clone(), ..nothing() }, Reason::HostnameTaken);
+    check(&established, &Situation { claims: suspicion, ..standing() }, &[], Verdict::Active);
+}
+
+#[test]
+fn a_fallback_route_claims_nothing_and_our_route_is_asked_first() {
+    let place = claim("fallback", true).place;
+    let domain = Domain { fallback_routes: vec![place], ..domain("a.net") };
+    let seen = Situation { claims: vec![claim("fallback", true)], ..nothing() };
+    let instance = instance('0');
+    let context = Context { instance: &instance, domain: &domain, tombstones: &[] };
+    let Plan { steps, verdict } = plan(&intent(), &seen, context);
+    assert_eq!(verdict, Verdict::Active);
+    let wanted = RouteSpec { priority: Some(41), ..spec(&["a.net"]) };
+    assert_eq!(steps.first(), Some(&Step::CreateRoute(wanted)));
+    let both = Situation { claims: vec![claim("fallback", true), claim("theirs", true)], ..nothing() };
+    assert_eq!(plan(&intent(), &both, context).verdict, Verdict::Failed(Reason::HostnameTaken));
 }

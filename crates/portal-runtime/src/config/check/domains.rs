@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 
 use config::Config;
-use portal_dns::{Domain, DomainName, Target, Tls, Ttl};
+use portal_dns::{Domain, DomainName, RoutePlace, Target, Tls, Ttl};
 
 use super::super::sections::{CloudflareSection, DomainSection, Rfc2136Section, TlsSection};
 use super::super::{DomainSettings, Provider};
@@ -34,6 +34,7 @@ impl Check {
         let target = self.target(&format!("{key}.target"), &section.target);
         let ttl = self.accepted(format!("{key}.ttl"), Ttl::parse(section.ttl));
         let tls = self.tls(&format!("{key}.tls"), section.tls);
+        let fallback_routes = self.fallback_routes(&format!("{key}.fallback_routes"), &section.fallback_routes);
         let provider = match (section.cloudflare, section.rfc2136) {
             (Some(cloudflare), None) => self.cloudflare(&format!("{key}.cloudflare"), cloudflare),
             (None, Some(rfc2136)) => self.rfc2136(&format!("{key}.rfc2136"), rfc2136, name.as_ref()),
@@ -45,8 +46,22 @@ impl Check {
         let (name, provider) = (name?, provider?);
         let proxied = matches!(provider, Provider::Cloudflare { proxied: true, .. });
         let (entry_points, retired) = (section.entry_points, section.retired);
-        let domain = Domain { name, target: target?, ttl: ttl?, proxied, tls: tls?, entry_points, retired };
+        let domain =
+            Domain { name, target: target?, ttl: ttl?, proxied, tls: tls?, entry_points, fallback_routes, retired };
         Some(DomainSettings { domain, provider })
+    }
+
+    fn fallback_routes(&mut self, key: &str, written: &[String]) -> Vec<RoutePlace> {
+        let mut places = Vec::new();
+        for route in written {
+            match route.split_once('/') {
+                Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+                    places.push(RoutePlace { namespace: namespace.to_owned(), name: name.to_owned() });
+                }
+                _ => self.problem(key, format!("`{route}` is not of the form namespace/name")),
+            }
+        }
+        places
     }
 
     fn target(&mut self, key: &str, written: &BTreeMap<String, String>) -> Option<Target> {

@@ -1,4 +1,4 @@
-//! Namespaces as bytes, made once per change and not once per request.
+//! Namespaces as bytes, made once per change and not once per request; requests that come together may each make it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::body::time;
 use crate::conditional::Tag;
 use crate::error::ApiError;
 
-/// How much is kept in all, in bytes: answers that were made last give way to none.
+/// Size of the cache in bytes; the answers that are asked for least go first.
 const CAPACITY: u64 = 64 * 1024 * 1024;
-/// How long an answer is kept that nobody asks for.
+/// Lifetime of an answer that nobody asks for.
 const IDLE: Duration = Duration::from_mins(10);
 
-/// The answers to `GET /namespace`, kept as long as what they were made from stays the same.
+/// The answers to `GET /namespace`, valid as long as what they were made from stays the same.
 pub struct NamespaceViews {
     clock: Arc<dyn Clock>,
     views: Cache<FriendId, Arc<View>>,
@@ -34,14 +34,14 @@ pub(crate) struct View {
     observed_at: DateTime<Utc>,
     /// The body.
     pub(crate) bytes: Bytes,
-    /// What the body says, apart from when that was first seen: the same from every replica and after a restart.
+    /// Tag of the body without the time when it was first seen: the same from every replica and after a restart.
     pub(crate) tag: Tag,
     /// The tag as a header.
     pub(crate) etag: HeaderValue,
 }
 
 impl NamespaceViews {
-    /// Nothing is kept yet.
+    /// Creates an empty cache.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let weigh = |_: &FriendId, view: &Arc<View>| u32::try_from(view.bytes.len()).unwrap_or(u32::MAX);
@@ -85,7 +85,7 @@ impl NamespaceViews {
         Ok(View { overview, exposures, observed_at, bytes, tag, etag })
     }
 
-    /// When new content was first seen: with the cluster's change that made it, else now, since then an exposure did.
+    /// The time at which new content was first seen: that of the cluster's change, else now, since an exposure changed.
     fn first_seen(&self, known: Option<&View>, overview: &Arc<Overview>) -> DateTime<Utc> {
         match known {
             None => overview.observed_at,

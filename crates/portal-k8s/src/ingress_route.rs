@@ -3,13 +3,14 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use k8s_openapi::{ListableResource, Metadata, NamespaceResourceScope, Resource};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// Members by name.
 pub type OtherMembers = Map<String, Value>;
 
-/// A route of Traefik's (`traefik.io/v1alpha1`). Members that the portal has no use for are kept as they came.
+/// A route of Traefik's (`traefik.io/v1alpha1`). Members that the portal has no use for stay as they came.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub struct IngressRoute {
@@ -17,7 +18,7 @@ pub struct IngressRoute {
     api_version: ApiVersion,
     /// Name, namespace, labels and so on.
     pub metadata: ObjectMeta,
-    /// What it does.
+    /// The desired state.
     #[serde(default)]
     pub spec: IngressRouteSpec,
 }
@@ -30,14 +31,14 @@ impl IngressRoute {
     }
 }
 
-/// What an [`IngressRoute`] does.
+/// Specification of an [`IngressRoute`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IngressRouteSpec {
-    /// Where Traefik listens for it; all default entry points if empty.
+    /// Names of the entry points at which Traefik listens for it; all default ones if empty.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub entry_points: Vec<String>,
-    /// Which requests go where.
+    /// Rules, each with the services behind it.
     #[serde(default, deserialize_with = "null_as_default")]
     pub routes: Vec<RouteRule>,
     /// TLS at the entry points; absent means plain HTTP.
@@ -55,13 +56,16 @@ pub struct RouteRule {
     /// Always `Rule`.
     #[serde(default = "kind_rule")]
     pub kind: String,
-    /// Which requests: an expression such as ``Host(`a.example.net`)``; see [`crate::rule`].
-    #[serde(default, rename = "match")]
+    /// Expression that selects requests, such as ``Host(`a.example.net`)``; see [`crate::rule`].
+    #[serde(default, rename = "match", deserialize_with = "null_as_default")]
     pub rule: String,
-    /// Where they go.
+    /// Services that share the requests.
     #[serde(default, deserialize_with = "null_as_default")]
     pub services: Vec<RouteService>,
-    /// Members that the portal has no use for, such as `middlewares` and `priority`.
+    /// Its priority over other rules that match; absent and 0 mean the length of [`Self::rule`].
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    /// Members that the portal has no use for, such as `middlewares`.
     #[serde(flatten)]
     pub other: OtherMembers,
 }
@@ -71,9 +75,10 @@ pub struct RouteRule {
 #[serde(rename_all = "camelCase")]
 pub struct RouteService {
     /// Its name.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
     /// Its port, by number or by name; absent where what is written is neither.
-    #[serde(default, deserialize_with = "port", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub port: Option<IntOrString>,
     /// Its namespace, where that is not the route's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,9 +153,9 @@ fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(des
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// The API server takes numbers that are no port, of any size. Whoever writes one must not keep all other routes from
-/// being read.
-fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IntOrString>, D::Error> {
+/// Reads a member, and takes one of another shape for absent: the API server takes numbers that are no port, of any
+/// size, and one odd object must not keep all others from being read.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let written = Option::<Value>::deserialize(deserializer)?;
-    Ok(written.and_then(|port| serde_json::from_value(port).ok()))
+    Ok(written.and_then(|member| serde_json::from_value(member).ok()))
 }
