@@ -23,6 +23,7 @@ pub fn run() -> anyhow::Result<bool> {
     for (name, command) in own_steps() {
         steps.push((name, step(command)?));
     }
+    // Optional: it takes long to install, and a contributor may go without.
     let deny_is_here = workspace::cargo(["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     if deny_is_here.success() {
         steps.push(("deny", step(workspace::cargo(["deny", "check", "bans", "licenses", "sources"]))?));
@@ -37,6 +38,7 @@ pub fn run() -> anyhow::Result<bool> {
 /// The steps that need nothing but the toolchain.
 fn own_steps() -> [(&'static str, Command); 4] {
     let mut documentation = workspace::cargo(["doc", "--workspace", "--no-deps", "--quiet"]);
+    // Broken links are warnings of rustdoc, which has no `-D warnings` of its own.
     documentation.env("RUSTDOCFLAGS", "-D warnings");
     [
         ("fmt", workspace::cargo(["fmt", "--all", "--check"])),

@@ -31,6 +31,7 @@ impl Tally {
             self.open = self.open.saturating_sub(1);
             self.passed += count(counts, " passed");
             self.failed += count(counts, " failed");
+        // A test that prints such a line is counted as a crash: rather that than a crash that is not counted.
         } else if is_opening(line) {
             self.open += 1;
         } else if let Some((name, outcome)) = line.strip_prefix("test ").and_then(|test| test.split_once(" ... ")) {

@@ -7,6 +7,7 @@ use std::process::Command;
 /// The folder that holds the workspace's `Cargo.toml`.
 #[must_use]
 pub fn root() -> PathBuf {
+    // Where this crate was built, not where the caller stands: `cargo xtask` works in every folder.
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_path_buf()
 }

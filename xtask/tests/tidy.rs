@@ -37,6 +37,28 @@ fn a_module_lies_beside_its_folder() -> anyhow::Result<()> {
 }
 
 #[test]
+fn documents_name_files_that_are_there() -> anyhow::Result<()> {
+    let root = workspace::root();
+    let mut wrong = Vec::new();
+    for file in files()?.iter().filter(|file| file.has_extension("md")) {
+        for (place, line) in file.lines() {
+            let quoted = line
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .chain(line.split("](").skip(1).filter_map(|rest| rest.split(')').next()));
+            let is_path =
+                |text: &&str| text.starts_with("crates/") || text.starts_with("docs/") || text.starts_with("xtask/");
+            let named = quoted.filter(is_path).filter(|text| !text.contains([' ', '*', '{', '<']));
+            let missing = named.filter(|text| !root.join(text.split('#').next().unwrap_or_default()).exists());
+            wrong.extend(missing.map(|text| format!("{place}: {text}")));
+        }
+    }
+    none(&wrong, "a document names a file that is not there");
+    Ok(())
+}
+
+#[test]
 fn nothing_has_a_name_that_says_nothing() -> anyhow::Result<()> {
     let mut wrong = Vec::new();
     for file in files()? {

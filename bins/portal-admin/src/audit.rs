@@ -57,6 +57,7 @@ fn since(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Failure> {
 }
 
 fn ago(text: &str) -> Option<TimeDelta> {
+    // The last byte may be in the middle of a letter: `split_at_checked` refuses that.
     let (amount, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let amount: u32 = amount.parse().ok()?;
     match unit {

@@ -30,13 +30,15 @@ impl AdminContext {
         let PortalLocation { config, database } = location;
         let settings = OnceCell::new();
         let database = if let Some(url) = database {
-            DatabaseSettings { url, max_connections: Some(1) }
+            // One command runs one query at a time.
+            DatabaseSettings { url, url_file: None, max_connections: Some(1) }
         } else {
             let loaded = load(&config)?;
             settings.get_or_init(|| loaded).database.clone()
         };
         let admin = Admin::of_database(&database).map_err(|problem| Failure::Setup(Box::new(problem)))?;
         let pending = admin.pending_migrations().await?;
+        // The queries of this version would fail half-way on older tables.
         if !pending.is_empty() {
             let lacking = format!("the database lacks {}; run portal-server migrate", pending.join(", "));
             return Err(Failure::Setup(lacking.into()));
@@ -87,6 +89,7 @@ fn load(config: &Path) -> Result<Box<Settings>, Failure> {
 
 /// The name of whoever is logged in; the person's own where they became somebody else by sudo.
 fn login_name() -> String {
+    // Under sudo the others say root; the audit log wants the person.
     let name = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(std::env::var_os);
     let name = name.map(|name| name.to_string_lossy().into_owned()).filter(|name| !name.is_empty());
     let printable = |letter: &char| !letter.is_control();

@@ -71,6 +71,7 @@ async fn find(orphans: &Orphans, domains: &[DomainName]) -> Result<Vec<Orphan>, 
 }
 
 async fn remove(orphans: &Orphans, orphan: &Orphan, context: &AdminContext) -> Result<OrphanRemoved, Failure> {
+    // The exposure may be unknown by now; its id is all that says whose record this was.
     let audit = context
         .audit(Action::OrphanDelete, None, orphan.hostname.as_str())
         .with_detail(format!("exposure {}", orphan.marker.exposure));

@@ -71,6 +71,7 @@ impl Failure {
         };
         // Nobody is left to tell if standard error is closed.
         writeln!(std::io::stderr(), "{line}").ok();
+        // Scripts tell refusals (1) from failures (3) that may be tried again.
         ExitCode::from(match self {
             Self::Refused { .. } => 1,
             Self::Setup(_) => 2,

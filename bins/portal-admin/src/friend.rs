@@ -195,6 +195,7 @@ async fn provision(id: &FriendId, kubeconfig: Option<&Path>, context: &AdminCont
     }
 }
 
+// The order of the columns is that of the table; scripts read names.
 const COLUMNS: &[&str] = &["id", "name", "channel", "time_zone", "created_at"];
 
 fn fields(friend: &Friend) -> Fields {

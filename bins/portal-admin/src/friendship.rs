@@ -45,6 +45,7 @@ pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Fa
 }
 
 async fn set(wanted: Wanted, context: &AdminContext) -> Result<Output, Failure> {
+    // An update keeps what it does not name.
     let before = context.friendships.find(&FriendshipKey::new(wanted.friend.clone(), wanted.agent.clone())).await?;
     let was_writable = before.as_ref().is_none_or(|friendship| friendship.heartbeat_writable);
     let friendship = Friendship {
@@ -59,6 +60,7 @@ async fn set(wanted: Wanted, context: &AdminContext) -> Result<Output, Failure> 
     if context.friendships.set(friendship.clone(), audit).await? {
         return Ok(Output::Record(fields(&friendship)));
     }
+    // The store says only that one of the two is unknown.
     context.known(&friendship.friend).await?;
     Err(Failure::unknown_agent(&friendship.agent))
 }

@@ -68,6 +68,7 @@ async fn only_agent(friend: &FriendId, context: &AdminContext) -> Result<AgentId
     let friendships = context.friendships.of_friend(friend).await?;
     let mut active =
         friendships.into_iter().filter(|known| known.status == FriendshipStatus::Active).map(|known| known.agent);
+    // Never guessed: a session speaks to one agent only.
     match (active.next(), active.next()) {
         (Some(agent), None) => Ok(agent),
         (None, _) => Err(Failure::refused("FRIEND", format!("{friend} has no active friendship; see friendship set"))),
@@ -93,6 +94,7 @@ async fn revoke(friend: &FriendId, id: Option<&str>, context: &AdminContext) -> 
     context.known(friend).await?;
     let revoked = match id {
         None => context.sessions.revoke_all(friend, context.operator.clone()).await?,
+        // A session that is not this friend's is refused like one that does not exist.
         Some(id) if context.sessions.revoke(friend, id, context.operator.clone()).await? => 1,
         Some(id) => return Err(Failure::refused("ID", format!("{friend} has no session {id} that still counts"))),
     };

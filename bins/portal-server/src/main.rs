@@ -1,11 +1,13 @@
 //! The portal's server: serves the API, or shows it with everything embedded.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use portal_runtime::commands;
+use portal_core::error_text;
+use portal_runtime::commands::{self, CommandError};
 use portal_runtime::demo::{self, DemoOptions};
 
 /// Takes about a tenth off what a request costs, and more where the C library's own allocator is slow, as musl's is.
@@ -26,7 +28,7 @@ enum Command {
     /// Serve the configured portal until it is told to stop
     Serve(Configured),
     /// Probe each backend of the configuration and say what is missing; exit code 1 if something is
-    Check(Configured),
+    Check(Check),
     /// Bring the configured database up to this version
     Migrate(Configured),
     /// Print the OpenAPI document
@@ -38,7 +40,10 @@ struct Demo {
     /// Loopback address and port to listen on
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Folder for the database and the documents; made if it is not there, gone on with if it is
+    /// Listen on an address that is not loopback, such as 0.0.0.0:8080 in a container
+    #[arg(long = "i-know-that-the-tokens-are-public")]
+    tokens_are_public: bool,
+    /// Folder for the database and the documents; created if missing, reused otherwise
     #[arg(long, value_name = "DIR", default_value = "./portal-demo")]
     data: PathBuf,
     /// Folder of Kubernetes YAML to show instead of the built-in workloads
@@ -53,14 +58,35 @@ struct Configured {
     config: PathBuf,
 }
 
+#[derive(Args)]
+struct Check {
+    #[command(flatten)]
+    configured: Configured,
+    /// Print a JSON document instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    match Arguments::parse().command {
-        Command::Demo(Demo { listen, data, manifests }) => {
-            demo::run(DemoOptions { listen, data, manifests }).await?;
+async fn main() -> ExitCode {
+    // One line with all causes: a `Result` from main would print a backtrace where one is asked for.
+    match run(Arguments::parse().command).await {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody is left to tell if standard error is closed.
+            writeln!(std::io::stderr(), "error: {}", error_text(&error)).ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, CommandError> {
+    match command {
+        Command::Demo(Demo { listen, tokens_are_public, data, manifests }) => {
+            demo::run(DemoOptions { listen, tokens_are_public, data, manifests }).await?;
         }
         Command::Serve(configured) => commands::serve(&configured.config).await?,
-        Command::Check(configured) => return Ok(commands::check(&configured.config).await?),
+        Command::Check(Check { configured, json }) => return commands::check(&configured.config, json).await,
         Command::Migrate(configured) => commands::migrate(&configured.config).await?,
         Command::Openapi => commands::print_openapi()?,
     }

@@ -204,15 +204,6 @@ impl Db {
         }
     }
 
-    /// Waits until another file was found where the database file was; for ever on PostgreSQL. The portal cannot go on: what
-    /// it has open is not what a restart would open, and no query is answered from it.
-    pub async fn replaced(&self) {
-        match &self.store {
-            Store::Sqlite(store) => store.pools.replaced().await,
-            Store::Postgres(_) => std::future::pending().await,
-        }
-    }
-
     /// Returns the portal's instance, the middle part of its ownership markers: 32 hexadecimal digits, drawn when a
     /// portal first asks after the migrations and the same ever after.
     ///

@@ -111,14 +111,9 @@ impl ApiError {
         }
     }
 
-    /// Not ready for requests, and for lack of what.
-    pub(crate) fn not_ready(lacking: &[&'static str]) -> Self {
-        let mut error = Self::new(&codes::NOT_READY, format!("The portal is not ready: {}.", lacking.join(", ")));
-        error.errors = lacking
-            .iter()
-            .map(|name| FieldError { field: (*name).to_owned(), message: format!("{name} is not there") })
-            .collect();
-        error.retry_after(PATIENCE)
+    /// The portal is not ready for requests. Strangers may ask, so that this names no backend.
+    pub(crate) fn not_ready() -> Self {
+        Self::new(&codes::NOT_READY, "The portal is not ready; try again soon.").retry_after(PATIENCE)
     }
 
     /// A fault of the portal itself.

@@ -56,6 +56,11 @@ impl Readiness {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// Returns true if the portal should get requests: it is not stopping, and no required backend is missing.
+    pub async fn is_ready(&self) -> bool {
+        !self.is_draining() && self.checks().await.iter().all(|check| check.ok || !check.required)
+    }
+
     /// What the probes find, in their order; at most a second old.
     pub async fn checks(&self) -> Vec<Check> {
         // Held while the probes run: whoever asks meanwhile gets their answer.
@@ -72,6 +77,7 @@ impl Readiness {
         for (index, (probe, answer)) in self.probes.iter().zip(answers).enumerate() {
             let check = Check { name: probe.name(), required: probe.required(), ok: answer.is_ok() };
             tell(check, before.get(index).map(|before| before.ok), answer.err().as_deref());
+            metrics::gauge!("portal_probe_up", "probe" => check.name).set(if check.ok { 1.0 } else { 0.0 });
             checks.push(check);
         }
         *believed = Some(Belief { asked, checks: checks.clone() });

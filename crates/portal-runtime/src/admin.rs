@@ -13,7 +13,7 @@ use portal_core::{
 use portal_dns::{ExposureStore, InstanceId, IntentStore, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;
 
-use crate::commands::CommandError;
+use crate::command_error::CommandError;
 use crate::compose;
 use crate::config::{DatabaseSettings, Settings};
 

@@ -5,9 +5,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portal_core::BackendError;
+use portal_core::{BackendError, error_text};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// The background passes of one portal.
 pub struct BackgroundTasks {
@@ -45,6 +46,7 @@ impl BackgroundTasks {
                 () = tokio::time::sleep(delay) => {}
                 _ = early.wait_for(|stop| *stop) => return,
             }
+            // Its own receiver: `early` has seen the value by now, and would never see the stop.
             go_on(name, period, None, pass, stopping).await;
         });
     }
@@ -55,6 +57,35 @@ impl BackgroundTasks {
         let ended = tokio::time::timeout(grace, async { while self.tasks.join_next().await.is_some() {} }).await;
         if ended.is_err() {
             tracing::warn!("background passes did not end in time; what they left open is taken up at the next start");
+        }
+    }
+}
+
+/// Time after which a failure that lasts is logged again.
+const REMINDER: Duration = Duration::from_mins(10);
+
+/// Logs the failures of one pass: a pass that fails the same way every second is one line, and one more from time to
+/// time.
+#[derive(Default)]
+struct FailureLog {
+    last: Option<(String, Instant)>,
+}
+
+impl FailureLog {
+    fn failed(&mut self, name: &'static str, error: &BackendError) {
+        let text = error_text(error);
+        let is_known = self.last.as_ref().is_some_and(|(last, at)| *last == text && at.elapsed() < REMINDER);
+        if is_known {
+            tracing::debug!(pass = name, error = error as &dyn Error, "a background pass failed again");
+            return;
+        }
+        tracing::warn!(pass = name, error = error as &dyn Error, "a background pass could not finish");
+        self.last = Some((text, Instant::now()));
+    }
+
+    fn succeeded(&mut self, name: &'static str) {
+        if self.last.take().is_some() {
+            tracing::info!(pass = name, "a background pass succeeds again");
         }
     }
 }
@@ -70,13 +101,13 @@ async fn go_on<P, F>(
     P: Fn() -> F + Send + 'static,
     F: Future<Output = Result<(), BackendError>> + Send + 'static,
 {
+    let mut failures = FailureLog::default();
+    // The period counts from the end of a pass: a slow backend gets no second pass on top of the first.
     loop {
         // A task of its own: a panicking pass ends that task, not the repetition.
         match tokio::spawn(pass()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(pass = name, error = &error as &dyn Error, "a background pass could not finish");
-            }
+            Ok(Ok(())) => failures.succeeded(name),
+            Ok(Err(error)) => failures.failed(name, &error),
             Err(panic) => tracing::error!(pass = name, error = &panic as &dyn Error, "a background pass panicked"),
         }
         let nudged = async {
@@ -85,6 +116,7 @@ async fn go_on<P, F>(
                 None => std::future::pending().await,
             }
         };
+        // A stop is only seen between passes, so that a pass always finishes its transaction.
         tokio::select! {
             () = tokio::time::sleep(period) => {}
             () = nudged => {}

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use portal_core::{BackendError, Probe, error_text};
+use serde_json::json;
 
 /// Longest wait for one answer; a person waits for the table.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,6 +61,19 @@ pub async fn probe(probe: &dyn Probe) -> Finding {
     with_timeout(probe.name(), async { probe.probe().await.map(|()| CheckStatus::Ok) }).await
 }
 
+/// Returns the findings as a JSON document: `{ok, findings: [{name, status, reason}]}`.
+#[must_use]
+pub fn json(findings: &[Finding]) -> String {
+    let finding = |Finding { name, status }: &Finding| match status {
+        CheckStatus::Ok => json!({"name": name, "status": "ok", "reason": null}),
+        CheckStatus::Warning(reason) => json!({"name": name, "status": "warning", "reason": reason}),
+        CheckStatus::Failed(reason) => json!({"name": name, "status": "failed", "reason": reason}),
+    };
+    let ok = findings.iter().all(Finding::is_acceptable);
+    let document = json!({"ok": ok, "findings": findings.iter().map(finding).collect::<Vec<_>>()});
+    format!("{document:#}")
+}
+
 /// The findings as lines of a table.
 #[must_use]
 pub fn table(findings: &[Finding]) -> Vec<String> {
@@ -74,7 +88,9 @@ pub fn table(findings: &[Finding]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CheckStatus, Finding, table};
+    use serde_json::json as object;
+
+    use super::{CheckStatus, Finding, json, table};
 
     #[test]
     fn a_table_says_what_is_wrong_beside_what_is_right() {
@@ -90,6 +106,11 @@ mod tests {
             "workspace   WARNING  shared",
         ];
         assert_eq!(table(&findings), expected);
+        let document: serde_json::Value = serde_json::from_str(&json(&findings)).unwrap();
+        assert_eq!(document["ok"], false);
+        let reason = "the dns provider is unavailable: refused";
+        assert_eq!(document["findings"][1], object!({"name": "zone a.net", "status": "failed", "reason": reason}));
+        assert_eq!(document["findings"][0], object!({"name": "database", "status": "ok", "reason": null}));
         assert_eq!(findings.map(|finding| finding.is_acceptable()), [true, false, true]);
     }
 }

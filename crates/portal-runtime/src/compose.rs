@@ -2,7 +2,9 @@
 
 mod cluster;
 mod configured;
+mod disk;
 mod jump_guard;
+mod rotation;
 mod workspaces;
 mod zones;
 
@@ -21,19 +23,21 @@ use tokio::runtime::Handle;
 
 use self::jump_guard::JumpGuard;
 use crate::background::BackgroundTasks;
-use crate::config::DatabaseSettings;
+use crate::config::{DatabaseSettings, WEBHOOK_SECRET_MIN};
 use crate::metrics;
-use crate::server::{self, Listening, ServeError, Serving};
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
+pub(crate) use self::disk::DiskProbe;
 pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
 
-/// The fewest bytes of a webhook's secret, for the configuration, which names no adapters.
-pub(crate) const WEBHOOK_SECRET_MIN: usize = portal_adapters::webhook::SECRET_MIN;
+const _: () =
+    assert!(WEBHOOK_SECRET_MIN >= portal_adapters::webhook::SECRET_MIN, "the configuration accepts too little");
 
 /// Period of the deletion of expired rows.
 const SWEEP_PERIOD: Duration = Duration::from_hours(1);
+/// Period at which the probes run for metrics and log.
+const PROBE_PERIOD: Duration = Duration::from_secs(15);
 /// Period of the pass that compares every exposure with zones and cluster.
 const EXPOSURE_PASS: Duration = Duration::from_mins(1);
 /// Delay of the first pass, so that the cluster can be listed before it.
@@ -83,26 +87,12 @@ pub struct Portal {
     pub state: ApiState,
     /// Its background passes, under way.
     pub tasks: BackgroundTasks,
-    db: Db,
-}
-
-impl Portal {
-    /// Serves until the process is asked to stop.
-    ///
-    /// # Errors
-    /// The server could not start or failed while it ran, or the database file was replaced.
-    pub async fn serve(self, listening: Listening, serving: Serving) -> Result<(), ServeError> {
-        tokio::select! {
-            served = server::run(listening, self.state, self.tasks, serving) => served,
-            // Nothing is drained: every request would be answered 503.
-            () = self.db.replaced() => Err(ServeError::DatabaseReplaced),
-        }
-    }
 }
 
 /// Prepares access to the configured database.
 pub(crate) fn database(settings: &DatabaseSettings) -> Result<Db, Invalid> {
     let mut wanted = DbSettings::new(settings.url.expose_secret());
+    wanted.url_file.clone_from(&settings.url_file);
     if let Some(connections) = settings.max_connections {
         wanted.connections = connections;
     }
@@ -142,7 +132,8 @@ pub fn assemble(parts: Parts) -> Portal {
     let engine = Arc::new(EmbeddedEngine::new(db.jobs(), clock.clone(), ids.clone()));
     let documents = documents(&db, files, &clock, &ids);
     settle_documents(&mut tasks, documents.clone());
-    let probes = all_probes(&db, probes);
+    let readiness = Readiness::new(all_probes(&db, probes));
+    watch_probes(&mut tasks, readiness.clone());
     let state = ApiState {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
         friendships: db.friendships(),
@@ -154,11 +145,22 @@ pub fn assemble(parts: Parts) -> Portal {
         documents: documents.clone(),
         logs: Arc::new(documents),
         secrets: Arc::new(QuotaSecrets(cluster)),
-        readiness: Readiness::new(probes),
+        readiness,
         clock,
         ids,
     };
-    Portal { state, tasks, db }
+    Portal { state, tasks }
+}
+
+/// Runs the probes also while nobody asks, so that metrics and log tell when a backend goes missing.
+fn watch_probes(tasks: &mut BackgroundTasks, readiness: Readiness) {
+    tasks.repeat("probes", PROBE_PERIOD, None, move || {
+        let readiness = readiness.clone();
+        async move {
+            readiness.checks().await;
+            Ok(())
+        }
+    });
 }
 
 /// Deletes expired rows, a kind after the other.

@@ -5,20 +5,28 @@
 
 mod check;
 mod sections;
+mod variables;
 
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use config::{Config, Environment, File, FileFormat};
+use config::builder::DefaultState;
+use config::{Config, ConfigBuilder, Environment, File, FileFormat};
 use portal_core::{AgentId, ChannelId, Retention};
 use portal_dns::{Domain, DomainName};
 use portal_k8s::Provisioning;
 use secrecy::SecretString;
 
 use crate::telemetry::LogFormat;
+
+/// Fewest bytes of a webhook's secret: a shorter one could be guessed from one signature. At least what the adapter
+/// requires, which is checked where the two meet.
+pub(crate) const WEBHOOK_SECRET_MIN: usize = 32;
 
 /// A configuration that can be run.
 #[derive(Debug, Clone)]
@@ -76,6 +84,8 @@ pub struct LogSettings {
 pub struct DatabaseSettings {
     /// Its URL, which may hold a password.
     pub url: SecretString,
+    /// The file of the URL, which is read again for new connections.
+    pub url_file: Option<PathBuf>,
     /// Connections at most.
     pub max_connections: Option<u32>,
 }
@@ -96,6 +106,15 @@ pub struct AgentSettings {
     pub id: AgentId,
     /// The root of its documents.
     pub workspace: PathBuf,
+}
+
+/// A secret, and the file that it was read from.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// The secret as it was read with the configuration.
+    pub value: SecretString,
+    /// Its file, which is read again when it changes; `None` for one in the configuration itself.
+    pub file: Option<PathBuf>,
 }
 
 /// A webhook that takes due messages.
@@ -124,7 +143,7 @@ pub enum Provider {
     /// Cloudflare.
     Cloudflare {
         /// An API token that may edit the zone's records.
-        token: SecretString,
+        token: Secret,
         /// The zone's id, where it is not to be looked up by name.
         zone_id: Option<String>,
         /// True if records are proxied by Cloudflare.
@@ -143,14 +162,14 @@ pub enum Provider {
         /// The TSIG key's algorithm.
         key_algorithm: String,
         /// The TSIG key in base 64.
-        key_secret: SecretString,
+        key_secret: Secret,
     },
 }
 
 /// One thing that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The key, dotted, as it is written in the file.
+    /// The key, dotted, as it is written in the file, or the variable that holds the value.
     pub key: String,
     /// The rule that the value breaks, as a sentence.
     pub message: String,
@@ -169,18 +188,40 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Reads `file`, overlaid by the process's `PORTAL_*` variables: `PORTAL_DATABASE__URL` is `database.url`.
+/// Reads `file`, overlaid by the process's `PORTAL_*` variables: `PORTAL_DATABASE__URL` is `database.url`. Variables
+/// that Kubernetes sets for Services are left out.
 ///
 /// # Errors
 /// Every problem of file and variables at once.
 pub fn load(file: &Path) -> Result<Settings, Problems> {
     let source = File::from(file).format(FileFormat::Toml).required(true);
-    let raw = Config::builder().add_source(source).add_source(variables()).build();
-    check::settings(&raw.map_err(|error| unreadable(&error))?)
+    overlaid(Config::builder().add_source(source), std::env::vars_os().filter_map(text).collect())
 }
 
-fn variables() -> Environment {
+/// Returns name and value of a variable that is text; others are no settings.
+fn text((name, value): (OsString, OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
+}
+
+fn overlaid(file: ConfigBuilder<DefaultState>, variables: HashMap<String, String>) -> Result<Settings, Problems> {
+    let (settings, others) = variables::split(variables);
+    let names: BTreeSet<String> = settings.keys().cloned().collect();
+    let raw = file.add_source(environment(settings)).build().map_err(|error| unreadable(&error))?;
+    let checked = check::settings(&raw);
+    if others.is_empty() && checked.is_ok() {
+        return checked;
+    }
+    let mut problems: Vec<Problem> = others.iter().map(|name| variables::unknown(name)).collect();
+    problems.extend(checked.err().into_iter().flat_map(|Problems(problems)| problems));
+    for problem in &mut problems {
+        variables::name_source(problem, &names);
+    }
+    Err(Problems(problems))
+}
+
+fn environment(settings: HashMap<String, String>) -> Environment {
     Environment::with_prefix("PORTAL")
+        .source(Some(settings))
         .prefix_separator("_")
         .separator("__")
         .try_parsing(true)

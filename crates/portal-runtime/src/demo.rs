@@ -7,7 +7,7 @@ mod backends;
 mod seed;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +15,16 @@ use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{ChannelId, Clock, Ids, Invalid, Retention};
+use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, Retention};
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
 
-use crate::commands::{CommandError, say};
-use crate::compose::{self, Parts};
+use crate::command_error::CommandError;
+use crate::compose::{self, DiskProbe, Parts};
+use crate::database_file::DatabaseFile;
 use crate::server::{self, Serving};
 use crate::telemetry::{self, LogFormat};
+use crate::{commands, console};
 
 /// The domains that the demo offers, the default one first.
 const DOMAINS: [&str; 2] = ["your-domain.net", "example.org"];
@@ -34,8 +36,10 @@ const LOG_FILTER: &str = "warn";
 /// Options of the demo.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
-    /// Listening address; loopback only.
+    /// Listening address; loopback only, unless `tokens_are_public`.
     pub listen: SocketAddr,
+    /// True if the caller accepts that everybody who reaches the address knows the tokens.
+    pub tokens_are_public: bool,
     /// The folder for the database and the documents.
     pub data: PathBuf,
     /// A folder of Kubernetes YAML to show instead of the built-in workloads.
@@ -47,9 +51,10 @@ pub struct DemoOptions {
 /// # Errors
 /// An address that is not loopback or is taken, a folder that cannot be written, YAML that cannot be read.
 pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
-    if !options.listen.ip().is_loopback() {
-        let rule =
-            "listen must be a loopback address such as 127.0.0.1:8080, because everybody knows the demo's tokens";
+    // Before the log and the port: nothing may exist of a demo that is refused.
+    if !options.listen.ip().is_loopback() && !options.tokens_are_public {
+        let rule = "listen must be a loopback address such as 127.0.0.1:8080, because everybody knows the demo's \
+                    tokens; in a container add --i-know-that-the-tokens-are-public";
         return Err(Invalid::new("listen", rule).into());
     }
     telemetry::start(LogFormat::Text, LOG_FILTER)?;
@@ -64,15 +69,19 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
     // Before anything is written: two demos on one folder would both go on with the same work.
     let listening = server::listen(&serving)?;
     let portal = compose::assemble(parts(&options).await?);
-    say(&greeting(listening.address))?;
-    Ok(portal.serve(listening, serving).await?)
+    console::print(&greeting(listening.address))?;
+    let file = DatabaseFile::of_url(&database_url(&options.data));
+    commands::until_replaced(file, server::run(listening, portal.state, portal.tasks, serving)).await
+}
+
+fn database_url(data: &Path) -> String {
+    format!("sqlite:{}", data.join("portal.db").display())
 }
 
 async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let folder = |error| CommandError::other(format!("{} cannot be made", options.data.display()), error);
     std::fs::create_dir_all(&options.data).map_err(folder)?;
-    let db =
-        Db::open(&DbSettings::new(format!("sqlite:{}", options.data.join("portal.db").display())), Handle::current())?;
+    let db = Db::open(&DbSettings::new(database_url(&options.data)), Handle::current())?;
     db.migrate().await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     seed::people(&db, &*clock).await?;
@@ -82,9 +91,11 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let cluster = backends::cluster(options.manifests.as_deref(), clock.clone())?;
     let files = Arc::new(DiskFiles::new(AgentRoots::under(seed::roots(&options.data))));
     let exposures = backends::exposures(&db, &cluster, &domains, &ids).await?;
+    // Nobody receives the demo's messages, so they go to a file that can be read.
     let delivery = Arc::new(LogDelivery::new(options.data.join(DELIVERIES)));
     let channels = vec![ChannelId::parse("signal")?];
-    let (cluster, work, probes, budgets) = (Arc::new(cluster), None, Vec::new(), Vec::new());
+    let disk: Arc<dyn Probe> = Arc::new(DiskProbe::new(vec![options.data.clone()]));
+    let (cluster, work, probes, budgets) = (Arc::new(cluster), None, vec![disk], Vec::new());
     let retention = Retention::default();
     Ok(Parts {
         db,
@@ -111,7 +122,7 @@ fn greeting(address: SocketAddr) -> Vec<String> {
     vec![
         format!("The Friend Portal's demo listens on http://{address}"),
         format!("  documentation  http://{address}/docs/"),
-        "  tokens         demo-alice, demo-bob".to_owned(),
+        "  tokens         demo-alice, demo-bob; of the agent main: demo-agent".to_owned(),
         String::new(),
         "Try:".to_owned(),
         format!("  curl {alice} {api}/me"),

@@ -6,11 +6,16 @@
 pub mod admin;
 pub mod background;
 pub mod check;
+mod command_error;
 pub mod commands;
 pub mod compose;
 pub mod config;
 mod connections;
+mod console;
+mod database_file;
 pub mod demo;
+mod hangup;
 mod metrics;
+mod operations;
 pub mod server;
 pub mod telemetry;

@@ -23,6 +23,8 @@ const REPAIRED: &str = "portal_exposures_repaired_total";
 const SWEPT: &str = "portal_exposures_swept_total";
 const ORPHANS: &str = "portal_dns_orphans";
 const CALLS_LEFT: &str = "portal_cloudflare_calls_left";
+/// Recorded by portal-api.
+const PROBE_UP: &str = "portal_probe_up";
 
 /// Installs the recorder of this process; what was recorded before is lost.
 ///
@@ -55,6 +57,7 @@ fn describe() {
     describe_counter!(REPAIRED, "Exposures that passes found other than wanted and worked on");
     describe_counter!(SWEPT, "Records and routes of exposures that are gone, found again and removed by passes");
     describe_gauge!(ORPHANS, "Records with this portal's marker that no exposure is known for, by the last pass");
+    describe_gauge!(PROBE_UP, "1 while the backend that a probe asks is there, else 0");
     describe_gauge!(CALLS_LEFT, "Calls that could be made to Cloudflare right now, by the domains that share them");
 }
 

@@ -8,13 +8,13 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
-use portal_api::{ApiState, Settings};
+use portal_api::{ApiState, Readiness, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::BackgroundTasks;
 use crate::config::ServerSettings;
 use crate::connections::{self, Options};
-use crate::metrics;
+use crate::{metrics, operations};
 
 /// Interval at which metrics are tidied up, so that they do not grow while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -64,9 +64,6 @@ pub enum ServeError {
     /// The server failed while it ran.
     #[error("the server failed")]
     Failed(#[source] std::io::Error),
-    /// Another file stands where the database file was.
-    #[error("the database file was replaced while the portal ran; the portal stops, and a restart opens the new file")]
-    DatabaseReplaced,
     /// Metrics cannot be recorded.
     #[error("metrics cannot be recorded")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
@@ -110,7 +107,8 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let readiness = state.readiness.clone();
     let state = Data::new(state);
-    let operations = listening.operations.map(|operations| serve_operations(operations, &mut tasks)).transpose()?;
+    let serve_operations = |operations| serve_operations(operations, &readiness, &mut tasks);
+    let operations = listening.operations.map(serve_operations).transpose()?;
     let settings = Settings { origins: serving.allowed_origins, ..Settings::default() };
     let options = Options { shutdown: serving.shutdown, per_address: serving.connections_per_address };
     let mount = move |config: &mut ServiceConfig| portal_api::configure(config, &state, &settings);
@@ -156,9 +154,10 @@ async fn asked_to_stop() {
     }
 }
 
-/// Serves `/metrics` to operators.
+/// Serves metrics and probes to operators.
 fn serve_operations(
     (listener, metrics): (TcpListener, PrometheusHandle),
+    readiness: &Readiness,
     tasks: &mut BackgroundTasks,
 ) -> Result<ServerHandle, ServeError> {
     let upkeep = metrics.clone();
@@ -169,7 +168,12 @@ fn serve_operations(
             Ok(())
         }
     });
-    let server = HttpServer::new(move || App::new().app_data(Data::new(metrics.clone())).service(show_metrics))
+    let readiness = readiness.clone();
+    let configure = move |config: &mut ServiceConfig| {
+        config.app_data(Data::new(metrics.clone())).service(show_metrics);
+        operations::configure(config, readiness.clone());
+    };
+    let server = HttpServer::new(move || App::new().configure(&configure))
         .workers(1)
         .listen(listener)
         .map_err(ServeError::Failed)?

@@ -41,6 +41,7 @@ pub enum TelemetryError {
 /// A filter that does not parse, or a second call in one process.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     let log = tracing_subscriber::registry().with(parse_filter(filter)?);
+    // Colours only for a person: a file or a collector would get their escape codes.
     let lines =
         tracing_subscriber::fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     match format {

@@ -50,8 +50,12 @@ impl Demo {
 
     /// The same, with its log in a place of the caller's.
     pub(crate) fn start_logging(data: &Path, log: impl Into<Stdio>) -> anyhow::Result<(Self, Portal)> {
-        let mut command = server(["demo", "--listen", "127.0.0.1:0", "--data"]);
-        let mut child = command.arg(data).stdout(Stdio::piped()).stderr(log).spawn()?;
+        Self::start_command(server(["demo", "--listen", "127.0.0.1:0", "--data"]).arg(data), log)
+    }
+
+    /// The same, by a command of the caller's.
+    pub(crate) fn start_command(command: &mut Command, log: impl Into<Stdio>) -> anyhow::Result<(Self, Portal)> {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn()?;
         let mut output = BufReader::new(child.stdout.take().context("the demo has no output")?);
         let mut demo = Self { child, greeting: String::new() };
         let mut first = String::new();
@@ -74,23 +78,25 @@ impl Demo {
         Ok(())
     }
 
-    /// Waits until the process has ended by itself.
-    pub(crate) async fn wait(mut self) -> anyhow::Result<ExitStatus> {
-        let deadline = Instant::now() + TIMEOUT;
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            ensure!(Instant::now() < deadline, "the process goes on");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
     /// Asks the process to stop, and waits until it has.
     pub(crate) fn stop(mut self) -> anyhow::Result<ExitStatus> {
         let asked = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status()?;
         ensure!(asked.success(), "kill: {asked}");
         Ok(self.child.wait()?)
+    }
+}
+
+impl Demo {
+    /// Waits until the process ends by itself.
+    pub(crate) fn wait(mut self) -> anyhow::Result<ExitStatus> {
+        let started = Instant::now();
+        while started.elapsed() < TIMEOUT {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        anyhow::bail!("the demo still runs")
     }
 }
 

@@ -75,12 +75,13 @@ pub(super) struct Pools {
 
 struct Server {
     target: PostgresTarget,
+    settings: DbSettings,
     last_error: Mutex<Option<String>>,
 }
 
 impl Pools {
     pub(super) fn new(target: Box<PostgresTarget>, settings: &DbSettings, executor: Executor) -> Self {
-        let server = Arc::new(Server { target: *target, last_error: Mutex::new(None) });
+        let server = Arc::new(Server { target: *target, settings: settings.clone(), last_error: Mutex::new(None) });
         let for_setup = server.clone();
         let mut config = ManagerConfig::default();
         // Asked on every checkout: a server that was restarted in between costs no request.
@@ -136,8 +137,9 @@ impl Server {
     }
 
     async fn set_up(&self) -> ConnectionResult<Conn> {
-        let config = &self.target.config;
-        if let Some(tls) = &self.target.tls {
+        let read_again = self.settings.read_again();
+        let PostgresTarget { config, tls } = read_again.as_ref().unwrap_or(&self.target);
+        if let Some(tls) = tls {
             let (client, connection) = config.connect(tls.connector()).await.map_err(|error| bad(&error))?;
             Conn::try_from_client_and_connection(client, connection).await
         } else {

@@ -20,6 +20,9 @@ pub struct DbSettings {
     /// of the authorities that may have signed it, instead of the public ones. Without `sslmode`, only a server on
     /// this very machine is spoken to in clear text.
     pub url: SecretString,
+    /// File of the URL of a PostgreSQL server. It is read again for every new connection, since a password may change
+    /// while the portal runs.
+    pub url_file: Option<PathBuf>,
     /// Most connections: readers on SQLite, all of them on PostgreSQL.
     pub connections: u32,
     /// Longest wait for a free connection, or for a new one.
@@ -39,6 +42,7 @@ impl DbSettings {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: SecretString::from(url.into()),
+            url_file: None,
             connections: 8,
             acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
@@ -59,6 +63,12 @@ impl DbSettings {
             return self.postgres(text).map(|postgres| Target::Postgres(Box::new(postgres)));
         }
         Err(Invalid::new(FIELD, "database.url must begin with sqlite: or postgres://"))
+    }
+
+    /// Returns the server that the URL's file names now; `None` without a file, or if it names none.
+    pub(super) fn read_again(&self) -> Option<PostgresTarget> {
+        let text = std::fs::read_to_string(self.url_file.as_ref()?).ok()?;
+        self.postgres(text.trim()).ok()
     }
 
     fn postgres(&self, text: &str) -> Result<PostgresTarget, Invalid> {
@@ -138,6 +148,19 @@ mod tests {
             (Err(refused), Err(part)) => assert!(refused.message.contains(part), "{url}: {refused}"),
             (read, _) => panic!("{url}: {read:?}"),
         }
+    }
+
+    #[test]
+    fn the_file_of_a_url_is_read_again_for_a_password_that_changed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let settings = DbSettings {
+            url_file: Some(file.path().to_path_buf()),
+            ..DbSettings::new("postgres://portal:old@127.0.0.1/portal")
+        };
+        assert!(settings.read_again().is_none(), "an empty file names no server");
+        std::fs::write(file.path(), "postgres://portal:new@127.0.0.1/portal\n").unwrap();
+        let target = settings.read_again().unwrap();
+        assert_eq!(target.config.get_password(), Some(&b"new"[..]));
     }
 
     #[test]

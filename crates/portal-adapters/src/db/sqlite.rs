@@ -15,7 +15,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use portal_core::{Backend, BackendError, BoxError};
-use tokio::sync::watch;
 
 use super::DbSettings;
 use super::error::{QueryError, no_connection};
@@ -116,8 +115,6 @@ struct File {
     /// Device and inode of the file that was first opened.
     identity: OnceLock<(u64, u64)>,
     last_error: Mutex<Option<String>>,
-    /// `true` once another file was found at the path.
-    is_replaced: watch::Sender<bool>,
 }
 
 impl Pools {
@@ -127,7 +124,6 @@ impl Pools {
             busy_timeout_ms: settings.statement_timeout.as_millis(),
             identity: OnceLock::new(),
             last_error: Mutex::new(None),
-            is_replaced: watch::Sender::new(false),
         });
         let pool = |connections: u32, access: Access| {
             let file = file.clone();
@@ -190,15 +186,6 @@ impl Pools {
     /// A connection of its own to a file that must be there. Blocks.
     pub(super) fn open(&self) -> Result<Conn, BackendError> {
         self.file.connect(Access::Write).map_err(|error| BackendError::unavailable(Backend::Database, error))
-    }
-
-    /// Waits until another file was found where the database was.
-    pub(super) async fn replaced(&self) {
-        let mut is_replaced = self.file.is_replaced.subscribe();
-        if is_replaced.wait_for(|replaced| *replaced).await.is_err() {
-            // The sender lives in `self`.
-            std::future::pending::<()>().await;
-        }
     }
 
     fn check_out(&self, of: &Connections) -> CheckedOut {
@@ -271,7 +258,6 @@ impl File {
         if *self.identity.get_or_init(|| found) == found {
             return Ok(());
         }
-        self.is_replaced.send_replace(true);
         Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the database file was replaced; restart the portal"))
     }
 

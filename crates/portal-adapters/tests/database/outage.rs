@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
-use futures::FutureExt;
 use portal_adapters::RandomIds;
 use portal_adapters::db::{Db, DbSettings};
 use portal_core::{BackendError, BackendErrorKind, Friend, FriendCreated, FriendId, FriendStore};
@@ -96,18 +95,6 @@ async fn nothing_is_written_to_a_file_that_was_replaced() {
     std::fs::rename(file.elsewhere(), file.path()).unwrap();
     is_unavailable(&register(&file.friends, "bob").await);
     is_unavailable(&find(&file.friends, "nobody").await);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_was_replaced_is_reported_and_one_that_was_moved_away_is_not() {
-    let file = File::with_alice().await;
-    let mut replaced = Box::pin(file.db.replaced());
-    std::fs::rename(file.path(), file.elsewhere()).unwrap();
-    is_unavailable(&find(&file.friends, "alice").await);
-    assert!((&mut replaced).now_or_never().is_none(), "it may come back");
-    std::fs::copy(file.elsewhere(), file.path()).unwrap();
-    is_unavailable(&find(&file.friends, "alice").await);
-    assert!((&mut replaced).now_or_never().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

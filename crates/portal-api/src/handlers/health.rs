@@ -1,9 +1,9 @@
-//! Whether the portal is there, and what it offers.
+//! Probes and the OpenAPI document.
 
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse, get};
 
-use crate::body::health::{Health, Ready};
+use crate::body::health::{Health, Probed};
 use crate::error::{ApiError, Open, Unready};
 use crate::handlers::docs;
 use crate::state::ApiState;
@@ -12,32 +12,23 @@ const HEALTH: Health = Health { ok: true, version: env!("CARGO_PKG_VERSION") };
 
 /// Tells that the process lives; looks at nothing else.
 #[utoipa::path(tag = "health", security(()), responses(
-    (status = 200, description = "It lives", body = Health),
+    (status = 200, description = "It lives", body = Probed),
     Open,
 ))]
 #[get("/livez")]
-pub(crate) async fn show_liveness() -> Json<Health> {
-    Json(HEALTH)
+pub(crate) async fn show_liveness() -> Json<Probed> {
+    Json(Probed { ok: true })
 }
 
-/// Tells whether the portal should get requests, and what of all it stands on is there.
+/// Returns 200 if the portal should get requests. The operations port says which backends are missing.
 #[utoipa::path(tag = "health", security(()), responses(
-    (status = 200, description = "It takes requests", body = Ready),
+    (status = 200, description = "It takes requests", body = Probed),
     Unready,
     Open,
 ))]
 #[get("/readyz")]
-pub(crate) async fn show_readiness(state: Data<ApiState>) -> Result<Json<Ready>, ApiError> {
-    let checks = state.readiness.checks().await;
-    let mut lacking: Vec<_> =
-        checks.iter().filter(|check| check.required && !check.ok).map(|check| check.name).collect();
-    if state.readiness.is_draining() {
-        lacking.push("stopping");
-    }
-    if lacking.is_empty() {
-        return Ok(Json(Ready { ready: true, checks: checks.into_iter().map(Into::into).collect() }));
-    }
-    Err(ApiError::not_ready(&lacking))
+pub(crate) async fn show_readiness(state: Data<ApiState>) -> Result<Json<Probed>, ApiError> {
+    if state.readiness.is_ready().await { Ok(Json(Probed { ok: true })) } else { Err(ApiError::not_ready()) }
 }
 
 /// Tells pages that the portal is there.

@@ -20,30 +20,26 @@ async fn anybody_may_ask_whether_the_portal_is_there() {
     let world = World::new().await;
     world.people.go_down("gone");
     world.database.switch.go_down();
-    for path in ["/livez", "/api/health"] {
-        assert_eq!(ask(&world, path).await.json(), json!({"ok": true, "version": env!("CARGO_PKG_VERSION")}));
-    }
+    assert_eq!(ask(&world, "/livez").await.json(), json!({"ok": true}));
+    let health = ask(&world, "/api/health").await;
+    assert_eq!(health.json(), json!({"ok": true, "version": env!("CARGO_PKG_VERSION")}));
 }
 
 #[actix_web::test]
-async fn readiness_names_what_is_missing_and_waits_only_for_what_is_required() {
+async fn readiness_waits_only_for_what_is_required_and_names_nothing() {
     let world = World::new().await;
     world.cluster.switch.go_down();
     let answer = ask(&world, "/readyz").await;
-    assert_eq!(answer.status, 200);
-    let check = |name, required, ok| json!({"name": name, "required": required, "ok": ok});
-    assert_eq!(
-        answer.json(),
-        json!({"ready": true, "checks": [check("database", true, true), check("cluster", false, false)]})
-    );
+    assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({"ok": true})));
 }
 
 #[actix_web::test]
-async fn without_its_database_the_portal_is_not_ready() {
+async fn without_its_database_the_portal_is_not_ready_and_strangers_are_not_told_why() {
     let world = World::new().await;
     world.database.switch.go_down();
     let problem = ask(&world, "/readyz").await.assert_problem(503, "not-ready");
-    assert_eq!(problem["errors"], json!([{"field": "database", "message": "database is not there"}]));
+    assert_eq!(problem["errors"], json!([]));
+    assert!(!problem.to_string().contains("database"), "{problem}");
 }
 
 #[actix_web::test]

@@ -8,14 +8,15 @@ use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
 use portal_cron::{Delivery, Receipt, ScheduledMessage};
 use portal_dns::{ExposurePorts, Exposures, InstanceId, IntentStore, Zone, unserved_hostnames};
+use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
 use super::cluster::{self, Watched};
 use super::workspaces::{self, WorkspacesProbe};
 use super::zones::{self, ZonesProbe};
-use super::{Parts, database};
+use super::{DiskProbe, Parts, database};
 use crate::check::{self, CheckStatus, Finding, with_timeout};
-use crate::commands::CommandError;
+use crate::command_error::CommandError;
 use crate::config::{Settings, WebhookTarget};
 
 /// The parts of the configured portal; the cluster is watched from now on.
@@ -29,6 +30,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
     let (zones, budgets) = zones::zones_with_budgets(settings, &clock)?;
     let delivery = delivery(settings.delivery.as_ref(), &clock)?;
     let db = database(&settings.database)?;
+    // Asked before anything is watched or written: an old portal may still run on this database.
     let pending = db.pending_migrations().await?;
     if !pending.is_empty() {
         return Err(CommandError::Behind(pending.len()));
@@ -53,6 +55,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         probes: vec![
             cluster.clone(),
             Arc::new(ZonesProbe(exposures.clone())),
+            Arc::new(DiskProbe::configured(settings, settings.database.url.expose_secret())),
             Arc::new(WorkspacesProbe { files: files.clone(), agents }),
         ],
         cluster,

@@ -53,6 +53,7 @@ pub(crate) async fn check(agents: &[AgentSettings], friendships: Arc<dyn Friends
 }
 
 async fn exchanges(files: &DiskFiles, agent: &AgentId) -> Result<CheckStatus, BackendError> {
+    // Without the folder the second question has no answer.
     files.reach(agent).await?;
     if files.exchanges(agent).await? {
         return Ok(CheckStatus::Ok);
@@ -66,6 +67,7 @@ async fn shares(friendships: &dyn FriendshipStore, agent: &AgentId) -> Result<Ch
     let friendships = friendships.of_agent(agent).await?;
     let active = friendships.iter().filter(|friendship| friendship.status == FriendshipStatus::Active);
     let sharing: Vec<_> = active.map(|friendship| friendship.friend.as_str()).collect();
+    // One friend may share with nobody, whoever else is inactive.
     if sharing.len() < 2 {
         return Ok(CheckStatus::Ok);
     }

@@ -1,6 +1,6 @@
 //! Zones: from what the operator wrote to what exposures stand on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +11,8 @@ use portal_dns::{Domain, DomainName, Exposures, Hostname, Priority, Records, Zon
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::config::{Problem, Problems, Provider, Settings};
+use super::rotation::{Rotating, RotatingRecords};
+use crate::config::{Problem, Problems, Provider, Secret, Settings};
 
 /// Timeout of one call. A request waits 5 seconds for its exposure, so a longer one has no use.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +44,7 @@ pub(crate) fn zones_with_budgets(
             }
         }
     }
+    // All domains are built before any problem is returned, so that one run of `check` shows them all.
     if problems.is_empty() { Ok((zones, tokens.budgets())) } else { Err(Problems(problems)) }
 }
 
@@ -65,7 +67,7 @@ fn records(
             let name = domain.name.clone();
             let zone = zone_id.clone().map_or_else(|| ZoneName::Name(name.clone()), ZoneName::Id);
             let zone = CloudflareZone { domain: name, zone, ttl: domain.ttl };
-            Ok(Arc::new(CloudflareRecords::new(tokens.api(token, api_url.as_ref(), &domain.name)?, zone)?))
+            cloudflare(tokens.api(token, api_url.as_ref(), &domain.name)?, zone)
         }
         Provider::Rfc2136 { server, zone, key_name, key_algorithm, key_secret } => {
             let settings = Rfc2136Settings {
@@ -74,12 +76,36 @@ fn records(
                 domain: domain.name.clone(),
                 key_name: key_name.clone(),
                 key_algorithm: TsigKeyAlgorithm::parse(key_algorithm)?,
-                key_secret: key_secret.clone(),
+                key_secret: key_secret.value.clone(),
                 timeout: CALL_TIMEOUT,
             };
-            Ok(Arc::new(Rfc2136Records::new(&settings, clock.clone())?))
+            let clock = clock.clone();
+            let records = Rotating::new(key_secret, move |secret| {
+                let settings = Rfc2136Settings { key_secret: secret.clone(), ..settings.clone() };
+                let records: Arc<dyn Records> = Arc::new(Rfc2136Records::new(&settings, clock.clone())?);
+                Ok(records)
+            })?;
+            Ok(Arc::new(RotatingRecords::new(move || records.current())))
         }
     }
+}
+
+/// Returns the records of a zone that follow its token.
+fn cloudflare(api: Arc<Rotating<CloudflareApi>>, zone: CloudflareZone) -> Result<Arc<dyn Records>, Invalid> {
+    let first = api.current();
+    let records: Arc<dyn Records> = Arc::new(CloudflareRecords::new(first.clone(), zone.clone())?);
+    let latest = Mutex::new((first, records));
+    Ok(Arc::new(RotatingRecords::new(move || {
+        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = api.current();
+        // The records remember the zone's id, so that they are built anew only with the token.
+        if !Arc::ptr_eq(&latest.0, &now)
+            && let Ok(records) = CloudflareRecords::new(now.clone(), zone.clone())
+        {
+            *latest = (now, Arc::new(records));
+        }
+        latest.1.clone()
+    })))
 }
 
 /// The Cloudflare tokens met so far. Zones with one token share its connections and its budget.
@@ -98,7 +124,7 @@ struct Known {
 /// Remaining calls to Cloudflare, per token.
 #[derive(Clone)]
 pub struct CallBudget {
-    api: Arc<CloudflareApi>,
+    api: Arc<Rotating<CloudflareApi>>,
     domains: Vec<DomainName>,
 }
 
@@ -110,30 +136,30 @@ impl CallBudget {
 
     /// Returns the calls that this replica could make right now.
     pub(crate) fn calls_left(&self) -> usize {
-        self.api.calls_left()
+        self.api.current().calls_left()
     }
 }
 
 impl Tokens {
     fn api(
         &mut self,
-        token: &SecretString,
+        token: &Secret,
         url: Option<&Url>,
         domain: &DomainName,
-    ) -> Result<Arc<CloudflareApi>, Invalid> {
-        let is_same = |known: &Known| known.token.expose_secret() == token.expose_secret() && known.url.as_ref() == url;
+    ) -> Result<Arc<Rotating<CloudflareApi>>, Invalid> {
+        let text = token.value.expose_secret();
+        let is_same = |known: &Known| known.token.expose_secret() == text && known.url.as_ref() == url;
         if let Some(Known { budget, .. }) = self.apis.iter_mut().find(|known| is_same(known)) {
             budget.domains.push(domain.clone());
             return Ok(budget.api.clone());
         }
-        let api = Arc::new(CloudflareApi::new(&CloudflareSettings {
-            token: token.clone(),
-            api_url: url.map(Url::to_string),
-            timeout: CALL_TIMEOUT,
-            replicas: u16::try_from(self.replicas).unwrap_or(u16::MAX),
+        let (api_url, replicas) = (url.map(Url::to_string), u16::try_from(self.replicas).unwrap_or(u16::MAX));
+        let api = Arc::new(Rotating::new(token, move |token| {
+            let (token, api_url) = (token.clone(), api_url.clone());
+            Ok(Arc::new(CloudflareApi::new(&CloudflareSettings { token, api_url, timeout: CALL_TIMEOUT, replicas })?))
         })?);
         let budget = CallBudget { api: api.clone(), domains: vec![domain.clone()] };
-        self.apis.push(Known { token: token.clone(), url: url.cloned(), budget });
+        self.apis.push(Known { token: token.value.clone(), url: url.cloned(), budget });
         Ok(api)
     }
 
@@ -148,6 +174,7 @@ impl Tokens {
 /// The zone cannot be read.
 pub(crate) async fn read(zone: &Zone) -> Result<(), BackendError> {
     let Zone { domain, records } = zone;
+    // A name that no friend can have: exposing looks at single names, and some tokens may only list.
     if let Ok(host) = Hostname::parse(&format!("friend-portal-check.{}", domain.name)) {
         records.look(&host, &Priority::Background).await?;
     }
@@ -171,6 +198,7 @@ impl Probe for ZonesProbe {
     async fn probe(&self) -> Result<(), BackendError> {
         let unlisted = match self.0.last_pass() {
             None => return Err(BackendError::unavailable(Backend::Dns, "the zones were not listed yet")),
+            // The pass lists every zone once a minute anyway.
             Some(report) if report.unlisted.is_empty() => return Ok(()),
             Some(report) => report.unlisted.iter().map(DomainName::as_str).collect::<Vec<_>>().join(", "),
         };

@@ -18,10 +18,9 @@ use super::sections::{
     ServerSection,
 };
 use super::{
-    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, ServerSettings, Settings,
-    WebhookTarget,
+    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
+    WEBHOOK_SECRET_MIN, WebhookTarget,
 };
-use crate::compose::WEBHOOK_SECRET_MIN;
 use crate::telemetry::{self, LogFormat};
 
 mod domains;
@@ -30,8 +29,6 @@ mod provisioning;
 /// The sections there are.
 const SECTIONS: [&str; 10] =
     ["server", "log", "database", "retention", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
-/// Key of `PORTAL_CONFIG`, which names the file itself.
-const FILE: &str = "config";
 /// Longest retention, in days: ten years.
 const RETENTION_DAYS_MAX: u32 = 3_650;
 /// Most finished runs that may be kept per job.
@@ -88,7 +85,7 @@ impl Check {
 
     fn top_level(&mut self, raw: &Config) {
         let written = raw.collect().unwrap_or_default();
-        for key in written.keys().filter(|key| **key != FILE && !SECTIONS.contains(&key.as_str())) {
+        for key in written.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
             self.problem(key, format!("unknown key; the sections are {}", SECTIONS.join(", ")));
         }
     }
@@ -97,6 +94,7 @@ impl Check {
     fn section<T: DeserializeOwned + Default>(&mut self, raw: &Config, key: &str) -> Option<T> {
         match raw.get::<T>(key) {
             Ok(section) => Some(section),
+            // A section may be left out as a whole; each of its keys has a default or is checked below.
             Err(ConfigError::NotFound(_)) => Some(T::default()),
             Err(error) => {
                 self.problem(key, error);
@@ -123,6 +121,7 @@ impl Check {
                 Err(error) => self.problem(format!("{key}[{index}]"), error),
             }
         }
+        // Items that could not be read are problems already; without them indexes in later problems would be wrong.
         (items.len() == count).then_some(items)
     }
 
@@ -139,13 +138,14 @@ impl Check {
     }
 
     /// A secret given in place or in a file of its own, but not both.
-    fn secret(&mut self, key: &str, inline: Option<&SecretString>, file: Option<&Path>) -> Option<SecretString> {
+    fn secret(&mut self, key: &str, inline: Option<&SecretString>, file: Option<&Path>) -> Option<Secret> {
         let secret = match (inline, file) {
             (Some(_), Some(_)) => {
                 self.problem(key, format!("give {key} or {key}_file, not both"));
                 return None;
             }
             (Some(secret), None) => secret.expose_secret().to_owned(),
+            // Editors and `kubectl create secret` leave a line end that belongs to nobody's secret.
             (None, Some(file)) => match std::fs::read_to_string(file) {
                 Ok(text) => text.trim().to_owned(),
                 Err(error) => {
@@ -162,7 +162,7 @@ impl Check {
             self.problem(key, "must not be empty");
             return None;
         }
-        Some(secret.into())
+        Some(Secret { value: secret.into(), file: file.map(Path::to_path_buf) })
     }
 
     fn server(&mut self, raw: &Config) -> Option<ServerSettings> {
@@ -181,6 +181,7 @@ impl Check {
             self.problem("server.shutdown_seconds", "must be 1 to 300");
         }
         for origin in &section.allowed_origins {
+            // A browser sends the origin without a path or a trailing slash, and compares it byte by byte.
             let named = url::Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
             if !named {
                 self.problem(
@@ -218,6 +219,7 @@ impl Check {
     fn database(&mut self, raw: &Config) -> Option<DatabaseSettings> {
         let section: DatabaseSection = self.section(raw, "database")?;
         let url = self.secret("database.url", section.url.as_ref(), section.url_file.as_deref())?;
+        let Secret { value: url, file: url_file } = url;
         let known = ["sqlite:", "postgres://", "postgresql://"];
         if !known.iter().any(|scheme| url.expose_secret().starts_with(scheme)) {
             self.problem("database.url", "must begin with sqlite: or postgres://");
@@ -225,7 +227,7 @@ impl Check {
         if section.max_connections == Some(0) {
             self.problem("database.max_connections", "must be at least 1");
         }
-        Some(DatabaseSettings { url, max_connections: section.max_connections })
+        Some(DatabaseSettings { url, url_file, max_connections: section.max_connections })
     }
 
     fn readable(&mut self, key: &str, file: Option<&PathBuf>) {
@@ -303,6 +305,7 @@ impl Check {
 
     fn delivery(&mut self, raw: &Config, agents: &[AgentSettings]) -> Option<WebhookTarget> {
         let section: DeliverySection = self.section(raw, "delivery")?;
+        // Without agents there are no jobs, and nothing to deliver.
         let Some(text) = &section.webhook_url else {
             if !agents.is_empty() {
                 self.problem(
@@ -318,6 +321,7 @@ impl Check {
         }
         let file = section.webhook_secret_file.as_deref();
         let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
+        let secret = secret.map(|secret| secret.value);
         if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < WEBHOOK_SECRET_MIN) {
             let rule = format!("must have at least {WEBHOOK_SECRET_MIN} bytes, from a source of randomness");
             self.problem("delivery.webhook_secret", rule);

@@ -1,9 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
+use config::{Config, File, FileFormat};
 use portal_core::Retention;
 use portal_k8s::Provisioning;
 
-use super::{Problems, Provider, parse};
+use super::{Problems, Provider, Settings, overlaid, parse};
 
 const SMALL: &str = r#"
 [database]
@@ -188,4 +189,65 @@ fn the_example_has_every_key() {
             assert!(shown.contains(&format!("{section}.{field}")), "portal.example.toml lacks {section}.{field}");
         }
     }
+}
+
+/// Reads a configuration with variables of these names and values.
+fn with_variables(text: &str, variables: &[(&str, &str)]) -> Result<Settings, Problems> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    overlaid(Config::builder().add_source(File::from_str(text, FileFormat::Toml)), variables.collect())
+}
+
+#[test]
+fn a_variable_overlays_its_key_and_is_named_where_its_value_is_refused() {
+    let settings = with_variables(SMALL, &[("PORTAL_SERVER__LISTEN", "127.0.0.1:1"), ("PORTAL_CONFIG", "x")]).unwrap();
+    assert_eq!(settings.server.listen.port(), 1);
+    let refused = with_variables(SMALL, &[("PORTAL_SERVER__LISTEN", "nowhere")]).unwrap_err();
+    assert_eq!(refused.0[0].key, "PORTAL_SERVER__LISTEN");
+    assert!(refused.0[0].message.contains("`nowhere` is not an address"), "{refused}");
+}
+
+#[test]
+fn variables_of_a_section_that_does_not_exist_are_named() {
+    let refused = with_variables(SMALL, &[("PORTAL_COLOUR__X", "1")]).unwrap_err();
+    assert!(refused.0[0].message.contains("PORTAL_COLOUR__X"), "{refused}");
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_named() {
+    for name in ["PORTAL_WEBHOOK_SECRET", "PORTAL_LISTEN", "PORTAL_PORT_80"] {
+        let refused = with_variables(SMALL, &[(name, "x")]).unwrap_err();
+        assert!(matches!(&*refused.0, [problem] if problem.key == name), "{refused}");
+    }
+    let both = with_variables("", &[("PORTAL_WEBHOOK_SECRET", "x")]).unwrap_err();
+    let keys: Vec<_> = both.0.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["PORTAL_WEBHOOK_SECRET", "database.url"], "all problems are reported at once");
+}
+
+#[test]
+fn variables_that_kubernetes_sets_for_services_are_left_out() {
+    let names = [
+        "PORTAL_PORT",
+        "PORTAL_SERVICE_HOST",
+        "PORTAL_SERVICE_PORT",
+        "PORTAL_SERVICE_PORT_HTTP",
+        "PORTAL_PORT_80_TCP",
+        "PORTAL_PORT_80_TCP_PROTO",
+        "PORTAL_PORT_80_TCP_PORT",
+        "PORTAL_PORT_80_TCP_ADDR",
+        "PORTAL_PAGE_SERVICE_HOST",
+        "PORTAL_PAGE_PORT_53_UDP_ADDR",
+    ];
+    let variables = names.map(|name| (name, "tcp://10.43.0.1:80"));
+    assert!(with_variables(SMALL, &variables).is_ok());
+    let listed: HashMap<_, _> = names.iter().map(|name| ((*name).to_owned(), String::new())).collect();
+    let (settings, others) = super::variables::split(listed);
+    assert!(settings.is_empty() && others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn the_shipped_configurations_can_be_run() {
+    parse(include_str!("../../../../deploy/examples/sqlite/portal.toml")).unwrap();
+    let url = [("PORTAL_DATABASE__URL", "postgres://portal@db/portal")];
+    let settings = with_variables(include_str!("../../../../deploy/base/portal.toml"), &url).unwrap();
+    assert_eq!(settings.server.listen.to_string(), "0.0.0.0:8080", "kubelet and ingress reach the pod's own address");
 }

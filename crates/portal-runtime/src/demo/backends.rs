@@ -11,7 +11,8 @@ use portal_core::{Clock, Ids, Invalid};
 use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Target, Tls, Ttl, Zone};
 use tokio::runtime::Handle;
 
-use crate::commands::{CommandError, say};
+use crate::command_error::CommandError;
+use crate::console;
 
 /// The workloads that the demo begins with: each file's name and text.
 const WORKLOADS: [(&str, &str); 2] =
@@ -34,8 +35,13 @@ pub(super) fn cluster(manifests: Option<&Path>, clock: Arc<dyn Clock>) -> Result
         return Ok(cluster);
     };
     let loaded = cluster.load_path(path, HOME).map_err(unloaded)?;
-    say(&[format!("loaded {} objects from {}, left out {}", loaded.objects, path.display(), loaded.skipped.len())])?;
-    say(&loaded.skipped)?;
+    console::print(&[format!(
+        "loaded {} objects from {}, left out {}",
+        loaded.objects,
+        path.display(),
+        loaded.skipped.len()
+    )])?;
+    console::print(&loaded.skipped)?;
     Ok(cluster)
 }
 
@@ -55,6 +61,7 @@ pub(super) async fn exposures(
         ids: ids.clone(),
     };
     let zones = domains.iter().map(zone).collect::<Result<_, _>>()?;
+    // The instance comes from the database, so that records of an earlier start stay ours.
     let instance = InstanceId::parse(&db.instance(&**ids).await?)?;
     Ok(Exposures::new(ports, instance, zones, Handle::current()))
 }

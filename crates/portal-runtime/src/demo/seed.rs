@@ -6,10 +6,10 @@ use chrono::TimeDelta;
 use portal_adapters::db::Db;
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BackendError, ChannelId, Clock, Friend, FriendId, Friendship,
-    FriendshipKey, FriendshipStatus, SESSION_LIFETIME, Session, Token,
+    FriendshipKey, FriendshipStatus, SESSION_LIFETIME, Session, SessionState, Token,
 };
 
-use crate::commands::CommandError;
+use crate::command_error::CommandError;
 
 /// The demo's agent.
 pub(super) const AGENT: &str = "main";
@@ -30,6 +30,7 @@ pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandErro
     let token = Token::presented("demo-agent").hash();
     let registered = Agent { id: agent.clone(), created_at: now };
     db.agents().create(registered, token, entry(Action::AgentCreate, None, AGENT)).await?;
+    forget_revoked_sessions(db).await?;
     for (id, channel) in FRIENDS {
         let friend = FriendId::parse(id)?;
         let registered = Friend {
@@ -73,8 +74,21 @@ fn session_id(friend: &str) -> String {
     format!("demo-{friend}")
 }
 
-/// Opens the friend's session under its well-known token, unless there is one, revoked or not: what was done in the
-/// demo stays done. One that has expired is opened again.
+/// Deletes the sessions of the well-known tokens that were revoked: somebody who tried a logout still finds a demo with
+/// the tokens that it prints.
+async fn forget_revoked_sessions(db: &Db) -> Result<(), BackendError> {
+    let store = db.sessions();
+    for (id, _) in FRIENDS {
+        let found = store.find(&Token::presented(session_id(id))).await?;
+        if let Some(stored) = found.filter(|stored| stored.state == SessionState::Revoked) {
+            // A store forgets sessions by their age only. Older ones are those of the other tokens, issued again below.
+            store.sweep(stored.session.expires_at + TimeDelta::milliseconds(1)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens the friend's session under its well-known token, unless there is one that is valid.
 async fn session(db: &Db, clock: &dyn Clock, session: Session, audit: AuditEntry) -> Result<(), BackendError> {
     let store = db.sessions();
     let token = Token::presented(session_id(session.friend.as_str()));
@@ -88,6 +102,7 @@ async fn session(db: &Db, clock: &dyn Clock, session: Session, audit: AuditEntry
 /// Writes the agent's folder, unless there is one.
 pub(super) fn documents(data: &Path, clock: &dyn Clock) -> Result<(), CommandError> {
     let root = roots(data).join(AGENT);
+    // An agent, or the person who tries the demo, may have removed single files on purpose.
     if root.exists() {
         return Ok(());
     }
@@ -100,6 +115,7 @@ pub(super) fn documents(data: &Path, clock: &dyn Clock) -> Result<(), CommandErr
     files.extend(
         days.map(|day| (format!("friends/alice/memory/{}.md", day.format("%Y-%m-%d")), "A quiet day.\n".to_owned())),
     );
+    // An empty folder, so that bob's logs count as zero and not as unknown.
     files.push(("friends/bob/memory/.keep".to_owned(), String::new()));
     for (path, text) in files {
         write(&root.join(&path), &text)

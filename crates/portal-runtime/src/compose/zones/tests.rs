@@ -1,14 +1,12 @@
-use std::error::Error;
-use std::iter::successors;
 use std::sync::Arc;
 
 use portal_adapters::SystemClock;
 use portal_adapters::cloudflare::{SCRIPTED_TOKEN, ScriptedCloudflare};
-use portal_core::{BackendError, Clock};
+use portal_core::{BackendError, Clock, error_text};
 use portal_dns::DomainName;
 
 use super::{Tokens, read, zones};
-use crate::config::{Settings, parse};
+use crate::config::{Secret, Settings, parse};
 
 const TWO_DOMAINS: &str = r#"
 [database]
@@ -57,10 +55,10 @@ fn zones_of_one_token_share_its_budget() {
     let mut tokens = Tokens { replicas: 2, apis: Vec::new() };
     let [one, same, other] = [("one", "a.net"), ("one", "b.net"), ("other", "c.net")].map(|(token, domain)| {
         let domain = DomainName::parse(domain).unwrap();
-        tokens.api(&token.to_owned().into(), None, &domain).unwrap()
+        tokens.api(&Secret { value: token.to_owned().into(), file: None }, None, &domain).unwrap()
     });
     assert!(Arc::ptr_eq(&one, &same) && !Arc::ptr_eq(&one, &other));
-    assert_eq!(one.calls_left(), 550);
+    assert_eq!(one.current().calls_left(), 550);
     let told: Vec<_> = tokens.budgets().iter().map(|budget| (budget.domains(), budget.calls_left())).collect();
     assert_eq!(told, [("a.net,b.net".to_owned(), 550), ("c.net".to_owned(), 550)]);
 }
@@ -84,8 +82,24 @@ async fn a_zone_is_read() {
 #[tokio::test]
 async fn a_zone_that_cannot_be_read_says_why() {
     let error = check("stolen").await.unwrap_err();
-    let told: Vec<_> =
-        successors(Some(&error as &dyn Error), |&error| error.source()).map(ToString::to_string).collect();
-    assert_eq!(told[0], "the dns provider refused the portal");
-    assert!(told[1].contains("10000") && !told[1].contains("stolen"), "{told:?}");
+    let text = error_text(&error);
+    assert!(text.starts_with("the dns provider refused the portal: "), "{text}");
+    assert!(text.contains("10000") && !text.contains("stolen"), "{text}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_replaced_in_its_file_is_used_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "stolen").unwrap();
+    let cloudflare = ScriptedCloudflare::start(&["example.org"]).await.unwrap();
+    let (text, _) = TWO_DOMAINS.split_at(TWO_DOMAINS.rfind("[[domains]]").unwrap());
+    let address = format!("api_url = \"{}\"", cloudflare.url());
+    let token_file = format!("token_file = \"{}\"", file.display());
+    let text = text.replace("token = \"TOKEN\"", &token_file).replace("zone_id = \"0a1b\"", &address);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let zones = zones(&settings(&text), &clock).unwrap();
+    assert!(read(&zones[0]).await.is_err());
+    std::fs::write(&file, SCRIPTED_TOKEN).unwrap();
+    assert!(read(&zones[0]).await.is_ok());
 }

@@ -100,6 +100,7 @@ impl Check {
             None => None,
             Some(text) => Some(self.parsed(&format!("{key}.api_url"), &text, "a URL")?),
         };
+        // Cloudflare's own default for new records.
         let proxied = section.proxied.unwrap_or(true);
         Some(Provider::Cloudflare { token: token?, zone_id: section.zone_id, proxied, api_url })
     }
@@ -114,6 +115,7 @@ impl Check {
             self.problem(format!("{key}.key_algorithm"), message);
         }
         let zone = match section.zone {
+            // Most domains are zones of their own.
             None => domain?.clone(),
             Some(text) => self.accepted(format!("{key}.zone"), DomainName::parse(&text))?,
         };
