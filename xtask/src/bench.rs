@@ -93,13 +93,15 @@ const OPERATIONS: [Operation; 5] = [
     },
 ];
 
-/// One thing for each of the three servers.
+/// One thing for each of the four servers.
 #[derive(Default)]
 struct Sides<T> {
     /// Answers bytes that it holds.
     bare: T,
-    /// The portal with its demo fixture.
+    /// The portal with its demo fixture, without limits per friend.
     portal: T,
+    /// The same with limits that are checked and never reached.
+    limited: T,
     /// The same, and very many friends in its database.
     crowded: T,
 }
@@ -136,6 +138,7 @@ fn round(fixture: &Fixture, load: &Load, measured: &mut [Measured]) -> anyhow::R
             measured.bare.push(sample(&servers.bare, load, slice::from_ref(&requests.bare))?);
         }
         measured.portal.push(sample(&servers.portal, load, slice::from_ref(&requests.portal))?);
+        measured.limited.push(sample(&servers.limited, load, slice::from_ref(&requests.limited))?);
         measured.crowded.push(sample(&servers.crowded, load, slice::from_ref(&requests.crowded))?);
     }
     Ok(())

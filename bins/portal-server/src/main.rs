@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use portal_core::error_text;
 use portal_runtime::commands::{self, CommandError};
-use portal_runtime::demo::{self, DemoOptions};
+use portal_runtime::demo::{self, DemoLimits, DemoOptions};
 
 /// Takes about a tenth off what a request costs, and more where the C library's own allocator is slow, as musl's is.
 #[global_allocator]
@@ -49,6 +49,9 @@ struct Demo {
     /// Folder of Kubernetes YAML to show instead of the built-in workloads
     #[arg(long, value_name = "DIR")]
     manifests: Option<PathBuf>,
+    /// Limits per friend: default, off or lifted; for measurements
+    #[arg(long, value_name = "LIMITS", default_value = "default", hide = true)]
+    limits: DemoLimits,
 }
 
 #[derive(Args)]
@@ -82,8 +85,8 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode, CommandError> {
     match command {
-        Command::Demo(Demo { listen, tokens_are_public, data, manifests }) => {
-            demo::run(DemoOptions { listen, tokens_are_public, data, manifests }).await?;
+        Command::Demo(Demo { listen, tokens_are_public, data, manifests, limits }) => {
+            demo::run(DemoOptions { listen, tokens_are_public, data, manifests, limits }).await?;
         }
         Command::Serve(configured) => commands::serve(&configured.config).await?,
         Command::Check(Check { configured, json }) => return commands::check(&configured.config, json).await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use portal_core::{AgentId, FriendId, FriendshipKey, FriendshipStatus, Session, StoredSession, Token};
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::error::ApiError;
+use crate::limits::Limits;
 use crate::state::ApiState;
 
 /// Longest token that is looked up, in bytes; ours have 68.
@@ -35,6 +36,10 @@ impl Friend {
     async fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let token = bearer(request).ok_or_else(ApiError::session_missing)?;
         let session = state(request)?.sessions.check(&token).await?;
+        if let Some(limits) = request.app_data::<Limits>() {
+            let admitted = limits.admit(&session.friend.id, request.method().is_safe()).await?;
+            request.extensions_mut().insert(admitted);
+        }
         tracing::Span::current().record("friend.id", session.friend.id.as_str());
         Ok(Self(session))
     }

@@ -29,6 +29,10 @@ pub use responses::{
 
 /// When to try again where the backend did not say: soon, but not at once.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Seconds until another attempt where the portal itself has too much to do.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// What is said of our own faults.
 const FAULT: &str = "Something went wrong inside the portal. Name the request id when you ask its operator.";
 
@@ -65,8 +69,8 @@ impl ApiError {
     }
 
     /// The body did not come in time. What may still come of it is not waited for.
-    pub(crate) fn body_late(limit: Duration) -> Self {
-        let detail = format!("The body did not arrive within {} seconds; send the request again.", limit.as_secs_f32());
+    pub(crate) fn body_late() -> Self {
+        let detail = "The body did not arrive in time; send the request again.";
         Self::new(&codes::BODY_LATE, detail).with(header::CONNECTION, HeaderValue::from_static("close"))
     }
 
@@ -136,6 +140,12 @@ impl ApiError {
         }
     }
 
+    /// More is received at once than the portal stores.
+    pub(crate) fn overloaded() -> Self {
+        Self::new(&codes::OVERLOADED, "The portal is receiving too much at once. Try again soon.")
+            .retry_after(RETRY_SOON)
+    }
+
     fn at(mut self, field: &str) -> Self {
         if !field.is_empty() {
             self.errors.push(FieldError { field: field.to_owned(), message: self.detail.clone() });
@@ -169,7 +179,7 @@ impl ApiError {
     /// The answer, complete; logs the cause of a failure that is not the caller's.
     pub(crate) fn respond(&self, request_id: &str) -> HttpResponse {
         // What is not ready was logged when that was found; a probe asks for it over and over.
-        if self.code.status.is_server_error() && *self.code != codes::NOT_READY {
+        if self.code.status.is_server_error() && ![&codes::NOT_READY, &codes::OVERLOADED].contains(&self.code) {
             let error = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
             tracing::error!(code = self.code.word, error, "a request failed");
         }
@@ -221,6 +231,34 @@ impl From<Invalid> for ApiError {
         let mut error = Self::new(&codes::VALUE_INVALID, invalid.message.clone());
         error.errors.push(invalid.into());
         error
+    }
+}
+
+/// A limit that a request exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    /// The limit's name in `RateLimit` and `RateLimit-Policy`.
+    pub(crate) policy: &'static str,
+    /// The most that it allows.
+    pub(crate) quota: u32,
+    /// The seconds to which the quota applies, if it is a rate.
+    pub(crate) window: Option<u32>,
+    /// Time after which to try again.
+    pub(crate) retry_after: Duration,
+}
+
+impl From<Exceeded> for ApiError {
+    fn from(exceeded: Exceeded) -> Self {
+        let Exceeded { policy, quota, window, retry_after } = exceeded;
+        // Rounded up: whoever comes back after whole seconds is not refused again.
+        let seconds = retry_after.as_secs() + 1;
+        let window = window.map(|seconds| format!(";w={seconds}")).unwrap_or_default();
+        let header = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+        metrics::counter!("portal_requests_limited_total", "policy" => policy).increment(1);
+        Self::new(&codes::RATE_LIMITED, "You are sending too many requests at once. Try again in a moment.")
+            .with(header::RETRY_AFTER, HeaderValue::from(seconds))
+            .with(RATE_LIMIT.clone(), header(format!("\"{policy}\";r=0;t={seconds}")))
+            .with(RATE_LIMIT_POLICY.clone(), header(format!("\"{policy}\";q={quota}{window}")))
     }
 }
 

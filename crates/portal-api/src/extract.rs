@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt};
 use portal_core::Invalid;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::ApiError;
+use crate::limits::{Admitted, BodyBytes};
 
 /// The most bytes of an ordinary body: 64 KiB.
 pub const BODY_MAX: usize = 64 * 1024;
@@ -22,10 +23,12 @@ pub const BODY_MAX: usize = 64 * 1024;
 /// escaped.
 pub const DOCUMENT_BODY_MAX: usize = 2 * 1024 * 1024;
 
-/// How long a body may take to arrive unless [`BodyTime`] says otherwise: 2 MiB over a slow line.
-pub(crate) const BODY_TIME: Duration = Duration::from_mins(1);
+/// Time for a body to arrive, beside a second for each [`BODY_PER_SECOND`] bytes of it that have.
+pub(crate) const BODY_TIME: Duration = Duration::from_secs(5);
+/// Bytes of a body that earn it another second: the least rate at which one may arrive.
+const BODY_PER_SECOND: u32 = 16 * 1024;
 
-/// How long a body may take to arrive, as application data.
+/// [`BODY_TIME`] as application data.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BodyTime(pub(crate) Duration);
 
@@ -46,10 +49,13 @@ impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for Json<T, 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let head = check_head(request, LIMIT);
         let payload = payload.take();
-        let limit = request.app_data::<BodyTime>().map_or(BODY_TIME, |time| time.0);
+        let time = request.app_data::<BodyTime>().map_or(BODY_TIME, |time| time.0);
+        let admitted = request.extensions().get::<Admitted>().cloned().unwrap_or_default();
         async move {
             head?;
-            let body = timeout(limit, read(payload, LIMIT)).await.map_err(|_| ApiError::body_late(limit))??;
+            // Bytes count until the body is parsed and dropped.
+            let mut received = admitted.body();
+            let body = read(payload, LIMIT, time, &mut received).await?;
             parse(&body).map(Self)
         }
         .boxed_local()
@@ -74,16 +80,20 @@ fn check_head(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
     }
 }
 
-async fn read(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+async fn read(mut payload: Payload, limit: usize, time: Duration, received: &mut BodyBytes) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
+    let begun = Instant::now();
+    loop {
+        let earned = Duration::from_secs(1) * u32::try_from(body.len()).unwrap_or(u32::MAX) / BODY_PER_SECOND;
+        let next = timeout_at(begun + time + earned, payload.next()).await;
+        let Some(chunk) = next.map_err(|_| ApiError::body_late())? else { return Ok(body.freeze()) };
         let chunk = chunk.map_err(|_| ApiError::body_malformed("", "The body ended before it was complete."))?;
         if body.len() + chunk.len() > limit {
             return Err(ApiError::body_too_large(limit));
         }
+        received.hold(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {

@@ -14,6 +14,7 @@ mod error;
 mod extract;
 mod fallback;
 mod handlers;
+mod limits;
 mod middleware;
 mod mount;
 mod openapi;
@@ -30,6 +31,7 @@ pub use error::{
     Unready, WritesDocument,
 };
 pub use extract::{BODY_MAX, DOCUMENT_BODY_MAX, DocumentJson, Json};
+pub use limits::{LimitSettings, Limits, Rate};
 pub use mount::{Settings, configure};
 pub use openapi::{openapi, openapi_text};
 pub use readiness::{Check, Readiness};

@@ -12,7 +12,7 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, ResponseError};
+use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError};
 use bytes::Bytes;
 use futures::FutureExt;
 use portal_core::Ids;
@@ -20,6 +20,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 use crate::error::ApiError;
+use crate::limits::Admitted;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken from a caller.
@@ -144,35 +145,40 @@ pub(crate) async fn choose_compression(
     if (is_small || is_exact) && !response.headers().contains_key(header::CONTENT_ENCODING) {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
     }
-    Ok(response.map_body(|_, body| slice(body)))
+    // A large answer is in flight until it was sent: those that nobody reads occupy memory.
+    let admitted = response.request().extensions_mut().remove::<Admitted>();
+    Ok(response.map_body(|_, body| slice(body, admitted)))
 }
 
 /// Hands a large body to the connection in slices.
 ///
 /// actix-http copies each chunk of a body into the connection's write buffer as a whole, so that a client which takes
 /// no answers would occupy as much memory as the answer is large.
-fn slice(body: impl MessageBody + 'static) -> BoxBody {
+fn slice(body: impl MessageBody + 'static, admitted: Option<Admitted>) -> BoxBody {
     if !matches!(body.size(), BodySize::Sized(length) if length > SLICE as u64) {
         return body.boxed();
     }
     match body.try_into_bytes() {
-        Ok(bytes) => BoxBody::new(Sliced(bytes)),
+        Ok(bytes) => BoxBody::new(Sliced { bytes, _admitted: admitted }),
         Err(stream) => stream.boxed(),
     }
 }
 
-struct Sliced(Bytes);
+struct Sliced {
+    bytes: Bytes,
+    _admitted: Option<Admitted>,
+}
 
 impl MessageBody for Sliced {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        self.0.size()
+        self.bytes.size()
     }
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        let length = self.0.len().min(SLICE);
-        Poll::Ready((length > 0).then(|| Ok(self.0.split_to(length))))
+        let length = self.bytes.len().min(SLICE);
+        Poll::Ready((length > 0).then(|| Ok(self.bytes.split_to(length))))
     }
 }
 

@@ -10,21 +10,24 @@ use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::extract::{BODY_TIME, BodyTime};
+use crate::limits::Limits;
 use crate::state::ApiState;
 use crate::{extract, fallback, handlers, middleware, routes};
 
-/// How the routes are mounted.
-#[derive(Debug, Clone)]
+/// Settings of the mounted routes.
+#[derive(Clone)]
 pub struct Settings {
     /// The origins whose pages may call the API, such as `https://portal.example.org`; none by default.
     pub origins: Vec<String>,
-    /// How long a body may take to arrive, by default a minute.
+    /// Time for a body to arrive, beside a second for each 16 KiB of it; 5 s by default.
     pub body_time: Duration,
+    /// The limits of each friend, shared by all workers.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { origins: Vec::new(), body_time: BODY_TIME }
+        Self { origins: Vec::new(), body_time: BODY_TIME, limits: Limits::default() }
     }
 }
 
@@ -39,6 +42,7 @@ pub fn configure(config: &mut web::ServiceConfig, state: &web::Data<ApiState>, s
     let portal = web::scope("")
         .app_data(state.clone())
         .app_data(BodyTime(settings.body_time))
+        .app_data(settings.limits.clone())
         .configure(extract::configure)
         .configure(|config| routes::configure(&mut ServiceConfig::new(config)))
         .configure(handlers::docs::configure)

@@ -1,5 +1,7 @@
 //! Logins: who may come in, and for how long.
 
+mod unknown;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use moka::future::Cache;
 
+use self::unknown::UnknownTokens;
 use crate::{
     Action, Actor, AgentId, AuditEntry, BackendError, Clock, Friend, FriendId, FriendshipKey, FriendshipStatus, Ids,
     Token, TokenHash, TokenKind,
@@ -131,13 +134,14 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     cache: Cache<TokenHash, CachedSession>,
+    unknown: UnknownTokens,
 }
 
 impl Sessions {
     /// Creates the sessions of this store, with an empty cache.
     pub fn new(store: Arc<dyn SessionStore>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
         let cache = Cache::builder().max_capacity(CACHE_CAPACITY).expire_after(CacheExpiry).build();
-        Self { store, clock, ids, cache }
+        Self { store, clock, ids, cache, unknown: UnknownTokens::new() }
     }
 
     /// The session that this token opens, and whose it is, at most a second old. The store is asked at most once a
@@ -146,12 +150,19 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::Invalid`] only when the store said so; [`SessionError::Unchecked`] when it could not be asked.
     pub async fn check(&self, token: &Token) -> Result<Arc<StoredSession>, SessionError> {
+        let hash = token.hash();
+        if self.unknown.is_absent(&hash) {
+            return Err(SessionError::Invalid);
+        }
         let read = async {
+            let _turn = self.unknown.turn(&hash).await;
+            // Behind the wait: the session is as old as its lookup.
             let read_started = Instant::now();
             let stored = self.store.find(token).await?;
+            self.unknown.record(hash, stored.is_some()).await;
             Ok::<_, BackendError>(CachedSession { read_started, stored: stored.map(Arc::new) })
         };
-        let cached = self.cache.try_get_with(token.hash(), read).await.map_err(SessionError::Unchecked)?;
+        let cached = self.cache.try_get_with(hash, read).await.map_err(SessionError::Unchecked)?;
         cached.stored.filter(|stored| self.is_valid(stored)).ok_or(SessionError::Invalid)
     }
 

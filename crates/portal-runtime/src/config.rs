@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, Environment, File, FileFormat};
+use portal_api::LimitSettings;
 use portal_core::{AgentId, ChannelId, Retention};
 use portal_dns::{Domain, DomainName};
 use portal_k8s::Provisioning;
@@ -33,6 +34,8 @@ pub(crate) const WEBHOOK_SECRET_MIN: usize = 32;
 pub struct Settings {
     /// Listening addresses and shutdown.
     pub server: ServerSettings,
+    /// Limits of each friend and of each address.
+    pub limits: LimitsSettings,
     /// Format and filter of the log.
     pub log: LogSettings,
     /// The portal's database.
@@ -68,6 +71,15 @@ pub struct ServerSettings {
     pub drain: Duration,
     /// Time in which open requests may end when the server stops.
     pub shutdown: Duration,
+}
+
+/// Limits of each friend and of each address.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitsSettings {
+    /// Limits of each friend; `None` for none.
+    pub per_friend: Option<LimitSettings>,
+    /// Connections of an address; `None` for any number.
+    pub connections_per_address: Option<NonZeroU32>,
 }
 
 /// Format and filter of the log.

@@ -7,7 +7,9 @@ mod backends;
 mod seed;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
+use portal_api::{LimitSettings, Rate};
 use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, Retention};
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
@@ -44,6 +47,43 @@ pub struct DemoOptions {
     pub data: PathBuf,
     /// A folder of Kubernetes YAML to show instead of the built-in workloads.
     pub manifests: Option<PathBuf>,
+    /// Limits per friend.
+    pub limits: DemoLimits,
+}
+
+/// Limits per friend, which measurements switch off or lift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemoLimits {
+    /// Those of a configuration that says nothing.
+    Default,
+    /// None.
+    Off,
+    /// Limits that are checked and never reached.
+    Lifted,
+}
+
+impl DemoLimits {
+    fn settings(self) -> Option<LimitSettings> {
+        let lifted = Rate { per_second: NonZeroU32::MAX, burst: NonZeroU32::MAX };
+        match self {
+            Self::Default => Some(LimitSettings::default()),
+            Self::Off => None,
+            Self::Lifted => Some(LimitSettings { reads: lifted, writes: lifted, ..LimitSettings::default() }),
+        }
+    }
+}
+
+impl FromStr for DemoLimits {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "default" => Ok(Self::Default),
+            "off" => Ok(Self::Off),
+            "lifted" => Ok(Self::Lifted),
+            _ => Err(Invalid::new("limits", "must be default, off or lifted")),
+        }
+    }
 }
 
 /// Runs the demo until it is told to stop.
@@ -63,6 +103,7 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
         operations_listen: None,
         allowed_origins: Vec::new(),
         connections_per_address: None,
+        limits: options.limits.settings(),
         shutdown: Duration::from_secs(5),
         drain: Duration::ZERO,
     };

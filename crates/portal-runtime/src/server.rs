@@ -2,17 +2,18 @@
 
 use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
-use portal_api::{ApiState, Readiness, Settings};
+use portal_api::{ApiState, LimitSettings, Limits, Readiness, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::BackgroundTasks;
-use crate::config::ServerSettings;
+use crate::config::{LimitsSettings, ServerSettings};
 use crate::connections::{self, Options};
 use crate::{metrics, operations};
 
@@ -29,7 +30,9 @@ pub struct Serving {
     /// Origins whose pages may call the API.
     pub allowed_origins: Vec<String>,
     /// Connections that one address may have; `None` for any number.
-    pub connections_per_address: Option<u32>,
+    pub connections_per_address: Option<NonZeroU32>,
+    /// Limits of each friend; `None` for none.
+    pub limits: Option<LimitSettings>,
     /// Time that open requests and passes may take to end.
     pub shutdown: Duration,
     /// Time for which the portal reports itself not ready before it stops listening, so that load balancers leave it.
@@ -38,12 +41,13 @@ pub struct Serving {
 
 impl Serving {
     /// As the configuration says.
-    pub(crate) fn of(settings: &ServerSettings) -> Self {
+    pub(crate) fn of(settings: &ServerSettings, limits: LimitsSettings) -> Self {
         Self {
             listen: settings.listen,
             operations_listen: Some(settings.operations_listen),
             allowed_origins: settings.allowed_origins.clone(),
-            connections_per_address: None,
+            connections_per_address: limits.connections_per_address,
+            limits: limits.per_friend,
             shutdown: settings.shutdown,
             drain: settings.drain,
         }
@@ -109,8 +113,10 @@ pub async fn run(
     let state = Data::new(state);
     let serve_operations = |operations| serve_operations(operations, &readiness, &mut tasks);
     let operations = listening.operations.map(serve_operations).transpose()?;
-    let settings = Settings { origins: serving.allowed_origins, ..Settings::default() };
-    let options = Options { shutdown: serving.shutdown, per_address: serving.connections_per_address };
+    let limits = serving.limits.map_or_else(Limits::off, Limits::new);
+    let settings = Settings { origins: serving.allowed_origins, limits, ..Settings::default() };
+    let per_address = serving.connections_per_address.map(NonZeroU32::get);
+    let options = Options { shutdown: serving.shutdown, per_address };
     let mount = move |config: &mut ServiceConfig| portal_api::configure(config, &state, &settings);
     let api = connections::serve(listening.api, options, mount).map_err(ServeError::Failed)?;
     let handle = api.handle();

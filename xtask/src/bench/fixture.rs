@@ -1,4 +1,4 @@
-//! The three servers that are measured side by side, and what is asked of each.
+//! The four servers that are measured side by side, and what is asked of each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,11 @@ impl Fixture {
     /// Starts the servers; `friends` is how many the database of the crowded one is filled with.
     pub(super) fn start(programs: &Programs, friends: u32) -> anyhow::Result<Self> {
         let folder = Folder::new()?;
-        let portal = demo(programs, &folder.0.join("portal"))?;
+        let portal = demo(programs, &folder.0.join("portal"), "off")?;
+        let limited = demo(programs, &folder.0.join("limited"), "lifted")?;
         let crowded = crowded(programs, &folder.0.join("crowded"), friends)?;
         let bare = bare(programs, &folder.0, &portal)?;
-        let servers = Sides { bare, portal, crowded };
+        let servers = Sides { bare, portal, limited, crowded };
         let requests =
             OPERATIONS.iter().map(|operation| requests(operation, &servers)).collect::<anyhow::Result<_>>()?;
         Ok(Self { servers, requests, _folder: folder })
@@ -41,28 +42,29 @@ impl Fixture {
 
 fn requests(operation: &Operation, servers: &Sides<Server>) -> anyhow::Result<Sides<Request>> {
     let (bare, _) = Request::learn(servers.bare.address, operation.path, &[])?;
-    let [portal, crowded] = [&servers.portal, &servers.crowded].map(|server| of_portal(operation, server));
-    Ok(Sides { bare, portal: portal?, crowded: crowded? })
+    let portals = [&servers.portal, &servers.limited, &servers.crowded];
+    let [portal, limited, crowded] = portals.map(|server| of_portal(operation, server));
+    Ok(Sides { bare, portal: portal?, limited: limited?, crowded: crowded? })
 }
 
-fn demo(programs: &Programs, data: &Path) -> anyhow::Result<Server> {
+fn demo(programs: &Programs, data: &Path, limits: &str) -> anyhow::Result<Server> {
     let program = programs.get("portal-server")?;
     Server::start(|address| {
         let mut command = Command::new(program);
-        command.args(["demo", "--listen", &address.to_string(), "--data"]).arg(data);
+        command.args(["demo", "--listen", &address.to_string(), "--limits", limits, "--data"]).arg(data);
         command
     })
 }
 
 /// A demo whose database was filled between its first start, which lays it out, and its second.
 fn crowded(programs: &Programs, data: &Path, friends: u32) -> anyhow::Result<Server> {
-    let server = demo(programs, data)?;
+    let server = demo(programs, data, "off")?;
     Request::learn(server.address, "/readyz", &[])?;
     drop(server);
     let mut crowd = Command::new(programs.get("crowd")?);
     let status = crowd.arg(data.join(DATABASE)).arg(friends.to_string()).status()?;
     ensure!(status.success(), "filling the database failed");
-    demo(programs, data)
+    demo(programs, data, "off")
 }
 
 /// The bare server, with the bodies that `portal` answers.

@@ -15,7 +15,7 @@ pub(super) fn write(options: &Options, operations: &[Operation], measured: &[Mea
     let Options { friends, rounds, slice, connections } = options;
     writeln!(out, "{rounds} rounds of {slice} ms, {connections} connections; crowded: {friends} more friends")?;
     writeln!(out)?;
-    let head = ["requests/s", "bare", "portal", "crowded"];
+    let head = ["requests/s", "bare", "portal", "limited", "crowded"];
     let rows: Vec<_> =
         operations.iter().zip(measured).map(|(operation, measured)| rates(operation, measured)).collect();
     table::write(&mut out, head, &rows)?;
@@ -29,27 +29,29 @@ pub(super) fn write(options: &Options, operations: &[Operation], measured: &[Mea
         };
         rows.push(costs(operation, own, reference));
     }
-    let head = ["CPU us/request", "bare", "portal", "crowded", "ratio", "goal", "crowded/portal", "goal"];
+    let head = ["CPU us/request", "bare", "portal", "limited", "crowded", "ratio", "goal", "crowded/portal", "goal"];
     table::write(&mut out, head, &rows)?;
     writeln!(out)?;
     writeln!(out, "ratio: portal/bare; with If-None-Match: to the portal's own cost without it")?;
     Ok(())
 }
 
-fn rates(operation: &Operation, measured: &Measured) -> [String; 4] {
+fn rates(operation: &Operation, measured: &Measured) -> [String; 5] {
     let rate = |samples: &[Sample]| number(median(samples, Sample::requests_per_second), 0);
-    [operation.name.to_owned(), rate(&measured.bare), rate(&measured.portal), rate(&measured.crowded)]
+    let name = operation.name.to_owned();
+    [name, rate(&measured.bare), rate(&measured.portal), rate(&measured.limited), rate(&measured.crowded)]
 }
 
-fn costs(operation: &Operation, measured: &Measured, reference: Option<f64>) -> [String; 8] {
-    let [bare, portal, crowded] =
-        [&measured.bare, &measured.portal, &measured.crowded].map(|samples| median(samples, Sample::cost));
+fn costs(operation: &Operation, measured: &Measured, reference: Option<f64>) -> [String; 9] {
+    let [bare, portal, limited, crowded] = [&measured.bare, &measured.portal, &measured.limited, &measured.crowded]
+        .map(|samples| median(samples, Sample::cost));
     let ratio = divide(portal, reference);
     let crowding = divide(crowded, portal);
     [
         operation.name.to_owned(),
         number(bare, 1),
         number(portal, 1),
+        number(limited, 1),
         number(crowded, 1),
         number(ratio, 2),
         goal_met(ratio, operation.goal),

@@ -50,7 +50,7 @@ impl Demo {
 
     /// The same, with its log in a place of the caller's.
     pub(crate) fn start_logging(data: &Path, log: impl Into<Stdio>) -> anyhow::Result<(Self, Portal)> {
-        Self::start_command(server(["demo", "--listen", "127.0.0.1:0", "--data"]).arg(data), log)
+        Self::start_command(server(["demo", "--limits", "off", "--listen", "127.0.0.1:0", "--data"]).arg(data), log)
     }
 
     /// The same, by a command of the caller's.

@@ -174,6 +174,7 @@ fn configuration(folder: &TempDir, [first, second]: &[String; 2], cloudflare: &s
     format!(
         r#"
         server = {{ listen = "127.0.0.1:0", operations_listen = "127.0.0.1:0" }}
+        limits = {{ enabled = false }}
         log = {{ format = "json", filter = "info" }}
         database = {{ url = "sqlite:{folder}/portal.db" }}
         cluster = {{ kubeconfig = "{folder}/kubeconfig" }}

@@ -54,8 +54,10 @@ codes! {
     VALUE_INVALID = "value-invalid", UNPROCESSABLE_ENTITY, "A value was refused";
     UNSUPPORTED = "unsupported", UNPROCESSABLE_ENTITY, "A member is not supported";
     PRECONDITION_REQUIRED = "precondition-required", PRECONDITION_REQUIRED, "Say which text is to be replaced";
+    RATE_LIMITED = "rate-limited", TOO_MANY_REQUESTS, "There were too many requests";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Something went wrong inside the portal";
     NOT_READY = "not-ready", SERVICE_UNAVAILABLE, "The portal is not ready";
+    OVERLOADED = "overloaded", SERVICE_UNAVAILABLE, "The portal has too much to do";
     DATABASE_UNAVAILABLE = "database-unavailable", SERVICE_UNAVAILABLE, "The database is not available";
     CLUSTER_UNAVAILABLE = "cluster-unavailable", SERVICE_UNAVAILABLE, "The cluster is not available";
     DNS_UNAVAILABLE = "dns-unavailable", SERVICE_UNAVAILABLE, "The DNS provider is not available";
@@ -101,8 +103,10 @@ mod tests {
 422 value-invalid
 422 unsupported
 428 precondition-required
+429 rate-limited
 500 internal
 503 not-ready
+503 overloaded
 503 database-unavailable
 503 cluster-unavailable
 503 dns-unavailable

@@ -21,7 +21,7 @@ fn problem(description: &str, headers: &[(&str, &str)]) -> RefOr<Response> {
 }
 
 macro_rules! responses {
-    ($($(#[$doc:meta])* $name:ident { $($status:literal: $description:literal $(, $header:literal: $meaning:literal)?;)+ })+) => {
+    ($($(#[$doc:meta])* $name:ident { $($status:literal: $description:literal $(, $header:literal: $meaning:literal)*;)+ })+) => {
         $(
             $(#[$doc])*
             #[derive(Debug)]
@@ -30,7 +30,7 @@ macro_rules! responses {
             impl IntoResponses for $name {
                 fn responses() -> BTreeMap<String, RefOr<Response>> {
                     let mut listed = BTreeMap::new();
-                    $(listed.insert($status.to_owned(), problem($description, &[$(($header, $meaning))?]));)+
+                    $(listed.insert($status.to_owned(), problem($description, &[$(($header, $meaning)),*]));)+
                     listed
                 }
             }
@@ -43,6 +43,10 @@ responses! {
     Guarded {
         "401": "No session token, or one that is not valid: unknown, expired, revoked, or the friendship is not active",
             "WWW-Authenticate": "`Bearer`; with `error=\"invalid_token\"` only when the database said that the token opens nothing";
+        "429": "The friend sends more than the portal takes from one friend: too often, too many at once, or too much",
+            "Retry-After": "Seconds after which to try again",
+            "RateLimit": "The limit that was exceeded, what remains of it, and the seconds until that changes",
+            "RateLimit-Policy": "The limit: its quota `q`, and for a rate the window `w` in seconds";
         "500": "A fault of the portal; its log tells more under the request id";
         "503": "Something behind the portal cannot be asked; nothing is known to have changed",
             "Retry-After": "Seconds after which to try again";

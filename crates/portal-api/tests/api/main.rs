@@ -14,6 +14,7 @@ mod exposure;
 mod friend;
 mod health;
 mod isolation;
+mod limits;
 mod logs;
 mod metrics;
 mod middleware;

@@ -15,7 +15,7 @@ use portal_adapters::memory::{
     MemoryAgents, MemoryAuditLog, MemoryCluster, MemoryContacts, MemoryDocuments, MemoryFiles, MemoryFriends,
     MemoryFriendships, MemoryJobs, MemoryPeople, MemoryRecords, MemorySessions,
 };
-use portal_api::{ApiState, Count, NamespaceViews, Readiness, Settings};
+use portal_api::{ApiState, Count, Limits, NamespaceViews, Readiness, Settings};
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
     Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey, FriendshipStatus,
@@ -199,7 +199,7 @@ impl World {
             ids,
         };
         change(&mut state);
-        let (state, settings) = (web::Data::new(state), Settings::default());
+        let (state, settings) = (web::Data::new(state), Settings { limits: Limits::off(), ..Settings::default() });
         let world = Self { people, files, clock, logs, secrets, database, cluster, kubernetes, zones, state, settings };
         world.populate().await;
         world

@@ -97,6 +97,7 @@ pub(crate) async fn serve(
         operations_listen: None,
         allowed_origins: Vec::new(),
         connections_per_address: None,
+        limits: None,
         shutdown: Duration::from_secs(1),
         drain: Duration::ZERO,
     };

@@ -24,11 +24,23 @@ use super::{
 use crate::telemetry::{self, LogFormat};
 
 mod domains;
+mod limits;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 10] =
-    ["server", "log", "database", "retention", "cluster", "provisioning", "agents", "jobs", "delivery", "domains"];
+const SECTIONS: [&str; 11] = [
+    "server",
+    "limits",
+    "log",
+    "database",
+    "retention",
+    "cluster",
+    "provisioning",
+    "agents",
+    "jobs",
+    "delivery",
+    "domains",
+];
 /// Longest retention, in days: ten years.
 const RETENTION_DAYS_MAX: u32 = 3_650;
 /// Most finished runs that may be kept per job.
@@ -43,6 +55,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let mut check = Check::default();
     check.top_level(raw);
     let server = check.server(raw);
+    let limits = check.limits(raw);
     let log = check.log(raw);
     let database = check.database(raw);
     let retention = check.retention(raw);
@@ -55,6 +68,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let whole = || {
         Some(Settings {
             server: server?,
+            limits: limits?,
             log: log?,
             database: database?,
             cluster: cluster?,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use portal_api::LimitSettings;
 use portal_k8s::Provisioning;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -34,6 +35,47 @@ impl Default for ServerSection {
             replicas: 1,
             drain_seconds: 5,
             shutdown_seconds: 20,
+        }
+    }
+}
+
+/// `[limits]`: what one friend, or one address, may take of the portal.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsSection {
+    /// `false` for no limits per friend at all, for measurements.
+    pub(super) enabled: bool,
+    /// Requests per second of a friend that change nothing.
+    pub(super) reads_per_second: u32,
+    /// Number of them that may come at once.
+    pub(super) reads_burst: u32,
+    /// Requests per second of a friend that change something.
+    pub(super) writes_per_second: u32,
+    /// Number of them that may come at once.
+    pub(super) writes_burst: u32,
+    /// Requests in flight of a friend; a further one waits up to a second.
+    pub(super) in_flight: u32,
+    /// Bytes of request bodies in flight of a friend.
+    pub(super) body_bytes: usize,
+    /// Bytes of request bodies in flight of all friends.
+    pub(super) all_body_bytes: usize,
+    /// Connections of an address; 0 for any number. A proxy in front of the portal is one address.
+    pub(super) connections_per_address: u32,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        let LimitSettings { reads, writes, in_flight, body_bytes, all_body_bytes, .. } = LimitSettings::default();
+        Self {
+            enabled: true,
+            reads_per_second: reads.per_second.get(),
+            reads_burst: reads.burst.get(),
+            writes_per_second: writes.per_second.get(),
+            writes_burst: writes.burst.get(),
+            in_flight: in_flight.get(),
+            body_bytes,
+            all_body_bytes,
+            connections_per_address: 0,
         }
     }
 }

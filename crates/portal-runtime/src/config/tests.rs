@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use config::{Config, File, FileFormat};
+use portal_api::LimitSettings;
 use portal_core::Retention;
 use portal_k8s::Provisioning;
 
@@ -82,11 +83,14 @@ fn only_sections_are_called_sections() {
 
 #[test]
 fn a_problem_names_its_key_and_its_rule() {
-    check("[colour]\nx = 1", "colour", "the sections are server, log, database");
+    check("[colour]\nx = 1", "colour", "the sections are server, limits, log, database");
     check("[server]\nlisten = \"nowhere\"", "server.listen", "`nowhere` is not an address");
     check("[server]\nlisen = \"127.0.0.1:1\"", "server", "unknown field `lisen`");
     check("[server]\nallowed_origins = [\"example.org\"]", "server.allowed_origins", "not an origin");
     check("[server]\ndrain_seconds = 61", "server.drain_seconds", "0 to 60");
+    check("[limits]\nin_flight = 0", "limits.in_flight", "at least 1");
+    check("[limits]\nreads_burst = 0", "limits.reads_burst", "at least 1");
+    check("[limits]\nbody_bytes = 1", "limits.body_bytes", "at least 2097152");
     check("[log]\nfilter = \"=loud=\"", "log.filter", "");
     check("[cluster]\nmax_staleness_seconds = 5", "cluster.max_staleness_seconds", "20 to 600");
     check("[provisioning]\ningress_namespace = \"Traefik\"", "provisioning.ingress_namespace", "name of a namespace");
@@ -119,6 +123,15 @@ fn a_domain_has_one_provider_and_one_target() {
         "domains[0].rfc2136.server",
         "not an address",
     );
+}
+
+#[test]
+fn limits_are_on_by_default_and_can_be_switched_off() {
+    let limits = parse(SMALL).unwrap().limits;
+    assert_eq!((limits.per_friend, limits.connections_per_address), (Some(LimitSettings::default()), None));
+    assert_eq!(parse(&example()).unwrap().limits.per_friend, Some(LimitSettings::default()));
+    let off = parse(&format!("{SMALL}[limits]\nenabled = false\n")).unwrap().limits;
+    assert_eq!(off.per_friend, None);
 }
 
 #[test]
@@ -173,6 +186,7 @@ fn the_example_has_every_key() {
     let rfc2136 = "server = \"x\"\nkey_name = \"x\"\n";
     for (section, document) in [
         ("server", "[server]\nzzz = 1".to_owned()),
+        ("limits", "[limits]\nzzz = 1".to_owned()),
         ("log", "[log]\nzzz = 1".to_owned()),
         ("database", "[database]\nzzz = 1".to_owned()),
         ("cluster", "[cluster]\nzzz = 1".to_owned()),

@@ -11,10 +11,13 @@ use actix_web::{HttpRequest, HttpResponse, rt};
 use futures::StreamExt;
 use futures::stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Addresses, Closed, Connection, READ_AHEAD, REQUEST_TIMEOUT, SLICE, WRITE_TIMEOUT, network, protocol};
+use super::{
+    Addresses, Closed, Connection, READ_AHEAD, REQUEST_TIMEOUT, SLICE, WRITE_TIMEOUT, accept, network, protocol,
+};
 
 /// Bytes that the "network" holds in each direction.
 const NETWORK: usize = 1024;
@@ -250,6 +253,14 @@ fn nothing_is_read_that_nobody_asks_for() {
         assert!(sent <= READ_AHEAD + SLICE + NETWORK, "{sent} bytes were read");
         assert!(!client.served.is_finished());
     });
+}
+
+#[tokio::test]
+async fn the_last_write_of_an_answer_is_not_delayed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (_client, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let (connection, _) = accept(accepted.unwrap().0, &Addresses::new(None)).unwrap();
+    assert!(connection.stream.nodelay().unwrap());
 }
 
 #[test]

@@ -1,0 +1,228 @@
+//! Limits per friend: how often they ask, how many requests they have in flight, and how much body they send at once.
+//!
+//! Counted by friend and never by address, because many friends may share one; and in memory, for this replica alone:
+//! N replicas allow up to N times as much. A friend who exceeds a limit gets 429 and takes nothing from the others.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use portal_core::FriendId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::error::{ApiError, Exceeded};
+
+/// Time after its last request after which a friend's state may be dropped. Every bucket is full again by then.
+const RETENTION: Duration = Duration::from_mins(1);
+/// Friends whose states are kept without looking for old ones.
+const PRUNE_FROM: usize = 1024;
+
+/// A token bucket: `burst` requests at once, and `per_second` more with every second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests per second.
+    pub per_second: NonZeroU32,
+    /// Requests at once.
+    pub burst: NonZeroU32,
+}
+
+impl Rate {
+    const fn new(per_second: u32, burst: u32) -> Self {
+        match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
+            (Some(per_second), Some(burst)) => Self { per_second, burst },
+            _ => Self { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
+        }
+    }
+
+    fn bucket(self) -> DefaultDirectRateLimiter {
+        RateLimiter::direct(Quota::per_second(self.per_second).allow_burst(self.burst))
+    }
+
+    /// Seconds in which an empty bucket fills up, at least one.
+    fn window(self) -> u32 {
+        self.burst.get().div_ceil(self.per_second.get())
+    }
+}
+
+/// Limits of a friend, and of all of them together for bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Requests that change nothing.
+    pub reads: Rate,
+    /// All other requests.
+    pub writes: Rate,
+    /// Requests in flight.
+    pub in_flight: NonZeroU32,
+    /// Time that a further request waits for one of these to end.
+    pub wait: Duration,
+    /// Bytes of bodies in flight.
+    pub body_bytes: usize,
+    /// Bytes of bodies in flight of all friends.
+    pub all_body_bytes: usize,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            reads: Rate::new(50, 200),
+            writes: Rate::new(5, 50),
+            in_flight: NonZeroU32::MIN.saturating_add(7),
+            wait: Duration::from_secs(1),
+            body_bytes: 4 * 1024 * 1024,
+            all_body_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// The limits of all friends. Clones are one.
+#[derive(Clone)]
+pub struct Limits(Option<Arc<Shared>>);
+
+struct Shared {
+    settings: LimitSettings,
+    friends: Mutex<Friends>,
+    body_bytes: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Friends {
+    states: HashMap<FriendId, Arc<FriendState>>,
+    prune_at: usize,
+}
+
+struct FriendState {
+    reads: DefaultDirectRateLimiter,
+    writes: DefaultDirectRateLimiter,
+    in_flight: Arc<Semaphore>,
+    body_bytes: AtomicUsize,
+    last_used: Mutex<Instant>,
+}
+
+impl Limits {
+    /// Creates limits that nobody has used yet.
+    #[must_use]
+    pub fn new(settings: LimitSettings) -> Self {
+        let friends = Mutex::default();
+        Self(Some(Arc::new(Shared { settings, friends, body_bytes: AtomicUsize::new(0) })))
+    }
+
+    /// Creates no limits at all, for measurements.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Admits a request of a friend, at once or after a short wait for one of their others.
+    pub(crate) async fn admit(&self, friend: &FriendId, is_read: bool) -> Result<Admitted, ApiError> {
+        let Some(shared) = &self.0 else { return Ok(Admitted(None)) };
+        let (settings, state) = (&shared.settings, shared.state(friend));
+        let (policy, rate, bucket) =
+            if is_read { ("reads", settings.reads, &state.reads) } else { ("writes", settings.writes, &state.writes) };
+        bucket.check().map_err(|until| {
+            let retry_after = until.wait_time_from(DefaultClock::default().now());
+            Exceeded { policy, quota: rate.burst.get(), window: Some(rate.window()), retry_after }
+        })?;
+        let permit = timeout(settings.wait, state.in_flight.clone().acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
+            let quota = settings.in_flight.get();
+            return Err(Exceeded { policy: "in-flight", quota, window: None, retry_after: settings.wait }.into());
+        };
+        Ok(Admitted(Some(Arc::new(InFlight { shared: shared.clone(), state, _permit: permit }))))
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new(LimitSettings::default())
+    }
+}
+
+impl Shared {
+    fn state(&self, friend: &FriendId) -> Arc<FriendState> {
+        let now = Instant::now();
+        let mut friends = self.friends.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = friends.states.get(friend) {
+            *state.last_used.lock().unwrap_or_else(PoisonError::into_inner) = now;
+            return state.clone();
+        }
+        if friends.states.len() >= friends.prune_at.max(PRUNE_FROM) {
+            friends.states.retain(|_, state| {
+                let last_used = *state.last_used.lock().unwrap_or_else(PoisonError::into_inner);
+                Arc::strong_count(state) > 1 || now.saturating_duration_since(last_used) < RETENTION
+            });
+            // Doubling bounds the cost of looking through all of them to a constant per new friend.
+            friends.prune_at = 2 * friends.states.len();
+        }
+        let settings = &self.settings;
+        let state = Arc::new(FriendState {
+            reads: settings.reads.bucket(),
+            writes: settings.writes.bucket(),
+            in_flight: Arc::new(Semaphore::new(settings.in_flight.get() as usize)),
+            body_bytes: AtomicUsize::new(0),
+            last_used: Mutex::new(now),
+        });
+        friends.states.insert(friend.clone(), state.clone());
+        state
+    }
+}
+
+/// An admitted request, in flight until the last clone is dropped.
+#[derive(Clone, Default)]
+pub(crate) struct Admitted(Option<Arc<InFlight>>);
+
+struct InFlight {
+    shared: Arc<Shared>,
+    state: Arc<FriendState>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Admitted {
+    /// Returns the share of the request's body in what may be in flight, nothing so far.
+    pub(crate) fn body(&self) -> BodyBytes {
+        BodyBytes { in_flight: self.0.clone(), held: 0 }
+    }
+}
+
+/// Bytes of a body that were received and count until they are dropped.
+pub(crate) struct BodyBytes {
+    in_flight: Option<Arc<InFlight>>,
+    held: usize,
+}
+
+impl BodyBytes {
+    /// Counts bytes before they are stored.
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), ApiError> {
+        let Some(in_flight) = &self.in_flight else { return Ok(()) };
+        let InFlight { shared, state, .. } = &**in_flight;
+        // Counted first and compared afterwards, so that two bodies cannot both see the last free bytes.
+        self.held += bytes;
+        let own = state.body_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let all = shared.body_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if all > shared.settings.all_body_bytes {
+            return Err(ApiError::overloaded());
+        }
+        if own > shared.settings.body_bytes {
+            let quota = u32::try_from(shared.settings.body_bytes).unwrap_or(u32::MAX);
+            let retry_after = Duration::from_secs(1);
+            return Err(Exceeded { policy: "body-bytes", quota, window: None, retry_after }.into());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for BodyBytes {
+    fn drop(&mut self) {
+        if let Some(in_flight) = &self.in_flight {
+            in_flight.state.body_bytes.fetch_sub(self.held, Ordering::Relaxed);
+            in_flight.shared.body_bytes.fetch_sub(self.held, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
