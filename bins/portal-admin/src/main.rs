@@ -90,7 +90,7 @@ enum Noun {
 async fn main() -> ExitCode {
     let command = Command::parse();
     let json = command.json;
-    match run(command).await.and_then(|answer| answer.print(json).map_err(Failure::Output)) {
+    match Box::pin(run(command)).await.and_then(|answer| answer.print(json).map_err(Failure::Output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(json),
     }
