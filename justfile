@@ -8,7 +8,7 @@ default:
 check:
     cargo xtask check
 
-# The tests, tier by tier: `just test --require unit,mounts,postgres,dns`
+# The tests, tier by tier: `just test --require unit,mounts,packages,postgres,dns`
 test *arguments:
     cargo xtask test {{ arguments }}
 

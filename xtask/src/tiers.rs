@@ -8,6 +8,8 @@ mod abuse;
 mod cluster;
 mod dns;
 mod mounts;
+mod node;
+mod packages;
 mod peer;
 mod postgres;
 mod unit;
@@ -21,7 +23,8 @@ use crate::tally::Ignored;
 pub const UNIT: &str = "unit";
 
 /// Every tier, in the order in which they run.
-pub const TIERS: [Tier; 6] = [unit::TIER, mounts::TIER, abuse::TIER, postgres::TIER, dns::TIER, cluster::TIER];
+pub const TIERS: [Tier; 8] =
+    [unit::TIER, mounts::TIER, node::TIER, packages::TIER, abuse::TIER, postgres::TIER, dns::TIER, cluster::TIER];
 
 /// A set of tests that need the same things.
 pub struct Tier {

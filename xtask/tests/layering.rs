@@ -16,6 +16,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("portal-dns", &["portal-core"]),
     ("portal-k8s", &["portal-core"]),
     ("portal-workspace", &["portal-core"]),
+    ("portal-page", &[]),
     ("portal-adapters", DOMAIN),
     ("portal-api", DOMAIN),
     (
@@ -27,13 +28,9 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "portal-cron",
             "portal-dns",
             "portal-k8s",
+            "portal-page",
             "portal-workspace",
         ],
-    ),
-    // A development dependency of the others: fixtures and contract suites.
-    (
-        "portal-testkit",
-        &["portal-adapters", "portal-core", "portal-cron", "portal-dns", "portal-k8s", "portal-workspace"],
     ),
     ("portal-admin", BINARY),
     ("portal-server", BINARY),
@@ -48,7 +45,7 @@ const BINARY: &[&str] =
 
 /// Families of external crates that only some crates may name. A family is a crate and what is called after it.
 const CONFINED: [(&[&str], &[&str]); 3] = [
-    (&["actix", "utoipa"], &["portal-api", "portal-runtime", "portal-admin", "portal-server"]),
+    (&["actix", "utoipa"], &["portal-api", "portal-page", "portal-runtime", "portal-admin", "portal-server"]),
     (&["kube", "diesel", "reqwest", "cloudflare", "hickory", "tokio-postgres", "libsqlite3-sys"], &["portal-adapters"]),
     (&["k8s-openapi"], &["portal-adapters", "portal-k8s", "portal-admin", "portal-server"]),
 ];

@@ -272,7 +272,7 @@ fn outside_of_their_tier(file: &File, opening: &str) -> Vec<String> {
 fn only_the_composition_names_adapters() -> anyhow::Result<()> {
     let crate_name = format!("portal_{}", "adapters");
     let composes = |path: &str| {
-        ["admin", "compose", "demo"].iter().any(|name| {
+        ["admin", "compose", "demo", "signing"].iter().any(|name| {
             path.starts_with(&format!("crates/portal-runtime/src/{name}.rs"))
                 || path.starts_with(&format!("crates/portal-runtime/src/{name}/"))
         })
@@ -287,7 +287,7 @@ fn only_the_composition_names_adapters() -> anyhow::Result<()> {
     }
     none(
         &wrong,
-        "adapters are chosen in portal-runtime's compose.rs, admin.rs and demo.rs; everything else sees ports",
+        "adapters are chosen in portal-runtime's compose.rs, admin.rs, demo.rs and signing.rs; everything else sees ports",
     );
     Ok(())
 }

@@ -12,7 +12,6 @@ const NOT_YET: &[&str] = &[
     "crates/portal-api/",
     "crates/portal-core/",
     "crates/portal-cron/",
-    "crates/portal-dns/",
     "crates/portal-workspace/",
 ];
 

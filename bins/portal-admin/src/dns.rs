@@ -83,7 +83,7 @@ fn word(removed: OrphanRemoved) -> &'static str {
     match removed {
         OrphanRemoved::Done => "deleted",
         OrphanRemoved::Absent => "gone",
-        OrphanRemoved::Kept => "kept",
+        OrphanRemoved::LeftAlone => "kept",
         OrphanRemoved::Busy => "busy",
     }
 }

@@ -46,7 +46,7 @@ async fn list(friend: &FriendId, context: &AdminContext) -> Result<Output, Failu
 }
 
 async fn list_all(context: &AdminContext) -> Result<Output, Failure> {
-    let intents = all_intents(&*context.intents).await?;
+    let intents = all_intents(&*context.exposures).await?;
     let mut exposures: Vec<_> = intents.into_iter().map(|intent| intent.exposure).collect();
     exposures.sort_by(|one, other| (&one.friend, &one.name).cmp(&(&other.friend, &other.name)));
     Ok(table(&exposures))
@@ -61,7 +61,7 @@ async fn find(which: &Which, context: &AdminContext) -> Result<Exposure, Failure
 async fn repair(which: &Which, context: &AdminContext) -> Result<Output, Failure> {
     let exposure = find(which, context).await?;
     let audit = context.audit(Action::ExposureRepair, Some(&which.friend), which.name.as_str());
-    if !context.intents.requeue_now(&exposure.id, audit).await? {
+    if !context.exposures.requeue_now(&exposure.id, audit).await? {
         return Err(unknown(which));
     }
     Ok(Output::Record(fields(&exposure)))
@@ -82,9 +82,9 @@ fn fields(exposure: &Exposure) -> Fields {
     let values = [
         plain(exposure.friend.as_str()),
         plain(exposure.name.as_str()),
-        plain(exposure.hostname.to_string()),
-        plain(exposure.service.to_string()),
-        plain(exposure.port.number()),
+        plain(exposure.spec.hostname.to_string()),
+        plain(exposure.spec.service.to_string()),
+        plain(exposure.spec.port.number()),
         plain(exposure.status.as_str()),
         plain(exposure.reason.map(Reason::as_str)),
         time(exposure.created_at),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use portal_core::{Action, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved};
+use portal_cron::TimeZones;
 use portal_k8s::Provisioned;
 use portal_runtime::admin;
 
@@ -77,7 +78,7 @@ impl Given {
             friend.preferred_channel = parsed.map_err(|invalid| Failure::invalid("--channel", invalid))?;
         }
         if let Some(zone) = self.time_zone {
-            let is_known = zone.is_empty() || zone.parse::<chrono_tz::Tz>().is_ok();
+            let is_known = zone.is_empty() || TimeZones::bundled().check(&zone).is_ok();
             let refusal = || Failure::refused("--time-zone", "must be an IANA time zone such as Europe/Berlin");
             is_known.then_some(()).ok_or_else(refusal)?;
             friend.time_zone = Some(zone).filter(|zone| !zone.is_empty());

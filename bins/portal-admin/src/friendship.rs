@@ -32,9 +32,23 @@ pub(crate) struct Wanted {
     /// active, inactive or blocked
     #[arg(value_parser = FriendshipStatus::parse)]
     status: FriendshipStatus,
-    /// Let the friend write the agent's HEARTBEAT.md, which all its friends share; yes by default
-    #[arg(long, value_name = "true|false")]
-    heartbeat_writable: Option<bool>,
+    /// Let the friend write the agent's HEARTBEAT.md, which all its friends share; `auto`, the default, while the agent
+    /// has no other active friend
+    #[arg(long, value_name = "true|false|auto", value_parser = parse_right)]
+    heartbeat_writable: Option<Right>,
+}
+
+/// Right to write HEARTBEAT.md; `None` for `auto`.
+#[derive(Debug, Clone, Copy)]
+struct Right(Option<bool>);
+
+fn parse_right(text: &str) -> Result<Right, &'static str> {
+    match text {
+        "true" => Ok(Right(Some(true))),
+        "false" => Ok(Right(Some(false))),
+        "auto" => Ok(Right(None)),
+        _ => Err("must be true, false or auto"),
+    }
 }
 
 pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
@@ -47,16 +61,17 @@ pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Fa
 async fn set(wanted: Wanted, context: &AdminContext) -> Result<Output, Failure> {
     // An update keeps what it does not name.
     let before = context.friendships.find(&FriendshipKey::new(wanted.friend.clone(), wanted.agent.clone())).await?;
-    let was_writable = before.as_ref().is_none_or(|friendship| friendship.heartbeat_writable);
+    let right_before = before.as_ref().and_then(|friendship| friendship.heartbeat_writable);
     let friendship = Friendship {
         agent: wanted.agent,
         friend: wanted.friend,
         status: wanted.status,
-        heartbeat_writable: wanted.heartbeat_writable.unwrap_or(was_writable),
+        heartbeat_writable: wanted.heartbeat_writable.map_or(right_before, |right| right.0),
         created_at: before.map_or_else(|| context.clock.now(), |friendship| friendship.created_at),
     };
     let mut audit = context.audit(Action::FriendshipSet, Some(&friendship.friend), friendship.agent.as_str());
-    audit.detail = format!("{}, heartbeat writable: {}", friendship.status, friendship.heartbeat_writable);
+    let right = friendship.heartbeat_writable.map_or_else(|| "auto".to_owned(), |right| right.to_string());
+    audit.detail = format!("{}, heartbeat writable: {right}", friendship.status);
     if context.friendships.set(friendship.clone(), audit).await? {
         return Ok(Output::Record(fields(&friendship)));
     }

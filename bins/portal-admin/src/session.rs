@@ -1,7 +1,7 @@
 //! `session issue|list|revoke`.
 
 use clap::{ArgGroup, Subcommand};
-use portal_core::{AgentId, FriendId, FriendshipStatus, Session};
+use portal_core::{AgentId, FriendId, FriendshipStatus, Recipient, Session};
 
 use crate::context::AdminContext;
 use crate::failure::Failure;
@@ -11,6 +11,14 @@ use crate::output::{Output, plain, time};
 pub(crate) enum Verb {
     /// Log a friend in for 30 days; the token is shown now and never again
     Issue {
+        #[arg(value_parser = FriendId::parse)]
+        friend: FriendId,
+        /// The agent they talk to; needed where they have several
+        #[arg(long, value_parser = AgentId::parse)]
+        agent: Option<AgentId>,
+    },
+    /// Make a link that logs a friend in once, within 10 minutes; send it to nobody else
+    Link {
         #[arg(value_parser = FriendId::parse)]
         friend: FriendId,
         /// The agent they talk to; needed where they have several
@@ -39,6 +47,7 @@ pub(crate) enum Verb {
 pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
     match verb {
         Verb::Issue { friend, agent } => issue(friend, agent, context).await,
+        Verb::Link { friend, agent } => link(friend, agent, context).await,
         Verb::List { friend } => list(&friend, context).await,
         Verb::Revoke { friend, id, .. } => revoke(&friend, id.as_deref(), context).await,
     }
@@ -60,6 +69,29 @@ async fn issue(friend: FriendId, agent: Option<AgentId>, context: &AdminContext)
         ("agent", plain(issued.session.agent.as_str())),
         ("expires_at", time(issued.session.expires_at)),
         ("token", plain(issued.token.reveal())),
+    ]))
+}
+
+async fn link(friend: FriendId, agent: Option<AgentId>, context: &AdminContext) -> Result<Output, Failure> {
+    context.known(&friend).await?;
+    let public_url = context.settings()?.server.public_url.clone();
+    let public_url = public_url.ok_or_else(|| {
+        Failure::refused("server.public_url", "is missing in the configuration: links begin with it".to_owned())
+    })?;
+    let agent = match agent {
+        Some(agent) => agent,
+        None => only_agent(&friend, context).await?,
+    };
+    let recipient = Recipient::Friend(friend.clone());
+    let made = context.logins.create(recipient, &agent, None, context.operator.clone()).await?;
+    let made = made.ok_or_else(|| {
+        Failure::refused("--agent", format!("{friend} has no active friendship with {agent}; see friendship set"))
+    })?;
+    Ok(Output::Record(vec![
+        ("friend", plain(friend.as_str())),
+        ("agent", plain(agent.as_str())),
+        ("expires_at", time(made.expires_at)),
+        ("link", plain(made.url(&public_url))),
     ]))
 }
 

@@ -8,7 +8,7 @@ use chrono::DateTime;
 use portal_adapters::RandomIds;
 use portal_adapters::db::{Db, DbSettings};
 use portal_core::{Action, Actor, AuditEntry, FriendId};
-use portal_dns::{DomainName, ExposureId, ExposureName, Hostname, Reservation, ServiceName, ServicePort};
+use portal_dns::{DomainName, ExposureId, ExposureName, ExposureSpec, Hostname, Reservation, ServiceName, ServicePort};
 use serde_json::{Value, json};
 
 /// A portal's database.
@@ -158,7 +158,7 @@ fn an_agent_is_registered_once() {
 fn a_friendship_keeps_what_is_not_said_anew() {
     let register = Register::with_alice();
     let first = register.run_ok("friendship list --agent main")["friendships"][0].clone();
-    assert_eq!((&first["status"], &first["heartbeat_writable"]), (&json!("active"), &json!(true)));
+    assert_eq!((&first["status"], &first["heartbeat_writable"]), (&json!("active"), &json!(null)));
     register.run_ok("friendship set main alice active --heartbeat-writable false");
     let blocked = register.run_ok("friendship set main alice blocked");
     assert_eq!((&blocked["status"], &blocked["heartbeat_writable"]), (&json!("blocked"), &json!(false)));
@@ -237,12 +237,15 @@ fn ask_for_web(register: &Register, friend: &str) {
         .with_subject("web");
     let reservation = Reservation {
         id: ExposureId::random(&RandomIds),
-        hostname: Hostname::of(&name, &friend, &domain).unwrap(),
-        service: ServiceName::parse("web").unwrap(),
-        port: ServicePort::parse(80).unwrap(),
+        spec: ExposureSpec {
+            hostname: Hostname::of(&name, &friend, &domain).unwrap(),
+            service: ServiceName::parse("web").unwrap(),
+            port: ServicePort::parse(80).unwrap(),
+            domain,
+        },
         friend,
         name,
-        domain,
+        only_if_absent: false,
     };
     runtime.block_on(db.exposures().reserve(reservation, audit)).unwrap();
 }

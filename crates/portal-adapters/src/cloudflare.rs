@@ -1,17 +1,17 @@
 //! Records in zones at Cloudflare.
 //!
-//! A record is ours when its comment is our marker. Cloudflare cannot make a change depend on what stands there, so
-//! every change of a record goes by the id of one that was just read with that marker, and a new address record is
-//! looked at once more: should somebody else's have come in the same moment, ours goes again.
+//! A record is ours if its comment is our marker. Cloudflare cannot make a change depend on what stands there, so
+//! every change of a record goes by the id of one that was just read with that marker. A new address record is
+//! reported as unverified: somebody else's can have come to the name in the same moment.
 
-mod answer;
 mod api;
 mod budget;
 mod endpoint;
+mod json;
 mod records;
+mod response;
 #[cfg(feature = "scripted-cloudflare")]
 mod scripted;
-mod wire;
 
 pub use api::{CloudflareApi, CloudflareSettings};
 pub use records::{CloudflareRecords, CloudflareZone, ZoneName};

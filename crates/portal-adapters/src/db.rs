@@ -31,10 +31,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use portal_core::{
     AgentStore, AuditLog, Backend, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
-    RetentionStore, SessionStore,
+    LoginStore, RetentionStore, SessionStore,
 };
 use portal_cron::{JobStore, RunQueue};
-use portal_dns::{ExposureStore, IntentStore};
+use portal_dns::ExposureStore;
 use portal_workspace::{DocumentStore, VersionStore};
 use tokio::runtime::Handle;
 
@@ -90,14 +90,14 @@ stores! {
     contacts: ContactStore;
     /// Leases and pending writes of documents.
     documents: DocumentStore;
-    /// Exposures as friends ask for them.
+    /// Exposures, hostnames and tombstones.
     exposures: ExposureStore;
-    /// Exposures as the reconciler works on them.
-    intents: IntentStore;
     /// The register of friends.
     friends: FriendStore;
     /// Friendships: the agents that work for a friend.
     friendships: FriendshipStore;
+    /// The single-use codes of login links.
+    logins: LoginStore;
     /// Scheduled jobs.
     jobs: JobStore;
     /// Deletion of expired rows.

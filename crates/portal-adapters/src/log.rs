@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use portal_core::{Backend, BackendError};
-use portal_cron::{Delivery, Receipt, ScheduledMessage};
+use portal_cron::{Delivery, LeasedRun, Receipt, SessionKey};
 
 use crate::message::to_line;
 
 /// A receiver that appends each message to a file, one line of JSON each, which only its owner may read.
 ///
-/// The portal's own log holds no message: it goes to people whom the messages are none of their business. A line that
-/// has been handed over before comes again with the same `run_id` and a higher `attempt`.
+/// The portal's own log holds no message, since its readers must not see them. A message that is handed over again comes
+/// with the same `run_id` and a higher `attempt`.
 #[derive(Debug, Clone)]
 pub struct LogDelivery {
     path: PathBuf,
 }
 
 impl LogDelivery {
-    /// A receiver that appends to this file, and makes it if there is none.
+    /// A receiver that appends to this file, created if missing.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -29,8 +29,9 @@ impl LogDelivery {
 
 #[async_trait]
 impl Delivery for LogDelivery {
-    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, BackendError> {
-        let (path, line) = (self.path.clone(), format!("{}\n", to_line(message)?));
+    async fn deliver(&self, run: &LeasedRun, session: &SessionKey) -> Result<Receipt, BackendError> {
+        let path = self.path.clone();
+        let line = format!("{}\n", to_line(run, session)?);
         tokio::task::spawn_blocking(move || append(&path, &line))
             .await
             .map_err(|panicked| BackendError::failed(Backend::Delivery, panicked))?
@@ -39,9 +40,9 @@ impl Delivery for LogDelivery {
     }
 }
 
-/// One write for the whole line, so that lines of several processes do not mix.
 fn append(path: &Path, line: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    // One write for the whole line, so that lines of several processes do not mix.
     file.write_all(line.as_bytes())?;
     file.sync_data()
 }
@@ -61,8 +62,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deliveries.jsonl");
         let delivery = LogDelivery::new(&path);
+        let (run, session) = sample();
         for _ in 0..2 {
-            assert_eq!(delivery.deliver(&sample()).await.unwrap(), Receipt::Accepted);
+            assert_eq!(delivery.deliver(&run, &session).await.unwrap(), Receipt::Accepted);
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -72,11 +74,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_cannot_be_written_is_trouble() {
+    async fn a_file_that_cannot_be_written_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
+        let (run, session) = sample();
         let delivery = LogDelivery::new(folder.path().join("gone").join("deliveries.jsonl"));
         assert!(matches!(
-            delivery.deliver(&sample()).await,
+            delivery.deliver(&run, &session).await,
             Err(BackendError { kind: BackendErrorKind::Unavailable, .. })
         ));
     }

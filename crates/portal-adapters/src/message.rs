@@ -2,11 +2,11 @@
 
 use chrono::SecondsFormat;
 use portal_core::{Backend, BackendError};
-use portal_cron::{ScheduledMessage, Thinking};
+use portal_cron::{LeasedRun, SessionKey, Thinking};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Wire<'a> {
+struct Body<'a> {
     run_id: &'a str,
     attempt: u32,
     trigger: &'static str,
@@ -21,45 +21,48 @@ struct Wire<'a> {
     timeout_seconds: Option<u16>,
 }
 
-/// The message in one line.
-pub(crate) fn to_line(message: &ScheduledMessage) -> Result<String, BackendError> {
-    let wire = Wire {
-        run_id: &message.run,
-        attempt: message.attempt,
-        trigger: message.trigger.as_str(),
-        due_at: message.due_at.to_rfc3339_opts(SecondsFormat::Secs, true),
-        job_id: &message.job,
-        job_name: &message.name,
-        friend_id: message.owner.friend.as_str(),
-        agent_id: message.owner.agent.as_str(),
-        session: message.session.as_str(),
-        message: &message.text,
-        thinking: message.thinking.map(Thinking::as_str),
-        timeout_seconds: message.timeout_seconds,
+/// Returns the message of `run` in one line.
+pub(crate) fn to_line(run: &LeasedRun, session: &SessionKey) -> Result<String, BackendError> {
+    let spec = &run.job.spec;
+    let body = Body {
+        run_id: &run.id,
+        attempt: run.attempt,
+        trigger: run.trigger.as_str(),
+        due_at: run.due_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        job_id: &run.job.id,
+        job_name: spec.name.as_str(),
+        friend_id: run.job.owner.friend.as_str(),
+        agent_id: run.job.owner.agent.as_str(),
+        session: session.as_str(),
+        message: &spec.message,
+        thinking: spec.thinking.map(Thinking::as_str),
+        timeout_seconds: spec.timeout_seconds,
     };
-    serde_json::to_string(&wire).map_err(|error| BackendError::failed(Backend::Delivery, error))
+    serde_json::to_string(&body).map_err(|error| BackendError::failed(Backend::Delivery, error))
 }
 
-/// A message, for the tests of the deliveries.
+/// A claimed run and its session, for the tests of the deliveries.
 #[cfg(test)]
-pub(crate) fn sample() -> ScheduledMessage {
+pub(crate) fn sample() -> (LeasedRun, SessionKey) {
     use chrono::DateTime;
     use portal_core::{AgentId, FriendId, FriendshipKey};
-    use portal_cron::{Claimant, Trigger};
+    use portal_cron::{AnswerTo, Claimant, Job, JobName, JobSpec, JobState, Timing, TimingKind, Trigger};
 
     let owner = FriendshipKey { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
     let claimant = Claimant { agent: &owner.agent, friend: &owner.friend, contacts: &[], channels: &[] };
-    ScheduledMessage {
-        run: "5f2a".to_owned(),
-        attempt: 1,
-        job: "9c4e".to_owned(),
-        name: "daily-check".to_owned(),
-        session: claimant.own("isolated").unwrap(),
-        text: "Check my portfolio".to_owned(),
-        trigger: Trigger::Schedule,
-        due_at: DateTime::from_timestamp(1_772_438_400, 0).unwrap(),
+    let session = claimant.own("isolated").unwrap();
+    let spec = JobSpec {
+        name: JobName::parse("daily-check").unwrap(),
+        description: None,
+        message: "Check my portfolio".to_owned(),
+        timing: Timing { kind: TimingKind::Cron("0 9 * * *".to_owned()), tz: "Europe/Berlin".to_owned() },
+        session: "isolated".to_owned(),
         thinking: Some(Thinking::Low),
         timeout_seconds: None,
-        owner,
-    }
+        answer_to: AnswerTo::Nowhere,
+    };
+    let (id, state) = ("9c4e".to_owned(), JobState::default());
+    let job = Job { id, owner, spec, enabled: true, created_at: DateTime::UNIX_EPOCH, revision: 1, state };
+    let due_at = DateTime::from_timestamp(1_772_438_400, 0).unwrap();
+    (LeasedRun { id: "5f2a".to_owned(), attempt: 1, trigger: Trigger::Schedule, due_at, job }, session)
 }

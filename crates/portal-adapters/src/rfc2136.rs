@@ -5,9 +5,9 @@
 //! in one update that the server carries out only if everything still is as it was seen, so of two writers one wins.
 
 mod exchange;
+mod names;
 mod plan;
 mod settings;
-mod site;
 mod update;
 
 use std::collections::BTreeMap;
@@ -20,14 +20,14 @@ use portal_core::{Backend, BackendError, Clock, Invalid};
 use portal_dns::{DomainName, Ensured, Hostname, Observed, OwnershipMarker, Priority, RecordState, Records, Removed};
 
 use self::exchange::{Conversation, Server, refused};
-use self::plan::Step;
-use self::site::{Place, Site};
+use self::names::{NameState, RecordNames};
+use self::plan::Decision;
 use self::update::Update;
 
 pub use self::settings::{Rfc2136Settings, TsigKeyAlgorithm};
 
-/// How often a name that changes under our hands is read again before giving up.
-const ROUNDS: usize = 3;
+/// Limit of attempts while a name changes between reading and writing.
+const MAX_ATTEMPTS: usize = 3;
 
 /// The records of one zone on a server that takes signed updates.
 pub struct Rfc2136Records {
@@ -37,7 +37,7 @@ pub struct Rfc2136Records {
 }
 
 impl Rfc2136Records {
-    /// The records of this zone; nothing is sent yet. The clock dates signatures.
+    /// Prepares access to this zone; nothing is sent yet. The clock dates signatures.
     ///
     /// # Errors
     /// Refuses a key whose name is no DNS name or whose secret is not base64, an address without a port, and a
@@ -52,28 +52,34 @@ impl Rfc2136Records {
         Ok(Self { server, zone: settings.origin()?, domain: settings.domain.clone() })
     }
 
-    /// Reads what stands at a place, and asks the server itself whether the names are in use where an answer could
-    /// come from a wildcard.
-    async fn survey(&self, conversation: &mut Conversation<'_>, place: &Place) -> Result<Site, BackendError> {
-        let marker = answers(conversation, &place.marker, RecordType::ANY).await?;
-        let host = answers(conversation, &place.host, RecordType::ANY).await?;
-        let site = Site::read(place, &host.records, &marker.records);
+    /// Queries the records at both names. Where an answer can come from a wildcard, the server itself is asked if the
+    /// names are in use.
+    async fn query_state(
+        &self,
+        conversation: &mut Conversation<'_>,
+        names: &RecordNames,
+    ) -> Result<NameState, BackendError> {
+        let marker = answers(conversation, &names.marker, RecordType::ANY).await?;
+        let host = answers(conversation, &names.host, RecordType::ANY).await?;
+        let state = NameState::read(names, &host.records, &marker.records);
         let is_unused = host.records.is_empty() && marker.records.is_empty() && host.authoritative;
-        if site.marker.is_none() && !is_unused {
-            let probe = Update::of(&self.zone).if_unused(&place.host).if_unused(&place.marker);
+        if state.marker.is_none() && !is_unused {
+            // A prerequisite counts real records only, which no query can do.
+            let probe = Update::of(&self.zone).if_unused(&names.host).if_unused(&names.marker);
             return match conversation.ask(probe.message()).await?.response_code {
-                ResponseCode::NoError => Ok(Site::default()),
-                ResponseCode::YXDomain => Ok(Site { others: true, ..site }),
+                ResponseCode::NoError => Ok(NameState::default()),
+                ResponseCode::YXDomain => Ok(NameState { others: true, ..state }),
                 code => Err(refused(code)),
             };
         }
-        Ok(site)
+        Ok(state)
     }
 
     /// Sends an update; `false` if something was no longer as it was seen, and nothing changed.
     async fn apply(&self, conversation: &mut Conversation<'_>, update: &Update) -> Result<bool, BackendError> {
         match conversation.ask(update.message()).await?.response_code {
             ResponseCode::NoError => Ok(true),
+            // A prerequisite did not hold.
             ResponseCode::YXDomain | ResponseCode::YXRRSet | ResponseCode::NXRRSet | ResponseCode::NXDomain => {
                 Ok(false)
             }
@@ -86,23 +92,25 @@ impl Rfc2136Records {
         conversation: &mut Conversation<'_>,
         host: &Hostname,
         wanted: &RecordState,
-        believed_absent: bool,
+        is_absent: bool,
     ) -> Result<Ensured, BackendError> {
-        let place = Place::of(host)?;
-        let mut believed = believed_absent.then(Site::default);
+        let names = RecordNames::of(host)?;
+        let mut known = is_absent.then(NameState::default);
         let mut changed = false;
-        for _ in 0..ROUNDS {
-            let site = match believed.take() {
-                Some(site) => site,
-                None => self.survey(conversation, &place).await?,
+        for _ in 0..MAX_ATTEMPTS {
+            let state = match known.take() {
+                Some(state) => state,
+                None => self.query_state(conversation, &names).await?,
             };
-            match plan::ensure(&self.zone, &place, &site, wanted)? {
-                Step::Create(update) if self.apply(conversation, &update).await? => return Ok(Ensured::Created),
+            match plan::ensure(&self.zone, &names, &state, wanted)? {
+                Decision::Create(update) if self.apply(conversation, &update).await? => return Ok(Ensured::Created),
                 // Read once more: a server drops a CNAME without a word if something else came to stand there.
-                Step::Change(update) => changed |= self.apply(conversation, &update).await?,
-                Step::Create(_) => {}
-                Step::Nothing => return Ok(if changed { Ensured::Changed } else { Ensured::Same }),
-                Step::Refuse => return Ok(Ensured::Foreign),
+                // Not finished yet: the loop confirms what the server made of it.
+                Decision::Change(update) => changed |= self.apply(conversation, &update).await?,
+                // The name was taken in between: look again.
+                Decision::Create(_) => {}
+                Decision::Nothing => return Ok(if changed { Ensured::Changed } else { Ensured::Same }),
+                Decision::Refuse => return Ok(Ensured::Foreign),
             }
         }
         Err(BackendError::unavailable(Backend::Dns, "the records at the name keep changing"))
@@ -112,30 +120,30 @@ impl Rfc2136Records {
 #[async_trait]
 impl Records for Rfc2136Records {
     async fn look(&self, host: &Hostname, _: &Priority) -> Result<Observed, BackendError> {
-        let place = Place::of(host)?;
-        let site = self.server.talk(async |conversation| self.survey(conversation, &place).await).await?;
-        Ok(site.seen())
+        let names = RecordNames::of(host)?;
+        let state = self.server.talk(async |conversation| self.query_state(conversation, &names).await).await?;
+        Ok(state.observed())
     }
 
     async fn ensure(
         &self,
         host: &Hostname,
         wanted: &RecordState,
-        seen: &Observed,
+        observed: &Observed,
         _: &Priority,
     ) -> Result<Ensured, BackendError> {
-        let believed_absent = *seen == Observed::Absent;
-        self.server.talk(async |conversation| self.converge(conversation, host, wanted, believed_absent).await).await
+        let is_absent = *observed == Observed::Absent;
+        self.server.talk(async |conversation| self.converge(conversation, host, wanted, is_absent).await).await
     }
 
     async fn remove(&self, host: &Hostname, marker: &OwnershipMarker, _: &Priority) -> Result<Removed, BackendError> {
-        let place = Place::of(host)?;
+        let names = RecordNames::of(host)?;
         self.server
             .talk(async |conversation| {
-                for _ in 0..ROUNDS {
-                    let site = self.survey(conversation, &place).await?;
-                    let Some(update) = plan::remove(&self.zone, &site, marker) else {
-                        return Ok(if site.is_vacant() { Removed::Absent } else { Removed::Foreign });
+                for _ in 0..MAX_ATTEMPTS {
+                    let state = self.query_state(conversation, &names).await?;
+                    let Some(update) = plan::remove(&self.zone, &state, marker) else {
+                        return Ok(if state.is_vacant() { Removed::Absent } else { Removed::Foreign });
                     };
                     if self.apply(conversation, &update).await? {
                         return Ok(Removed::Done);
@@ -153,20 +161,21 @@ impl Records for Rfc2136Records {
             by_name.entry(record.name.clone()).or_default().push(record);
         }
         let at = |name: &Name| by_name.get(name).map_or(&[][..], Vec::as_slice);
-        let hosts = by_name.keys().filter_map(site::host_of).filter(|host| host.is_in(&self.domain));
+        // A marker whose record is missing has a hostname too.
+        let hosts = by_name.keys().filter_map(names::host_of).filter(|host| host.is_in(&self.domain));
         let mut listed = BTreeMap::new();
         for host in hosts {
-            let place = Place::of(&host)?;
-            let site = Site::read(&place, at(&place.host), at(&place.marker));
-            if site.seen() != Observed::Absent {
-                listed.insert(host, site.seen());
+            let names = RecordNames::of(&host)?;
+            let state = NameState::read(&names, at(&names.host), at(&names.marker));
+            if state.observed() != Observed::Absent {
+                listed.insert(host, state.observed());
             }
         }
         Ok(listed.into_iter().collect())
     }
 }
 
-/// What a server answered, as far as it concerns the name that was asked for.
+/// Answer records for the name of a query.
 struct Answers {
     records: Vec<Record>,
     authoritative: bool,

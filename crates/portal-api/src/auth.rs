@@ -116,7 +116,7 @@ async fn choose(state: &ApiState, friend: &Friend, wanted: Option<String>) -> Re
 }
 
 /// The bearer token of the one `Authorization` header (RFC 6750, section 2.1); `None` for anything else.
-fn bearer(request: &HttpRequest) -> Option<Token> {
+pub(crate) fn bearer(request: &HttpRequest) -> Option<Token> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let (value, None) = (headers.next()?, headers.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;

@@ -4,6 +4,7 @@ pub(crate) mod cron;
 pub(crate) mod exposure;
 pub(crate) mod friend;
 pub(crate) mod health;
+pub(crate) mod login;
 pub(crate) mod namespace;
 pub(crate) mod session;
 pub(crate) mod workspace;

@@ -10,60 +10,65 @@ use std::future::{Ready, ready};
 
 use crate::error::ApiError;
 
-/// The tag of a representation, without quotes. Written strong unless it is made [`Tag::weak`].
+/// Entity tag of a representation, without quotes. Strong unless made weak by [`EntityTag::weak`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tag {
+pub struct EntityTag {
     opaque: String,
     weak: bool,
 }
 
-impl Tag {
-    /// The tag of exactly this content: its SHA-256.
+impl EntityTag {
+    /// Computes the tag of exactly this content: its SHA-256.
     #[must_use]
     pub fn of(content: &[u8]) -> Self {
         Self::strong(hex::encode(Sha256::digest(content)))
     }
 
-    /// A strong tag with this text.
+    /// Creates a strong tag with this text.
     pub fn strong(opaque: impl Into<String>) -> Self {
         Self { opaque: opaque.into(), weak: false }
     }
 
-    /// The same tag, for a representation whose bytes may differ by compression.
+    /// Makes the tag weak, for a representation whose bytes may differ by compression.
     #[must_use]
     pub fn weak(self) -> Self {
         Self { weak: true, ..self }
     }
 
-    /// The value of an `ETag` header.
+    /// Returns the value of an `ETag` header.
     ///
     /// # Errors
-    /// A fault of ours: the tag holds what no header can.
+    /// A bug of ours: the tag has characters that no header can have.
     pub fn to_header(&self) -> Result<HeaderValue, ApiError> {
         HeaderValue::from_str(&self.to_string()).map_err(ApiError::internal)
     }
 }
 
-impl fmt::Display for Tag {
+impl fmt::Display for EntityTag {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let weak = if self.weak { "W/" } else { "" };
         write!(formatter, "{weak}\"{}\"", self.opaque)
     }
 }
 
-/// The tags of a condition.
+/// Endings that proxies give to a tag when they compress the representation (nginx and Apache `-gzip`, Apache `-br`,
+/// Jetty and others `;gzip`). Our own tags are hexadecimal digits or a number, so none of them ends like this.
+const PROXY_SUFFIXES: [&str; 3] = ["-gzip", "-br", ";gzip"];
+
+/// Entity tags of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tags {
-    /// `*`: whatever there is.
+pub enum EntityTags {
+    /// `*`: any representation, if there is one.
     Any,
-    /// These, without quotes. A `W/` before one is dropped: proxies weaken the tags that we gave out.
+    /// These, without quotes. A `W/` before one and a proxy's ending are dropped: proxies change the tags that we gave
+    /// out.
     Listed(Vec<String>),
 }
 
-impl Tags {
-    /// Whether the tag is among them, by weak comparison.
+impl EntityTags {
+    /// Returns `true` if the tag is among them, by weak comparison.
     #[must_use]
-    pub fn hold(&self, tag: &Tag) -> bool {
+    pub fn hold(&self, tag: &EntityTag) -> bool {
         match self {
             Self::Any => true,
             Self::Listed(listed) => listed.contains(&tag.opaque),
@@ -89,19 +94,19 @@ impl Tags {
     }
 }
 
-/// What a request makes its effect depend on.
+/// Conditions that a request sets for its effect.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Conditions {
     /// `If-Match`.
-    pub if_match: Option<Tags>,
+    pub if_match: Option<EntityTags>,
     /// `If-None-Match`.
-    pub if_none_match: Option<Tags>,
+    pub if_none_match: Option<EntityTags>,
 }
 
 impl Conditions {
-    /// Whether a reader has this already, so that 304 says it all.
+    /// Returns `true` if the client has this representation already, so that 304 is the answer.
     #[must_use]
-    pub fn has(&self, tag: &Tag) -> bool {
+    pub fn has(&self, tag: &EntityTag) -> bool {
         self.if_none_match.as_ref().is_some_and(|tags| tags.hold(tag))
     }
 }
@@ -111,7 +116,7 @@ impl FromRequest for Conditions {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let read = |name| Tags::of(request.headers(), &name);
+        let read = |name| EntityTags::of(request.headers(), &name);
         ready(
             read(header::IF_MATCH)
                 .and_then(|if_match| read(header::IF_NONE_MATCH).map(|if_none_match| Self { if_match, if_none_match })),
@@ -144,7 +149,8 @@ fn parse_list(text: &str, tags: &mut Vec<String>) -> Option<()> {
         if !plain || !(parted.is_empty() || parted.starts_with(',')) {
             return None;
         }
-        tags.push(tag.to_owned());
+        let ours = PROXY_SUFFIXES.iter().find_map(|suffix| tag.strip_suffix(suffix)).unwrap_or(tag);
+        tags.push(ours.to_owned());
         rest = parted;
     }
 }
@@ -154,7 +160,7 @@ mod tests {
     use actix_web::FromRequest;
     use actix_web::test::TestRequest;
 
-    use super::{Conditions, Tag, Tags};
+    use super::{Conditions, EntityTag, EntityTags};
 
     fn read(name: &'static str, value: &'static str) -> Result<Conditions, u16> {
         let request = TestRequest::default().insert_header((name, value)).to_http_request();
@@ -162,17 +168,18 @@ mod tests {
         read.map_err(|error| actix_web::ResponseError::status_code(&error).as_u16())
     }
 
-    fn listed(tags: &[&str]) -> Tags {
-        Tags::Listed(tags.iter().map(|&tag| tag.to_owned()).collect())
+    fn listed(tags: &[&str]) -> EntityTags {
+        EntityTags::Listed(tags.iter().map(|&tag| tag.to_owned()).collect())
     }
 
     #[test]
     fn a_condition_is_a_star_or_a_list_of_tags_weakened_or_not() {
         for (text, tags) in [
-            ("*", Tags::Any),
+            ("*", EntityTags::Any),
             ("\"a\"", listed(&["a"])),
             ("W/\"a\"", listed(&["a"])),
             ("\"a\" , W/\"b,c\",\"\"", listed(&["a", "b,c", ""])),
+            ("\"a-gzip\", \"b-br\", W/\"c;gzip\", \"gzip\"", listed(&["a", "b", "c", "gzip"])),
         ] {
             assert_eq!(read("if-match", text).map(|read| read.if_match), Ok(Some(tags.clone())), "{text}");
             assert_eq!(read("if-none-match", text).map(|read| read.if_none_match), Ok(Some(tags)), "{text}");
@@ -188,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_tag_is_the_content_s_sha_256() {
-        let tag = Tag::of(b"abc");
+        let tag = EntityTag::of(b"abc");
         let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(tag.to_string(), format!("\"{hash}\""));
         assert_eq!(tag.clone().weak().to_string(), format!("W/\"{hash}\""));

@@ -18,7 +18,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use portal_core::{Backend, BackendError, BoxError, Invalid, SessionError};
-use portal_workspace::{Tag, WorkspaceError};
+use portal_workspace::{PreconditionReason, WorkspaceError};
 
 pub(crate) use codes::ALL as CODES;
 pub use codes::Code;
@@ -103,6 +103,27 @@ impl ApiError {
         .at("agent")
     }
 
+    pub(crate) fn agent_token_invalid() -> Self {
+        let detail = "This operation needs the token of an agent: send `Authorization: Bearer fpa_..`.";
+        Self::new(&codes::AGENT_TOKEN_INVALID, detail)
+            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"friend-portal-agents\""))
+    }
+
+    pub(crate) fn login_not_allowed() -> Self {
+        Self::new(&codes::LOGIN_NOT_ALLOWED, "The operator of this portal does not let this agent log friends in.")
+    }
+
+    /// The friend is unknown, somebody else's, or the friendship is not active: the same answer for all three.
+    pub(crate) fn friend_not_found() -> Self {
+        Self::new(&codes::FRIEND_NOT_FOUND, "This agent has no active friend of that id or contact.")
+    }
+
+    pub(crate) fn login_code_invalid() -> Self {
+        let detail = "This link was already used or is older than 10 minutes. Ask your agent for a new one.";
+        Self::new(&codes::LOGIN_CODE_INVALID, detail)
+            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"friend-portal\""))
+    }
+
     pub(crate) fn session_not_found() -> Self {
         Self::new(&codes::SESSION_NOT_FOUND, "You have no session with this id; see /api/portal/sessions.")
     }
@@ -159,7 +180,7 @@ impl ApiError {
     }
 
     /// Names the text that stands there now, as reading it would.
-    fn tagged(self, current: Option<&Tag>) -> Self {
+    fn tagged(self, current: Option<&impl fmt::Display>) -> Self {
         match current.map(|tag| HeaderValue::from_str(&format!("\"{tag}\""))) {
             Some(Ok(etag)) => self.with(header::ETAG, etag),
             _ => self,
@@ -282,9 +303,15 @@ impl From<WorkspaceError> for ApiError {
                 let detail = format!("{name} is not the text that If-Match or If-None-Match names; read it again.");
                 Self::new(&codes::DOCUMENT_CHANGED, detail).tagged(current.as_ref())
             }
-            WorkspaceError::PreconditionRequired { name, current } => {
-                let detail =
-                    format!("Another friend wrote {name} last; read it, then send its ETag in If-Match to replace it.");
+            WorkspaceError::PreconditionRequired { name, current, reason } => {
+                let detail = match reason {
+                    PreconditionReason::OtherFriend => format!(
+                        "Another friend wrote {name} last; read it, then send its ETag in If-Match to replace it."
+                    ),
+                    PreconditionReason::Configured => format!(
+                        "Read {name}, then send its ETag in If-Match to replace it, or If-None-Match: * if there is none."
+                    ),
+                };
                 Self::new(&codes::PRECONDITION_REQUIRED, detail).at("If-Match").tagged(current.as_ref())
             }
             WorkspaceError::UnknownVersion(name) => {

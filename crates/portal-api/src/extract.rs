@@ -62,6 +62,13 @@ impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for Json<T, 
     }
 }
 
+impl<T: DeserializeOwned + 'static, const LIMIT: usize> Json<T, LIMIT> {
+    /// Reads the body of a request whose sender was authenticated by the handler itself.
+    pub(crate) async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Self, ApiError> {
+        Self::from_request(request, &mut payload).await
+    }
+}
+
 fn check_head(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

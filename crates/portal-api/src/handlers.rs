@@ -5,6 +5,7 @@ pub(crate) mod docs;
 pub(crate) mod exposure;
 pub(crate) mod friend;
 pub(crate) mod health;
+pub(crate) mod login;
 pub(crate) mod namespace;
 pub(crate) mod session;
 pub(crate) mod workspace;

@@ -15,6 +15,7 @@ mod extract;
 mod fallback;
 mod handlers;
 mod limits;
+mod login;
 mod middleware;
 mod mount;
 mod openapi;
@@ -25,13 +26,14 @@ mod state;
 mod views;
 
 pub use auth::{AgentQuery, ChosenAgent, Friend};
-pub use conditional::{Conditions, Tag, Tags};
+pub use conditional::{Conditions, EntityTag, EntityTags};
 pub use error::{
     ApiError, Code, FieldError, Guarded, NotFound, Open, PROBLEM_JSON, Problem, ShowsDocument, TakesAgent, TakesBody,
     Unready, WritesDocument,
 };
 pub use extract::{BODY_MAX, DOCUMENT_BODY_MAX, DocumentJson, Json};
 pub use limits::{LimitSettings, Limits, Rate};
+pub use login::LoginPorts;
 pub use mount::{Settings, configure};
 pub use openapi::{openapi, openapi_text};
 pub use readiness::{Check, Readiness};

@@ -11,6 +11,8 @@ use crate::routes;
 
 /// The name of the scheme that operations behind a session refer to.
 const SESSION: &str = "session";
+/// Name of the scheme of operations for agents.
+const AGENT: &str = "agent";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -42,6 +44,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         App::new().into_utoipa_app().openapi(Document::openapi()).configure(routes::configure).split_for_parts();
     let components = document.components.get_or_insert_default();
     let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("A friend's session token, `fps_..`"));
+    let agent = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("The token of an agent, `fpa_..`"));
+    components.add_security_scheme(AGENT, SecurityScheme::Http(agent.build()));
     components.add_security_scheme(SESSION, SecurityScheme::Http(scheme.build()));
     if let Some(RefOr::T(Schema::Object(problem))) = components.schemas.get_mut("Problem")
         && let Some(RefOr::T(Schema::Object(code))) = problem.properties.get_mut("code")

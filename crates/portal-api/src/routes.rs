@@ -18,7 +18,7 @@
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::handlers::{cron, exposure, friend, health, namespace, session, workspace};
+use crate::handlers::{cron, exposure, friend, health, login, namespace, session, workspace};
 
 /// Registers every operation.
 pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
@@ -27,11 +27,16 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(friend::list_agents)
         .service(friend::list_domains)
         .service(namespace::show_namespace)
+        .service(exposure::list_exposures)
         .service(exposure::expose_service)
+        .service(exposure::show_exposure)
         .service(exposure::remove_exposure)
         .service(cron::list_jobs)
         .service(cron::create_job)
         .service(cron::delete_job)
+        .service(cron::preview_job)
+        .service(cron::show_job)
+        .service(cron::change_job)
         .service(cron::run_job)
         .service(cron::toggle_job)
         .service(cron::list_runs)
@@ -47,6 +52,9 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(workspace::list_heartbeat_versions)
         .service(workspace::read_heartbeat_version)
         .service(workspace::restore_heartbeat_version)
+        .service(login::create_login_link)
+        .service(login::exchange_login_code)
+        .service(login::show_login)
         .service(session::list_sessions)
         .service(session::end_current_session)
         .service(session::end_session)

@@ -9,6 +9,7 @@ use portal_dns::{DomainName, Exposures};
 use portal_k8s::Cluster;
 use portal_workspace::Documents;
 
+use crate::login::LoginPorts;
 use crate::readiness::Readiness;
 use crate::views::NamespaceViews;
 
@@ -16,6 +17,8 @@ use crate::views::NamespaceViews;
 pub struct ApiState {
     /// The door.
     pub sessions: Arc<Sessions>,
+    /// Logging friends in by links; `None` where nobody may, and the operations are not there.
+    pub logins: Option<LoginPorts>,
     /// Which agents work for them.
     pub friendships: Arc<dyn FriendshipStore>,
     /// The domains on offer, the default first.

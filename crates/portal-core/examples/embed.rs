@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     cluster.load_yaml("service", SERVICE, &alice.namespace())?;
     let store = Arc::new(MemoryExposures::new(&people));
     let (routes, services) = (Arc::new(cluster.clone()), Arc::new(cluster.clone()));
-    let ports = ExposurePorts { store: store.clone(), intents: store, routes, services, clock, ids: ids.clone() };
+    let ports = ExposurePorts { store, routes, services, clock, ids: ids.clone() };
 
     let name = DomainName::parse("your-domain.net")?;
     let records = MemoryRecords::new(name.clone());

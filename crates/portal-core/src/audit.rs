@@ -69,6 +69,8 @@ crate::word_enum! {
         FriendshipSet = "friendship.set",
         /// A session was issued: a login.
         SessionIssue = "session.issue",
+        /// A login link was made.
+        SessionLink = "session.link",
         /// A session was revoked.
         SessionRevoke = "session.revoke",
         /// A service was put on the internet, or its exposure changed.
@@ -91,6 +93,8 @@ crate::word_enum! {
         JobDelete = "job.delete",
         /// A job was run by hand.
         JobRun = "job.run",
+        /// A job's message, timing or another part was changed.
+        JobUpdate = "job.update",
         /// A job was enabled or disabled.
         JobToggle = "job.toggle",
     }

@@ -43,8 +43,9 @@ pub struct Friendship {
     pub agent: AgentId,
     /// How they stand.
     pub status: FriendshipStatus,
-    /// Whether the friend may write the agent's HEARTBEAT.md, which all its friends share.
-    pub heartbeat_writable: bool,
+    /// Right to write the agent's HEARTBEAT.md, which all its friends share. `None`, the default: only while the agent has
+    /// no other active friend, since the text steers the agent for all of them.
+    pub heartbeat_writable: Option<bool>,
     /// Since when there is a relationship.
     pub created_at: DateTime<Utc>,
 }
@@ -56,6 +57,8 @@ pub trait FriendshipStore: Send + Sync {
     async fn find(&self, key: &FriendshipKey) -> Result<Option<Friendship>, BackendError>;
     /// All relationships of a friend, sorted by agent.
     async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError>;
+    /// Counts the other friends with an active friendship of this agent, up to `most`.
+    async fn count_others(&self, key: &FriendshipKey, most: u32) -> Result<u32, BackendError>;
     /// All relationships of an agent, sorted by friend.
     async fn of_agent(&self, agent: &AgentId) -> Result<Vec<Friendship>, BackendError>;
     /// Makes or changes a relationship, keeping its first `created_at`; `false` if agent or friend is unknown.

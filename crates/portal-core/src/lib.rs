@@ -18,6 +18,7 @@ mod friend;
 mod friendship;
 mod id;
 mod invalid;
+mod login;
 mod probe;
 mod retention;
 mod session;
@@ -34,9 +35,11 @@ pub use friend::{Friend, FriendCreated, FriendRemoved, FriendStore};
 pub use friendship::{Friendship, FriendshipKey, FriendshipStatus, FriendshipStore};
 pub use id::{AgentId, FriendId};
 pub use invalid::Invalid;
+pub use login::{LINK_LIFETIME, Login, LoginCode, LoginLink, LoginStore, Logins, NewSession, Recipient};
 pub use probe::Probe;
 pub use retention::{Expired, Retention, RetentionStore, SWEEP_BATCH, sweep};
 pub use session::{
-    IssuedSession, SESSION_LIFETIME, Session, SessionError, SessionState, SessionStore, Sessions, StoredSession,
+    IssuedSession, Origin, SESSION_LIFETIME, SESSION_LIFETIME_MAX, Session, SessionError, SessionState, SessionStore,
+    Sessions, StoredSession,
 };
 pub use token::{Token, TokenHash, TokenKind};

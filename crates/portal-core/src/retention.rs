@@ -23,28 +23,42 @@ pub struct Retention {
     pub runs: Duration,
     /// Most finished runs per job; older ones are deleted earlier than [`Retention::runs`] says.
     pub runs_per_job: u32,
+    /// Disabled jobs for one moment, since that moment.
+    pub spent_jobs: Duration,
     /// Sessions, since they expired.
     pub sessions: Duration,
+    /// Codes of login links, since they expired.
+    pub login_codes: Duration,
     /// Tombstones of hostnames, since they were freed.
     pub tombstones: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { audit: 400 * DAY, runs: 30 * DAY, runs_per_job: 200, sessions: 7 * DAY, tombstones: DAY }
+        Self {
+            audit: 400 * DAY,
+            runs: 30 * DAY,
+            runs_per_job: 200,
+            spent_jobs: 7 * DAY,
+            sessions: 7 * DAY,
+            login_codes: Duration::ZERO,
+            tombstones: DAY,
+        }
     }
 }
 
 impl Retention {
     /// Returns what may be deleted at `now`.
     #[must_use]
-    pub fn expired(&self, now: DateTime<Utc>) -> [Expired; 5] {
+    pub fn expired(&self, now: DateTime<Utc>) -> [Expired; 7] {
         let before = |age| now - TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
         [
             Expired::AuditEntries { before: before(self.audit) },
             Expired::Runs { before: before(self.runs) },
             Expired::RunsBeyond { newest: self.runs_per_job },
+            Expired::SpentJobs { before: before(self.spent_jobs) },
             Expired::Sessions { before: before(self.sessions) },
+            Expired::LoginCodes { before: before(self.login_codes) },
             Expired::Tombstones { before: before(self.tombstones) },
         ]
     }
@@ -68,8 +82,18 @@ pub enum Expired {
         /// The number of runs that stay.
         newest: u32,
     },
+    /// Disabled jobs for one moment that was before a time.
+    SpentJobs {
+        /// The time.
+        before: DateTime<Utc>,
+    },
     /// Sessions that expired before a time.
     Sessions {
+        /// The time.
+        before: DateTime<Utc>,
+    },
+    /// Codes of login links that expired before a time.
+    LoginCodes {
         /// The time.
         before: DateTime<Utc>,
     },
@@ -88,7 +112,9 @@ impl Expired {
             Self::AuditEntries { .. } => "audit entries",
             Self::Runs { .. } => "runs",
             Self::RunsBeyond { .. } => "runs beyond the newest of their job",
+            Self::SpentJobs { .. } => "spent jobs",
             Self::Sessions { .. } => "sessions",
+            Self::LoginCodes { .. } => "login codes",
             Self::Tombstones { .. } => "tombstones",
         }
     }

@@ -2,6 +2,7 @@
 
 mod unknown;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,12 +16,26 @@ use crate::{
     Token, TokenHash, TokenKind,
 };
 
-/// How long a session lives: 30 days.
+/// Lifetime of a session, counted from its last use: 30 days.
 pub const SESSION_LIFETIME: TimeDelta = TimeDelta::days(30);
+/// Longest lifetime of a session, however often it is used: 180 days.
+pub const SESSION_LIFETIME_MAX: TimeDelta = TimeDelta::days(180);
+/// Shortest extension that is stored, so that a session that is used all day is written once a day.
+const EXTENSION_MIN: TimeDelta = TimeDelta::days(1);
 /// Cache lifetime of a session lookup, measured from its start: a revoked session is refused at most this much later.
 const REVOCATION_DELAY: Duration = Duration::from_secs(1);
 /// Number of tokens whose lookups are cached at most, so that guessed tokens do not use up memory.
 const CACHE_CAPACITY: u64 = 100_000;
+
+crate::word_enum! {
+    /// Beginning of a session.
+    pub enum Origin: "origin" {
+        /// A login link that an agent made.
+        Link = "link",
+        /// A link or a token that the operator made.
+        Operator = "operator",
+    }
+}
 
 /// A friend's login, bound to one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +48,19 @@ pub struct Session {
     pub agent: AgentId,
     /// Since when.
     pub created_at: DateTime<Utc>,
-    /// Until when, at the latest.
+    /// Time from which it is refused, unless it is used before.
     pub expires_at: DateTime<Utc>,
+    /// How it began; `None` for sessions from before this was stored.
+    pub origin: Option<Origin>,
 }
 
 impl Session {
+    /// Returns the later expiry that a use at `now` gives the session, if it is worth storing.
+    fn extension(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let extended = (now + SESSION_LIFETIME).min(self.created_at + SESSION_LIFETIME_MAX);
+        (extended >= self.expires_at + EXTENSION_MIN).then_some(extended)
+    }
+
     /// Returns the friend and the agent that the session is bound to.
     #[must_use]
     pub fn key(&self) -> FriendshipKey {
@@ -76,6 +99,8 @@ pub trait SessionStore: Send + Sync {
     ///
     /// The port gets the token itself, not its hash, so that accounts may live elsewhere. It must not retain it.
     async fn find(&self, token: &Token) -> Result<Option<StoredSession>, BackendError>;
+    /// Moves the expiry of a session that is neither revoked nor expired; a session that has gone meanwhile stays so.
+    async fn extend(&self, id: &str, expires_at: DateTime<Utc>) -> Result<(), BackendError>;
     /// The sessions of a friend that are neither revoked nor expired at `now`, newest first.
     async fn list(&self, friend: &FriendId, now: DateTime<Utc>) -> Result<Vec<Session>, BackendError>;
     /// Revokes a friend's session; `false` if the friend has no such session that is still valid at `audit.at`.
@@ -160,10 +185,23 @@ impl Sessions {
             let read_started = Instant::now();
             let stored = self.store.find(token).await?;
             self.unknown.record(hash, stored.is_some()).await;
+            if let Some(stored) = &stored {
+                self.extend(stored).await;
+            }
             Ok::<_, BackendError>(CachedSession { read_started, stored: stored.map(Arc::new) })
         };
         let cached = self.cache.try_get_with(hash, read).await.map_err(SessionError::Unchecked)?;
         cached.stored.filter(|stored| self.is_valid(stored)).ok_or(SessionError::Invalid)
+    }
+
+    /// Extends a session that is in use. A failure is logged and costs nothing but time: the next use tries again.
+    async fn extend(&self, stored: &StoredSession) {
+        let now = self.clock.now();
+        if let Some(expires_at) = stored.session.extension(now).filter(|_| self.is_valid(stored))
+            && let Err(error) = self.store.extend(&stored.session.id, expires_at).await
+        {
+            tracing::warn!(session.id = %stored.session.id, error = &error as &dyn Error, "a session was not extended");
+        }
     }
 
     fn is_valid(&self, stored: &StoredSession) -> bool {
@@ -184,8 +222,8 @@ impl Sessions {
     ) -> Result<Option<IssuedSession>, BackendError> {
         let token = Token::generate(TokenKind::FriendSession, &*self.ids);
         let created_at = self.clock.now();
-        let session =
-            Session { id: self.ids.id(), friend, agent, created_at, expires_at: created_at + SESSION_LIFETIME };
+        let (id, expires_at) = (self.ids.id(), created_at + SESSION_LIFETIME);
+        let session = Session { id, friend, agent, created_at, expires_at, origin: Some(Origin::Operator) };
         let audit = AuditEntry::new(created_at, actor, Action::SessionIssue)
             .with_friend(session.friend.clone())
             .with_subject(session.id.clone())

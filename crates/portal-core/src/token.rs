@@ -14,6 +14,8 @@ pub enum TokenKind {
     FriendSession,
     /// An agent: `fpa_`.
     Agent,
+    /// The single-use code of a login link: `fpl_`.
+    LoginCode,
 }
 
 /// A bearer token in clear text: never stored, logged or printed by `Debug`.
@@ -27,6 +29,7 @@ impl Token {
         let prefix = match kind {
             TokenKind::FriendSession => "fps_",
             TokenKind::Agent => "fpa_",
+            TokenKind::LoginCode => "fpl_",
         };
         Self(format!("{prefix}{}", hex::encode(ids.secret())).into())
     }

@@ -1,67 +1,46 @@
-//! Why a job is not done to.
+//! Errors of job operations.
+
+use std::time::Duration;
 
 use portal_core::{BackendError, Invalid};
 
-/// A member that other schedulers know and this one does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsupported {
-    /// An interval.
-    Every,
-    /// A single moment.
-    At,
-    /// Announcing the agent's answer.
-    Announce,
-    /// The receiver of an announcement.
-    To,
-    /// The channel of an announcement.
-    Channel,
-    /// The model to be used.
-    Model,
+portal_core::word_enum! {
+    /// A member that other schedulers know and this one does not.
+    pub enum Unsupported: "member" {
+        /// Announcing the agent's answer.
+        Announce = "announce",
+        /// The receiver of an announcement.
+        To = "to",
+        /// The channel of an announcement.
+        Channel = "channel",
+        /// The model to use.
+        Model = "model",
+    }
 }
 
 impl Unsupported {
-    /// The member's name.
-    #[must_use]
-    pub fn member(self) -> &'static str {
-        match self {
-            Self::Every => "every",
-            Self::At => "at",
-            Self::Announce => "announce",
-            Self::To => "to",
-            Self::Channel => "channel",
-            Self::Model => "model",
-        }
-    }
-
-    /// What to do instead, as the rest of a sentence.
-    fn way_out(self) -> &'static str {
-        match self {
-            Self::Every => "give the interval as cron, such as */15 * * * * for every 15 minutes",
-            Self::At => "give day and time as cron, such as 30 14 24 12 *, and delete the job after it ran",
-            Self::Announce => "the agent answers in the job's session; tell it in message whom else to tell",
-            Self::To | Self::Channel => {
-                "name the conversation in session, such as agent:main:signal:direct:+15550100 for your own contact"
-            }
-            Self::Model => "the agent's own model is used; thinking says how hard it should think",
-        }
-    }
-
-    /// The refusal, naming the member and the way out.
+    /// Returns the refusal, which names the member and what to do instead.
     #[must_use]
     pub fn refusal(self) -> Invalid {
-        let member = self.member();
-        Invalid::new(member, format!("{member} is not supported: {}", self.way_out()))
+        let instead = match self {
+            Self::Announce | Self::To | Self::Channel => {
+                "use answer_to, chat for your own address or nowhere; name the conversation in session, such as \
+                 agent:main:signal:direct:+15550100 for your own contact"
+            }
+            Self::Model => "the agent's own model is used; thinking says how hard it should think",
+        };
+        Invalid::new(self.as_str(), format!("{} is not supported: {instead}", self.as_str()))
     }
 }
 
-/// Why nothing was done to a job.
+/// Error of a job operation.
 #[derive(Debug, thiserror::Error)]
 pub enum CronError {
     /// A value breaks its rule.
     #[error("a value was refused")]
     Invalid(#[from] Invalid),
     /// A member that only other schedulers have.
-    #[error("the member {} is not supported", .0.member())]
+    #[error("the member {} is not supported", .0.as_str())]
     Unsupported(Unsupported),
     /// The session is not the caller's own.
     #[error("the session is not the caller's own")]
@@ -72,22 +51,34 @@ pub enum CronError {
     /// The owner has a job of that name.
     #[error("the name is taken")]
     NameTaken,
-    /// The friend has as many jobs as anybody may have.
+    /// The friend has the most jobs that anybody may have.
     #[error("the friend has {limit} jobs")]
     LimitReached {
-        /// How many that is.
+        /// That number.
         limit: u32,
+    },
+    /// The job was changed since the caller read it.
+    #[error("the job has revision {revision}")]
+    Changed {
+        /// The job's revision now.
+        revision: u32,
     },
     /// An earlier run has not ended.
     #[error("a run of the job is open")]
     RunOpen,
-    /// Trouble behind a port.
-    #[error("the jobs could not be asked")]
+    /// The friend asked for too many runs in the last minute.
+    #[error("too many runs were asked for")]
+    TooManyRuns {
+        /// Time until the next one is allowed.
+        retry_after: Duration,
+    },
+    /// A port failed.
+    #[error("the jobs could not be read or changed")]
     Port(#[from] BackendError),
 }
 
 impl CronError {
-    /// The error's stable word.
+    /// Returns the error's stable word.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -97,8 +88,10 @@ impl CronError {
             Self::NotFound => "job-not-found",
             Self::NameTaken => "job-name-taken",
             Self::LimitReached { .. } => "job-limit-reached",
+            Self::Changed { .. } => "job-changed",
             Self::RunOpen => "run-open",
-            Self::Port(trouble) => trouble.code(),
+            Self::TooManyRuns { .. } => "rate-limited",
+            Self::Port(error) => error.code(),
         }
     }
 }

@@ -1,49 +1,50 @@
-//! What is to happen to a job whose time has come: pure.
+//! Decisions about a job whose fire time has come: pure.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::{Schedule, Stretch};
+use crate::{MissedWindow, Schedule};
 
-/// At most so many instants are looked at in one go (a week of minutes), so that a long standstill costs many short
-/// moments and not one long one.
+/// Most fire times that are looked at in one step (a week of minutes), so that a long outage costs many short steps and
+/// not one long one.
 const LOOK_MAX: u32 = 10_000;
 
-/// What is to happen to a job that is due.
+/// A decision about a job that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// The instants that are missed for good.
-    pub missed: Option<Stretch>,
-    /// The instant to run now.
+pub struct FiringPlan {
+    /// The fire times that are missed for good.
+    pub missed: Option<MissedWindow>,
+    /// The fire time to run now.
     pub run: Option<DateTime<Utc>>,
-    /// The instant that is due next. It is already past if there were too many to look at in one go.
+    /// The next fire time. It is already past if there were too many to look at in one step.
     pub next_due: Option<DateTime<Utc>>,
 }
 
-/// What is to happen at `now` to a schedule whose instants before `due_since` are settled.
+/// Decides at `now` about a schedule whose fire times before `due_since` have rows.
 ///
-/// Of the instants that have passed the newest is run if it is at most `window` old; all others are missed.
+/// Of the fire times that have passed, the newest runs if it is at most `window` old; all others are missed.
 #[must_use]
-pub fn plan(schedule: &Schedule, due_since: DateTime<Utc>, now: DateTime<Utc>, window: TimeDelta) -> Plan {
+pub fn plan_firing(schedule: &Schedule, due_since: DateTime<Utc>, now: DateTime<Utc>, window: TimeDelta) -> FiringPlan {
     let mut passed = Passed::default();
     for at in schedule.due(due_since, now) {
         if passed.count == LOOK_MAX {
-            return Plan { missed: passed.stretch(), run: None, next_due: Some(at) };
+            // Those looked at are older than a week of minutes, so none of them is the newest.
+            return FiringPlan { missed: passed.all(), run: None, next_due: Some(at) };
         }
         passed.push(at);
     }
     let run = passed.newest.filter(|newest| now - *newest <= window);
-    let missed = if run.is_some() { passed.without_newest() } else { passed.stretch() };
-    Plan { missed, run, next_due: schedule.next_after(now) }
+    let missed = if run.is_some() { passed.all_but_newest() } else { passed.all() };
+    FiringPlan { missed, run, next_due: schedule.next_after(now) }
 }
 
-/// The instants from `due_since` to `now`, as missed.
-pub(crate) fn all_missed(schedule: &Schedule, due_since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Stretch> {
+/// Returns the fire times from `due_since` to `now`, as missed.
+pub(crate) fn all_missed(schedule: &Schedule, due_since: DateTime<Utc>, now: DateTime<Utc>) -> Option<MissedWindow> {
     let mut passed = Passed::default();
     schedule.due(due_since, now).for_each(|at| passed.push(at));
-    passed.stretch()
+    passed.all()
 }
 
-/// Instants in their order, of which only the ends are kept.
+/// Fire times in their order, of which only the ends are stored.
 #[derive(Default)]
 struct Passed {
     oldest: Option<DateTime<Utc>>,
@@ -59,12 +60,12 @@ impl Passed {
         self.count = self.count.saturating_add(1);
     }
 
-    fn stretch(&self) -> Option<Stretch> {
-        Some(Stretch { from: self.oldest?, to: self.newest?, count: self.count })
+    fn all(&self) -> Option<MissedWindow> {
+        Some(MissedWindow { from: self.oldest?, to: self.newest?, count: self.count })
     }
 
-    fn without_newest(&self) -> Option<Stretch> {
-        Some(Stretch { from: self.oldest?, to: self.before_newest?, count: self.count - 1 })
+    fn all_but_newest(&self) -> Option<MissedWindow> {
+        Some(MissedWindow { from: self.oldest?, to: self.before_newest?, count: self.count - 1 })
     }
 }
 
@@ -73,8 +74,9 @@ mod tests {
     use chrono::{DateTime, TimeDelta, Utc};
     use proptest::prelude::{prop_assert_eq, proptest};
 
-    use super::{Plan, all_missed, plan};
-    use crate::{Schedule, Stretch};
+    use super::{FiringPlan, all_missed, plan_firing};
+    use crate::schedule::cron_schedule;
+    use crate::{MissedWindow, Schedule};
 
     const WINDOW: TimeDelta = TimeDelta::hours(1);
 
@@ -83,18 +85,18 @@ mod tests {
     }
 
     fn hourly() -> Schedule {
-        Schedule::parse("@hourly", "UTC").unwrap()
+        cron_schedule("@hourly", "UTC")
     }
 
     #[track_caller]
     fn check(now: &str, missed: Option<(&str, &str, u32)>, run: Option<&str>, next: &str) {
-        let missed = missed.map(|(from, to, count)| Stretch { from: at(from), to: at(to), count });
-        let expected = Plan { missed, run: run.map(at), next_due: Some(at(next)) };
-        assert_eq!(plan(&hourly(), at("09:00:00"), at(now), WINDOW), expected, "at {now}");
+        let missed = missed.map(|(from, to, count)| MissedWindow { from: at(from), to: at(to), count });
+        let expected = FiringPlan { missed, run: run.map(at), next_due: Some(at(next)) };
+        assert_eq!(plan_firing(&hourly(), at("09:00:00"), at(now), WINDOW), expected, "at {now}");
     }
 
     #[test]
-    fn the_newest_instant_within_the_window_runs_and_those_before_it_are_missed() {
+    fn the_newest_fire_time_within_the_window_runs_and_those_before_it_are_missed() {
         check("09:00:00", None, Some("09:00:00"), "10:00:00");
         check("09:59:59", None, Some("09:00:00"), "10:00:00");
         check("10:00:00", Some(("09:00:00", "09:00:00", 1)), Some("10:00:00"), "11:00:00");
@@ -102,12 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_older_than_the_window_is_missed() {
-        let daily = Schedule::parse("0 9 * * *", "UTC").unwrap();
-        let plan_at = |now: &str| plan(&daily, at("09:00:00"), at(now), WINDOW);
+    fn a_fire_time_older_than_the_window_is_missed() {
+        let daily = cron_schedule("0 9 * * *", "UTC");
+        let plan_at = |now: &str| plan_firing(&daily, at("09:00:00"), at(now), WINDOW);
         assert_eq!(plan_at("10:00:00").run, Some(at("09:00:00")));
         let late = plan_at("10:00:00.001");
-        assert_eq!((late.run, late.missed.map(|stretch| stretch.count)), (None, Some(1)));
+        assert_eq!((late.run, late.missed.map(|missed| missed.count)), (None, Some(1)));
     }
 
     #[test]
@@ -116,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn a_standstill_of_months_is_looked_at_in_pieces_that_lose_nothing() {
-        let minutely = Schedule::parse("* * * * *", "UTC").unwrap();
+    fn an_outage_of_months_is_looked_at_in_pieces_that_lose_nothing() {
+        let minutely = cron_schedule("* * * * *", "UTC");
         let (start, now) = (at("00:00:00"), at("00:00:00") + TimeDelta::minutes(25_000));
         let (mut since, mut missed, mut ran) = (start, 0, Vec::new());
         while since <= now {
-            let plan = plan(&minutely, since, now, WINDOW);
-            missed += plan.missed.map_or(0, |stretch| stretch.count);
+            let plan = plan_firing(&minutely, since, now, WINDOW);
+            missed += plan.missed.map_or(0, |missed| missed.count);
             ran.extend(plan.run);
             since = plan.next_due.unwrap();
         }
@@ -131,12 +133,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_instant_is_either_run_or_missed_once(minutes in 0..600_i64, step in 1..40_u32, window in 0..90_i64) {
-            let schedule = Schedule::parse(&format!("*/{step} * * * *"), "Europe/Berlin").unwrap();
+        fn every_fire_time_is_either_run_or_missed_once(minutes in 0..600_i64, step in 1..40_u32, window in 0..90_i64) {
+            let schedule = cron_schedule(&format!("*/{step} * * * *"), "Europe/Berlin");
             let (since, now) = (at("09:00:00"), at("09:00:00") + TimeDelta::minutes(minutes));
-            let plan = plan(&schedule, since, now, TimeDelta::minutes(window));
-            let told = plan.missed.map_or(0, |stretch| stretch.count) + u32::from(plan.run.is_some());
-            prop_assert_eq!(Some(told), all_missed(&schedule, since, now).map_or(Some(0), |all| Some(all.count)));
+            let plan = plan_firing(&schedule, since, now, TimeDelta::minutes(window));
+            let recorded = plan.missed.map_or(0, |missed| missed.count) + u32::from(plan.run.is_some());
+            prop_assert_eq!(Some(recorded), all_missed(&schedule, since, now).map_or(Some(0), |all| Some(all.count)));
             prop_assert_eq!(plan.next_due, schedule.next_after(now));
         }
     }

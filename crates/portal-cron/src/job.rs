@@ -1,10 +1,10 @@
-//! What a job is, and what somebody may ask one to be.
+//! A job: its parts and their rules, and what somebody asks one to be.
 
 use chrono::{DateTime, Utc};
 use portal_core::{FriendshipKey, Invalid};
 
 use crate::session_key::DEFAULT_SESSION;
-use crate::{RunStatus, Schedule};
+use crate::{RunStatus, TimeZones, Timing, TimingDraft, TimingKind};
 
 /// Longest name, in bytes.
 const NAME_MAX: usize = 64;
@@ -14,8 +14,10 @@ const MESSAGE_MAX: usize = 8 * 1024;
 const DESCRIPTION_MAX: usize = 512;
 /// Longest time that an agent may be asked to work on one message, in seconds.
 const TIMEOUT_MAX: u16 = 3600;
+/// Most ended runs that a job remembers in [`JobState::recent`].
+pub const RECENT_MAX: usize = 10;
 
-/// The name of a job, unique among those of its owner.
+/// Name of a job, unique among those of its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobName(String);
 
@@ -30,6 +32,7 @@ impl JobName {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || b" ._-".contains(&byte);
         let edge = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
         let edges_are_plain = edge(text.chars().next()) && edge(text.chars().next_back());
+        // No slash and no blank ends: a name stands in paths, and is typed by people.
         if text.len() <= NAME_MAX && edges_are_plain && text.bytes().all(inner) {
             return Ok(Self(text.to_owned()));
         }
@@ -41,79 +44,192 @@ impl JobName {
 }
 
 portal_core::word_enum! {
-    /// How hard an agent should think about a message, for engines that can say so.
+    /// Depth of thought that an agent is asked for, in the gateway's levels.
     pub enum Thinking: "thinking" {
-        /// Not at all.
+        /// None.
         Off = "off",
+        /// The least that the model offers.
+        Minimal = "minimal",
         /// A little.
         Low = "low",
-        /// Somewhat.
+        /// Between low and high.
         Medium = "medium",
-        /// Hard.
+        /// Much.
         High = "high",
+        /// The most that the model offers.
+        Xhigh = "xhigh",
     }
 }
 
-/// What a job does: once parsed, every rule about its parts holds. Whose session it names is decided by
-/// [`crate::SessionKeys`], anew for every delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobSpec {
-    /// Its name.
-    pub name: JobName,
-    /// What it is for, in the friend's words.
-    pub description: Option<String>,
-    /// What the agent is told.
-    pub message: String,
-    /// When.
-    pub schedule: Schedule,
-    /// The conversation in which the agent is told, as it was typed; `isolated` if none was given.
-    pub session: String,
-    /// How hard the agent should think.
-    pub thinking: Option<Thinking>,
-    /// How long the agent may take, in seconds, from 1 to 3600.
-    pub timeout_seconds: Option<u16>,
+portal_core::word_enum! {
+    /// Destination of the agent's answer to a job's message.
+    pub enum AnswerTo: "answer_to" {
+        /// The friend's own address on a channel, which the portal looks up and no client gives.
+        Chat = "chat",
+        /// None: the answer stays in the job's session.
+        Nowhere = "nowhere",
+    }
 }
 
-/// What somebody asks a job to be, not yet parsed.
+/// The parts of a job that its owner decides; once parsed, every rule about them holds. Whose session it names is
+/// decided by [`crate::SessionKeys`], anew for every delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobSpec {
+    /// Unique among the owner's jobs; never changed.
+    pub name: JobName,
+    /// A note of the friend's, up to 512 bytes.
+    pub description: Option<String>,
+    /// The text that the agent gets, up to 8 KiB.
+    pub message: String,
+    /// The fire times.
+    pub timing: Timing,
+    /// Conversation in which the agent gets it, as it was typed; `isolated` if none was given.
+    pub session: String,
+    /// Depth of thought; the agent's own if none was given.
+    pub thinking: Option<Thinking>,
+    /// Longest time for the agent's work, in seconds, from 1 to 3600.
+    pub timeout_seconds: Option<u16>,
+    /// Destination of the agent's answer.
+    pub answer_to: AnswerTo,
+}
+
+/// A job as somebody asks for it, not yet parsed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobDraft {
-    /// Its name.
+    /// See [`JobName::parse`].
     pub name: String,
-    /// What the agent is to be told.
+    /// 1 byte to 8 KiB.
     pub message: String,
-    /// When, as an expression of cron.
-    pub cron: String,
-    /// In which conversation; `None` for the default one.
+    /// Exactly one of its members.
+    pub timing: TimingDraft,
+    /// `None` for the default conversation.
     pub session: Option<String>,
-    /// The IANA time zone of `cron`; `None` for the friend's own, else UTC.
+    /// IANA time zone of `timing`; `None` for UTC.
     pub tz: Option<String>,
-    /// What it is for.
+    /// Up to 512 bytes.
     pub description: Option<String>,
-    /// How hard the agent should think.
+    /// A word of [`Thinking`].
     pub thinking: Option<String>,
-    /// How long the agent may take, in seconds.
+    /// 1 to 3600.
     pub timeout_seconds: Option<i64>,
+    /// A word of [`AnswerTo`]; `None` for `chat` where the friend has a contact.
+    pub answer_to: Option<String>,
 }
 
 impl JobDraft {
-    /// Reads the draft as somebody proposes it at `now`, whose schedules are in `own_tz` unless they say otherwise.
+    /// Reads the draft as it is proposed at `now`; `default_answer` is the destination of one that names none.
     ///
     /// # Errors
-    /// Refuses the first part whose rule is not kept, naming it.
-    pub fn parse(self, own_tz: &str, now: DateTime<Utc>) -> Result<JobSpec, Invalid> {
+    /// Refuses the first part whose rule is broken, naming it.
+    pub fn parse(self, default_answer: AnswerTo, zones: &TimeZones, now: DateTime<Utc>) -> Result<JobSpec, Invalid> {
         Ok(JobSpec {
             name: JobName::parse(&self.name)?,
             message: parse_message(self.message)?,
-            schedule: Schedule::propose(&self.cron, self.tz.as_deref().unwrap_or(own_tz), now)?,
+            timing: self.timing.parse(self.tz.as_deref().unwrap_or("UTC"), zones, now)?,
             session: self.session.unwrap_or_else(|| DEFAULT_SESSION.to_owned()),
-            description: parse_description(self.description)?,
+            description: self.description.filter(|text| !text.is_empty()).map(parse_description).transpose()?,
             thinking: self.thinking.as_deref().map(Thinking::parse).transpose()?,
             timeout_seconds: self.timeout_seconds.map(parse_timeout).transpose()?,
+            answer_to: self.answer_to.as_deref().map_or(Ok(default_answer), AnswerTo::parse)?,
         })
     }
 }
 
+/// A change of a part that may be empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// The part stays as it is.
+    #[default]
+    Keep,
+    /// The part becomes empty.
+    Clear,
+    /// The part becomes this.
+    Set(T),
+}
+
+impl<T> Change<T> {
+    /// Writes the change into `part`, parsed.
+    fn apply<P>(self, part: &mut Option<P>, parse: impl FnOnce(T) -> Result<P, Invalid>) -> Result<(), Invalid> {
+        match self {
+            Self::Keep => {}
+            Self::Clear => *part = None,
+            Self::Set(value) => *part = Some(parse(value)?),
+        }
+        Ok(())
+    }
+}
+
+/// Changes to a job, not yet parsed; `None` leaves a part as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobPatch {
+    /// Another message.
+    pub message: Option<String>,
+    /// Another timing, where one of its members is given.
+    pub timing: TimingDraft,
+    /// Another time zone for a timing that is new or an expression that stays.
+    pub tz: Option<String>,
+    /// Another description.
+    pub description: Change<String>,
+    /// Another depth of thought.
+    pub thinking: Change<String>,
+    /// Another limit of time.
+    pub timeout_seconds: Change<i64>,
+    /// Another destination of the answer.
+    pub answer_to: Option<String>,
+    /// `true` enables the job, `false` disables it.
+    pub enabled: Option<bool>,
+    /// Revisions of the job that the changes are meant for; `None` for any.
+    pub revisions: Option<Vec<u32>>,
+}
+
+impl JobPatch {
+    /// Returns `spec` with the changes that are proposed at `now`.
+    ///
+    /// # Errors
+    /// Refuses the first part whose rule is broken, naming it.
+    pub fn apply(self, spec: &JobSpec, zones: &TimeZones, now: DateTime<Utc>) -> Result<JobSpec, Invalid> {
+        let mut spec = spec.clone();
+        if let Some(message) = self.message {
+            spec.message = parse_message(message)?;
+        }
+        // Name and session stay: both decide whose conversation it is, and runs refer to them.
+        self.description.apply(&mut spec.description, parse_description)?;
+        self.thinking.apply(&mut spec.thinking, |text| Thinking::parse(&text))?;
+        self.timeout_seconds.apply(&mut spec.timeout_seconds, parse_timeout)?;
+        // An empty note is none, as it is in a new job.
+        spec.description = spec.description.filter(|text| !text.is_empty());
+        if let Some(answer_to) = self.answer_to {
+            spec.answer_to = AnswerTo::parse(&answer_to)?;
+        }
+        spec.timing = patch_timing(spec.timing, self.timing, self.tz, zones, now)?;
+        Ok(spec)
+    }
+}
+
+fn patch_timing(
+    timing: Timing,
+    draft: TimingDraft,
+    tz: Option<String>,
+    zones: &TimeZones,
+    now: DateTime<Utc>,
+) -> Result<Timing, Invalid> {
+    let is_moved = tz.as_ref().is_some_and(|tz| *tz != timing.tz);
+    let tz = tz.unwrap_or_else(|| timing.tz.clone());
+    if !draft.is_empty() {
+        return draft.parse(&tz, zones, now);
+    }
+    match timing.kind {
+        // The same fields mean other moments in another zone, and may name none.
+        TimingKind::Cron(cron) if is_moved => {
+            TimingDraft { cron: Some(cron), ..TimingDraft::default() }.parse(&tz, zones, now)
+        }
+        // A moment and an interval stay what they are; only the clock that shows them is another.
+        kind => zones.check(&tz).map(|()| Timing { kind, tz }),
+    }
+}
+
 fn parse_message(message: String) -> Result<String, Invalid> {
+    // PostgreSQL stores no U+0000.
     if message.len() > MESSAGE_MAX || message.trim().is_empty() || message.contains('\0') {
         return Err(Invalid::new(
             "message",
@@ -123,9 +239,8 @@ fn parse_message(message: String) -> Result<String, Invalid> {
     Ok(message)
 }
 
-fn parse_description(description: Option<String>) -> Result<Option<String>, Invalid> {
-    let description = description.filter(|text| !text.is_empty());
-    if description.as_ref().is_some_and(|text| text.len() > DESCRIPTION_MAX || text.contains('\0')) {
+fn parse_description(description: String) -> Result<String, Invalid> {
+    if description.len() > DESCRIPTION_MAX || description.contains('\0') {
         return Err(Invalid::new(
             "description",
             format!("description must be at most {DESCRIPTION_MAX} bytes of text"),
@@ -140,52 +255,91 @@ fn parse_timeout(seconds: i64) -> Result<u16, Invalid> {
     })
 }
 
-/// A job as it is kept.
+/// A stored job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// Its id.
+    /// 32 hexadecimal digits where the portal keeps it.
     pub id: String,
-    /// Whose it is.
+    /// The friend and the agent.
     pub owner: FriendshipKey,
-    /// What it does.
+    /// The parts that its owner decides.
     pub spec: JobSpec,
-    /// Whether its schedule counts.
+    /// A disabled job runs by hand only.
     pub enabled: bool,
-    /// Since when there is this job.
+    /// Also the moment from which an interval is counted.
     pub created_at: DateTime<Utc>,
-    /// How it stands.
+    /// Number of changes by its owner, from 1: of creation, changes of its parts, enabling and disabling. What runs do
+    /// to it is not counted.
+    pub revision: u32,
+    /// The parts that its runs decide.
     pub state: JobState,
 }
 
-/// How a job stands.
+/// The parts of a job that its runs decide.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobState {
-    /// The instant it is due next; `None` while it is disabled.
+    /// Next fire time; `None` while the job is disabled.
     pub next_run: Option<DateTime<Utc>>,
-    /// When its newest run began.
+    /// Begin of its newest run.
     pub last_run: Option<DateTime<Utc>>,
-    /// How the newest run that has ended did so: [`RunStatus::Delivered`], [`RunStatus::Failed`] or
+    /// End of the newest run that has ended: [`RunStatus::Delivered`], [`RunStatus::Failed`] or
     /// [`RunStatus::Missed`].
     pub last_status: Option<RunStatus>,
-    /// How many runs have failed since one was delivered.
+    /// The error of that run, in words for the friend; `None` if its message was delivered.
+    pub last_error: Option<String>,
+    /// Number of runs that have failed since one was delivered.
     pub consecutive_errors: u32,
+    /// The newest runs that have ended, newest first, at most [`RECENT_MAX`].
+    pub recent: Vec<RecentRun>,
+}
+
+impl JobState {
+    /// Puts a run that has ended before the other recent ones.
+    pub fn push_recent(&mut self, run: RecentRun) {
+        self.recent.insert(0, run);
+        self.recent.truncate(RECENT_MAX);
+    }
+}
+
+/// A run that has ended, as a job remembers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecentRun {
+    /// Delivered, failed or missed.
+    pub status: RunStatus,
+    /// Its fire time; of a missed window the last one.
+    pub due_at: DateTime<Utc>,
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
 
-    use super::{JobDraft, JobName};
+    use super::{AnswerTo, Change, JobDraft, JobName, JobPatch, JobSpec};
+    use crate::{TimeZones, TimingDraft, TimingKind};
+
+    fn cron(text: &str) -> TimingDraft {
+        TimingDraft { cron: Some(text.into()), ..TimingDraft::default() }
+    }
 
     fn draft() -> JobDraft {
-        JobDraft { name: "daily".into(), message: "Hello".into(), cron: "0 9 * * *".into(), ..JobDraft::default() }
+        JobDraft {
+            name: "daily".into(),
+            message: "Hello".into(),
+            timing: cron("0 9 * * *"),
+            tz: Some("Europe/Berlin".into()),
+            ..JobDraft::default()
+        }
+    }
+
+    fn parse(draft: JobDraft) -> Result<JobSpec, portal_core::Invalid> {
+        draft.parse(AnswerTo::Chat, &TimeZones::bundled(), DateTime::UNIX_EPOCH)
     }
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut JobDraft), refused: Option<&str>) {
         let mut draft = draft();
         change(&mut draft);
-        let parsed = draft.parse("Europe/Berlin", DateTime::UNIX_EPOCH);
+        let parsed = parse(draft);
         assert_eq!(parsed.as_ref().err().map(|invalid| invalid.field), refused, "{parsed:?}");
     }
 
@@ -219,12 +373,18 @@ mod tests {
         check(|draft| draft.message = "a".repeat(8193), Some("message"));
         check(|draft| draft.message = " \n".into(), Some("message"));
         check(|draft| draft.message = "a\0b".into(), Some("message"));
-        check(|draft| draft.cron = "* * * * * *".into(), Some("cron"));
+        check(|draft| draft.timing = cron("* * * * * *"), Some("cron"));
+        check(|draft| draft.timing = TimingDraft::default(), Some("cron"));
+        check(|draft| draft.timing.every = Some("1h".into()), Some("cron"));
+        check(|draft| draft.answer_to = Some("nowhere".into()), None);
+        check(|draft| draft.answer_to = Some("+15550100".into()), Some("answer_to"));
         check(|draft| draft.tz = Some("Mars".into()), Some("tz"));
         check(|draft| draft.description = Some("a".repeat(512)), None);
         check(|draft| draft.description = Some("a".repeat(513)), Some("description"));
         check(|draft| draft.thinking = Some("high".into()), None);
-        check(|draft| draft.thinking = Some("xhigh".into()), Some("thinking"));
+        check(|draft| draft.thinking = Some("xhigh".into()), None);
+        check(|draft| draft.thinking = Some("minimal".into()), None);
+        check(|draft| draft.thinking = Some("ultra".into()), Some("thinking"));
         for (seconds, refused) in [
             (1, None),
             (3600, None),
@@ -238,9 +398,36 @@ mod tests {
 
     #[test]
     fn what_is_left_out_has_its_default() {
-        let spec = draft().parse("Europe/Berlin", DateTime::UNIX_EPOCH).unwrap();
-        assert_eq!((spec.schedule.tz(), spec.session.as_str()), ("Europe/Berlin", "isolated"));
-        let spec = JobDraft { tz: Some("UTC".into()), ..draft() }.parse("Europe/Berlin", DateTime::UNIX_EPOCH).unwrap();
-        assert_eq!(spec.schedule.tz(), "UTC");
+        let spec = parse(JobDraft { tz: None, ..draft() }).unwrap();
+        assert_eq!(
+            (spec.timing.tz.as_str(), spec.session.as_str(), spec.answer_to),
+            ("UTC", "isolated", AnswerTo::Chat)
+        );
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_nothing_else() {
+        let (zones, now) = (TimeZones::bundled(), DateTime::UNIX_EPOCH);
+        let spec =
+            parse(JobDraft { description: Some("why".into()), thinking: Some("low".into()), ..draft() }).unwrap();
+        let apply = |patch: JobPatch| patch.apply(&spec, &zones, now);
+        assert_eq!(apply(JobPatch::default()).unwrap(), spec);
+        let emptied = JobPatch { description: Change::Clear, thinking: Change::Clear, ..JobPatch::default() };
+        assert_eq!(apply(emptied).unwrap(), JobSpec { description: None, thinking: None, ..spec.clone() });
+        let moved = apply(JobPatch { tz: Some("Asia/Tokyo".into()), ..JobPatch::default() }).unwrap();
+        assert_eq!((moved.timing.tz.as_str(), &moved.timing.kind), ("Asia/Tokyo", &spec.timing.kind));
+        let timing = TimingDraft { every: Some("90m".into()), ..TimingDraft::default() };
+        let TimingKind::Every(every) = apply(JobPatch { timing, ..JobPatch::default() }).unwrap().timing.kind else {
+            panic!("not an interval");
+        };
+        assert_eq!(every.to_string(), "90m");
+        for (patch, field) in [
+            (JobPatch { message: Some(" ".into()), ..JobPatch::default() }, "message"),
+            (JobPatch { timing: cron("0 0 30 2 *"), ..JobPatch::default() }, "cron"),
+            (JobPatch { tz: Some("Mars".into()), ..JobPatch::default() }, "tz"),
+            (JobPatch { timeout_seconds: Change::Set(0), ..JobPatch::default() }, "timeoutSeconds"),
+        ] {
+            assert_eq!(apply(patch).unwrap_err().field, field);
+        }
     }
 }

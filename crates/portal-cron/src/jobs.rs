@@ -1,108 +1,47 @@
-//! What a friend can do with their jobs.
+//! The friends' jobs.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use portal_core::{Action, Actor, AgentId, AuditEntry, BackendError, Clock, FriendStore, FriendshipKey, Invalid};
+use portal_core::{Action, Actor, AuditEntry, Backend, BackendError, Clock, FriendshipKey, Invalid};
 
-use crate::{CronError, Job, JobDraft, JobName, JobSpec, Run, SessionKeys};
+use crate::engine::Engines;
+use crate::{
+    AnswerTo, CronError, JOBS_PER_FRIEND, Job, JobCreated, JobDraft, JobPatch, JobUpdated, Preview, Run, RunRequested,
+    SessionKeys, TimeZones, TimingDraft, TimingKind,
+};
 
-/// The time zone of a friend who chose none.
-const FALLBACK_TZ: &str = "UTC";
+/// Attempts at a change while the runner moves the job on, which it does about once a second at most.
+const UPDATE_TRIES: usize = 5;
 
-/// What became of asking an engine for a new job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Created {
-    /// Here it is.
-    New(Box<Job>),
-    /// The owner has a job of that name; nothing changed.
-    NameTaken,
-    /// The friend has as many jobs as they may have, which is so many; nothing changed.
-    LimitReached(u32),
-    /// The friend and the agent have no relationship any more; nothing changed.
-    NoFriendship,
-}
-
-/// What became of asking an engine to run a job now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Started {
-    /// The run of this id is stored and will be begun.
-    Run(String),
-    /// An earlier run has not ended; nothing changed.
-    Open,
-    /// The owner has no such job.
-    Absent,
-}
-
-/// What keeps jobs and runs them when they are due.
-#[async_trait]
-pub trait Engine: Send + Sync {
-    /// The owner's jobs, disabled ones included, sorted by name.
-    async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError>;
-    /// Makes a job of a parsed specification whose session was found to be the owner's.
-    async fn create(&self, owner: &FriendshipKey, spec: JobSpec, audit: AuditEntry) -> Result<Created, BackendError>;
-    /// Enables or disables a job; as it is already is success. `false` if the owner has no such job.
-    async fn set_enabled(
-        &self,
-        owner: &FriendshipKey,
-        id: &str,
-        enabled: bool,
-        audit: AuditEntry,
-    ) -> Result<bool, BackendError>;
-    /// Removes a job; `false` if the owner has no such job.
-    async fn remove(&self, owner: &FriendshipKey, id: &str, audit: AuditEntry) -> Result<bool, BackendError>;
-    /// Runs a job as soon as may be, whether it is enabled or not.
-    async fn run(&self, owner: &FriendshipKey, id: &str, audit: AuditEntry) -> Result<Started, BackendError>;
-    /// The newest runs of a job, newest first; `None` if the owner has no such job.
-    async fn runs(&self, owner: &FriendshipKey, id: &str) -> Result<Option<Vec<Run>>, BackendError>;
-}
-
-/// Which engine keeps the jobs of which agent.
-#[derive(Clone)]
-pub struct Engines {
-    usual: Arc<dyn Engine>,
-    by_agent: HashMap<AgentId, Arc<dyn Engine>>,
-}
-
-impl Engines {
-    /// One engine for all agents.
-    pub fn new(usual: Arc<dyn Engine>) -> Self {
-        Self { usual, by_agent: HashMap::new() }
-    }
-
-    /// The same, with another engine for `agent`.
-    #[must_use]
-    pub fn with(mut self, agent: AgentId, engine: Arc<dyn Engine>) -> Self {
-        self.by_agent.insert(agent, engine);
-        self
-    }
-
-    fn of(&self, agent: &AgentId) -> &dyn Engine {
-        self.by_agent.get(agent).unwrap_or(&self.usual).as_ref()
-    }
-}
-
-/// The friends' jobs: everything a friend can do with theirs, and nothing with anybody else's.
+/// The friends' jobs: everything a friend can do with theirs, and nothing with anybody else's. A job is found by its
+/// exact name, else by its id.
 pub struct Jobs {
     engines: Engines,
     keys: Arc<SessionKeys>,
-    friends: Arc<dyn FriendStore>,
+    zones: TimeZones,
     clock: Arc<dyn Clock>,
 }
 
 impl Jobs {
     /// Jobs in these engines.
-    pub fn new(engines: Engines, keys: Arc<SessionKeys>, friends: Arc<dyn FriendStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { engines, keys, friends, clock }
+    pub fn new(engines: Engines, keys: Arc<SessionKeys>, zones: TimeZones, clock: Arc<dyn Clock>) -> Self {
+        Self { engines, keys, zones, clock }
     }
 
-    /// The owner's jobs, disabled ones included, sorted by name.
+    /// Returns the owner's jobs, disabled ones included, sorted by name.
     ///
     /// # Errors
-    /// Trouble with the engine.
+    /// The engine failed.
     pub async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, CronError> {
         Ok(self.engines.of(&owner.agent).list(owner).await?)
+    }
+
+    /// Returns one of the owner's jobs.
+    ///
+    /// # Errors
+    /// [`CronError::NotFound`], or the engine failed.
+    pub async fn find(&self, owner: &FriendshipKey, name: &str) -> Result<Job, CronError> {
+        self.engines.of(&owner.agent).find(owner, name).await?.ok_or(CronError::NotFound)
     }
 
     /// Makes a job of a draft.
@@ -110,98 +49,136 @@ impl Jobs {
     /// # Errors
     /// [`CronError::Invalid`] for a value that breaks its rule, [`CronError::NotOwned`] for a session that is not the
     /// owner's own, [`CronError::NameTaken`], [`CronError::LimitReached`], [`CronError::NotFound`] if the friendship
-    /// has ended meanwhile, or trouble behind a port.
+    /// has ended meanwhile, or a port failed.
     pub async fn create(&self, owner: &FriendshipKey, draft: JobDraft, actor: Actor) -> Result<Job, CronError> {
-        let own_tz = if draft.tz.is_some() { None } else { self.own_tz(owner).await? };
-        let spec = draft.parse(own_tz.as_deref().unwrap_or(FALLBACK_TZ), self.clock.now())?;
-        if self.keys.own(&owner.agent, &owner.friend, &spec.session).await?.is_none() {
+        // Read once, for the default destination and for the session.
+        let contacts = self.keys.contacts(&owner.friend).await?;
+        let default_answer = if contacts.is_empty() { AnswerTo::Nowhere } else { AnswerTo::Chat };
+        let spec = draft.parse(default_answer, &self.zones, self.clock.now())?;
+        check_answer(spec.answer_to, !contacts.is_empty())?;
+        if self.keys.own(owner, &contacts, &spec.session).is_none() {
             return Err(CronError::NotOwned);
         }
-        let audit = self.audit(owner, Action::JobCreate, actor, &spec.name);
+        let mut audit = self.audit(owner, Action::JobCreate, actor);
+        audit.subject = spec.name.to_string();
         match self.engines.of(&owner.agent).create(owner, spec, audit).await? {
-            Created::New(job) => Ok(*job),
-            Created::NameTaken => Err(CronError::NameTaken),
-            Created::LimitReached(limit) => Err(CronError::LimitReached { limit }),
-            Created::NoFriendship => Err(CronError::NotFound),
+            JobCreated::New(job) => Ok(*job),
+            JobCreated::NameTaken => Err(CronError::NameTaken),
+            JobCreated::LimitReached => Err(CronError::LimitReached { limit: JOBS_PER_FRIEND }),
+            JobCreated::NoFriendship => Err(CronError::NotFound),
         }
     }
 
-    async fn own_tz(&self, owner: &FriendshipKey) -> Result<Option<String>, BackendError> {
-        Ok(self.friends.find(&owner.friend).await?.and_then(|friend| friend.time_zone))
-    }
-
-    /// Deletes the job of this name, else of this id.
+    /// Changes a job; a change that changes nothing is success and stores nothing.
     ///
     /// # Errors
-    /// [`CronError::NotFound`], or trouble with the engine.
-    pub async fn remove(&self, owner: &FriendshipKey, name: &str, actor: Actor) -> Result<(), CronError> {
-        let job = self.find(owner, name).await?;
-        let audit = self.audit(owner, Action::JobDelete, actor, &job.spec.name);
-        let removed = self.engines.of(&owner.agent).remove(owner, &job.id, audit).await?;
-        if removed { Ok(()) } else { Err(CronError::NotFound) }
-    }
-
-    /// Enables or disables the job of this name, else of this id; as it is already is success.
-    ///
-    /// # Errors
-    /// [`CronError::NotFound`], or trouble with the engine.
-    pub async fn toggle(
+    /// [`CronError::Invalid`] for a value that breaks its rule, [`CronError::Changed`] for another revision,
+    /// [`CronError::NotFound`], or a port failed.
+    pub async fn update(
         &self,
         owner: &FriendshipKey,
         name: &str,
-        enabled: bool,
+        patch: JobPatch,
         actor: Actor,
-    ) -> Result<(), CronError> {
-        let job = self.find(owner, name).await?;
-        let mut audit = self.audit(owner, Action::JobToggle, actor, &job.spec.name);
-        audit.detail = format!("{}, {}", audit.detail, if enabled { "enabled" } else { "disabled" });
-        let found = self.engines.of(&owner.agent).set_enabled(owner, &job.id, enabled, audit).await?;
-        if found { Ok(()) } else { Err(CronError::NotFound) }
+    ) -> Result<Job, CronError> {
+        if patch.answer_to.as_deref() == Some(AnswerTo::Chat.as_str()) {
+            check_answer(AnswerTo::Chat, !self.keys.contacts(&owner.friend).await?.is_empty())?;
+        }
+        // The runner moves a job on between our read and our write; its move and ours must both count.
+        for _ in 0..UPDATE_TRIES {
+            let job = self.find(owner, name).await?;
+            if patch.revisions.as_ref().is_some_and(|revisions| !revisions.contains(&job.revision)) {
+                return Err(CronError::Changed { revision: job.revision });
+            }
+            let now = self.clock.now();
+            let enabled = patch.enabled.unwrap_or(job.enabled);
+            let revisions = patch.revisions.clone();
+            let is_switch = JobPatch { enabled: patch.enabled, revisions, ..JobPatch::default() } == patch;
+            let spec = patch.clone().apply(&job.spec, &self.zones, now)?;
+            // A page that saves without a change must not make others lose theirs to a 412.
+            if (enabled, &spec) == (job.enabled, &job.spec) {
+                return Ok(job);
+            }
+            if let TimingKind::At(at) = spec.timing.kind
+                && enabled
+                && !job.enabled
+                && at <= now
+            {
+                return Err(Invalid::new("at", "at is past, so the job cannot be enabled; give a time to come").into());
+            }
+            let action = if is_switch { Action::JobToggle } else { Action::JobUpdate };
+            let mut audit = self.audit(owner, action, actor.clone());
+            if enabled != job.enabled {
+                audit.detail.push_str(if enabled { ", enabled" } else { ", disabled" });
+            }
+            match self.engines.of(&owner.agent).update(job, spec, enabled, audit).await? {
+                JobUpdated::Done(job) => return Ok(*job),
+                JobUpdated::Absent => return Err(CronError::NotFound),
+                JobUpdated::Stale => {}
+            }
+        }
+        let moved = format!("a job moved on {UPDATE_TRIES} times in a row");
+        Err(BackendError::unavailable(Backend::Database, moved).into())
     }
 
-    /// Runs the job of this name, else of this id, as soon as may be, whether it is enabled or not; gives the id under
-    /// which [`Jobs::runs`] tells of the run.
+    /// Deletes a job with its runs.
     ///
     /// # Errors
-    /// [`CronError::NotFound`], [`CronError::RunOpen`] while an earlier run has not ended, or trouble with the engine.
+    /// [`CronError::NotFound`], or the engine failed.
+    pub async fn remove(&self, owner: &FriendshipKey, name: &str, actor: Actor) -> Result<(), CronError> {
+        let audit = self.audit(owner, Action::JobDelete, actor);
+        let removed = self.engines.of(&owner.agent).remove(owner, name, audit).await?;
+        if removed { Ok(()) } else { Err(CronError::NotFound) }
+    }
+
+    /// Runs a job as soon as possible, whether it is enabled or not; returns the id under which [`Jobs::runs`] lists the
+    /// run.
+    ///
+    /// # Errors
+    /// [`CronError::NotFound`], [`CronError::RunOpen`] while an earlier run has not ended, [`CronError::TooManyRuns`],
+    /// or the engine failed.
     pub async fn run(&self, owner: &FriendshipKey, name: &str, actor: Actor) -> Result<String, CronError> {
-        let job = self.find(owner, name).await?;
-        let audit = self.audit(owner, Action::JobRun, actor, &job.spec.name);
-        match self.engines.of(&owner.agent).run(owner, &job.id, audit).await? {
-            Started::Run(run) => Ok(run),
-            Started::Open => Err(CronError::RunOpen),
-            Started::Absent => Err(CronError::NotFound),
+        let audit = self.audit(owner, Action::JobRun, actor);
+        match self.engines.of(&owner.agent).run(owner, name, audit).await? {
+            RunRequested::Queued(run) => Ok(run),
+            RunRequested::Open => Err(CronError::RunOpen),
+            RunRequested::TooMany { retry_after } => Err(CronError::TooManyRuns { retry_after }),
+            RunRequested::Absent => Err(CronError::NotFound),
         }
     }
 
-    /// The newest runs of the job of this name, else of this id, newest first.
+    /// Returns the newest runs of a job, newest first.
     ///
     /// # Errors
-    /// [`CronError::NotFound`], or trouble with the engine.
+    /// [`CronError::NotFound`], or the engine failed.
     pub async fn runs(&self, owner: &FriendshipKey, name: &str) -> Result<Vec<Run>, CronError> {
-        let job = self.find(owner, name).await?;
-        self.engines.of(&owner.agent).runs(owner, &job.id).await?.ok_or(CronError::NotFound)
+        self.engines.of(&owner.agent).runs(owner, name).await?.ok_or(CronError::NotFound)
     }
 
-    async fn find(&self, owner: &FriendshipKey, name: &str) -> Result<Job, CronError> {
-        let mut jobs = self.engines.of(&owner.agent).list(owner).await?;
-        let by_name = jobs.iter().position(|job| job.spec.name.as_str() == name);
-        let place = by_name.or_else(|| jobs.iter().position(|job| job.id == name));
-        place.map(|place| jobs.swap_remove(place)).ok_or(CronError::NotFound)
+    /// Returns the next `count` fire times of a timing as a job created now would have them; nothing is stored.
+    ///
+    /// # Errors
+    /// As [`TimingDraft::parse`].
+    pub fn preview(&self, draft: TimingDraft, tz: Option<&str>, count: u8) -> Result<Preview, Invalid> {
+        let now = self.clock.now();
+        let timing = draft.parse(tz.unwrap_or("UTC"), &self.zones, now)?;
+        Preview::new(&timing, &self.zones, now, count)
     }
 
-    fn audit(&self, owner: &FriendshipKey, action: Action, actor: Actor, name: &JobName) -> AuditEntry {
+    /// An entry without its subject, which the store fills in.
+    fn audit(&self, owner: &FriendshipKey, action: Action, actor: Actor) -> AuditEntry {
         AuditEntry::new(self.clock.now(), actor, action)
             .with_friend(owner.friend.clone())
-            .with_subject(name.to_string())
             .with_detail(format!("agent {}", owner.agent))
     }
 }
 
-/// Refuses a friend's own time zone before it is stored, as a job that relies on it would be.
-///
-/// # Errors
-/// What is not the exact name of an IANA time zone.
-pub fn check_time_zone(tz: &str) -> Result<(), Invalid> {
-    crate::schedule::parse_zone(tz).map(|_| ())
+fn check_answer(answer_to: AnswerTo, has_contact: bool) -> Result<(), Invalid> {
+    match answer_to {
+        AnswerTo::Chat if !has_contact => Err(Invalid::new(
+            "answer_to",
+            "answer_to chat needs a contact of yours, and the operator registered none; use nowhere",
+        )),
+        AnswerTo::Chat | AnswerTo::Nowhere => Ok(()),
+    }
 }

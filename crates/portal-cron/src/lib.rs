@@ -1,37 +1,44 @@
-//! When the friends' messages to their agents are due, and getting each of them there: schedules, session keys, jobs
-//! and the runner.
+//! Scheduled messages of friends to their agents: timings, session keys, jobs, and the runner that delivers them.
 //!
-//! This crate decides what a schedule means when clocks change ([`Schedule`]), whose conversation a session key names
-//! ([`Claimant`]), what may be asked of a job ([`JobDraft`]), and that no instant passes without a row that says what
-//! became of it ([`Runner`]). It knows no database, no HTTP and no agent gateway: it asks for stored jobs and runs
-//! ([`JobStore`], [`RunQueue`]) and for a way to the receiver ([`Delivery`]) through the ports declared here; and an
-//! [`Engine`] is what keeps jobs, be it [`EmbeddedEngine`] or one that the agent brings along.
+//! This crate decides when a timing fires, clock changes included ([`Timing`], [`Schedule`]), whose conversation a
+//! session key names ([`Claimant`]), what may be asked of a job ([`JobDraft`], [`JobPatch`]), and that no fire time
+//! passes without a row ([`Runner`]). It knows no database, no HTTP and no agent gateway: stored jobs and runs
+//! ([`JobStore`], [`RunQueue`]) and the way to a receiver ([`Delivery`]) are ports declared here; and an [`Engine`]
+//! keeps jobs, [`EmbeddedEngine`] or one that the agent brings along.
 //!
-//! Start reading at [`Jobs`] (what a friend can do) and [`Runner`] (what happens at the time).
+//! Start reading at [`Jobs`] (operations of a friend) and [`Runner`] (from a fire time to a delivery).
 
 mod delivery;
-mod embedded;
+mod engine;
 mod error;
 mod firing;
 mod job;
 mod jobs;
+mod preview;
 mod run;
 mod runner;
 mod schedule;
 mod session_key;
+mod shares;
 mod store;
+mod time_zone;
+mod timing;
 
-pub use delivery::{Delivery, Receipt, ScheduledMessage};
-pub use embedded::{EmbeddedEngine, JOBS_PER_FRIEND};
+pub use delivery::{Delivery, Receipt};
+pub use engine::{EmbeddedEngine, Engine, Engines};
 pub use error::{CronError, Unsupported};
-pub use firing::{Plan, plan};
-pub use job::{Job, JobDraft, JobName, JobSpec, JobState, Thinking};
-pub use jobs::{Created, Engine, Engines, Jobs, Started, check_time_zone};
-pub use run::{Run, RunStatus, Stretch, Trigger};
-pub use runner::{Runner, RunnerSettings};
-pub use schedule::Schedule;
+pub use firing::{FiringPlan, plan_firing};
+pub use job::{AnswerTo, Change, Job, JobDraft, JobName, JobPatch, JobSpec, JobState, RECENT_MAX, RecentRun, Thinking};
+pub use jobs::Jobs;
+pub use preview::{PREVIEW_MAX, Preview};
+pub use run::{MissedWindow, Run, RunStatus, Trigger};
+pub use runner::{AttemptEnd, NoObserver, Runner, RunnerObserver, RunnerPorts, RunnerSettings};
+pub use schedule::{Schedule, TimingDraft};
 pub use session_key::{Claimant, SessionKey, SessionKeys};
+pub use shares::FriendShares;
 pub use store::{
-    DueJob, Firing, JobCreated, JobStore, Lease, LeasedRun, RunQueue, RunRequested, Settled, Settlement, Switch,
-    Switched, Verdict,
+    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, JOBS_PER_FRIEND, JobCreated, JobStore, JobUpdate,
+    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, RunLease, RunQueue, RunRequested,
 };
+pub use time_zone::{Release, TimeZones};
+pub use timing::{Interval, Timing, TimingKind};

@@ -1,11 +1,10 @@
-//! What became of a job's instants.
+//! The runs of a job.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-
 portal_core::word_enum! {
-    /// Why there is a run.
+    /// Reason of a run.
     pub enum Trigger: "trigger" {
-        /// Its instant came.
+        /// Its fire time came.
         Schedule = "schedule",
         /// Somebody asked for it.
         Manual = "manual",
@@ -13,66 +12,78 @@ portal_core::word_enum! {
 }
 
 portal_core::word_enum! {
-    /// Where a run stands. The first three are open: a job has at most one run in them.
+    /// State of a run. The first three are open: a job has at most one run in them.
     pub enum RunStatus: "status" {
-        /// It was asked for and has not been begun.
+        /// It was asked for and has not begun.
         Queued = "queued",
         /// Its message is on the way.
         Running = "running",
-        /// It will be tried again.
+        /// An attempt failed, another one will follow.
         Retrying = "retrying",
         /// The receiver accepted the message.
         Delivered = "delivered",
         /// The message was refused, or not accepted in time.
         Failed = "failed",
-        /// Its instants passed without an attempt.
+        /// Its fire times passed without an attempt.
         Missed = "missed",
     }
 }
 
-/// Instants in a row that passed without a run.
+impl RunStatus {
+    /// The states of a run that has ended.
+    pub const ENDED: [Self; 3] = [Self::Delivered, Self::Failed, Self::Missed];
+}
+
+/// Fire times in a row that passed without a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch {
+pub struct MissedWindow {
     /// The first of them.
     pub from: DateTime<Utc>,
     /// The last of them.
     pub to: DateTime<Utc>,
-    /// How many there were, at least 1.
+    /// Their number, at least 1.
     pub count: u32,
 }
 
-/// One firing of a job, or one stretch of instants that it missed.
+impl MissedWindow {
+    /// Returns number and times in words for the friend.
+    #[must_use]
+    pub fn explanation(&self) -> String {
+        let [from, to] = [self.from, self.to].map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
+        match self.count {
+            1 => format!("1 run, due at {to}, was missed"),
+            count => format!("{count} runs, due from {from} to {to}, were missed"),
+        }
+    }
+}
+
+/// One execution of a job, or one window of fire times that it missed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// Its id, which is also the idempotency key of its deliveries.
+    /// Also the idempotency key of its deliveries.
     pub id: String,
-    /// Why there is this run.
+    /// Its reason.
     pub trigger: Trigger,
-    /// Its instant: of the schedule, or when it was asked for; of a missed stretch the last one.
+    /// The fire time, or the moment at which it was asked for; of a missed window the last fire time.
     pub due_at: DateTime<Utc>,
-    /// When the first attempt began.
+    /// Begin of the first attempt.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// End of the run.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Where it stands.
+    /// Its state.
     pub status: RunStatus,
-    /// How many attempts were begun.
+    /// Number of attempts that were begun.
     pub attempts: u32,
-    /// What went wrong last, in words fit for the friend.
+    /// The newest error, in words for the friend.
     pub error: Option<String>,
-    /// What was missed, exactly if the status is [`RunStatus::Missed`].
-    pub missed: Option<Stretch>,
+    /// The missed fire times, exactly if the status is [`RunStatus::Missed`].
+    pub missed: Option<MissedWindow>,
 }
 
 impl Run {
-    /// What went wrong, as a friend is told; for a missed stretch how many instants it has, from when to when.
+    /// Returns the error, or number and times of the missed fire times, in words for the friend.
     #[must_use]
     pub fn explanation(&self) -> Option<String> {
-        let Some(Stretch { from, to, count }) = self.missed else { return self.error.clone() };
-        let [from, to] = [from, to].map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
-        Some(match count {
-            1 => format!("1 run, due at {to}, was missed"),
-            _ => format!("{count} runs, due from {from} to {to}, were missed"),
-        })
+        self.missed.as_ref().map(MissedWindow::explanation).or_else(|| self.error.clone())
     }
 }

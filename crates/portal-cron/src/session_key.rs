@@ -1,12 +1,12 @@
-//! Whose conversation a session key names.
+//! Ownership of session keys.
 
 use std::sync::Arc;
 
-use portal_core::{AgentId, BackendError, ChannelId, Contact, ContactStore, FriendId};
+use portal_core::{AgentId, BackendError, ChannelId, Contact, ContactStore, FriendId, FriendshipKey};
 
-/// The word for the default session, in which a friend and an agent talk across channels.
+/// Word for the default session, in which a friend and an agent talk across channels.
 pub(crate) const DEFAULT_SESSION: &str = "isolated";
-/// The literal that stands for any channel in the example of the portal's specification.
+/// Literal that stands for any channel in the example of the portal's specification.
 const ANY_CHANNEL: &str = "channel";
 /// Longest account of a channel, in bytes.
 const ACCOUNT_MAX: usize = 64;
@@ -15,38 +15,41 @@ const NO_ACCOUNTS: [&str; 7] = ["group", "channel", "room", "dm", "direct", "top
 
 /// The canonical address of a conversation between one agent and one friend.
 ///
-/// There is one only for somebody whom it was found to belong to, and its text is built here from their own names: what
-/// a client sent is never handed on. It is lower-cased and in one of the forms `agent:<agent>:direct:<friend>`,
+/// It exists only for the friend that it was found to belong to, and its text is built here from their own names: the
+/// text of a client is never handed on. It is lower-cased and in one of the forms `agent:<agent>:direct:<friend>`,
 /// `agent:<agent>:<channel>:direct:<peer>` and `agent:<agent>:<channel>:<account>:direct:<peer>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionKey(String);
 
 portal_core::string_newtype!(write only: SessionKey);
 
-/// Somebody who may be meant by a session key, with all that identifies them.
+/// A friend and an agent whose conversation a session key may name, with all that identifies them.
 #[derive(Debug, Clone, Copy)]
 pub struct Claimant<'a> {
-    /// The agent they chose.
+    /// The chosen agent.
     pub agent: &'a AgentId,
-    /// Who they are.
+    /// The friend.
     pub friend: &'a FriendId,
-    /// Their contacts.
+    /// The friend's contacts.
     pub contacts: &'a [Contact],
     /// The channels that the operator configured.
     pub channels: &'a [ChannelId],
 }
 
 impl Claimant<'_> {
-    /// The claimant's own conversation that `session` names; `None` if it names anybody else's, a shared one or nothing.
+    /// Returns the claimant's own conversation that `session` names; `None` if it names anybody else's, a shared one or
+    /// nothing.
     ///
     /// Letters are compared in lower case, and what remains for the peer is compared whole, never in part.
     #[must_use]
     pub fn own(&self, session: &str) -> Option<SessionKey> {
+        // Gateways compare keys in lower case.
         let session = session.to_ascii_lowercase();
         if session == DEFAULT_SESSION {
             return Some(self.default_key());
         }
         let rest = session.strip_prefix("agent:")?.strip_prefix(self.agent.as_str())?.strip_prefix(':')?;
+        // An empty segment would be read away by some gateways, and a thread is never one person's.
         if rest.split(':').any(|segment| segment.is_empty() || segment == "thread") {
             return None;
         }
@@ -59,6 +62,7 @@ impl Claimant<'_> {
         if rest == self.friend.as_str() {
             return Some(self.default_key());
         }
+        // Everything that remains is the peer: an address may hold colons.
         let (channel, peer) = rest.split_once(':')?;
         if channel == ANY_CHANNEL && peer == self.friend.as_str() {
             return Some(self.default_key());
@@ -106,7 +110,7 @@ fn is_account(text: &str) -> bool {
     text.len() <= ACCOUNT_MAX && text.bytes().all(plain) && !NO_ACCOUNTS.contains(&text)
 }
 
-/// The session keys, as the contacts of this very moment say whose they are.
+/// The session keys of friends, by their contacts and the configured channels.
 pub struct SessionKeys {
     contacts: Arc<dyn ContactStore>,
     channels: Vec<ChannelId>,
@@ -118,18 +122,19 @@ impl SessionKeys {
         Self { contacts, channels }
     }
 
-    /// The friend's own conversation with `agent` that `session` names; `None` if it is not theirs.
+    /// Returns the friend's contacts at this moment.
     ///
     /// # Errors
-    /// Trouble with the store of contacts; nothing is known of the key then.
-    pub async fn own(
-        &self,
-        agent: &AgentId,
-        friend: &FriendId,
-        session: &str,
-    ) -> Result<Option<SessionKey>, BackendError> {
-        let contacts = self.contacts.list(friend).await?;
-        Ok(Claimant { agent, friend, contacts: &contacts, channels: &self.channels }.own(session))
+    /// The contact store failed.
+    pub async fn contacts(&self, friend: &FriendId) -> Result<Vec<Contact>, BackendError> {
+        self.contacts.list(friend).await
+    }
+
+    /// Returns the owner's own conversation that `session` names, by these contacts of theirs; `None` if it is not
+    /// theirs.
+    #[must_use]
+    pub fn own(&self, owner: &FriendshipKey, contacts: &[Contact], session: &str) -> Option<SessionKey> {
+        Claimant { agent: &owner.agent, friend: &owner.friend, contacts, channels: &self.channels }.own(session)
     }
 }
 

@@ -1,195 +1,222 @@
-//! What the embedded engine and the runner ask of a database: two ports over the same tables.
+//! Ports to the database: the jobs as their owners change them, and the queue of runs that runners share. Both are over
+//! the same tables.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_core::{AuditEntry, BackendError, FriendshipKey};
 
-use crate::{Job, Run, Schedule, Stretch, Trigger};
+use crate::{FriendShares, Job, MissedWindow, Run, Timing, Trigger};
 
-/// What became of storing a new job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Most jobs of a friend, with all agents together.
+pub const JOBS_PER_FRIEND: u32 = 50;
+/// Most runs that a friend may ask for in a minute, with all agents together.
+pub const MANUAL_RUNS_PER_MINUTE: u32 = 10;
+
+/// Outcome of asking for a new job.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobCreated {
-    /// It is stored.
-    New,
+    /// The job is stored.
+    New(Box<Job>),
     /// Its owner has a job of that name; nothing changed.
     NameTaken,
-    /// The friend has as many jobs as they may have, with whichever agents; nothing changed.
+    /// The friend has [`JOBS_PER_FRIEND`] jobs; nothing changed.
     LimitReached,
     /// The friend and the agent have no relationship any more; nothing changed.
     NoFriendship,
 }
 
-/// A job's schedule switched on or off.
+/// A change of a job by its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Switch {
-    /// Whether the schedule counts from now on.
-    pub enabled: bool,
-    /// The job's `next_run` from which the rest was computed; another one in the store makes the switch stale.
-    pub seen: Option<DateTime<Utc>>,
-    /// The instant that is due next; `None` when switched off.
-    pub next_run: Option<DateTime<Utc>>,
-    /// What was due before the switch and is missed thereby, under the id of its row.
-    pub missed: Option<(String, Stretch)>,
+pub struct JobUpdate {
+    /// The job as it is to be, under the next revision.
+    pub job: Job,
+    /// `revision` of the job from which the change was computed; another one in the store makes the change stale.
+    pub seen_revision: u32,
+    /// `next_run` of that job, which makes it stale in the same way.
+    pub seen_next_run: Option<DateTime<Utc>>,
+    /// Fire times that were due before the change and are missed thereby, under the id of their row.
+    pub missed: Option<(String, MissedWindow)>,
 }
 
-/// What became of a switch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Switched {
-    /// It is done.
-    Done,
-    /// The job's `next_run` is another one by now; nothing changed.
+/// Outcome of changing a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobUpdated {
+    /// The job as it is now.
+    Done(Box<Job>),
+    /// Somebody else or the runner changed the job; nothing was stored.
     Stale,
     /// The owner has no such job.
     Absent,
 }
 
-/// What became of asking for a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Outcome of asking for a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunRequested {
-    /// It is stored, and will be begun.
-    Queued,
+    /// The run of this id is stored and will begin.
+    Queued(String),
     /// A run of the job is open; nothing changed.
     Open,
+    /// The friend has asked for [`MANUAL_RUNS_PER_MINUTE`] runs in the last minute; nothing changed.
+    TooMany {
+        /// Time until the next one is allowed.
+        retry_after: Duration,
+    },
     /// The owner has no such job.
     Absent,
 }
 
-/// The stored jobs, as the embedded engine keeps them.
+/// The jobs of the portal's own database. A job is found by its exact name, else by its id.
+///
+/// The store writes the name of the job that it found into the subject of the audit entry.
 #[async_trait]
 pub trait JobStore: Send + Sync {
-    /// The owner's jobs, sorted by name.
+    /// Returns the owner's jobs, sorted by name.
     async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError>;
+    /// Returns one of the owner's jobs.
+    async fn find(&self, owner: &FriendshipKey, name: &str) -> Result<Option<Job>, BackendError>;
     /// Stores a new job unless its friend has `limit` jobs.
     async fn create(&self, job: Job, limit: u32, audit: AuditEntry) -> Result<JobCreated, BackendError>;
-    /// Switches a job on or off.
-    async fn switch(
-        &self,
-        owner: &FriendshipKey,
-        id: &str,
-        switch: Switch,
-        audit: AuditEntry,
-    ) -> Result<Switched, BackendError>;
+    /// Stores a change that is not stale.
+    async fn update(&self, update: JobUpdate, audit: AuditEntry) -> Result<JobUpdated, BackendError>;
     /// Removes a job with its runs; `false` if the owner has no such job.
-    async fn remove(&self, owner: &FriendshipKey, id: &str, audit: AuditEntry) -> Result<bool, BackendError>;
-    /// Stores a run that was asked for at `audit.at`, whether the job is enabled or not.
+    async fn remove(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<bool, BackendError>;
+    /// Stores a run under the id `run` that was asked for at `audit.at`, whether the job is enabled or not.
     async fn request(
         &self,
         owner: &FriendshipKey,
-        id: &str,
+        name: &str,
         run: &str,
         audit: AuditEntry,
     ) -> Result<RunRequested, BackendError>;
-    /// The newest `limit` runs of a job, newest first; `None` if the owner has no such job.
-    async fn runs(&self, owner: &FriendshipKey, id: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError>;
+    /// Returns the newest `limit` runs of a job, newest first; `None` if the owner has no such job.
+    async fn runs(&self, owner: &FriendshipKey, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError>;
 }
 
-/// A job whose time has come.
+/// A job whose fire time has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueJob {
-    /// Which job.
+    /// The job's id.
     pub id: String,
-    /// Its schedule.
-    pub schedule: Schedule,
-    /// Since when it is due: everything before is settled.
+    /// Its fire times.
+    pub timing: Timing,
+    /// The job's creation, from which intervals are counted.
+    pub created_at: DateTime<Utc>,
+    /// The oldest fire time that has no row yet.
     pub due_since: DateTime<Utc>,
-    /// Whether its friend and its agent have an active friendship; its instants pass unheeded otherwise.
+    /// Whether its friend and its agent have an active friendship; otherwise it is to be parked.
     pub is_active: bool,
 }
 
-/// What is to be stored about a job whose time has come.
+/// A decision about a due job, to be stored in one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Firing {
-    /// Which job.
+    /// The job's id.
     pub job: String,
-    /// The instant since which it was due; another one in the store makes the firing stale.
+    /// The fire time since which the job was due; another one in the store makes the firing stale.
     pub due_since: DateTime<Utc>,
-    /// The instants that are missed, under the id of their row.
-    pub missed: Option<(String, Stretch)>,
-    /// The instant that runs now, under the id of its run.
+    /// The fire times that are missed, under the id of their row.
+    pub missed: Option<(String, MissedWindow)>,
+    /// The fire time that runs now, under the id of its run.
     pub run: Option<(String, DateTime<Utc>)>,
-    /// The instant that is due next.
+    /// The next fire time.
     pub next_due: Option<DateTime<Utc>>,
 }
 
-/// How long a run that is taken belongs to who took it.
+/// Time during which a claimed run belongs to its runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
-    /// When it is taken.
+pub struct RunLease {
+    /// Moment of the claim.
     pub now: DateTime<Utc>,
-    /// When others may take it over.
+    /// Moment from which others may claim the run.
     pub until: DateTime<Utc>,
 }
 
-/// A run that belongs to its taker until the lease ends.
+/// A run that belongs to the runner that claimed it until the lease ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeasedRun {
-    /// Its id.
+    /// The run's id.
     pub id: String,
-    /// The number of this attempt, from 1: whoever takes the run over gets a higher one.
+    /// Number of this attempt, from 1: whoever claims the run next gets a higher one.
     pub attempt: u32,
-    /// Why there is this run.
+    /// The run's reason.
     pub trigger: Trigger,
-    /// Its instant.
+    /// Its fire time.
     pub due_at: DateTime<Utc>,
     /// Its job, as it is now.
     pub job: Job,
 }
 
-/// How an attempt ended.
+/// End of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AttemptOutcome {
     /// The receiver accepted the message.
     Delivered,
     /// The run has failed, for this reason.
     Failed(String),
-    /// It is to be tried again.
+    /// Another attempt follows.
     Retry {
-        /// Not before then.
+        /// Earliest moment of that attempt.
         at: DateTime<Utc>,
-        /// What went wrong this time.
+        /// The error of this one.
         error: String,
     },
 }
 
-/// The end of one attempt.
+/// An attempt that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settlement {
-    /// Which run.
+pub struct CompletedAttempt {
+    /// The run's id.
     pub run: String,
-    /// Which attempt of it.
+    /// The attempt's number.
     pub attempt: u32,
-    /// When it ended.
+    /// Moment of the end.
     pub at: DateTime<Utc>,
-    /// How it ended.
-    pub verdict: Verdict,
+    /// The end.
+    pub outcome: AttemptOutcome,
 }
 
-/// What became of a settlement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    /// It is stored.
-    Done,
-    /// A later attempt was begun, or the run has ended or is gone; nothing changed.
-    Superseded,
+/// Work that waits in the queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Jobs that are due and have no open run.
+    pub due: u64,
+    /// Runs that are open: queued, running or to be tried again.
+    pub open: u64,
 }
 
-/// The runs, as any number of runners share them.
+/// The queue of runs, shared by any number of runners.
 ///
-/// There is one run for each instant of a job, one open run of a job at most, and only the newest attempt of a run may
-/// settle it: a store keeps these three promises by constraints, whoever calls.
+/// There is at most one run for each fire time and at most one open run of a job, and only the newest attempt of a run
+/// may complete it: a store keeps these three promises by constraints, whoever calls.
 #[async_trait]
 pub trait RunQueue: Send + Sync {
-    /// The time, by the clock that all runners of this queue share.
+    /// Returns the time by the clock that all runners of this queue share.
     async fn now(&self) -> Result<DateTime<Utc>, BackendError>;
-    /// Up to `limit` jobs that are due at `now` and have no open run, the longest due first.
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, BackendError>;
-    /// Stores the firings that are not stale, of jobs that have no open run; gives the runs thereby leased.
-    async fn fire(&self, firings: Vec<Firing>, lease: Lease) -> Result<Vec<LeasedRun>, BackendError>;
-    /// Takes up to `limit` open runs that nobody holds: queued ones, those to be tried again, those whose lease has
-    /// ended. Runs of friendships that are not active are left.
-    async fn take(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, BackendError>;
-    /// Ends an attempt.
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, BackendError>;
-    /// Forgets runs that ended before `before`; tells how many.
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
+    /// Returns up to `limit` jobs that are due at `now` and have no open run, friends in turn, the longest due first.
+    /// Jobs whose friendship is not active may be among them; they are to be parked.
+    async fn due(&self, now: DateTime<Utc>, limit: u32, shares: FriendShares) -> Result<Vec<DueJob>, BackendError>;
+    /// Stores the firings that are not stale, of jobs that have no open run; returns the runs thereby claimed.
+    async fn fire(&self, firings: Vec<Firing>, lease: RunLease) -> Result<Vec<LeasedRun>, BackendError>;
+    /// Claims up to `limit` open runs that nobody holds, friends in turn: queued ones, those to be tried again, those
+    /// whose lease has ended. Runs of friendships that are not active are left.
+    async fn claim(&self, lease: RunLease, limit: u32, shares: FriendShares) -> Result<Vec<LeasedRun>, BackendError>;
+    /// Stores the ends of attempts in one transaction; for each, in their order: `false`, and nothing changed, if a
+    /// later attempt has begun or the run has ended or is gone.
+    async fn complete_attempts(&self, completed: Vec<CompletedAttempt>) -> Result<Vec<bool>, BackendError>;
+    /// Takes the jobs and open runs of friendships that are not active out of the queue, as far as they are due at
+    /// `now`; returns their number. A friendship that becomes active again puts them back: the jobs are planned from
+    /// that moment on.
+    async fn park_inactive(&self, now: DateTime<Utc>) -> Result<u64, BackendError>;
+    /// Makes every job due at `now` whose next fire time is later, so that it is planned anew, and lets open runs be
+    /// claimed at `now` that wait for more than a day; returns the number of jobs.
+    async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError>;
+    /// Returns the latest time at which a run of any job started.
+    async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError>;
+    /// Counts what waits in the queue at `now`.
+    async fn backlog(&self, now: DateTime<Utc>) -> Result<Backlog, BackendError>;
+    /// Deletes runs that ended before `runs`, and jobs for one moment that are disabled and whose moment was before
+    /// `spent`; returns the number of runs.
+    async fn forget_before(&self, runs: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError>;
 }

@@ -1,10 +1,13 @@
-//! Why something about exposures was not done.
+//! Errors of exposure operations.
 
 use portal_core::{BackendError, FriendId, Invalid};
 
-use crate::{ExposureName, Hostname, ServiceName};
+use crate::hostname::{ExposureName, Hostname};
+use crate::service::ServiceName;
+use crate::store::EXPOSURES_PER_FRIEND;
+use crate::tombstone::TOMBSTONES_PER_FRIEND;
 
-/// Why something about exposures was not done.
+/// Error of an exposure operation.
 #[derive(Debug, thiserror::Error)]
 pub enum DnsError {
     /// A value was refused.
@@ -13,45 +16,54 @@ pub enum DnsError {
     /// The friend's namespace has no such Service.
     #[error("namespace {} has no service {service}", friend.namespace())]
     ServiceNotFound {
-        /// Whose namespace.
+        /// Owner of the namespace.
         friend: FriendId,
-        /// Which Service.
+        /// The missing Service.
         service: ServiceName,
     },
     /// The friend's namespace does not exist, or is being deleted.
     #[error("namespace {} does not exist or is being deleted", friend.namespace())]
     NamespaceNotFound {
-        /// Whose namespace.
+        /// Owner of the namespace.
         friend: FriendId,
     },
     /// The friend has no exposure of that name.
     #[error("there is no exposure {name}")]
     ExposureNotFound {
-        /// The name, as it was given.
+        /// The name as given; it may not be well-formed.
         name: String,
     },
-    /// The hostname belongs to another exposure, or something that is not the portal's stands there.
+    /// The hostname belongs to another exposure, or something that is not the portal's uses it.
     #[error("hostname {hostname} is taken")]
     HostnameTaken {
-        /// The hostname.
+        /// The hostname that was asked for.
         hostname: Hostname,
     },
-    /// The friend has as many exposures as they may have.
-    #[error("the limit of {} exposures is reached", crate::EXPOSURES_PER_FRIEND)]
+    /// The friend has [`EXPOSURES_PER_FRIEND`] exposures.
+    #[error("the limit of {EXPOSURES_PER_FRIEND} exposures is reached")]
     LimitReached,
-    /// The portal does not know the friend.
+    /// The name is new, and the friend removed [`TOMBSTONES_PER_FRIEND`] others within the last day.
+    #[error("the limit of {TOMBSTONES_PER_FRIEND} removed hostnames a day is reached")]
+    TooManyRemoved,
+    /// An exposure of that name exists, and only a new one was asked for.
+    #[error("there is an exposure {name} already")]
+    Exists {
+        /// Name of the exposure.
+        name: ExposureName,
+    },
+    /// The store does not know the friend.
     #[error("there is no friend {friend}")]
     FriendNotFound {
-        /// Who was meant.
+        /// The unknown friend.
         friend: FriendId,
     },
-    /// Something that was needed is in trouble; nothing was stored, or it is not known whether it was.
+    /// A backend is not available; nothing was stored, or that is not known.
     #[error("what exposing needs is not available")]
     Unavailable(#[from] BackendError),
 }
 
 impl DnsError {
-    /// The stable word for this failure.
+    /// Returns the stable word for this failure.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -60,9 +72,10 @@ impl DnsError {
             Self::NamespaceNotFound { .. } => "namespace-not-found",
             Self::ExposureNotFound { .. } => "exposure-not-found",
             Self::HostnameTaken { .. } => "hostname-taken",
-            Self::LimitReached => "exposure-limit-reached",
+            Self::LimitReached | Self::TooManyRemoved => "exposure-limit-reached",
+            Self::Exists { .. } => "exposure-exists",
             Self::FriendNotFound { .. } => "friend-not-found",
-            Self::Unavailable(trouble) => trouble.code(),
+            Self::Unavailable(error) => error.code(),
         }
     }
 

@@ -1,6 +1,8 @@
-//! Names: of exposures, of domains, and of what the two make together.
+//! Names of exposures and domains, and the hostnames that they make together.
 
 use portal_core::{FriendId, Invalid};
+
+use crate::marker::MARKER_LABEL;
 
 /// Longest name of an exposure, in bytes.
 const NAME_MAX: usize = 20;
@@ -8,14 +10,16 @@ const NAME_MAX: usize = 20;
 const LABEL_MAX: usize = 63;
 /// Longest DNS name written with dots, in bytes: 255 on the wire less the root's and the first label's length byte.
 const DNS_NAME_MAX: usize = 253;
-/// Room that a hostname leaves for the label under which a zone without comments keeps its marker.
-const MARK_LABEL: usize = "_friend-portal.".len();
+/// Room for the marker's label and its dot in front of a hostname, in zones without record comments.
+const MARKER_ROOM: usize = MARKER_LABEL.len() + 1;
+
+portal_core::string_newtype!(ExposureName, DomainName, Hostname);
 
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'
 }
 
-/// Whether `text` is a DNS label as host names have them (RFC 1123, section 2.1), in lower case.
+/// True if `text` is a DNS label as host names have them (RFC 1123, section 2.1), in lower case.
 pub(crate) fn is_label(text: &str) -> bool {
     let edges_are_plain = !text.starts_with('-') && !text.ends_with('-');
     (1..=LABEL_MAX).contains(&text.len()) && edges_are_plain && text.bytes().all(is_plain)
@@ -26,7 +30,7 @@ pub(crate) fn is_label(text: &str) -> bool {
 pub struct ExposureName(String);
 
 impl ExposureName {
-    /// Reads the name of an exposure.
+    /// Parses the name of an exposure.
     ///
     /// # Errors
     /// Refuses what `^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$` does not match; nothing is folded or trimmed.
@@ -47,11 +51,12 @@ impl ExposureName {
 pub struct DomainName(String);
 
 impl DomainName {
-    /// Reads a domain; capitals are folded, as DNS does not tell them apart.
+    /// Parses a domain; capitals are folded, as DNS does not tell them apart.
     ///
     /// # Errors
     /// Refuses all but two or more labels of letters, digits and inner hyphens, and what is longer than 253 bytes.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        // DNS compares without case (RFC 4343); stored names are compared byte by byte.
         let folded = text.to_ascii_lowercase();
         if folded.len() <= DNS_NAME_MAX && folded.contains('.') && folded.split('.').all(is_label) {
             return Ok(Self(folded));
@@ -65,19 +70,17 @@ impl DomainName {
 
 /// The full DNS name of an exposure, `<name>-<friend>.<domain>`.
 ///
-/// Two pairs of name and friend can give one hostname (`c` of `a-b`, `b-c` of `a`), so a hostname is owned by
-/// whoever reserved it first, never by who could have made it.
+/// Two pairs of name and friend can give one hostname (`a-b` of friend `c`, `a` of friend `b-c`: both
+/// `a-b-c.<domain>`). The first exposure that reserves a hostname owns it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hostname(String);
 
-portal_core::string_newtype!(ExposureName, DomainName, Hostname);
-
 impl Hostname {
-    /// The hostname of a friend's exposure in a domain.
+    /// Makes the hostname of a friend's exposure in a domain.
     ///
     /// # Errors
     /// Refuses a `name` that makes the first label longer than 63 bytes together with the friend's id, and a
-    /// `domain` that makes the whole longer than 253 bytes with the label under which some zones keep our marker.
+    /// `domain` that makes the whole longer than 253 bytes together with [`MARKER_LABEL`].
     pub fn of(name: &ExposureName, friend: &FriendId, domain: &DomainName) -> Result<Self, Invalid> {
         let label = format!("{name}-{friend}");
         if label.len() > LABEL_MAX {
@@ -85,7 +88,7 @@ impl Hostname {
             return Err(Invalid::new("name", message));
         }
         let hostname = format!("{label}.{domain}");
-        let longest = DNS_NAME_MAX - MARK_LABEL;
+        let longest = DNS_NAME_MAX - MARKER_ROOM;
         if hostname.len() > longest {
             let message = format!("domain must be short enough that {hostname} has at most {longest} bytes");
             return Err(Invalid::new("domain", message));
@@ -93,16 +96,32 @@ impl Hostname {
         Ok(Self(hostname))
     }
 
-    /// Reads a hostname that was stored or listed by a zone; capitals are folded and a closing dot is dropped.
+    /// Parses a hostname that was stored or listed by a zone; capitals are folded and a closing dot is dropped.
     ///
     /// # Errors
-    /// Refuses what no exposure could have: other than two or more plain labels, or more than 253 bytes.
+    /// Refuses all but two or more plain labels of at most 253 bytes, which is what exposures have.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let refused = |_| Invalid::new("hostname", "hostname must be a DNS name of plain labels, of at most 253 bytes");
         DomainName::parse(text.strip_suffix('.').unwrap_or(text)).map(|name| Self(name.0)).map_err(refused)
     }
 
-    /// Whether the hostname stands directly in this zone, one label below it.
+    /// False if the first label has hyphens in its third and fourth place. Such labels are reserved (RFC 5890, section
+    /// 2.3.1), and no certificate authority issues for them.
+    #[must_use]
+    pub fn is_certifiable(&self) -> bool {
+        self.0.get(2..4) != Some("--")
+    }
+
+    /// Refuses a hostname that is not certifiable.
+    pub(crate) fn check_certifiable(&self) -> Result<(), Invalid> {
+        if self.is_certifiable() {
+            return Ok(());
+        }
+        let message = "name must not have hyphens in both its third and fourth place: certificate authorities issue no certificate for such a hostname";
+        Err(Invalid::new("name", message))
+    }
+
+    /// True if the hostname is one label below this domain.
     #[must_use]
     pub fn is_in(&self, domain: &DomainName) -> bool {
         self.0.split_once('.').is_some_and(|(_, rest)| rest == domain.as_str())

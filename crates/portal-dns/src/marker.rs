@@ -1,23 +1,27 @@
-//! The proof that a record or a route is ours.
+//! Ownership markers: the proof that a record or a route is ours.
 
 use std::fmt;
 
 use portal_core::{Ids, Invalid};
 
-/// What every marker begins with.
+/// Label below which zones without record comments store the marker of a hostname, as a TXT record.
+pub const MARKER_LABEL: &str = "_friend-portal";
+/// First part of every marker.
 const PREFIX: &str = "friend-portal";
 
-/// 128 random bits as 32 lower-case hexadecimal digits.
+portal_core::string_newtype!(ExposureId, InstanceId);
+
+/// True for 128 bits written as 32 lower-case hexadecimal digits.
 fn is_random_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-/// The id of an exposure: 128 random bits, so that no two exposures ever share one, in whatever portal.
+/// Id of an exposure: 128 random bits, unique across all portals. A name that is exposed again within a day keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExposureId(String);
 
 impl ExposureId {
-    /// Reads an id.
+    /// Parses an id.
     ///
     /// # Errors
     /// Refuses all but 32 lower-case hexadecimal digits.
@@ -28,21 +32,19 @@ impl ExposureId {
         Err(Invalid::new("id", "id must be 32 lower-case hexadecimal digits"))
     }
 
-    /// A new id.
+    /// Draws a new id.
     pub fn random(ids: &dyn Ids) -> Self {
         Self(ids.id())
     }
 }
 
-/// Which portal this is: 128 random bits that its database got with the first migration. Two portals that share a
-/// zone or a cluster tell their things apart by it.
+/// Id of a portal: 128 random bits, drawn when a portal first asks its database after the migrations. It is the middle
+/// part of the portal's markers, so that portals can share a zone or a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct InstanceId(String);
 
-portal_core::string_newtype!(ExposureId, InstanceId);
-
 impl InstanceId {
-    /// Reads an instance.
+    /// Parses an instance.
     ///
     /// # Errors
     /// Refuses all but 32 lower-case hexadecimal digits.
@@ -54,20 +56,20 @@ impl InstanceId {
     }
 }
 
-/// What a portal writes on everything that it makes for an exposure: `friend-portal/<instance>/<exposure id>`.
+/// Text on every record and route of an exposure: `friend-portal/<instance>/<exposure id>`.
 ///
-/// A marker alone proves little, since anybody may copy it: a thing is *ours* when it carries a marker of our instance
-/// and our database ties that exposure to the very place where the thing stands.
+/// A marker alone proves little, since anybody can copy it. An object is *ours* if it carries a marker of our instance
+/// and our database ties that exposure to the very place of the object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OwnershipMarker {
-    /// Whose marker it is.
+    /// The portal that wrote it.
     pub instance: InstanceId,
-    /// For which exposure.
+    /// The exposure that the object belongs to.
     pub exposure: ExposureId,
 }
 
 impl OwnershipMarker {
-    /// Reads a marker; `None` for any other text, which is then somebody else's.
+    /// Parses a marker; `None` for any other text, which is then somebody else's.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix(PREFIX)?.strip_prefix('/')?;

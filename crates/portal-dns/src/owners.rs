@@ -1,59 +1,65 @@
-//! Whose a marked record is, by what is kept. The reconcile pass and the operator's command ask the same question here.
+//! Ownership of marked records by the stored rows, for the reconcile pass and the operator's command.
 
 use std::collections::{HashMap, HashSet};
 
-use crate::{ExposureId, Hostname, InstanceId, Intent, OwnershipMarker, Tombstone};
+use crate::hostname::Hostname;
+use crate::intent::Intent;
+use crate::marker::{ExposureId, InstanceId, OwnershipMarker};
+use crate::tombstone::Tombstone;
 
-/// What a marker at a hostname says to this portal.
+/// Ownership of a record with a marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ownership {
     /// Another portal made it.
-    Theirs,
-    /// The exposure has this hostname.
+    OtherPortal,
+    /// The exposure owns this hostname.
     Owned,
-    /// The exposure had this hostname and gave it up.
-    GivenUp,
+    /// The exposure owned this hostname and gave it up.
+    Released,
     /// Neither an exposure nor a tombstone ties the marker to this hostname.
     Orphaned,
 }
 
-/// Who owns what and who gave up what, by the rows that were read.
+/// Owned and released hostnames, by the rows that were read.
 pub(crate) struct Owners<'a> {
     instance: &'a InstanceId,
     hosts: HashMap<&'a Hostname, &'a ExposureId>,
     alive: HashSet<&'a ExposureId>,
-    given_up: HashSet<(&'a ExposureId, &'a Hostname)>,
+    released: HashSet<(&'a ExposureId, &'a Hostname)>,
 }
 
 impl<'a> Owners<'a> {
-    /// As every row and every tombstone tell it.
+    /// Indexes all rows and all tombstones.
     pub(crate) fn of(instance: &'a InstanceId, intents: &'a [Intent], tombstones: &'a [Tombstone]) -> Self {
         let own = |intent: &'a Intent| {
-            std::iter::once(&intent.exposure.hostname).chain(&intent.leaving).map(|host| (host, &intent.exposure.id))
+            std::iter::once(&intent.exposure.spec.hostname)
+                .chain(&intent.leaving)
+                .map(|host| (host, &intent.exposure.id))
         };
         Self {
             instance,
             hosts: intents.iter().flat_map(own).collect(),
             alive: intents.iter().map(|intent| &intent.exposure.id).collect(),
-            given_up: tombstones.iter().map(|stone| (&stone.exposure, &stone.hostname)).collect(),
+            released: tombstones.iter().map(|tombstone| (&tombstone.exposure, &tombstone.hostname)).collect(),
         }
     }
 
-    /// What `marker` at `host` is. Zones have to be listed before the rows are read: what is made in between is then
-    /// owned, and what goes in between was given up.
-    pub(crate) fn standing(&self, host: &Hostname, marker: &OwnershipMarker) -> Ownership {
+    /// Returns the ownership of a record with `marker` at `host`. Zones have to be listed before the rows are read: a
+    /// record that is made in between is then owned, and one that goes in between is released.
+    pub(crate) fn ownership(&self, host: &Hostname, marker: &OwnershipMarker) -> Ownership {
         if marker.instance != *self.instance {
-            Ownership::Theirs
+            Ownership::OtherPortal
+        // Before the tombstones: a name that lives again has one of its own id.
         } else if self.hosts.get(host).copied() == Some(&marker.exposure) {
             Ownership::Owned
-        } else if self.given_up.contains(&(&marker.exposure, host)) {
-            Ownership::GivenUp
+        } else if self.released.contains(&(&marker.exposure, host)) {
+            Ownership::Released
         } else {
             Ownership::Orphaned
         }
     }
 
-    /// Whether the exposure is kept, wherever it stands.
+    /// True if the exposure exists, at whatever hostname.
     pub(crate) fn is_alive(&self, exposure: &ExposureId) -> bool {
         self.alive.contains(exposure)
     }
@@ -66,8 +72,8 @@ mod tests {
 
     use super::{Owners, Ownership};
     use crate::{
-        Desired, DomainName, Exposure, ExposureId, ExposureName, Hostname, InstanceId, Intent, OwnershipMarker,
-        ReleaseReason, ServiceName, ServicePort, Status, Tombstone,
+        Desired, DomainName, Exposure, ExposureId, ExposureName, ExposureSpec, Hostname, InstanceId, Intent,
+        OwnershipMarker, Progress, ReleaseReason, ServiceName, ServicePort, Status, Tombstone,
     };
 
     fn id(digit: char) -> ExposureId {
@@ -88,10 +94,13 @@ mod tests {
             id: id('1'),
             friend: FriendId::parse("alice").unwrap(),
             name: ExposureName::parse("web").unwrap(),
-            hostname: host("new"),
-            service: ServiceName::parse("web").unwrap(),
-            port: ServicePort::parse(80).unwrap(),
-            domain: DomainName::parse("example.org").unwrap(),
+            spec: ExposureSpec {
+                service: ServiceName::parse("web").unwrap(),
+                port: ServicePort::parse(80).unwrap(),
+                domain: DomainName::parse("example.org").unwrap(),
+                hostname: host("new"),
+            },
+            progress: Progress::default(),
             status: Status::Active,
             reason: None,
             created_at: DateTime::UNIX_EPOCH,
@@ -114,7 +123,8 @@ mod tests {
             friend: FriendId::parse("alice").unwrap(),
             name: ExposureName::parse("blog").unwrap(),
             hostname: host("gone"),
-            parted: ReleaseReason::Deleted,
+            released_by: ReleaseReason::Deleted,
+            generation: 1,
             at: DateTime::UNIX_EPOCH,
         }
     }
@@ -123,16 +133,16 @@ mod tests {
     fn check(name: &str, instance_digit: char, exposure: char, expected: Ownership) {
         let (ours, intents, tombstones) = (instance('a'), [moving()], [ended()]);
         let marker = OwnershipMarker { instance: instance(instance_digit), exposure: id(exposure) };
-        assert_eq!(Owners::of(&ours, &intents, &tombstones).standing(&host(name), &marker), expected);
+        assert_eq!(Owners::of(&ours, &intents, &tombstones).ownership(&host(name), &marker), expected);
     }
 
     #[test]
     fn an_orphan_is_ours_and_known_to_no_row_and_no_tombstone_at_that_name() {
         check("new", 'a', '1', Ownership::Owned);
         check("old", 'a', '1', Ownership::Owned);
-        check("gone", 'a', '2', Ownership::GivenUp);
-        check("new", 'b', '1', Ownership::Theirs);
-        check("anything", 'b', '3', Ownership::Theirs);
+        check("gone", 'a', '2', Ownership::Released);
+        check("new", 'b', '1', Ownership::OtherPortal);
+        check("anything", 'b', '3', Ownership::OtherPortal);
         check("anything", 'a', '3', Ownership::Orphaned);
         check("new", 'a', '3', Ownership::Orphaned);
         check("gone", 'a', '1', Ownership::Orphaned);

@@ -1,57 +1,84 @@
-//! The reconcile pass: everything that is kept against everything that stands.
+//! The reconcile pass: everything that is stored against everything that exists.
+//!
+//! 1. The zones and the routes are listed, and only then the rows are read: an exposure that is made in between is
+//!    missed by this pass, and one that goes in between has left a tombstone.
+//! 2. Every exposure is planned from the lists and the watched cluster. One that is not as planned is reconciled, which
+//!    observes it anew: nothing is changed because of a list.
+//! 3. Records and routes that were written after a lease had expired are removed: a tombstone proves that they were
+//!    ours. A late removal shows as drift in 2.
+//! 4. Tombstones that are older than a day are deleted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::slice;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use portal_core::{Backend, BackendError};
 
-use crate::exposure::plan::{Context, Plan, Situation, Verdict, place, plan};
-use crate::reconcile::Reconciler;
-use crate::reconcile::observe::timely;
-use crate::{
-    Desired, DomainName, Exposure, ExposureId, Freshness, Hostname, Intent, Observed, OwnershipMarker, Priority,
-    Reason, Status, TOMBSTONE_LIFETIME, Tombstone, all_intents,
-};
+use crate::exposure::{Exposure, Reason, Status};
+use crate::hostname::{DomainName, Hostname};
+use crate::intent::{Desired, Intent};
+use crate::marker::{ExposureId, OwnershipMarker};
+use crate::owners::{Owners, Ownership};
+use crate::reconcile::{Context, ObservedState, Plan, PlanResult, Reconciler, StepResult, plan};
+use crate::record::{Observed, Priority};
+use crate::route::ObservedRoute;
+use crate::service::Freshness;
+use crate::store::all_intents;
+use crate::timeout::with_timeout;
+use crate::tombstone::{TOMBSTONE_LIFETIME, Tombstone};
 
-mod sweep;
-
-/// How many exposures are read or worked on at once in the background.
-const AT_ONCE: usize = 8;
-/// How long listing a zone, page by page, may take.
+/// Number of exposures that are compared or reconciled at once in the background.
+const CONCURRENCY: usize = 8;
+/// Time limit of listing a zone, page by page.
 const LIST_TIMEOUT: Duration = Duration::from_mins(2);
-/// How many unfinished exposures one tick takes up.
-const DUE: u32 = 50;
+/// Limit of unfinished exposures per tick.
+const DUE_LIMIT: u32 = 50;
 
-/// What a pass found and did.
+/// Report of a pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PassReport {
-    /// How many exposures there were when the pass began, by status.
+    /// Number of exposures by status when the pass began.
     pub statuses: HashMap<Status, usize>,
-    /// How many exposures were compared with what stands.
+    /// Number of exposures that were compared.
     pub checked: usize,
-    /// How many were not as wanted and were worked on.
+    /// Number of exposures that were not as desired and were reconciled.
     pub repaired: usize,
-    /// How many could not be compared or worked on.
+    /// Number of failures; what could not be compared or reconciled counts.
     pub errors: usize,
     /// Domains whose zone could not be listed.
     pub unlisted: Vec<DomainName>,
-    /// How many records and routes of exposures that are gone were removed.
+    /// Number of removed records and routes of former exposures.
     pub swept: usize,
-    /// Records with our marker that no exposure, not even a former one, is known for. They are left alone.
+    /// Records with our marker of which no row and no tombstone knows. They are left alone.
     pub orphans: Vec<(Hostname, OwnershipMarker)>,
 }
 
-/// What the zones listed.
+/// Result of comparing one exposure.
+enum Compared {
+    AsDesired,
+    /// It is not as desired and waits for its next attempt.
+    Waiting,
+    Repaired,
+    Failed,
+}
+
+/// The rows of one pass.
+struct Rows {
+    intents: Vec<Intent>,
+    tombstones: Vec<Tombstone>,
+}
+
+/// The listed zones.
 struct Listed {
     records: HashMap<Hostname, Observed>,
-    /// Zones that could not be listed: what stands in them is not known.
+    /// Domains whose zone could not be listed: their records are unknown.
     unknown: Vec<DomainName>,
 }
 
 impl Listed {
-    /// What stands at `host`; `None` if that is not known.
-    fn seen(&self, host: &Hostname) -> Option<Observed> {
+    /// Returns the listed records of `host`; `None` if they are unknown.
+    fn observed(&self, host: &Hostname) -> Option<Observed> {
         if self.unknown.iter().any(|domain| host.is_in(domain)) {
             return None;
         }
@@ -60,134 +87,130 @@ impl Listed {
 }
 
 impl Reconciler {
-    /// Works on what is unfinished and due.
+    /// Reconciles what is unfinished and due.
     pub(crate) async fn finish_due(&self) -> Result<(), BackendError> {
-        let due = self.intents.due(self.clock.now(), DUE).await?;
-        for some in due.chunks(AT_ONCE) {
-            futures::future::join_all(some.iter().map(|id| self.work_on(id))).await;
+        let due = self.store.due(self.clock.now(), DUE_LIMIT).await?;
+        for batch in due.chunks(CONCURRENCY) {
+            futures::future::join_all(batch.iter().map(|id| self.reconcile_or_log(id))).await;
         }
         Ok(())
     }
 
-    /// See [`crate::Exposures::pass`].
+    /// Runs a pass; see [`crate::Exposures::pass`].
     pub(crate) async fn pass(&self) -> Result<PassReport, BackendError> {
-        // What stands is listed before what is wanted is read: an exposure made in between is only missed, and one
-        // that went in between has left a tombstone.
         let listed = self.list_zones().await;
-        let routes = timely(Backend::Cluster, self.routes.list()).await;
-        let intents = all_intents(&*self.intents).await?;
-        let tombstones = self.intents.tombstones().await?;
+        let routes = with_timeout(Backend::Cluster, self.routes.list()).await;
+        let intents = all_intents(&*self.store).await?;
+        let rows = Rows { intents, tombstones: self.store.tombstones().await? };
         let mut report = PassReport::default();
-        for intent in &intents {
+        for intent in &rows.intents {
             *report.statuses.entry(intent.exposure.status).or_default() += 1;
         }
         match routes {
             Ok(routes) => {
-                self.check_all(&intents, &listed, &tombstones, &mut report).await;
-                self.sweep_routes(routes, &intents, &tombstones, &mut report).await;
+                self.compare_all(&rows, &listed, &mut report).await;
+                self.sweep_routes(routes, &rows, &mut report).await;
             }
             // Without the cluster no exposure can be compared; one line says so for all of them.
-            Err(trouble) => {
-                warn(&trouble);
+            Err(error) => {
+                warn(&error);
                 report.errors += 1;
             }
         }
-        self.sweep_records(&listed, &intents, &tombstones, &mut report).await;
+        self.sweep_records(&listed, &rows, &mut report).await;
         report.unlisted = listed.unknown;
         let lifetime = TimeDelta::from_std(TOMBSTONE_LIFETIME).unwrap_or(TimeDelta::MAX);
-        self.intents.sweep(self.clock.now() - lifetime).await?;
+        self.store.forget_before(self.clock.now() - lifetime).await?;
         Ok(report)
     }
 
-    /// See [`crate::Exposures::reconcile_friend`]: the record of an active exposure is taken to be as it was left.
+    /// Checks a friend's exposures after a watched change; see [`crate::Exposures::reconcile_friend`].
     pub(crate) async fn check_friend(&self, exposures: &[Exposure]) -> Result<(), BackendError> {
         for exposure in exposures {
-            if exposure.status == Status::Active {
-                let intent = standing(exposure);
-                let is_right = match self.zones.get(&exposure.domain) {
-                    Some(zone) => {
-                        let record = Observed::Marked(zone.domain.record(self.marker(&intent)));
-                        self.is_right(&intent, record, Vec::new(), &[]).await?
-                    }
-                    None => false,
-                };
-                if is_right {
-                    continue;
-                }
+            if exposure.status == Status::Active && self.is_active_as_watched(exposure).await? {
+                continue;
             }
-            self.reconcile(&exposure.id, &Priority::Background).await?;
+            self.reconcile_in_background(&exposure.id).await?;
         }
         Ok(())
     }
 
-    async fn check_all(&self, intents: &[Intent], listed: &Listed, tombstones: &[Tombstone], report: &mut PassReport) {
-        for some in intents.chunks(AT_ONCE) {
-            let checks = some.iter().map(|intent| self.check(intent, listed, tombstones));
-            for found in futures::future::join_all(checks).await {
+    /// A change in the cluster says nothing about the zone, so the record is taken to be as it was left.
+    async fn is_active_as_watched(&self, exposure: &Exposure) -> Result<bool, BackendError> {
+        let Some(zone) = self.zones.get(&exposure.spec.domain) else { return Ok(false) };
+        let intent = as_established(exposure);
+        let record = Observed::Marked(zone.domain.record(self.marker(&intent)));
+        self.is_as_desired(&intent, record, Vec::new(), &[]).await
+    }
+
+    async fn compare_all(&self, rows: &Rows, listed: &Listed, report: &mut PassReport) {
+        for batch in rows.intents.chunks(CONCURRENCY) {
+            let comparisons = batch.iter().map(|intent| self.compare(intent, listed, &rows.tombstones));
+            for compared in futures::future::join_all(comparisons).await {
                 report.checked += 1;
-                match found {
-                    Found::Right | Found::NotYet => {}
-                    Found::Repaired => report.repaired += 1,
-                    Found::Troubled => report.errors += 1,
+                match compared {
+                    Compared::AsDesired | Compared::Waiting => {}
+                    Compared::Repaired => report.repaired += 1,
+                    Compared::Failed => report.errors += 1,
                 }
             }
         }
     }
 
-    async fn check(&self, intent: &Intent, listed: &Listed, tombstones: &[Tombstone]) -> Found {
+    async fn compare(&self, intent: &Intent, listed: &Listed, tombstones: &[Tombstone]) -> Compared {
         match self.is_as_listed(intent, listed, tombstones).await {
-            Ok(Some(true)) => return Found::Right,
+            Ok(Some(true)) => return Compared::AsDesired,
+            // A failed attempt is not repeated before its pause is over.
             Ok(Some(false)) if intent.attempts > 0 && self.clock.now() < intent.next_attempt_at => {
-                return Found::NotYet;
+                return Compared::Waiting;
             }
             Ok(Some(false)) => {}
-            Ok(None) => return Found::Troubled,
-            Err(trouble) => {
-                warn(&trouble);
-                return Found::Troubled;
+            Ok(None) => return Compared::Failed,
+            Err(error) => {
+                warn(&error);
+                return Compared::Failed;
             }
         }
-        if self.work_on(&intent.exposure.id).await { Found::Repaired } else { Found::Troubled }
+        if self.reconcile_or_log(&intent.exposure.id).await { Compared::Repaired } else { Compared::Failed }
     }
 
-    /// Whether an exposure is as wanted, by what was listed and watched; `None` if its zone could not be listed.
+    /// True if an exposure is as desired by the lists and the watched cluster; `None` if its zone was not listed.
     async fn is_as_listed(
         &self,
         intent: &Intent,
         listed: &Listed,
         tombstones: &[Tombstone],
     ) -> Result<Option<bool>, BackendError> {
-        let Some(record) = listed.seen(&intent.exposure.hostname) else { return Ok(None) };
-        let seen = |host: &Hostname| Some((host.clone(), listed.seen(host)?));
-        let Some(leaving) = intent.leaving.iter().map(seen).collect() else { return Ok(None) };
-        self.is_right(intent, record, leaving, tombstones).await.map(Some)
+        let Some(record) = listed.observed(&intent.exposure.spec.hostname) else { return Ok(None) };
+        let observed = |host: &Hostname| Some((host.clone(), listed.observed(host)?));
+        let Some(leaving) = intent.leaving.iter().map(observed).collect() else { return Ok(None) };
+        self.is_as_desired(intent, record, leaving, tombstones).await.map(Some)
     }
 
-    async fn is_right(
+    async fn is_as_desired(
         &self,
         intent: &Intent,
         record: Observed,
         leaving: Vec<(Hostname, Observed)>,
         tombstones: &[Tombstone],
     ) -> Result<bool, BackendError> {
-        let Exposure { friend, hostname, service, domain, .. } = &intent.exposure;
-        let Some(zone) = self.zones.get(domain) else {
-            return Ok(is_settled(intent, Verdict::Failed(Reason::DomainUnknown)));
+        let (friend, spec) = (&intent.exposure.friend, &intent.exposure.spec);
+        let Some(zone) = self.zones.get(&spec.domain) else {
+            return Ok(is_recorded(intent, PlanResult::Failed(Reason::DomainUnknown)));
         };
-        let service = timely(Backend::Cluster, self.services.look(friend, service, Freshness::Watched)).await?;
-        let hosts = std::slice::from_ref(hostname);
-        let routes = timely(Backend::Cluster, self.routes.look(&place(intent), hosts, Freshness::Watched)).await?;
+        let service = self.look_at_service(friend, &spec.service, Freshness::Watched).await?;
+        let (place, hosts) = (intent.route_place(), slice::from_ref(&spec.hostname));
+        let routes = with_timeout(Backend::Cluster, self.routes.look(&place, hosts, Freshness::Watched)).await?;
         let context = Context { instance: &self.instance, domain: &zone.domain, tombstones };
         let claims = self.claims(intent).await?;
-        let seen = Situation { record, leaving, routes, service, claims };
-        let Plan { steps, verdict } = plan(intent, &seen, context);
-        Ok(steps.is_empty() && is_settled(intent, verdict))
+        let observed = ObservedState { record, leaving, routes, service, claims };
+        let Plan { steps, result, .. } = plan(intent, &observed, context);
+        Ok(steps.is_empty() && is_recorded(intent, result))
     }
 
-    /// Works on an exposure in the background; `false` if the store is in trouble.
-    async fn work_on(&self, id: &ExposureId) -> bool {
-        let worked = self.reconcile(id, &Priority::Background).await;
-        worked.inspect_err(warn).is_ok()
+    /// Reconciles an exposure in the background; `false` if the store could not be asked.
+    async fn reconcile_or_log(&self, id: &ExposureId) -> bool {
+        self.reconcile_in_background(id).await.inspect_err(warn).is_ok()
     }
 
     async fn list_zones(&self) -> Listed {
@@ -196,36 +219,76 @@ impl Reconciler {
             let list = tokio::time::timeout(LIST_TIMEOUT, zone.records.list()).await;
             match list.unwrap_or_else(|elapsed| Err(BackendError::unavailable(Backend::Dns, elapsed))) {
                 Ok(records) => listed.records.extend(records),
-                Err(trouble) => {
-                    warn(&trouble);
+                Err(error) => {
+                    warn(&error);
                     listed.unknown.push(zone.domain.name.clone());
                 }
             }
         }
         listed
     }
-}
 
-/// What comparing one exposure came to.
-enum Found {
-    Right,
-    NotYet,
-    Repaired,
-    Troubled,
-}
+    /// Removes records with our marker at hostnames that their exposure has released.
+    async fn sweep_records(&self, listed: &Listed, rows: &Rows, report: &mut PassReport) {
+        let owners = Owners::of(&self.instance, &rows.intents, &rows.tombstones);
+        for (host, observed) in &listed.records {
+            for marker in observed.marked().iter().map(|record| record.marker.clone()) {
+                match owners.ownership(host, &marker) {
+                    Ownership::OtherPortal | Ownership::Owned => {}
+                    Ownership::Orphaned => report.orphans.push((host.clone(), marker)),
+                    Ownership::Released => count(self.sweep_record(host, &marker, &owners).await, report),
+                }
+            }
+        }
+    }
 
-/// Whether an exposure is recorded as what the verdict says.
-fn is_settled(intent: &Intent, verdict: Verdict) -> bool {
-    let Exposure { status, reason, .. } = &intent.exposure;
-    match verdict {
-        Verdict::Active => *status == Status::Active && intent.leaving.is_empty(),
-        Verdict::Failed(failure) => *status == Status::Failed && *reason == Some(failure),
-        Verdict::Gone | Verdict::Again => false,
+    async fn sweep_record(
+        &self,
+        host: &Hostname,
+        marker: &OwnershipMarker,
+        owners: &Owners<'_>,
+    ) -> Result<StepResult, BackendError> {
+        // An exposure that lives on elsewhere can be on its way back to this hostname, so its lease is needed.
+        if owners.is_alive(&marker.exposure) {
+            return self.remove_released_record(&marker.exposure, host).await;
+        }
+        // No row has this id, but the name can be exposed again at any moment and take it. Should the removal then hit
+        // the new record, the next pass puts it back, as after any late removal.
+        let removed = self.remove_record(host, marker, &Priority::Background).await?;
+        tracing::warn!(%host, exposure.id = %marker.exposure, "removed a record that had come back");
+        Ok(removed)
+    }
+
+    /// Removes routes of former exposures from the places where these had them.
+    async fn sweep_routes(&self, routes: Vec<ObservedRoute>, rows: &Rows, report: &mut PassReport) {
+        let owners = Owners::of(&self.instance, &rows.intents, &rows.tombstones);
+        let former = rows.tombstones.iter().filter_map(|tombstone| Some((&tombstone.exposure, tombstone.route()?)));
+        let released: HashSet<_> = former.collect();
+        for route in routes {
+            let Some(marker) = &route.marker else { continue };
+            let is_former = released.contains(&(&marker.exposure, route.place.clone()));
+            if marker.instance == self.instance && is_former && !owners.is_alive(&marker.exposure) {
+                let swept = self.delete_route(&route, marker).await;
+                tracing::warn!(route = ?route.place, exposure.id = %marker.exposure, "removed a route that had come back");
+                count(swept, report);
+            }
+        }
     }
 }
 
-/// An active exposure as it is wanted: it has nothing to give up.
-fn standing(exposure: &Exposure) -> Intent {
+/// True if the result of a plan without steps is what is recorded.
+fn is_recorded(intent: &Intent, result: PlanResult) -> bool {
+    let Exposure { status, reason, .. } = &intent.exposure;
+    match result {
+        // One that is not established still has to be seen alone at its name.
+        PlanResult::Active => *status == Status::Active && intent.leaving.is_empty() && intent.established,
+        PlanResult::Failed(failure) => *status == Status::Failed && *reason == Some(failure),
+        PlanResult::Gone | PlanResult::Requeue => false,
+    }
+}
+
+/// Returns an active exposure as its intent, which has no hostname to give up.
+fn as_established(exposure: &Exposure) -> Intent {
     Intent {
         exposure: exposure.clone(),
         desired: Desired::Present,
@@ -237,6 +300,17 @@ fn standing(exposure: &Exposure) -> Intent {
     }
 }
 
-fn warn(trouble: &BackendError) {
-    tracing::warn!(error = trouble as &dyn std::error::Error, "exposures could not all be checked");
+fn count(swept: Result<StepResult, BackendError>, report: &mut PassReport) {
+    match swept {
+        Ok(StepResult::Applied) => report.swept += 1,
+        Ok(StepResult::Conflict) => {}
+        Err(error) => {
+            warn(&error);
+            report.errors += 1;
+        }
+    }
+}
+
+fn warn(error: &BackendError) {
+    tracing::warn!(error = error as &dyn std::error::Error, "exposures could not all be checked");
 }

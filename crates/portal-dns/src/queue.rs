@@ -1,4 +1,4 @@
-//! Whose exposures are to be looked at, because something around them was seen to change.
+//! Queue of friends whose exposures have to be checked after a watched change.
 
 use std::collections::BTreeSet;
 use std::mem::take;
@@ -8,20 +8,20 @@ use parking_lot::Mutex;
 use portal_core::FriendId;
 use tokio::sync::Notify;
 
-/// Friends whose exposures are to be looked at; each waits once, however often something of theirs changed. A watch of
-/// the cluster fills it, [`crate::Exposures::drain`] empties it.
+/// Friends whose exposures have to be checked; each is queued once, however many changes there were. A watch of the
+/// cluster fills the queue, [`crate::Exposures::drain`] empties it.
 #[derive(Default)]
 pub struct WorkQueue {
     waiting: Mutex<Work>,
     added: Arc<Notify>,
 }
 
-/// What a [`WorkQueue`] holds.
+/// Content of a [`WorkQueue`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
     /// The exposures of these friends.
     Friends(BTreeSet<FriendId>),
-    /// Every exposure: what stands around them was not known before.
+    /// Every exposure, because the state around them was unknown before.
     Everything,
 }
 
@@ -32,7 +32,7 @@ impl Default for Work {
 }
 
 impl WorkQueue {
-    /// Something of this friend's changed.
+    /// Queues this friend.
     pub fn add(&self, friend: FriendId) {
         self.fill(|work| match work {
             Work::Friends(friends) => drop(friends.insert(friend)),
@@ -40,18 +40,18 @@ impl WorkQueue {
         });
     }
 
-    /// Anything may have changed.
+    /// Queues everything.
     pub fn add_everything(&self) {
         self.fill(|work| *work = Work::Everything);
     }
 
-    /// Takes out all that waits; nothing is the empty set of friends.
+    /// Removes and returns the whole content; the empty set of friends if there is none.
     #[must_use]
     pub fn take(&self) -> Work {
         take(&mut *self.waiting.lock())
     }
 
-    /// Notified once there is something to take out.
+    /// Returns what is notified when something was queued.
     #[must_use]
     pub fn added(&self) -> Arc<Notify> {
         self.added.clone()

@@ -1,48 +1,94 @@
-//! Records in a zone, as exposing a service needs them.
+//! Records of a zone.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::slice;
 
 use async_trait::async_trait;
-use portal_core::{BackendError, FriendId};
+use portal_core::{BackendError, FriendId, Invalid};
 
-use crate::{Hostname, OwnershipMarker, Target, Ttl};
+use crate::hostname::{DomainName, Hostname};
+use crate::marker::OwnershipMarker;
 
-/// A record that carries a marker.
+/// Target of a hostname's record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Another name, such as a load balancer's or a tunnel's.
+    Cname(DomainName),
+    /// An IPv4 address.
+    A(Ipv4Addr),
+    /// An IPv6 address.
+    Aaaa(Ipv6Addr),
+}
+
+/// Shortest allowed time to live, in seconds.
+const MIN_TTL: u32 = 30;
+/// Longest allowed time to live, in seconds.
+const MAX_TTL: u32 = 86_400;
+
+/// Time to live of a record in resolvers' caches: 30 seconds to a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ttl(u32);
+
+impl Ttl {
+    /// Parses a time to live, in seconds.
+    ///
+    /// # Errors
+    /// Refuses all but 30 to 86400.
+    pub fn parse(seconds: u32) -> Result<Self, Invalid> {
+        if (MIN_TTL..=MAX_TTL).contains(&seconds) {
+            return Ok(Self(seconds));
+        }
+        Err(Invalid::new("ttl", "ttl must be a number of seconds from 30 to 86400"))
+    }
+
+    /// Returns the allowed time to live that is nearest to what a zone lists, where anybody may have written anything.
+    #[must_use]
+    pub fn nearest(seconds: u32) -> Self {
+        Self(seconds.clamp(MIN_TTL, MAX_TTL))
+    }
+
+    /// Returns the time to live in seconds.
+    #[must_use]
+    pub fn seconds(self) -> u32 {
+        self.0
+    }
+}
+
+/// Content of a record that carries a marker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordState {
-    /// The marker: whose record it is and for which exposure.
+    /// The owner and the exposure.
     pub marker: OwnershipMarker,
-    /// Where it points.
+    /// The target.
     pub target: Target,
-    /// How long resolvers may remember it. An adapter says what was asked for where its provider stores something
-    /// that means the same, so that a record which needs no change never looks as if it did.
+    /// Time to live. Where a provider stores an equivalent value, the adapter reports the requested one, so that a
+    /// record that needs no change never looks changed.
     pub ttl: Ttl,
-    /// Whether the provider passes requests on itself; always as asked for where the provider has no such thing.
+    /// True if the provider proxies requests; always as requested where the provider has no proxy.
     pub proxied: bool,
 }
 
-/// What stands at a hostname.
+/// Observed records of a hostname.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed {
-    /// Nothing, of any record type: the zone itself said so.
+    /// No record of any type, as the zone itself said.
     Absent,
-    /// A record with a well-formed marker, this portal's or another's. It stands alone, or at a provider where nothing
-    /// could have stood there before it; whatever was added since is not told of and never touched.
+    /// A record with a well-formed marker, this portal's or another's. It is alone, or at a provider where nothing can
+    /// have been there before it; records that were added since are neither reported nor touched.
     Marked(RecordState),
-    /// Several records, at least one of them with a well-formed marker, at a provider where they may have come in any
-    /// order: `others` tells whether some have none.
+    /// Several records, at least one with a well-formed marker, at a provider where they can have come in any order.
     Several {
-        /// Those with a marker.
+        /// The records with a marker.
         marked: Vec<RecordState>,
-        /// Whether something stands beside them that carries no marker.
+        /// True if there are also records without a marker.
         others: bool,
     },
-    /// Something of any record type, and nothing there carries a marker.
+    /// Records of any type, none of them with a marker.
     Foreign,
 }
 
 impl Observed {
-    /// The records with a marker.
+    /// Returns the records with a marker.
     #[must_use]
     pub fn marked(&self) -> &[RecordState] {
         match self {
@@ -53,58 +99,60 @@ impl Observed {
     }
 }
 
-/// What became of [`Records::ensure`].
+/// Result of [`Records::ensure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ensured {
-    /// There was nothing; the record stands now.
+    /// There was no record; it was created.
     Created,
-    /// A record with this marker was different; it is as wanted now.
+    /// The record was created at a provider that cannot exclude that another one came to the name at the same moment:
+    /// the name has to be looked at once more.
+    CreatedUnverified,
+    /// A record with this marker was different and was changed.
     Changed,
-    /// The record was as wanted.
+    /// The record was as wanted already.
     Same,
-    /// Something without this marker stands there; nothing changed.
+    /// Something without this marker is there; nothing changed.
     Foreign,
 }
 
-/// What became of [`Records::remove`].
+/// Result of [`Records::remove`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removed {
-    /// The record is gone.
+    /// The record was removed.
     Done,
-    /// There was nothing.
+    /// There was no record.
     Absent,
-    /// Something without this marker stands there; nothing changed.
+    /// Something without this marker is there; nothing changed.
     Foreign,
 }
 
-/// For whom a call is made: a provider's budget is shared out by it.
+/// Priority of a call in a provider's budget.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Priority {
-    /// A friend waits for the answer; friends take turns.
+    /// This friend waits for the result; friends take turns.
     Friend(FriendId),
-    /// Nobody waits: repair, which yields to people.
+    /// Nobody waits; yields to friends.
     Background,
 }
 
 /// The records of one zone.
 ///
-/// Every method settles what it was asked before it returns: an error means that nothing is known of the effect.
+/// Every method is finished when it returns. An error means that its effect is unknown.
 #[async_trait]
 pub trait Records: Send + Sync {
-    /// What stands at `host`, read from the zone now.
-    async fn look(&self, host: &Hostname, caller: &Priority) -> Result<Observed, BackendError>;
+    /// Reads the records at `host` from the zone now.
+    async fn look(&self, host: &Hostname, priority: &Priority) -> Result<Observed, BackendError>;
 
-    /// Makes the record at `host` as `wanted`: creates it where there is nothing of any type, changes it where it
-    /// carries the same marker, and else leaves everything as it is. Repeating it changes nothing.
+    /// Makes the record at `host` as `wanted`: creates it where there is no record of any type, changes it where it
+    /// carries the same marker, and leaves everything else alone. Repeating it changes nothing.
     ///
-    /// `seen` is what [`Records::look`] said a moment ago: a hint that saves reading again, never a permission. What
-    /// stands there now decides.
+    /// `observed` is the recent result of [`Records::look`]: a hint that saves reading again, never a permission.
     async fn ensure(
         &self,
         host: &Hostname,
         wanted: &RecordState,
-        seen: &Observed,
-        caller: &Priority,
+        observed: &Observed,
+        priority: &Priority,
     ) -> Result<Ensured, BackendError>;
 
     /// Removes the record at `host` that carries `marker`, and nothing else.
@@ -112,11 +160,24 @@ pub trait Records: Send + Sync {
         &self,
         host: &Hostname,
         marker: &OwnershipMarker,
-        caller: &Priority,
+        priority: &Priority,
     ) -> Result<Removed, BackendError>;
 
-    /// Every name of the zone that could be a hostname, with what [`Records::look`] would say of it, read in pages
-    /// and for [`Priority::Background`]. A name that is not in the list was absent when its page was read; since pages
-    /// are not one moment, nothing may be changed on the strength of this list alone.
+    /// Lists every name of the zone that can be a hostname, with the result of [`Records::look`] for it, in pages and
+    /// with [`Priority::Background`]. A name that is not listed was absent when its page was read. Pages are read at
+    /// different moments, so nothing may be changed because of this list alone.
     async fn list(&self) -> Result<Vec<(Hostname, Observed)>, BackendError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ttl;
+
+    #[test]
+    fn a_time_to_live_is_half_a_minute_to_a_day() {
+        for (seconds, accepted) in [(0, false), (29, false), (30, true), (86_400, true), (86_401, false)] {
+            assert_eq!(Ttl::parse(seconds).is_ok(), accepted, "{seconds}");
+            assert_eq!(Ttl::nearest(seconds).seconds() == seconds, accepted, "{seconds}");
+        }
+    }
 }

@@ -1,51 +1,66 @@
-//! Routes of the ingress controller (Traefik's IngressRoute), as exposing a service needs them.
+//! Routes of the ingress controller (Traefik's IngressRoute).
 
 use async_trait::async_trait;
 use portal_core::{BackendError, FriendId};
 
-use crate::{ExposureName, Freshness, Hostname, OwnershipMarker, ServiceName, ServicePort, Tls};
+use crate::hostname::{ExposureName, Hostname};
+use crate::marker::OwnershipMarker;
+use crate::service::{Freshness, ServiceName, ServicePort};
 
-/// The label of a route that holds its exposure's id.
+/// Label of a route that holds its exposure's id.
 pub const EXPOSURE_LABEL: &str = "friend-portal/exposure-id";
-/// The label of a route that holds the instance of the portal that made it.
+/// Label of a route that holds the instance of the portal that made it.
 pub const INSTANCE_LABEL: &str = "friend-portal/instance";
 
-/// Where an exposure's route stands: in its friend's namespace, as `expose-<name>`.
+/// Place of an exposure's route: its friend's namespace, and `expose-<name>` there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RoutePlace {
     /// The namespace.
     pub namespace: String,
-    /// The name there.
+    /// The name in it.
     pub name: String,
 }
 
 impl RoutePlace {
-    /// The place of a friend's exposure.
+    /// Returns the place of a friend's exposure.
     #[must_use]
     pub fn of(friend: &FriendId, name: &ExposureName) -> Self {
         Self { namespace: friend.namespace(), name: format!("expose-{name}") }
     }
 }
 
-/// What a route of ours says.
+/// TLS termination of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Tls {
+    /// None; something in front of the ingress controller terminates TLS, or nothing does.
+    Off,
+    /// The ingress controller's default certificate.
+    Default,
+    /// The certificate in this Secret of the friend's namespace.
+    Secret(String),
+    /// A certificate that this resolver of the ingress controller obtains.
+    Resolver(String),
+}
+
+/// Content of a route of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSpec {
-    /// The hostnames it answers for, in one rule ``Host(`a`) || Host(`b`)``: one, or two and more while an exposure
-    /// moves to another domain. Never empty.
+    /// Hostnames of its one rule ``Host(`a`) || Host(`b`)``: one, or two and more while an exposure moves to another
+    /// domain. Never empty.
     pub hosts: Vec<Hostname>,
-    /// The Service in the same namespace that requests go to.
+    /// The Service in the same namespace that receives the requests.
     pub service: ServiceName,
     /// The port of that Service.
     pub port: ServicePort,
     /// The ingress controller's entry points; empty means its default ones.
     pub entry_points: Vec<String>,
-    /// How it ends TLS.
+    /// TLS termination.
     pub tls: Tls,
     /// The ingress controller's priority; `None` leaves it to the length of the rule.
     pub priority: Option<i64>,
 }
 
-/// A version of one route, as a precondition: the object itself and what it said.
+/// Version of one route, as a precondition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteVersion {
     /// Kubernetes' `metadata.uid`.
@@ -54,26 +69,26 @@ pub struct RouteVersion {
     pub resource_version: String,
 }
 
-/// A route as it stands in the cluster.
+/// A route as read from the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedRoute {
-    /// Where it stands.
+    /// Its place.
     pub place: RoutePlace,
-    /// Which version of it was seen.
+    /// The version that was read.
     pub version: RouteVersion,
     /// The marker in its labels; `None` if they hold no well-formed one.
     pub marker: Option<OwnershipMarker>,
-    /// What it says, if that is something [`RouteSpec`] can say and nothing more; `None` for anything else, such as
-    /// a rule or a middleware written by hand.
+    /// Its content, if [`RouteSpec`] can express all of it; `None` otherwise, as for a rule or a middleware written by
+    /// hand.
     pub spec: Option<RouteSpec>,
 }
 
-/// What was seen of the routes around an exposure. In a namespace that does not exist there are none.
+/// Observed routes around an exposure; none in a namespace that does not exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObservedRoutes {
-    /// The route at the exposure's place, whatever it says.
+    /// The route at the exposure's place, whatever its content.
     pub own: Option<ObservedRoute>,
-    /// Every other route, in any namespace, that carries an ownership marker and could match one of the hostnames.
+    /// Every other route, in any namespace, that carries an ownership marker and can match one of the hostnames.
     pub others: Vec<ObservedRoute>,
 }
 
@@ -91,23 +106,23 @@ pub struct HostClaim {
     pub is_certain: bool,
 }
 
-/// What became of [`Routes::create`].
+/// Result of [`Routes::create`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteCreated {
-    /// It stands now.
+    /// It was created.
     Done,
-    /// Something stood there already; nothing changed.
+    /// There was something already; nothing changed.
     Exists,
     /// The namespace does not exist or is being deleted; nothing changed.
     NamespaceGone,
 }
 
-/// What became of [`Routes::change`] and [`Routes::delete`].
+/// Result of [`Routes::change`] and [`Routes::delete`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteChanged {
     /// It was done.
     Done,
-    /// The route is not the version that was seen, or does not carry the marker; nothing changed.
+    /// The route is not the version that was read, or does not carry the marker; nothing changed.
     Stale,
     /// There is no such route.
     Absent,
@@ -132,10 +147,10 @@ pub trait Routes: Send + Sync {
     /// A kind that the cluster serves but that could not be watched of late: no claim may be missing.
     async fn claims(&self, place: &RoutePlace, hosts: &[Hostname]) -> Result<Vec<HostClaim>, BackendError>;
 
-    /// Every route of any namespace that carries a well-formed marker, as last watched.
+    /// Lists every route of any namespace that carries a well-formed marker, as last watched.
     async fn list(&self) -> Result<Vec<ObservedRoute>, BackendError>;
 
-    /// Creates a route with `marker` in its labels. What exists is never overwritten.
+    /// Creates a route with `marker` in its labels; never overwrites an existing one.
     async fn create(
         &self,
         place: &RoutePlace,
@@ -143,7 +158,7 @@ pub trait Routes: Send + Sync {
         marker: &OwnershipMarker,
     ) -> Result<RouteCreated, BackendError>;
 
-    /// Makes the route say `spec`, if it still is `version` and carries `marker`.
+    /// Changes the route to `spec`, if it still is `version` and carries `marker`.
     async fn change(
         &self,
         place: &RoutePlace,
@@ -166,7 +181,7 @@ mod tests {
     use portal_core::FriendId;
 
     use super::RoutePlace;
-    use crate::ExposureName;
+    use crate::hostname::ExposureName;
 
     #[test]
     fn a_route_is_named_after_its_exposure() {

@@ -1,4 +1,4 @@
-//! Each friend's exposures, kept in memory for those who read them often.
+//! Cache of each friend's exposures for frequent readers.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,18 +9,19 @@ use parking_lot::{Mutex, MutexGuard};
 use portal_core::{BackendError, FriendId};
 use tokio::time::Instant;
 
-use crate::{Change, Exposure, ExposureStore};
+use crate::exposure::Exposure;
+use crate::store::{Change, ExposureStore};
 
-/// How long after a poll everything in memory is believed. Polls come every second.
+/// Lifetime of all cached exposures after a poll. Polls come every second.
 const POLL_VALIDITY: Duration = Duration::from_secs(5);
-/// How long a friend's exposures are believed where nobody polls.
+/// Lifetime of a friend's cached exposures where nobody polls.
 const READ_VALIDITY: Duration = Duration::from_secs(1);
-/// How far before the newest known change a poll looks: changes become visible out of order, but not by more.
+/// Overlap of a poll with the newest known change: changes become visible out of order, but not by more.
 const OVERLAP: TimeDelta = TimeDelta::seconds(30);
-/// How long a friend's exposures are kept up to date after they were last asked for.
+/// Time for which a friend's exposures stay cached after they were last asked for.
 const IDLE: Duration = Duration::from_mins(10);
 
-/// The friends' exposures, in memory.
+/// The friends' cached exposures.
 pub(crate) struct Snapshots {
     store: Arc<dyn ExposureStore>,
     state: Mutex<State>,
@@ -41,7 +42,7 @@ struct Entry {
     ticket: u64,
     read_at: Instant,
     asked_at: Instant,
-    is_doubted: bool,
+    is_invalid: bool,
 }
 
 impl Snapshots {
@@ -49,22 +50,22 @@ impl Snapshots {
         Self { store, state: Mutex::default() }
     }
 
-    /// The friend's exposures, sorted by name; the same `Arc` until they change.
+    /// Returns the friend's exposures, sorted by name; the same `Arc` until they change.
     pub(crate) async fn get(&self, friend: &FriendId) -> Result<Arc<[Exposure]>, BackendError> {
-        if let Some(exposures) = self.believed(friend) {
+        if let Some(exposures) = self.fresh(friend) {
             return Ok(exposures);
         }
         self.read(friend).await
     }
 
-    /// Reads a friend's exposures again, if they are kept at all.
+    /// Reads a friend's exposures again, if they are cached.
     pub(crate) async fn refresh(&self, friend: &FriendId) {
         if !self.state().entries.contains_key(friend) {
             return;
         }
-        if let Err(trouble) = self.read(friend).await {
-            tracing::debug!(error = &trouble as &dyn std::error::Error, "exposures will be read when next asked for");
-            self.doubt(friend);
+        if let Err(error) = self.read(friend).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "exposures will be read when next asked for");
+            self.invalidate(friend);
         }
     }
 
@@ -81,28 +82,31 @@ impl Snapshots {
         Ok(())
     }
 
-    /// Which of the kept friends have changes that were not seen before; all of them on the first poll.
+    /// Returns the cached friends with changes that were not seen before; all of them on the first poll.
     fn changed_friends(&self, is_first: bool, changes: Vec<Change>) -> HashSet<FriendId> {
         let mut state = self.state();
         let newest = changes.iter().map(|change| change.at).max().unwrap_or(DateTime::UNIX_EPOCH);
         state.newest = state.newest.max(Some(newest));
+        // Before the first poll there is nothing to compare with.
         let friends = if is_first {
             state.entries.keys().cloned().collect()
         } else {
             let unseen = changes.iter().filter(|change| !state.known.contains(change));
             unseen.map(|change| change.friend.clone()).collect()
         };
+        // Only the overlap can come again, so that older changes need not be remembered.
         state.known = changes.into_iter().collect();
         friends
     }
 
-    fn believed(&self, friend: &FriendId) -> Option<Arc<[Exposure]>> {
+    fn fresh(&self, friend: &FriendId) -> Option<Arc<[Exposure]>> {
         let mut state = self.state();
         let is_polled = state.polled_at.is_some_and(|polled_at| polled_at.elapsed() < POLL_VALIDITY);
         let entry = state.entries.get_mut(friend)?;
         entry.asked_at = Instant::now();
-        let is_believed = !entry.is_doubted && (is_polled || entry.read_at.elapsed() < READ_VALIDITY);
-        is_believed.then(|| entry.exposures.clone())
+        // Another replica's change shows through a poll only, so without one the copy is short-lived.
+        let is_fresh = !entry.is_invalid && (is_polled || entry.read_at.elapsed() < READ_VALIDITY);
+        is_fresh.then(|| entry.exposures.clone())
     }
 
     async fn read(&self, friend: &FriendId) -> Result<Arc<[Exposure]>, BackendError> {
@@ -112,15 +116,16 @@ impl Snapshots {
         let mut state = self.state();
         let Some(entry) = state.entries.get_mut(friend) else {
             let exposures: Arc<[Exposure]> = read.into();
-            let entry = Entry { exposures: exposures.clone(), ticket, read_at, asked_at: read_at, is_doubted: false };
+            let entry = Entry { exposures: exposures.clone(), ticket, read_at, asked_at: read_at, is_invalid: false };
             state.entries.insert(friend.clone(), entry);
             return Ok(exposures);
         };
+        // A slow read that began earlier must not bring back an older state.
         if entry.ticket < ticket {
             if *entry.exposures != *read {
                 entry.exposures = read.into();
             }
-            (entry.ticket, entry.read_at, entry.is_doubted) = (ticket, read_at, false);
+            (entry.ticket, entry.read_at, entry.is_invalid) = (ticket, read_at, false);
         }
         Ok(entry.exposures.clone())
     }
@@ -131,9 +136,9 @@ impl Snapshots {
         state.tickets
     }
 
-    fn doubt(&self, friend: &FriendId) {
+    fn invalidate(&self, friend: &FriendId) {
         if let Some(entry) = self.state().entries.get_mut(friend) {
-            entry.is_doubted = true;
+            entry.is_invalid = true;
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is kept of exposures: who owns which hostname, what is wanted, who is working on it.
+//! Ports to the stored exposures: who owns which hostname, what is desired, who works on it.
 
 use std::time::Duration;
 
@@ -6,135 +6,116 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_core::{AuditEntry, BackendError, FriendId};
 
-use crate::{
-    Before, DomainName, Exposure, ExposureId, ExposureName, Hostname, Intent, Reservation, RoutePlace, Settlement,
-};
+use crate::exposure::Exposure;
+use crate::hostname::{DomainName, ExposureName, Hostname};
+use crate::intent::{Intent, Outcome, Previous, Reservation};
+use crate::marker::ExposureId;
+use crate::tombstone::Tombstone;
 
-/// How many exposures a friend may have, those that are being removed included: they still own their hostname.
+/// Limit of exposures per friend. Those being removed count, because they still own their hostname.
 pub const EXPOSURES_PER_FRIEND: usize = 10;
-/// How long a removed exposure is remembered, so that what a sleeping process still does for it is found and undone.
-pub const TOMBSTONE_LIFETIME: Duration = Duration::from_hours(24);
 
-/// How many exposures are read from the store at once.
+/// Page size of [`all_intents`].
 const PAGE: u32 = 500;
 
-/// A hostname that an exposure gave up, by its end or by moving to another domain.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Tombstone {
-    /// The exposure.
-    pub exposure: ExposureId,
-    /// Whose it was.
-    pub friend: FriendId,
-    /// What it was called.
-    pub name: ExposureName,
-    /// The hostname it gave up.
-    pub hostname: Hostname,
-    /// How it gave it up.
-    pub parted: ReleaseReason,
-    /// When.
-    pub at: DateTime<Utc>,
-}
-
-/// How an exposure gave up a hostname.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ReleaseReason {
-    /// It lives on under another hostname, with its route.
-    Moved,
-    /// It is gone.
-    Deleted,
-}
-
-impl Tombstone {
-    /// Where its route stood, if that is to be gone too.
-    #[must_use]
-    pub fn route(&self) -> Option<RoutePlace> {
-        (self.parted == ReleaseReason::Deleted).then(|| RoutePlace::of(&self.friend, &self.name))
-    }
-}
-
-/// What became of a reservation.
+/// Result of a reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reserved {
-    /// A new exposure; its hostname is the friend's from now on.
+    /// A new exposure, which owns its hostname from now on.
     New(Box<Intent>),
-    /// The friend's exposure of that name is wanted differently now, or again.
-    Changed(Box<Intent>, Box<Before>),
-    /// It was wanted just so; nothing changed and nothing was logged.
+    /// The friend's exposure of that name is desired differently now, or again; with its state before.
+    Changed(Box<Intent>, Box<Previous>),
+    /// It was desired exactly so; nothing changed and nothing was logged.
     Same(Box<Intent>),
-    /// The hostname is another exposure's; nothing changed.
-    Taken,
-    /// The friend has [`EXPOSURES_PER_FRIEND`]; nothing changed.
-    LimitReached,
-    /// There is no such friend.
-    NoFriend,
+    /// The request was refused; nothing changed.
+    Refused(Refusal),
 }
 
-/// Whose work it is, for how long.
+/// Reason to refuse a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The store does not know the friend.
+    UnknownFriend,
+    /// An exposure of that name exists, and only a new one was asked for.
+    Exists,
+    /// The hostname belongs to another exposure.
+    OwnedByAnother,
+    /// The friend has [`EXPOSURES_PER_FRIEND`] exposures.
+    LimitReached,
+    /// The name is new and the friend has [`crate::TOMBSTONES_PER_FRIEND`] tombstones.
+    TooManyRemoved,
+}
+
+/// A worker's claim to be the only one that works on an exposure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// Random; whoever knows it holds the lease.
     pub token: String,
-    /// For how long.
+    /// Duration, counted from the claim.
     pub length: Duration,
     /// The portal's time. A store that several machines share counts by its own clock instead.
     pub now: DateTime<Utc>,
 }
 
-/// What became of claiming an exposure.
+/// Result of claiming an exposure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
     /// It is the caller's for the length of the lease, counted from some moment after the call began. Comes with the
-    /// tombstones that lie at its hostnames or at its route's place.
+    /// tombstones at its hostnames and at its route's place.
     Mine(Box<Intent>, Vec<Tombstone>),
-    /// Somebody else holds the lease.
+    /// Another worker holds the lease.
     Busy,
     /// There is no such exposure any more.
     Gone,
 }
 
-/// On which condition a result is recorded.
+/// Condition under which an outcome is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fence {
-    /// Of which exposure.
+    /// The exposure.
     pub id: ExposureId,
     /// The generation that was worked on.
     pub generation: i64,
-    /// The lease's token.
+    /// Token of the lease.
     pub token: String,
 }
 
-/// What became of recording a result.
+/// Result of recording an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    /// It is recorded and the lease given back.
+pub enum Recorded {
+    /// It is recorded and the lease returned.
     Done,
-    /// The friend changed their mind meanwhile; nothing is recorded and the lease is still held.
+    /// The friend changed the exposure meanwhile; nothing is recorded and the lease is still held.
     Superseded,
-    /// The lease has passed to somebody else, or the exposure is gone; nothing is recorded.
+    /// Another worker has the lease, or the exposure is gone; nothing is recorded.
     Lost,
 }
 
-/// That something about an exposure changed.
+/// A change of an exposure.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Change {
-    /// Whose exposures changed.
+    /// The owner of the exposure.
     pub friend: FriendId,
-    /// Which one.
+    /// The exposure.
     pub exposure: ExposureId,
-    /// When, by the store's clock.
+    /// Time of the change, by the store's clock.
     pub at: DateTime<Utc>,
 }
 
-/// Exposures as friends ask for them.
+/// Exposures as friends request them. The same store serves the reconciler as [`IntentStore`].
 #[async_trait]
-pub trait ExposureStore: Send + Sync {
-    /// Reserves a hostname and stores what is wanted, as one transaction in which the friend's exposures are counted
-    /// by one at a time. A hostname has one owner, whoever asks at the same moment. A changed exposure keeps its old
-    /// hostname as leaving until it is freed.
+pub trait ExposureStore: IntentStore {
+    /// Reserves a hostname and stores the desired state in one transaction, in which the friend's exposures are
+    /// counted by one request at a time. A hostname has one owner, however many ask at the same moment. A changed
+    /// exposure keeps its old hostname as leaving until it is freed. A new exposure whose name has tombstones takes
+    /// the id of the latest one.
     async fn reserve(&self, wanted: Reservation, audit: AuditEntry) -> Result<Reserved, BackendError>;
 
-    /// Stores that an exposure is to go; `None` if the friend has none of that name. Nothing is logged again if it is
-    /// going already.
+    /// Returns the refusal that [`ExposureStore::reserve`] would give now, and changes nothing.
+    async fn check_reservation(&self, wanted: &Reservation) -> Result<Option<Refusal>, BackendError>;
+
+    /// Stores that an exposure is to be removed; `None` if the friend has none of that name. Logs only the first
+    /// request of a removal.
     async fn close(
         &self,
         friend: &FriendId,
@@ -142,61 +123,68 @@ pub trait ExposureStore: Send + Sync {
         audit: AuditEntry,
     ) -> Result<Option<Intent>, BackendError>;
 
-    /// Takes back the change that made `generation`, unless there was a later one: what was new or being removed is
-    /// to go, and else is wanted as it was `before`. `false` if nothing was taken back.
+    /// Takes back the change that made `generation`, unless there was a later one: a new exposure, or one that was
+    /// being removed, is to be removed, and any other is desired as it was in `previous`. `false` if nothing was
+    /// taken back.
     async fn withdraw(
         &self,
         id: &ExposureId,
         generation: i64,
-        before: Option<Before>,
+        previous: Option<Previous>,
         audit: AuditEntry,
     ) -> Result<bool, BackendError>;
 
-    /// The friend's exposure of that name.
+    /// Returns the friend's exposure of that name.
     async fn find(&self, friend: &FriendId, name: &ExposureName) -> Result<Option<Exposure>, BackendError>;
 
-    /// The friend's exposures, sorted by name.
+    /// Returns the friend's exposures, sorted by name.
     async fn list(&self, friend: &FriendId) -> Result<Vec<Exposure>, BackendError>;
 
-    /// What changed at `since` or later, by the store's clock, exposures that are gone included; `None` asks for the
-    /// latest change only. Of an exposure that changed several times only the last time is told, and no two of its
-    /// changes have the same.
+    /// Returns the changes at `since` or later, by the store's clock, those of removed exposures included; `None` asks
+    /// for the latest change only. Of several changes of an exposure only the last one is returned, beside that of
+    /// its tombstone; no two changes of an exposure have the same time.
     async fn changes(&self, since: Option<DateTime<Utc>>) -> Result<Vec<Change>, BackendError>;
 }
 
-/// Exposures as those who make them true work on them.
+/// Exposures as the reconciler works on them.
 #[async_trait]
 pub trait IntentStore: Send + Sync {
-    /// Takes an exposure to work on; one lease at a time. Whoever holds it already, by token, has it extended.
+    /// Leases an exposure to one worker at a time. A worker that holds the lease already, by token, extends it.
     async fn claim(&self, id: &ExposureId, lease: Lease) -> Result<Claimed, BackendError>;
 
-    /// Records a result, if generation and lease still are the fence's.
-    async fn settle(&self, fence: Fence, settlement: Settlement, now: DateTime<Utc>) -> Result<Settled, BackendError>;
+    /// Records an outcome if generation and lease are still those of the fence.
+    async fn record_outcome(
+        &self,
+        fence: Fence,
+        outcome: Outcome,
+        now: DateTime<Utc>,
+    ) -> Result<Recorded, BackendError>;
 
-    /// Unfinished exposures (pending, removing) that may be tried at `now` and that nobody works on, those that wait
-    /// longest first, at most `limit`.
+    /// Returns unfinished exposures (pending, removing) that may be tried at `now` and that nobody works on, the
+    /// longest waiting first, at most `limit`.
     async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<ExposureId>, BackendError>;
 
-    /// Every exposure by id, `limit` at a time, from the first one after `after`.
+    /// Returns up to `limit` exposures by id, from the first one after `after`.
     async fn page(&self, after: Option<&ExposureId>, limit: u32) -> Result<Vec<Intent>, BackendError>;
 
-    /// Every tombstone.
+    /// Returns every tombstone.
     async fn tombstones(&self) -> Result<Vec<Tombstone>, BackendError>;
 
-    /// Forgets tombstones from before `before`; tells how many.
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
+    /// Deletes tombstones from before `before` and returns their number.
+    async fn forget_before(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
 
     /// Makes an exposure due now, whatever it waited for; `false` if there is no such one.
     async fn requeue_now(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError>;
 }
 
-/// Every exposure that is kept, by id, read page by page.
+/// Returns every stored exposure by id, read page by page.
 ///
 /// # Errors
-/// Trouble with the store.
+/// A store that cannot be asked.
 pub async fn all_intents(store: &dyn IntentStore) -> Result<Vec<Intent>, BackendError> {
     let mut all: Vec<Intent> = Vec::new();
     loop {
+        // By the last id and not by an offset: rows come and go between two pages.
         let after = all.last().map(|intent| intent.exposure.id.clone());
         let page = store.page(after.as_ref(), PAGE).await?;
         if page.is_empty() {
@@ -206,15 +194,31 @@ pub async fn all_intents(store: &dyn IntentStore) -> Result<Vec<Intent>, Backend
     }
 }
 
-/// Hostnames that exposures own in none of the domains that are `served`, sorted: their domain was taken out of the
-/// configuration too early, and nobody looks after them.
+/// Returns the owned hostnames that are in none of the `served` domains, sorted: their domain left the configuration
+/// too early, and nothing maintains them.
 ///
 /// # Errors
-/// Trouble with the store.
+/// A store that cannot be asked.
 pub async fn unserved_hostnames(store: &dyn IntentStore, served: &[DomainName]) -> Result<Vec<Hostname>, BackendError> {
+    let is_unserved = |host: &Hostname| !served.iter().any(|domain| host.is_in(domain));
+    owned_hostnames(store, is_unserved).await
+}
+
+/// Returns the owned hostnames for which no certificate authority issues, sorted; see [`Hostname::is_certifiable`].
+///
+/// # Errors
+/// A store that cannot be asked.
+pub async fn uncertifiable_hostnames(store: &dyn IntentStore) -> Result<Vec<Hostname>, BackendError> {
+    owned_hostnames(store, |host| !host.is_certifiable()).await
+}
+
+async fn owned_hostnames(
+    store: &dyn IntentStore,
+    filter: impl Fn(&Hostname) -> bool,
+) -> Result<Vec<Hostname>, BackendError> {
     let owned = all_intents(store).await?.into_iter();
-    let owned = owned.flat_map(|intent| std::iter::once(intent.exposure.hostname).chain(intent.leaving));
-    let mut unserved: Vec<_> = owned.filter(|host| !served.iter().any(|domain| host.is_in(domain))).collect();
-    unserved.sort();
-    Ok(unserved)
+    let owned = owned.flat_map(|intent| std::iter::once(intent.exposure.spec.hostname).chain(intent.leaving));
+    let mut found: Vec<_> = owned.filter(filter).collect();
+    found.sort();
+    Ok(found)
 }

@@ -7,10 +7,10 @@ use portal_adapters::db::Db;
 use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
+    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, Logins,
     RetentionStore, Sessions,
 };
-use portal_dns::{ExposureStore, InstanceId, IntentStore, OrphanPorts, Orphans};
+use portal_dns::{ExposureStore, InstanceId, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;
 
 use crate::command_error::CommandError;
@@ -29,10 +29,10 @@ pub struct Admin {
     pub friendships: Arc<dyn FriendshipStore>,
     /// Logins.
     pub sessions: Sessions,
-    /// Exposures, as friends asked for them.
+    /// Login links.
+    pub logins: Logins,
+    /// Exposures.
     pub exposures: Arc<dyn ExposureStore>,
-    /// Exposures, as portals work on them.
-    pub intents: Arc<dyn IntentStore>,
     /// The audit log.
     pub audit_log: Arc<dyn AuditLog>,
     /// Deletion of expired rows.
@@ -58,8 +58,8 @@ impl Admin {
             agents: db.agents(),
             friendships: db.friendships(),
             sessions: Sessions::new(db.sessions(), clock.clone(), ids.clone()),
+            logins: Logins::new(db.logins(), clock.clone(), ids.clone()),
             exposures: db.exposures(),
-            intents: db.intents(),
             audit_log: db.audit_log(),
             retention: db.retention(),
             clock,
@@ -85,7 +85,7 @@ impl Admin {
         let zones = compose::zones(settings, &self.clock)?;
         let instance = InstanceId::parse(&self.db.instance(&*self.ids).await?)?;
         let ports = OrphanPorts {
-            intents: self.intents.clone(),
+            store: self.exposures.clone(),
             audit_log: self.audit_log.clone(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),

@@ -51,9 +51,25 @@ impl BackgroundTasks {
         });
     }
 
+    /// Runs `work` once when the portal begins to stop; [`BackgroundTasks::stop`] waits for it as for a pass.
+    pub fn on_stop(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut stopping = self.stop.subscribe();
+        self.tasks.spawn(async move {
+            // An error means that the sender is gone, and with it the portal.
+            if stopping.wait_for(|stop| *stop).await.is_ok() {
+                work.await;
+            }
+        });
+    }
+
+    /// Starts no more passes, and begins what is to be done when the portal stops.
+    pub fn begin_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
     /// Lets the passes that are under way end, at most for `grace`, and starts no more.
     pub async fn stop(mut self, grace: Duration) {
-        self.stop.send_replace(true);
+        self.begin_stop();
         let ended = tokio::time::timeout(grace, async { while self.tasks.join_next().await.is_some() {} }).await;
         if ended.is_err() {
             tracing::warn!("background passes did not end in time; what they left open is taken up at the next start");

@@ -8,13 +8,17 @@ mod rotation;
 mod workspaces;
 mod zones;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe, WritesProbe};
-use portal_api::{ApiState, NamespaceViews, QuotaSecrets, Readiness};
-use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, Retention, Sessions, sweep};
-use portal_cron::{Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerSettings, SessionKeys};
+use portal_api::{ApiState, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
+use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Logins, Probe, Retention, Sessions, sweep};
+use portal_cron::{
+    Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
+};
 use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
 use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
@@ -23,16 +27,13 @@ use tokio::runtime::Handle;
 
 use self::jump_guard::JumpGuard;
 use crate::background::BackgroundTasks;
-use crate::config::{DatabaseSettings, WEBHOOK_SECRET_MIN};
-use crate::metrics;
+use crate::config::DatabaseSettings;
+use crate::metrics::{self, RunnerMetrics};
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
 pub(crate) use self::disk::DiskProbe;
 pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
-
-const _: () =
-    assert!(WEBHOOK_SECRET_MIN >= portal_adapters::webhook::SECRET_MIN, "the configuration accepts too little");
 
 /// Period of the deletion of expired rows.
 const SWEEP_PERIOD: Duration = Duration::from_hours(1);
@@ -48,8 +49,12 @@ const EXPOSURE_TICK: Duration = Duration::from_secs(1);
 const BUDGET_TICK: Duration = Duration::from_secs(5);
 /// Period at which the runner claims due jobs.
 const RUNNER_TICK: Duration = Duration::from_secs(1);
-/// Period at which abandoned writes of documents are recovered; their leases last about as long.
-const SETTLING: Duration = Duration::from_secs(5);
+/// Time that deliveries under way get to end when the portal stops.
+const RUNNER_STOP: Duration = Duration::from_secs(10);
+/// Interval at which due jobs and open runs are counted.
+const BACKLOG_TICK: Duration = Duration::from_secs(15);
+/// Period of the recovery pass over the documents: the first look at a displaced file is due after a second.
+const DOCUMENT_PASS: Duration = Duration::from_secs(1);
 
 /// The parts of a portal, as the configuration or the demo chose them.
 pub struct Parts {
@@ -69,16 +74,31 @@ pub struct Parts {
     pub exposures: Exposures,
     /// Remaining calls to the zones' providers.
     pub budgets: Vec<CallBudget>,
+    /// Refuses a write of a document that has neither `If-Match` nor `If-None-Match`.
+    pub require_if_match: bool,
     /// The channels whose conversations a job may name.
     pub channels: Vec<ChannelId>,
+    /// Who may log friends in, and by which links.
+    pub login: LoginSettings,
     /// The way of due messages.
     pub delivery: Arc<dyn Delivery>,
+    /// Rules of the time zones in which they are due.
+    pub time_zones: TimeZones,
     /// The agents' folders.
     pub files: Arc<dyn DocumentFiles>,
     /// Probes of the other backends; those of the database are added.
     pub probes: Vec<Arc<dyn Probe>>,
     /// Retention of rows that grow with use.
     pub retention: Retention,
+}
+
+/// Logging in, as it is configured.
+#[derive(Debug, Clone, Default)]
+pub struct LoginSettings {
+    /// Agents that may log their friends in.
+    pub may_login: BTreeSet<AgentId>,
+    /// Beginning of every link; without one there are no links.
+    pub public_url: Option<String>,
 }
 
 /// A portal, ready to be served.
@@ -112,8 +132,11 @@ pub fn assemble(parts: Parts) -> Portal {
         exposures,
         budgets,
         channels,
+        login,
         delivery,
+        time_zones,
         files,
+        require_if_match,
         probes,
         retention,
     } = parts;
@@ -127,21 +150,24 @@ pub fn assemble(parts: Parts) -> Portal {
         follow_the_cluster(&mut tasks, exposures.clone(), queue);
     }
     let keys = Arc::new(SessionKeys::new(db.contacts(), channels));
-    let settings = RunnerSettings::default();
-    run_jobs(&mut tasks, Runner::new(db.runs(), keys.clone(), delivery, ids.clone(), settings));
-    let engine = Arc::new(EmbeddedEngine::new(db.jobs(), clock.clone(), ids.clone()));
-    let documents = documents(&db, files, &clock, &ids);
-    settle_documents(&mut tasks, documents.clone());
+    let zones = time_zones.clone();
+    let (queue, observer) = (db.runs(), Arc::new(RunnerMetrics));
+    let runner = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
+    run_jobs(&mut tasks, Runner::new(runner, RunnerSettings::default()));
+    let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
+    let documents = documents(&db, files, &clock, &ids).with_required_precondition(require_if_match);
+    recover_documents(&mut tasks, documents.clone());
     let readiness = Readiness::new(all_probes(&db, probes));
     watch_probes(&mut tasks, readiness.clone());
     let state = ApiState {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
+        logins: logins(&db, login, &clock, &ids),
         friendships: db.friendships(),
         domains: domains.into(),
         exposures,
         cluster: cluster.clone(),
         namespaces: NamespaceViews::new(clock.clone()),
-        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, db.friends(), clock.clone())),
+        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, time_zones, clock.clone())),
         documents: documents.clone(),
         logs: Arc::new(documents),
         secrets: Arc::new(QuotaSecrets(cluster)),
@@ -185,13 +211,25 @@ fn sweep_expired(tasks: &mut BackgroundTasks, db: &Db, clock: Arc<dyn Clock>, re
     });
 }
 
-/// Delivers due messages. What is under way when the portal stops is taken over by the next runner.
+fn logins(db: &Db, settings: LoginSettings, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Option<LoginPorts> {
+    let logins = Arc::new(Logins::new(db.logins(), clock.clone(), ids.clone()));
+    let LoginSettings { may_login, public_url } = settings;
+    Some(LoginPorts { logins, agents: db.agents(), may_login, public_url: public_url? })
+}
+
+/// Delivers due messages. A stopping portal claims no more of them, and hands back what it cannot end.
 fn run_jobs(tasks: &mut BackgroundTasks, runner: Runner) {
     let runner = Arc::new(runner);
+    let (counter, stopping) = (runner.clone(), runner.clone());
     tasks.repeat("jobs", RUNNER_TICK, None, move || {
         let runner = runner.clone();
-        async move { runner.tick().await.map(drop) }
+        async move { runner.run_due().await }
     });
+    tasks.repeat("backlog", BACKLOG_TICK, None, move || {
+        let counter = counter.clone();
+        async move { counter.report_backlog().await }
+    });
+    tasks.on_stop(async move { stopping.stop(RUNNER_STOP).await });
 }
 
 /// Makes exposures true and keeps them so, all of them for the first time after `delay`.
@@ -249,10 +287,19 @@ fn documents(db: &Db, files: Arc<dyn DocumentFiles>, clock: &Arc<dyn Clock>, ids
     })
 }
 
-fn settle_documents(tasks: &mut BackgroundTasks, documents: Documents) {
-    tasks.repeat("documents", SETTLING, None, move || {
-        let documents = documents.clone();
-        async move { documents.settle().await.map(drop) }
+fn recover_documents(tasks: &mut BackgroundTasks, documents: Documents) {
+    let at_start = Arc::new(AtomicBool::new(true));
+    tasks.repeat("documents", DOCUMENT_PASS, None, move || {
+        let (documents, at_start) = (documents.clone(), at_start.clone());
+        async move {
+            if !at_start.load(Ordering::Relaxed) {
+                return documents.recover().await.map(drop);
+            }
+            documents.recover_at_start().await?;
+            // Only then: a database that is not there yet must not cost the files of the process before their look.
+            at_start.store(false, Ordering::Relaxed);
+            Ok(())
+        }
     });
 }
 

@@ -19,15 +19,13 @@ use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, Environment, File, FileFormat};
 use portal_api::LimitSettings;
 use portal_core::{AgentId, ChannelId, Retention};
+use portal_cron::TimeZones;
 use portal_dns::{Domain, DomainName};
 use portal_k8s::Provisioning;
 use secrecy::SecretString;
 
+use crate::signing::SigningKey;
 use crate::telemetry::LogFormat;
-
-/// Fewest bytes of a webhook's secret: a shorter one could be guessed from one signature. At least what the adapter
-/// requires, which is checked where the two meet.
-pub(crate) const WEBHOOK_SECRET_MIN: usize = 32;
 
 /// A configuration that can be run.
 #[derive(Debug, Clone)]
@@ -46,10 +44,16 @@ pub struct Settings {
     pub provisioning: Provisioning,
     /// The agents, each with its folder.
     pub agents: Vec<AgentSettings>,
+    /// Refuses a write of a document that has neither `If-Match` nor `If-None-Match`.
+    pub require_if_match: bool,
     /// Channels that session keys may name.
     pub channels: Vec<ChannelId>,
+    /// Rules of the time zones in which jobs are due.
+    pub time_zones: TimeZones,
     /// Receiver of due messages; `None` only where there are no agents.
     pub delivery: Option<WebhookTarget>,
+    /// Whether the web page is served.
+    pub page: bool,
     /// The domains, the default one first.
     pub domains: Vec<DomainSettings>,
     /// Retention of rows that grow with use.
@@ -65,6 +69,8 @@ pub struct ServerSettings {
     pub operations_listen: SocketAddr,
     /// Origins whose pages may call the API from a browser.
     pub allowed_origins: Vec<String>,
+    /// Address at which friends reach the portal, without a `/` at its end; `None` where nothing needs it.
+    pub public_url: Option<String>,
     /// Number of replicas that share the DNS provider's budget.
     pub replicas: NonZeroU32,
     /// Time between a stop signal and closing the port, in which load balancers see `/readyz` fail.
@@ -118,6 +124,8 @@ pub struct AgentSettings {
     pub id: AgentId,
     /// The root of its documents.
     pub workspace: PathBuf,
+    /// Whether the agent may log its friends in.
+    pub may_login: bool,
 }
 
 /// A secret, and the file that it was read from.
@@ -135,7 +143,9 @@ pub struct WebhookTarget {
     /// Its address.
     pub url: url::Url,
     /// The key with which deliveries are signed.
-    pub secret: SecretString,
+    pub key: SigningKey,
+    /// A token that the receiver asks for.
+    pub bearer_token: Option<SecretString>,
     /// Timeout of one delivery.
     pub timeout: Duration,
 }

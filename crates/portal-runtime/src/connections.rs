@@ -17,14 +17,14 @@
 //! The middleware [`observe`] tells the connection, through the [`Clock`] that both share, when a request begins, when
 //! it wants more of its body, and when its answer is complete.
 
+mod addresses;
+
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::future::{Future, ready};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -43,6 +43,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use self::addresses::{Addresses, Admission};
 use crate::metrics;
 
 /// Bytes that a connection hands to the protocol in one turn.
@@ -443,67 +444,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-}
-
-/// Connections by address.
-#[derive(Clone)]
-struct Addresses {
-    limit: Option<u32>,
-    open: Arc<Mutex<HashMap<IpAddr, u32>>>,
-}
-
-impl Addresses {
-    fn new(limit: Option<u32>) -> Self {
-        Self { limit, open: Arc::default() }
-    }
-
-    /// Counts a new connection; `None` if its address may have no more.
-    fn admit(&self, address: IpAddr) -> Option<Admission> {
-        let Some(limit) = self.limit else { return Some(Admission::new(None)) };
-        let address = network(address);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        drop(open);
-        Some(Admission::new(Some((self.clone(), address))))
-    }
-}
-
-/// A customer is given at least a /64 of IPv6, so its addresses count as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
-/// A connection's place in the counts of its address, until it is dropped.
-struct Admission {
-    counted: Option<(Addresses, IpAddr)>,
-}
-
-impl Admission {
-    fn new(counted: Option<(Addresses, IpAddr)>) -> Self {
-        metrics::connection_opened();
-        Self { counted }
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        metrics::connection_ended();
-        let Some((addresses, address)) = &self.counted else { return };
-        let mut open = addresses.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(address);
-            }
-        }
     }
 }
 

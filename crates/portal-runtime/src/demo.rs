@@ -18,14 +18,15 @@ use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_api::{LimitSettings, Rate};
-use portal_core::{ChannelId, Clock, Ids, Invalid, Probe, Retention};
+use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Probe, Retention};
+use portal_cron::TimeZones;
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
 
 use crate::command_error::CommandError;
-use crate::compose::{self, DiskProbe, Parts};
+use crate::compose::{self, DiskProbe, LoginSettings, Parts};
 use crate::database_file::DatabaseFile;
-use crate::server::{self, Serving};
+use crate::server::{self, Page, Serving};
 use crate::telemetry::{self, LogFormat};
 use crate::{commands, console};
 
@@ -106,10 +107,11 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
         limits: options.limits.settings(),
         shutdown: Duration::from_secs(5),
         drain: Duration::ZERO,
+        page: Page::Demo,
     };
     // Before anything is written: two demos on one folder would both go on with the same work.
     let listening = server::listen(&serving)?;
-    let portal = compose::assemble(parts(&options).await?);
+    let portal = compose::assemble(parts(&options, listening.address).await?);
     console::print(&greeting(listening.address))?;
     let file = DatabaseFile::of_url(&database_url(&options.data));
     commands::until_replaced(file, server::run(listening, portal.state, portal.tasks, serving)).await
@@ -119,7 +121,7 @@ fn database_url(data: &Path) -> String {
     format!("sqlite:{}", data.join("portal.db").display())
 }
 
-async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
+async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, CommandError> {
     let folder = |error| CommandError::other(format!("{} cannot be made", options.data.display()), error);
     std::fs::create_dir_all(&options.data).map_err(folder)?;
     let db = Db::open(&DbSettings::new(database_url(&options.data)), Handle::current())?;
@@ -137,6 +139,12 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
     let channels = vec![ChannelId::parse("signal")?];
     let disk: Arc<dyn Probe> = Arc::new(DiskProbe::new(vec![options.data.clone()]));
     let (cluster, work, probes, budgets) = (Arc::new(cluster), None, vec![disk], Vec::new());
+    let time_zones = TimeZones::bundled();
+    let require_if_match = false;
+    let login = LoginSettings {
+        may_login: [AgentId::parse(seed::AGENT)?].into(),
+        public_url: Some(format!("http://{address}")),
+    };
     let retention = Retention::default();
     Ok(Parts {
         db,
@@ -147,8 +155,11 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
         work,
         exposures,
         budgets,
+        require_if_match,
         channels,
+        login,
         delivery,
+        time_zones,
         files,
         probes,
         retention,
@@ -159,15 +170,18 @@ async fn parts(options: &DemoOptions) -> Result<Parts, CommandError> {
 fn greeting(address: SocketAddr) -> Vec<String> {
     let api = format!("http://{address}/api/portal");
     let alice = "-H 'Authorization: Bearer demo-alice'";
+    let (agent, link) = ("-H 'Authorization: Bearer demo-agent'", r#"{"friend_id": "alice"}"#);
     let expose = r#"{"name": "my-app", "service": "my-app", "port": 80, "domain": "your-domain.net"}"#;
     vec![
         format!("The Friend Portal's demo listens on http://{address}"),
         format!("  documentation  http://{address}/docs/"),
+        format!("  page           http://{address}/"),
         "  tokens         demo-alice, demo-bob; of the agent main: demo-agent".to_owned(),
         String::new(),
         "Try:".to_owned(),
         format!("  curl {alice} {api}/me"),
         format!("  curl {alice} {api}/namespace"),
         format!("  curl {alice} --json '{expose}' {api}/namespace/expose"),
+        format!("  curl {agent} --json '{link}' http://{address}/api/auth/portal-session"),
     ]
 }

@@ -18,4 +18,5 @@ mod hangup;
 mod metrics;
 mod operations;
 pub mod server;
+mod signing;
 pub mod telemetry;

@@ -1,10 +1,13 @@
 //! Metrics of the background tasks and of the server; portal-api records those of requests.
 
 mod process;
+mod runner;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use portal_dns::{PassReport, Status};
+
+pub(crate) use self::runner::RunnerMetrics;
 
 /// Statuses of stored exposures.
 const STATUSES: [Status; 4] = [Status::Pending, Status::Active, Status::Removing, Status::Failed];
@@ -38,7 +41,14 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn builder() -> Result<PrometheusBuilder, BuildError> {
-    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(REQUESTS.to_owned()), &REQUEST_SECONDS)
+    let buckets: [(&str, &[f64]); 3] = [
+        (REQUESTS, &REQUEST_SECONDS),
+        (runner::LATENESS, &runner::LATENESS_SECONDS),
+        (runner::DELIVERY, &runner::DELIVERY_SECONDS),
+    ];
+    buckets.into_iter().try_fold(PrometheusBuilder::new(), |builder, (name, bounds)| {
+        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
+    })
 }
 
 /// Returns all metrics in Prometheus' text format, those of the process as they are now.
@@ -49,6 +59,7 @@ pub(crate) fn render(recorded: &PrometheusHandle) -> String {
 
 fn describe() {
     process::describe();
+    runner::describe();
     describe_gauge!(BUILD, "1, with the version of this portal as a label");
     describe_histogram!(REQUESTS, "Time from a request's head to its answer, by method, route and status, in seconds");
     describe_gauge!(CONNECTIONS, "Open connections of the public port");

@@ -10,6 +10,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal_api::{ApiState, LimitSettings, Limits, Readiness, Settings};
+use portal_page::Tokens;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::BackgroundTasks;
@@ -20,6 +21,17 @@ use crate::{metrics, operations};
 /// Interval at which metrics are tidied up, so that they do not grow while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// Whether the web page is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// `/` and `/portal` are left to somebody else.
+    Off,
+    /// It is served.
+    On,
+    /// It is served, and offers the demo's public tokens.
+    Demo,
+}
+
 /// Settings of the listening side.
 #[derive(Debug, Clone)]
 pub struct Serving {
@@ -29,6 +41,8 @@ pub struct Serving {
     pub operations_listen: Option<SocketAddr>,
     /// Origins whose pages may call the API.
     pub allowed_origins: Vec<String>,
+    /// The web page.
+    pub page: Page,
     /// Connections that one address may have; `None` for any number.
     pub connections_per_address: Option<NonZeroU32>,
     /// Limits of each friend; `None` for none.
@@ -41,11 +55,12 @@ pub struct Serving {
 
 impl Serving {
     /// As the configuration says.
-    pub(crate) fn of(settings: &ServerSettings, limits: LimitsSettings) -> Self {
+    pub(crate) fn of(settings: &ServerSettings, limits: LimitsSettings, page: bool) -> Self {
         Self {
             listen: settings.listen,
             operations_listen: Some(settings.operations_listen),
             allowed_origins: settings.allowed_origins.clone(),
+            page: if page { Page::On } else { Page::Off },
             connections_per_address: limits.connections_per_address,
             limits: limits.per_friend,
             shutdown: settings.shutdown,
@@ -117,7 +132,15 @@ pub async fn run(
     let settings = Settings { origins: serving.allowed_origins, limits, ..Settings::default() };
     let per_address = serving.connections_per_address.map(NonZeroU32::get);
     let options = Options { shutdown: serving.shutdown, per_address };
-    let mount = move |config: &mut ServiceConfig| portal_api::configure(config, &state, &settings);
+    let page = serving.page;
+    let mount = move |config: &mut ServiceConfig| {
+        match page {
+            Page::Off => {}
+            Page::On => portal_page::configure(config, Tokens::Secret),
+            Page::Demo => portal_page::configure(config, Tokens::Public),
+        }
+        portal_api::configure(config, &state, &settings);
+    };
     let api = connections::serve(listening.api, options, mount).map_err(ServeError::Failed)?;
     let handle = api.handle();
     tokio::pin!(api);
@@ -125,6 +148,7 @@ pub async fn run(
         served = &mut api => served,
         () = asked_to_stop() => {
             readiness.drain();
+            tasks.begin_stop();
             tracing::info!("stopping");
             let ((), served) = tokio::join!(stop_after(serving.drain, &handle), api);
             served

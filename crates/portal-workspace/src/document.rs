@@ -1,62 +1,53 @@
-//! What a document holds.
+//! Content of a document, and its tag.
 
 use chrono::{DateTime, Utc};
 use portal_core::Invalid;
 use sha2::{Digest, Sha256};
 
-use crate::{DocumentName, Unreadable};
+use crate::Unreadable;
 
-/// The longest document, in bytes of UTF-8: 256 KiB. The agent gateway has no limit of its own for files on disk.
+/// Largest document, in bytes of UTF-8: 256 KiB. The agent gateway has no limit of its own for files on disk.
 pub const DOCUMENT_MAX_BYTES: usize = 256 * 1024;
-/// How much of a document the agent gateway puts before its model: it cuts each injected file at so many characters
-/// (`bootstrapMaxChars`), while the file itself is never cut.
+/// Number of characters of an injected file that the agent gateway shows to its model (`bootstrapMaxChars`). It cuts
+/// the prompt, never the file.
 pub const AGENT_READS_CHARS: u32 = 20_000;
 
-impl DocumentName {
-    /// How many characters of it the agent reads; `None` where no limit is known: the agent's own notes are not
-    /// injected, it reads them with its tools.
-    #[must_use]
-    pub fn agent_reads_chars(self) -> Option<u32> {
-        match self {
-            Self::Memory | Self::Heartbeat => Some(AGENT_READS_CHARS),
-            Self::FriendNotes => None,
-        }
-    }
-}
-
-/// The SHA-256 of a content, by which two people know whether they speak of the same text.
+/// SHA-256 of a content, in lower-case hexadecimal digits: the document's entity tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tag(String);
 
 impl Tag {
-    /// The tag of these bytes.
+    /// Computes the tag of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(hex::encode(Sha256::digest(bytes)))
     }
 
-    /// Reads a tag; `None` for what is not 64 lower-case hexadecimal digits, and so was never a tag of ours.
+    /// Reads a tag; `None` for anything but 64 lower-case hexadecimal digits, which was never a tag of ours.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (text.len() == 64 && text.bytes().all(is_hex)).then(|| Self(text.to_owned()))
     }
 
-    /// The first digits: enough for a person to tell texts apart.
+    /// Returns the first 12 digits, enough for a person to tell texts apart.
     #[must_use]
     pub fn short(&self) -> &str {
         self.0.get(..12).unwrap_or(&self.0)
     }
 }
 
-/// A text fit to be a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content(String);
+portal_core::string_newtype!(write only: Tag);
 
-portal_core::string_newtype!(write only: Tag, Content);
+/// Text fit to be a document. Its tag is computed once and travels with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    text: String,
+    tag: Tag,
+}
 
 impl Content {
-    /// Takes a text as it was sent; nothing is trimmed, folded or re-encoded.
+    /// Accepts a text as it was sent; nothing is trimmed, folded or re-encoded.
     ///
     /// # Errors
     /// Refuses more than [`DOCUMENT_MAX_BYTES`], and U+0000, which no database and few editors keep.
@@ -69,35 +60,36 @@ impl Content {
         if text.contains('\0') {
             return Err(Invalid::new("content", "content must not contain the character U+0000"));
         }
-        Ok(Self(text))
+        let tag = Tag::of(text.as_bytes());
+        Ok(Self { text, tag })
     }
 
-    /// The text, given away.
+    /// Returns the text.
     #[must_use]
-    pub fn into_string(self) -> String {
-        self.0
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
-    /// Its tag.
+    /// Returns the tag of the text.
     #[must_use]
-    pub fn tag(&self) -> Tag {
-        Tag::of(self.0.as_bytes())
+    pub fn tag(&self) -> &Tag {
+        &self.tag
     }
 }
 
-/// A document as it stood at one moment.
+/// Document as read at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// The text, whoever wrote it.
+    /// The text, written by friend or agent.
     pub text: String,
-    /// The text's tag.
+    /// Tag of the text.
     pub tag: Tag,
-    /// When it was last changed, by anybody, as the file system says.
+    /// Modification time that the file system gives, whoever wrote.
     pub updated_at: DateTime<Utc>,
 }
 
 impl Document {
-    /// Reads what stood in a file.
+    /// Decodes the bytes of a file.
     ///
     /// # Errors
     /// Refuses what is too large or not UTF-8, so that nobody edits a mangled copy and writes it back.
@@ -105,6 +97,7 @@ impl Document {
         if bytes.len() > DOCUMENT_MAX_BYTES {
             return Err(Unreadable::TooLarge);
         }
+        // Before the bytes are moved into the text: they are the same, and hashed once.
         let tag = Tag::of(&bytes);
         let text = String::from_utf8(bytes).map_err(|_| Unreadable::NotText)?;
         Ok(Self { text, tag, updated_at })
@@ -120,8 +113,8 @@ mod tests {
 
     #[track_caller]
     fn check_content(text: &str, accepted: bool) {
-        let taken = Content::parse(text.to_owned());
-        assert_eq!(taken.as_ref().map(Content::as_str).ok(), accepted.then_some(text), "{} bytes", text.len());
+        let parsed = Content::parse(text.to_owned());
+        assert_eq!(parsed.as_ref().map(Content::as_str).ok(), accepted.then_some(text), "{} bytes", text.len());
     }
 
     #[test]
@@ -134,17 +127,17 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_decode(bytes: &[u8], expected: Result<&str, Unreadable>) {
+    fn check_decode(bytes: &[u8], expected: &Result<&str, Unreadable>) {
         let decoded = Document::decode(bytes.to_vec(), DateTime::UNIX_EPOCH);
         assert_eq!(decoded.as_ref().map(|document| document.text.as_str()), expected.as_ref().copied());
     }
 
     #[test]
     fn a_file_is_a_document_only_if_it_is_short_utf_8() {
-        check_decode(b"caf\xc3\xa9", Ok("café"));
-        check_decode(b"caf\xe9", Err(Unreadable::NotText));
-        check_decode(b"\xed\xa0\x80", Err(Unreadable::NotText));
-        check_decode(&vec![b'a'; DOCUMENT_MAX_BYTES + 1], Err(Unreadable::TooLarge));
+        check_decode(b"caf\xc3\xa9", &Ok("café"));
+        check_decode(b"caf\xe9", &Err(Unreadable::NotText));
+        check_decode(b"\xed\xa0\x80", &Err(Unreadable::NotText));
+        check_decode(&vec![b'a'; DOCUMENT_MAX_BYTES + 1], &Err(Unreadable::TooLarge));
     }
 
     #[test]

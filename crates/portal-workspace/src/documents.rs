@@ -1,4 +1,4 @@
-//! What a friend can do with the documents.
+//! Use cases of the documents.
 
 use std::sync::Arc;
 
@@ -6,102 +6,150 @@ use chrono::{DateTime, Utc};
 use portal_core::{Action, Backend, BackendError, Clock, FriendId, FriendshipKey, FriendshipStore, Ids};
 
 use crate::{
-    Content, Document, DocumentFiles, DocumentName, DocumentPath, DocumentStore, Entry, Precondition, Tag, Unreadable,
-    Version, VersionStore, WorkspaceError,
+    Author, Content, Document, DocumentFiles, DocumentName, DocumentPath, DocumentStore, Entry, FileInfo,
+    LatestVersion, Precondition, ReadReceipt, Tag, Unreadable, Version, VersionStore, WorkspaceError,
 };
 
-mod settle;
+mod displaced;
+mod recover;
 mod write;
 
-pub use settle::Settled;
+pub use displaced::{DISPLACED_MAX, LOOKS};
+pub use recover::RecoveryReport;
 
-/// What the documents are made of.
+/// Largest number of other friends that is counted; it stands for all that are more.
+const SHARED_WITH_MAX: u32 = 100;
+
+/// Ports of the documents.
 #[derive(Clone)]
 pub struct DocumentPorts {
-    /// The agents' folders.
+    /// Agents' folders.
     pub files: Arc<dyn DocumentFiles>,
-    /// The rows beside them.
+    /// Rows beside the documents.
     pub store: Arc<dyn DocumentStore>,
-    /// The kept texts.
+    /// Stored versions.
     pub versions: Arc<dyn VersionStore>,
-    /// Who may write what is shared.
+    /// Friendships, which say who may write a shared document.
     pub friendships: Arc<dyn FriendshipStore>,
-    /// The time.
+    /// Clock.
     pub clock: Arc<dyn Clock>,
-    /// Names for writes and versions.
+    /// Source of ids for writes and versions.
     pub ids: Arc<dyn Ids>,
 }
 
-/// Who writes.
+/// Friend who writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writer {
     /// The friend and the agent.
     pub reader: FriendshipKey,
-    /// The id of the friend's session: its writes within ten minutes are one version.
+    /// Id of the friend's session: its writes within ten minutes are one version.
     pub session: String,
 }
 
-/// A document in the list of documents.
+/// Document in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overview {
-    /// Which document.
+pub struct DocumentSummary {
+    /// Name of the document.
     pub name: DocumentName,
-    /// Whether there is one.
+    /// `false` if there is no such file.
     pub exists: bool,
-    /// Its size in bytes; 0 if there is none.
+    /// Size in bytes; 0 without a file.
     pub bytes: u64,
-    /// When it was last changed, by anybody.
+    /// Modification time, whoever wrote.
     pub updated_at: Option<DateTime<Utc>>,
-    /// Whether this friend may write it.
+    /// Author of the current text.
+    pub updated_by: Option<UpdatedBy>,
+    /// Tag of the current text; `None` without a text that can be read.
+    pub tag: Option<Tag>,
+    /// `true` if this friend may write it.
     pub writable: bool,
+    /// Number of other friends who read the same document, at most 100.
+    pub shared_with: u32,
+    /// Way in which the text reaches the agent's prompts.
+    pub agent_reads: AgentReads,
+    /// Newest record that it was in a prompt.
+    pub read: Option<ReadReceipt>,
 }
 
-/// The documents that friends share with their agents.
+/// Way in which a document reaches the agent's prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentReads {
+    /// The gateway puts it into every conversation.
+    Always,
+    /// The gateway's hook puts it into the friend's direct conversations.
+    Hook,
+    /// Nothing puts it into a prompt; the agent may read it with its tools.
+    No,
+}
+
+/// Author of a current text, as one friend may see them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpdatedBy {
+    /// The friend who asks.
+    Reader,
+    /// Another friend of the agent, who stays unnamed.
+    OtherFriend,
+    /// The agent, or whoever else wrote past the portal.
+    Agent,
+}
+
+/// Documents that friends share with their agents. Clones share the ports.
 #[derive(Clone)]
 pub struct Documents {
-    desk: Arc<Desk>,
-}
-
-/// Where writing is done; shared by the tasks that do it.
-struct Desk {
-    ports: DocumentPorts,
+    ports: Arc<DocumentPorts>,
+    requires_precondition: bool,
 }
 
 impl Documents {
-    /// The documents behind these ports.
+    /// Creates the use cases on these ports.
     #[must_use]
     pub fn new(ports: DocumentPorts) -> Self {
-        Self { desk: Arc::new(Desk { ports }) }
+        Self { ports: Arc::new(ports), requires_precondition: false }
     }
 
-    /// Every document, there or not, in a fixed order.
+    /// Refuses, if `required`, every write that has neither `If-Match` nor `If-None-Match`.
+    #[must_use]
+    pub fn with_required_precondition(self, required: bool) -> Self {
+        Self { requires_precondition: required, ..self }
+    }
+
+    /// Lists all documents, existing or not, in a fixed order.
     ///
     /// # Errors
-    /// Trouble with the workspace or the database; a document that cannot be read as text is listed like any other.
-    pub async fn list(&self, reader: &FriendshipKey) -> Result<Vec<Overview>, BackendError> {
-        let mut overviews = Vec::with_capacity(DocumentName::ALL.len());
-        for name in DocumentName::ALL {
-            let entry = self.desk.ports.files.read(&path(reader, name)).await?;
-            let writable = self.desk.may_write(reader, name).await?;
-            overviews.push(overview(name, &entry, writable));
+    /// The workspace or the database is unavailable; a document that cannot be read as text is listed like any other.
+    pub async fn list(&self, reader: &FriendshipKey) -> Result<Vec<DocumentSummary>, BackendError> {
+        // All rows in one call to the database, then one look at each file.
+        let paths = DocumentName::ALL.map(|name| path(reader, name));
+        let latest = self.ports.versions.latest(&paths).await?;
+        let access = self.heartbeat_access(reader).await?;
+        let mut summaries = Vec::with_capacity(paths.len());
+        for (path, latest) in paths.iter().zip(latest) {
+            let info = self.ports.files.inspect(path).await?;
+            summaries.push(summary(path.name(), info, latest.as_ref(), access, reader));
         }
-        Ok(overviews)
+        let receipt = self.ports.files.read_receipt(reader).await?;
+        for summary in summaries.iter_mut().filter(|summary| summary.name == DocumentName::Memory) {
+            // Only the hook writes receipts, so one proves that it is installed and knows this friend.
+            summary.agent_reads = if receipt.is_some() { AgentReads::Hook } else { AgentReads::No };
+            summary.read.clone_from(&receipt);
+        }
+        Ok(summaries)
     }
 
-    /// The document as it stands; `None` only if there is none.
+    /// Reads a document; `None` only if there is none.
     ///
     /// # Errors
-    /// [`WorkspaceError::Unreadable`], or trouble with the workspace.
+    /// [`WorkspaceError::Unreadable`], or the workspace is unavailable.
     pub async fn read(&self, reader: &FriendshipKey, name: DocumentName) -> Result<Option<Document>, WorkspaceError> {
-        self.desk.read(&path(reader, name)).await
+        self.read_path(&path(reader, name)).await
     }
 
-    /// Puts `content` in the document's place, unless `precondition` does not hold for what stands there; gives the
-    /// tag of what stands there now. The write goes on to its end even if nobody waits for it any longer.
+    /// Replaces the document by `content`, unless `precondition` does not hold; returns the tag of the current text.
+    /// The write goes on to its end even if the caller's future is dropped.
     ///
     /// # Errors
-    /// Any [`WorkspaceError`]; after [`WorkspaceError::Port`] the text may or may not be in its place, and is kept as
-    /// a version if it was.
+    /// Any [`WorkspaceError`]. After [`WorkspaceError::Port`] the text may have been installed; if so, it is stored as a
+    /// version.
     pub async fn replace(
         &self,
         writer: Writer,
@@ -110,7 +158,7 @@ impl Documents {
         precondition: Precondition,
     ) -> Result<Tag, WorkspaceError> {
         let detail = String::new();
-        self.write(write::Write { writer, name, content, precondition, action: Action::DocumentReplace, detail }).await
+        self.spawn(write::Write { writer, name, content, precondition, action: Action::DocumentReplace, detail }).await
     }
 
     /// Writes the text of a version as [`Self::replace`] does.
@@ -125,58 +173,58 @@ impl Documents {
         precondition: Precondition,
     ) -> Result<Tag, WorkspaceError> {
         let text = self.version(&writer.reader, name, id).await?.text;
+        // A version may have been stored before a limit was lowered, or hold what an agent wrote.
         let content = Content::parse(text).map_err(|_| WorkspaceError::Unreadable(name, Unreadable::NotText))?;
         let detail = format!(", version {id}");
-        self.write(write::Write { writer, name, content, precondition, action: Action::DocumentRestore, detail }).await
+        self.spawn(write::Write { writer, name, content, precondition, action: Action::DocumentRestore, detail }).await
     }
 
-    /// The kept texts that this friend may see, the newest first: of a shared document those they wrote themselves.
+    /// Lists the versions that this friend may see, the newest first: of a shared document those they wrote.
     ///
     /// # Errors
-    /// Trouble with the database.
+    /// The database is unavailable.
     pub async fn versions(&self, reader: &FriendshipKey, name: DocumentName) -> Result<Vec<Version>, BackendError> {
-        self.desk.ports.versions.list(&path(reader, name), only(reader, name)).await
+        self.ports.versions.list(&path(reader, name), visible_author(reader, name)).await
     }
 
-    /// One of these texts; its `updated_at` is when it was saved.
+    /// Reads one of these versions; its `updated_at` is the time at which it was saved.
     ///
     /// # Errors
     /// [`WorkspaceError::UnknownVersion`], also for a version that this friend may not see;
-    /// [`WorkspaceError::Unreadable`] for bytes that somebody else had put into the file; trouble with the database.
+    /// [`WorkspaceError::Unreadable`] for an agent's bytes that are no text; the database is unavailable.
     pub async fn version(
         &self,
         reader: &FriendshipKey,
         name: DocumentName,
         id: &str,
     ) -> Result<Document, WorkspaceError> {
-        let found = self.desk.ports.versions.find(&path(reader, name), only(reader, name), id).await?;
+        let found = self.ports.versions.find(&path(reader, name), visible_author(reader, name), id).await?;
         let (version, bytes) = found.ok_or(WorkspaceError::UnknownVersion(name))?;
-        Document::decode(bytes, version.saved_at).map_err(|why| WorkspaceError::Unreadable(name, why))
+        Document::decode(bytes, version.saved_at).map_err(|reason| WorkspaceError::Unreadable(name, reason))
     }
 
-    /// How many daily log files the agent keeps of the friend.
+    /// Counts the daily log files that the agent has of the friend.
     ///
     /// # Errors
-    /// Trouble with the workspace.
+    /// The workspace is unavailable.
     pub async fn count_logs(&self, reader: &FriendshipKey) -> Result<u64, BackendError> {
-        self.desk.ports.files.count_logs(reader).await
+        self.ports.files.count_logs(reader).await
     }
 
-    async fn write(&self, write: write::Write) -> Result<Tag, WorkspaceError> {
-        let desk = Arc::clone(&self.desk);
-        // A caller that hangs up must not leave the document held, so the work is a task of its own.
-        let task = tokio::spawn(async move { desk.write(&write).await });
-        task.await.unwrap_or_else(|trouble| Err(BackendError::failed(Backend::Workspace, trouble).into()))
+    async fn spawn(&self, write: write::Write) -> Result<Tag, WorkspaceError> {
+        let documents = self.clone();
+        // A client that hangs up must not leave the document claimed, so the write is a task of its own.
+        let task = tokio::spawn(async move { documents.write(&write).await });
+        task.await.unwrap_or_else(|error| Err(BackendError::failed(Backend::Workspace, error).into()))
     }
-}
 
-impl Desk {
-    async fn read(&self, path: &DocumentPath) -> Result<Option<Document>, WorkspaceError> {
-        let unreadable = |why| WorkspaceError::Unreadable(path.name(), why);
+    async fn read_path(&self, path: &DocumentPath) -> Result<Option<Document>, WorkspaceError> {
+        let unreadable = |reason| WorkspaceError::Unreadable(path.name(), reason);
         match self.ports.files.read(path).await? {
             Entry::Absent => Ok(None),
             Entry::File { bytes, updated_at } => Document::decode(bytes, updated_at).map(Some).map_err(unreadable),
-            Entry::Large { .. } => Err(unreadable(Unreadable::TooLarge)),
+            Entry::TooLarge { .. } => Err(unreadable(Unreadable::TooLarge)),
+            Entry::OtherCase { name } => Err(unreadable(Unreadable::OtherCase(name, path.file_name()))),
             Entry::NotAFile => Err(unreadable(Unreadable::NotAFile)),
         }
     }
@@ -185,29 +233,63 @@ impl Desk {
         match name {
             DocumentName::Memory => Ok(true),
             DocumentName::FriendNotes => Ok(false),
-            DocumentName::Heartbeat => {
-                let friendship = self.ports.friendships.find(reader).await?;
-                Ok(friendship.is_some_and(|friendship| friendship.heartbeat_writable))
-            }
+            DocumentName::Heartbeat => Ok(self.heartbeat_access(reader).await?.writable),
         }
     }
+
+    async fn heartbeat_access(&self, reader: &FriendshipKey) -> Result<HeartbeatAccess, BackendError> {
+        let friendships = &self.ports.friendships;
+        let Some(friendship) = friendships.find(reader).await? else {
+            return Ok(HeartbeatAccess { writable: false, others: 0 });
+        };
+        let others = friendships.count_others(reader, SHARED_WITH_MAX).await?;
+        let writable = friendship.heartbeat_writable.unwrap_or(others == 0);
+        Ok(HeartbeatAccess { writable, others })
+    }
+}
+
+/// Right of a friend to the document that all friends of the agent share.
+#[derive(Debug, Clone, Copy)]
+struct HeartbeatAccess {
+    writable: bool,
+    /// Number of the agent's other active friends.
+    others: u32,
 }
 
 fn path(reader: &FriendshipKey, name: DocumentName) -> DocumentPath {
     DocumentPath::of(reader, name)
 }
 
-/// Whose versions this friend may see; `None` if everybody's.
-fn only(reader: &FriendshipKey, name: DocumentName) -> Option<&FriendId> {
+/// Returns the friend whose versions alone this friend may see; `None` for everybody's.
+fn visible_author(reader: &FriendshipKey, name: DocumentName) -> Option<&FriendId> {
     name.is_shared().then_some(&reader.friend)
 }
 
-fn overview(name: DocumentName, entry: &Entry, writable: bool) -> Overview {
-    let (exists, bytes, updated_at) = match entry {
-        Entry::Absent => (false, 0, None),
-        Entry::File { bytes, updated_at } => (true, u64::try_from(bytes.len()).unwrap_or(u64::MAX), Some(*updated_at)),
-        Entry::Large { size, updated_at } => (true, *size, Some(*updated_at)),
-        Entry::NotAFile => (true, 0, None),
+fn summary(
+    name: DocumentName,
+    info: FileInfo,
+    latest: Option<&LatestVersion>,
+    access: HeartbeatAccess,
+    reader: &FriendshipKey,
+) -> DocumentSummary {
+    let (exists, bytes, updated_at, tag) = match info {
+        FileInfo::Absent => (false, 0, None, None),
+        FileInfo::File { size, updated_at, tag } => (true, size, Some(updated_at), tag),
+        FileInfo::Unreadable => (true, 0, None, None),
     };
-    Overview { name, exists, bytes, updated_at, writable }
+    // The newest version names the author only of the very text that the file has now.
+    let author = latest.filter(|latest| tag.as_ref() == Some(&latest.tag)).map(|latest| &latest.author);
+    let updated_by = updated_at.map(|_| match author {
+        Some(Author::Friend(friend)) if *friend == reader.friend => UpdatedBy::Reader,
+        Some(Author::Friend(_)) => UpdatedBy::OtherFriend,
+        Some(Author::Agent(_)) | None => UpdatedBy::Agent,
+    });
+    let (writable, shared_with) = match name {
+        DocumentName::Memory => (true, 0),
+        DocumentName::FriendNotes => (false, 0),
+        DocumentName::Heartbeat => (access.writable, access.others),
+    };
+    let agent_reads = if name.is_shared() { AgentReads::Always } else { AgentReads::No };
+    let read = None;
+    DocumentSummary { name, exists, bytes, updated_at, updated_by, tag, writable, shared_with, agent_reads, read }
 }

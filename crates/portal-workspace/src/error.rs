@@ -1,58 +1,72 @@
-//! Why a document was not read or not written.
+//! Errors of reading and writing documents.
 
 use portal_core::BackendError;
 
 use crate::{DocumentName, Tag};
 
-/// What keeps a file from being a document. It is left alone: whoever put it there has to act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Reason why a file is no document. The file is left alone: whoever put it there has to act.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// It is not UTF-8.
+    /// The bytes are not UTF-8.
     #[error("it is not UTF-8 text")]
     NotText,
-    /// It is longer than [`crate::DOCUMENT_MAX_BYTES`].
+    /// The file is longer than [`crate::DOCUMENT_MAX_BYTES`].
     #[error("it is larger than 256 KiB")]
     TooLarge,
-    /// A folder, a symbolic link, a pipe or a device stands in its place, or in the place of its folder.
-    #[error("its place is taken by something that is not a regular file")]
+    /// A folder, a symbolic link, a pipe or a device has the document's name, or the name of its folder.
+    #[error("its name is taken by something that is not a regular file")]
     NotAFile,
+    /// Only a file whose name differs in case exists. A second file beside it would be read by nobody.
+    #[error("its folder has `{0}`, whose name differs in upper and lower case only; it must be renamed to `{1}`")]
+    OtherCase(String, &'static str),
 }
 
-/// Why a document was not read or not written. Nothing was changed, except where it says so.
+/// Reason why a write without `If-Match` is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreconditionReason {
+    /// Another friend wrote the shared document last.
+    OtherFriend,
+    /// The operator requires a precondition for every write.
+    Configured,
+}
+
+/// Error of reading or writing a document. Nothing was changed, except where a variant says so.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkspaceError {
-    /// This friend may read the document and not write it.
+    /// This friend may read the document but not write it.
     #[error("the document {0} may only be read")]
     ReadOnly(DocumentName),
-    /// What stands in the document's place, or in a version, cannot be shown and so not be replaced either.
+    /// The file, or the version, is no text that can be shown, so it is not replaced either.
     #[error("the document {0} cannot be read as text: {1}")]
     Unreadable(DocumentName, Unreadable),
-    /// The document is not the one that the writer wanted to replace.
+    /// The precondition does not hold.
     #[error("the document {name} has changed")]
     Changed {
-        /// Which document.
+        /// The document.
         name: DocumentName,
-        /// The tag of what stands there now; `None` if nothing does.
+        /// Tag of the current text; `None` if the document does not exist.
         current: Option<Tag>,
     },
-    /// Another friend wrote the shared document last, and the writer did not say which text they mean to replace.
-    #[error("the document {name} was last written by another friend")]
+    /// The write must name the text that it replaces, and does not.
+    #[error("a write of the document {name} needs a precondition")]
     PreconditionRequired {
-        /// Which document.
+        /// The document.
         name: DocumentName,
-        /// The tag of what stands there now; `None` if nothing does.
+        /// Tag of the current text; `None` if the document does not exist.
         current: Option<Tag>,
+        /// The rule that asks for it.
+        reason: PreconditionReason,
     },
-    /// The friend has no version of that id.
+    /// The friend has no version with that id.
     #[error("the document {0} has no such version")]
     UnknownVersion(DocumentName),
-    /// The workspace or the database is in trouble; whether a write took place is known once it was settled.
-    #[error("the workspace could not do it")]
+    /// The workspace or the database failed; after a write, recovery finds out whether it took place.
+    #[error("the workspace is unavailable")]
     Port(#[from] BackendError),
 }
 
 impl WorkspaceError {
-    /// The error's stable word.
+    /// Returns the error's stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -61,7 +75,7 @@ impl WorkspaceError {
             Self::Changed { .. } => "document-changed",
             Self::PreconditionRequired { .. } => "precondition-required",
             Self::UnknownVersion(_) => "version-unknown",
-            Self::Port(trouble) => trouble.code(),
+            Self::Port(error) => error.code(),
         }
     }
 }

@@ -1,13 +1,13 @@
-//! The documents that a friend and an agent share: which there are, who may write them, how a write neither loses
-//! another's text nor is lost itself, and which earlier texts are kept.
+//! Documents that a friend and an agent share: their names, their texts, their versions, and writes that neither lose
+//! another's text nor are lost themselves.
 //!
-//! This crate decides what a text may be ([`Content`]), where it stands ([`DocumentPath`]), when a write is refused
-//! ([`WorkspaceError`]), which writes are one version and which versions stay ([`surplus`]). It knows neither file
-//! systems nor databases: it asks two ports, the agents' folders ([`DocumentFiles`]) and the rows beside them
+//! This crate decides what a text may be ([`Content`]), which file it is ([`DocumentPath`]), when a write is refused
+//! ([`WorkspaceError`]), which writes are one version and which versions are retained ([`expired`]). It knows neither
+//! file systems nor databases: it has two ports, the agents' folders ([`DocumentFiles`]) and the rows beside them
 //! ([`DocumentStore`], [`VersionStore`]).
 //!
-//! Start reading at [`Documents`]; the order of effects that makes a write safe stands in `documents/write.rs`, what
-//! a crash leaves behind is finished in `documents/settle.rs`.
+//! Start reading at [`Documents`]. The order of effects that makes a write safe is in `documents/write.rs`, recovery
+//! after a crash in `documents/recover.rs`, and the files that somebody still has open in `documents/displaced.rs`.
 
 mod document;
 mod documents;
@@ -18,9 +18,16 @@ mod store;
 mod version;
 
 pub use document::{AGENT_READS_CHARS, Content, DOCUMENT_MAX_BYTES, Document, Tag};
-pub use documents::{DocumentPorts, Documents, Overview, Settled, Writer};
-pub use error::{Unreadable, WorkspaceError};
-pub use files::{DocumentFiles, Entry, KEPT_MAX_BYTES, Place, Placed, Staged};
+pub use documents::{
+    AgentReads, DISPLACED_MAX, DocumentPorts, DocumentSummary, Documents, LOOKS, RecoveryReport, UpdatedBy, Writer,
+};
+pub use error::{PreconditionReason, Unreadable, WorkspaceError};
+pub use files::{
+    DisplacedFile, DocumentFiles, Entry, FileInfo, InstallMode, Installed, ReadReceipt, StagedFile, VERSION_MAX_BYTES,
+};
 pub use path::{DocumentName, DocumentPath};
-pub use store::{Begin, DocumentStore, Ended, Held, LastWrite, NewVersion, Pending, VersionStore};
-pub use version::{Author, BURST, DAYS_KEPT, NEWEST_KEPT, Precondition, Version, surplus};
+pub use store::{
+    DocumentState, DocumentStore, LastWrite, LatestVersion, NewVersion, NextLook, PendingWrite, VersionStore,
+    WriteIntent, WriteOutcome,
+};
+pub use version::{Author, DAYS_RETAINED, MERGE_WINDOW, Precondition, VERSIONS_RETAINED, Version, expired};

@@ -1,31 +1,31 @@
-//! Which documents there are, where they stand and who may write them.
+//! Names of documents and their paths below an agent's folder.
 
 use std::fmt;
 
 use portal_core::{AgentId, FriendId, FriendshipKey};
 
 portal_core::word_enum! {
-    /// The documents that a friend sees.
+    /// Documents that a friend sees.
     #[derive(PartialOrd, Ord)]
     pub enum DocumentName: "name" {
-        /// What the agent is to remember of the friend, written by both: `friends/<id>/MEMORY.md`.
+        /// Memory of the friend, written by friend and agent: `friends/<id>/MEMORY.md`.
         Memory = "memory",
-        /// The agent's own notes about the friend, who may only read them: `friends/<id>/notes.md`.
+        /// Agent's own notes about the friend, who may only read them: `friends/<id>/notes.md`.
         FriendNotes = "friend-notes",
-        /// What the agent looks after on its own, one file for all its friends: `HEARTBEAT.md`.
+        /// Tasks that the agent does unasked, one file for all its friends: `HEARTBEAT.md`.
         Heartbeat = "heartbeat",
     }
 }
 
 impl DocumentName {
-    /// Whether all friends of an agent share it.
+    /// Returns `true` for a document that all friends of an agent share.
     #[must_use]
     pub fn is_shared(self) -> bool {
         self == Self::Heartbeat
     }
 }
 
-/// One file in one agent's folder: a document, and for those that are not shared the friend it belongs to.
+/// File of a document: the agent, the document, and its friend unless it is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocumentPath {
     agent: AgentId,
@@ -34,19 +34,20 @@ pub struct DocumentPath {
 }
 
 impl DocumentPath {
-    /// Returns the place where a friend finds the document `name` of an agent.
+    /// Returns the path of the document `name` that `friend` has with `agent`.
     #[must_use]
     pub fn of(key: &FriendshipKey, name: DocumentName) -> Self {
         let friend = (!name.is_shared()).then(|| key.friend.clone());
         Self { agent: key.agent.clone(), friend, name }
     }
 
-    /// Reads a path of `agent` as [`fmt::Display`] writes it; `None` for anything else.
+    /// Parses a path of `agent` as [`fmt::Display`] writes it; `None` for anything else.
     #[must_use]
     pub fn parse(agent: AgentId, text: &str) -> Option<Self> {
         if text == "HEARTBEAT.md" {
             return Some(Self { agent, friend: None, name: DocumentName::Heartbeat });
         }
+        // The inverse of `Display`: rows of the database have these texts.
         let (friend, file) = text.strip_prefix("friends/")?.split_once('/')?;
         let name = match file {
             "MEMORY.md" => DocumentName::Memory,
@@ -56,31 +57,31 @@ impl DocumentPath {
         Some(Self { agent, friend: Some(FriendId::parse(friend).ok()?), name })
     }
 
-    /// The agent in whose folder it stands.
+    /// Returns the agent that has the folder.
     #[must_use]
     pub fn agent(&self) -> &AgentId {
         &self.agent
     }
 
-    /// Whose it is; `None` for what all friends of the agent share.
+    /// Returns the friend; `None` for a shared document.
     #[must_use]
     pub fn friend(&self) -> Option<&FriendId> {
         self.friend.as_ref()
     }
 
-    /// Which document it is.
+    /// Returns the document's name.
     #[must_use]
     pub fn name(&self) -> DocumentName {
         self.name
     }
 
-    /// The folders to walk from the agent's folder, outermost first: none of them is `..` or holds a `/`.
+    /// Returns the folders below the agent's, the outermost first. None of them is `..` or contains a `/`.
     #[must_use]
     pub fn folders(&self) -> Vec<&str> {
         self.friend.as_ref().map_or_else(Vec::new, |friend| vec!["friends", friend.as_str()])
     }
 
-    /// The file's name in the last of [`Self::folders`].
+    /// Returns the file's name in the last of [`Self::folders`].
     #[must_use]
     pub fn file_name(&self) -> &'static str {
         match self.name {
@@ -91,7 +92,7 @@ impl DocumentPath {
     }
 }
 
-/// The path below the agent's folder.
+/// Path below the agent's folder.
 impl fmt::Display for DocumentPath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(friend) = &self.friend {

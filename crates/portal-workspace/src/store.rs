@@ -1,4 +1,4 @@
-//! The rows beside the documents: who writes, what was written.
+//! Ports to the rows beside the documents.
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -6,122 +6,161 @@ use portal_core::{AuditEntry, BackendError, FriendId};
 
 use crate::{Author, DocumentPath, Tag, Version};
 
-/// What is known of a document by whoever has the right to write it.
+/// Row of a document, as the writer that claimed it finds it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Whether the one before never gave the right back: it crashed, or it sleeps.
+pub struct DocumentState {
+    /// Set if the claim before was never given back: that writer crashed, or outlived its lease.
     pub taken_over: bool,
-    /// A write that was begun and not ended.
-    pub pending: Option<Pending>,
-    /// The last text that a friend wrote through the portal.
+    /// Write that was begun and not finished.
+    pub pending: Option<PendingWrite>,
+    /// Last text that a friend wrote through the portal.
     pub last: Option<LastWrite>,
-    /// The tag of the version kept last, whoever wrote it.
+    /// Tag of the newest version, whoever wrote it.
     pub newest: Option<Tag>,
 }
 
-/// A write that was begun.
+/// Write that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pending {
-    /// Its name, which is also the id of its version.
+pub struct PendingWrite {
+    /// Id of the write, and of its version.
     pub write: String,
-    /// What it writes.
+    /// Tag of the new text.
     pub tag: Tag,
-    /// What stood there before; `None` if nothing did.
+    /// Tag of the text before; `None` if the document did not exist.
     pub previous: Option<Tag>,
 }
 
-/// The last text that a friend wrote through the portal.
+/// Last text that a friend wrote through the portal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastWrite {
-    /// The id of its version.
+    /// Id of its version.
     pub version: String,
-    /// The text's tag.
+    /// Tag of the text.
     pub tag: Tag,
-    /// Who wrote it.
+    /// The friend.
     pub friend: FriendId,
-    /// In which session.
+    /// Id of the friend's session.
     pub session: String,
-    /// When the first of the writes that are one version with it was made.
+    /// Time of the first write that is one version with it.
     pub burst_since: DateTime<Utc>,
 }
 
-/// A text to be kept.
+/// Newest version of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatestVersion {
+    /// Tag of the text.
+    pub tag: Tag,
+    /// Author of the text.
+    pub author: Author,
+}
+
+/// Text to be stored as a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewVersion {
-    /// Its id.
+    /// Id, 32 hexadecimal digits.
     pub id: String,
-    /// When it was saved.
+    /// Time of the write, or the time at which a text of the agent was found.
     pub saved_at: DateTime<Utc>,
-    /// Who saved it.
+    /// Author of the text.
     pub author: Author,
-    /// The text, or what else somebody put into the file.
+    /// Tag of the bytes.
+    pub tag: Tag,
+    /// The text; an agent's may be no UTF-8.
     pub bytes: Vec<u8>,
 }
 
-/// What is stored before a text is put into its place.
+/// Everything that is stored before a text is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Begin {
-    /// The new text, pending; its id names the write.
+pub struct WriteIntent {
+    /// The new text, pending; its id is that of the write.
     pub text: NewVersion,
-    /// The session that writes.
+    /// Id of the session that writes.
     pub session: String,
-    /// When the first of the writes that are one version with this one was made.
+    /// Time of the first write that is one version with this one.
     pub burst_since: DateTime<Utc>,
-    /// The earlier text of the same burst, whose version this one replaces once it is in its place.
+    /// Version of the same burst, which this text replaces once it is installed.
     pub replaces: Option<String>,
-    /// The tag of what stands there before.
+    /// Tag of the text before.
     pub previous: Option<Tag>,
-    /// The text that stands there before, if no version holds it yet.
-    pub keep: Option<NewVersion>,
-    /// The line for the audit log.
+    /// Text before, if no version has it yet.
+    pub earlier: Option<NewVersion>,
+    /// Entry for the audit log.
     pub audit: AuditEntry,
 }
 
-/// How a held document is given back.
+/// Fate of the pending text when a claim is given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// The pending text stands in its place: it is a version now, instead of the one it replaces.
-    Written,
-    /// The pending text, if any, never got into its place and is forgotten.
-    NotWritten,
-    /// The pending text was put into its place as far as can be told, and never acknowledged: it is a version now,
-    /// beside the one it was to replace.
+pub enum WriteOutcome {
+    /// Installed: it is a version now, instead of the one it replaces.
+    Committed,
+    /// Never installed, or there was none: it is deleted.
+    Aborted,
+    /// Installed as far as can be told, and never acknowledged: it is a version now, beside the one it was to replace.
     Recovered,
 }
 
-/// The rows of documents: one per document that was ever written, which one writer at a time may hold.
-///
-/// A hold runs out, so that a crash blocks nobody for long; what it protects does not depend on time, because nothing
-/// here is done for somebody who lost it to another.
-#[async_trait]
-pub trait DocumentStore: Send + Sync {
-    /// Gives the document to `write` for `lease`; `None` while somebody else holds it.
-    async fn claim(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<Option<Held>, BackendError>;
-    /// Holds it for `lease` from now; `false` if `write` does not hold it any more.
-    async fn renew(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<bool, BackendError>;
-    /// Stores the new text as pending, the text before it and the audit line, all or nothing; `false` if `write` does
-    /// not hold the document any more.
-    async fn begin(&self, path: &DocumentPath, begin: Begin) -> Result<bool, BackendError>;
-    /// Keeps a text that was found outside the portal, unless the newest version is the same text.
-    async fn keep(&self, path: &DocumentPath, found: NewVersion) -> Result<(), BackendError>;
-    /// Ends what is pending and gives the document back; `false` if `write` does not hold it any more.
-    async fn end(&self, path: &DocumentPath, write: &str, ended: Ended) -> Result<bool, BackendError>;
-    /// The documents that somebody held too long.
-    async fn abandoned(&self) -> Result<Vec<DocumentPath>, BackendError>;
+/// Time until the displaced files of a document are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextLook {
+    /// As it was set before.
+    Unchanged,
+    /// At the latest after this time; an earlier time that was set before stands.
+    Within(TimeDelta),
+    /// After this time.
+    After(TimeDelta),
+    /// Never: the document has no displaced files.
+    Never,
 }
 
-/// The kept texts of documents. A pending one is not among them.
+/// Rows of documents, one per document that was ever written, which one writer at a time claims.
+///
+/// A claim is a lease, so that a crash blocks nobody for long. Correctness does not depend on time: nothing here is done
+/// for a writer that lost its claim to another.
+#[async_trait]
+pub trait DocumentStore: Send + Sync {
+    /// Claims the document for `write` and `lease`; `None` while another claim's lease lasts.
+    async fn claim(
+        &self,
+        path: &DocumentPath,
+        write: &str,
+        lease: TimeDelta,
+    ) -> Result<Option<DocumentState>, BackendError>;
+    /// Extends the claim to `lease` from now; `false` if `write` lost it.
+    async fn renew(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<bool, BackendError>;
+    /// Stores the new text as pending, the text before and the audit entry in one transaction; `false` if `write` lost
+    /// its claim.
+    async fn begin(&self, path: &DocumentPath, intent: WriteIntent) -> Result<bool, BackendError>;
+    /// Stores a text that was found outside the portal, unless the newest version is the same text.
+    async fn add_version(&self, path: &DocumentPath, found: NewVersion) -> Result<(), BackendError>;
+    /// Finishes what is pending and gives the claim back; `false` if `write` lost it.
+    async fn finish(
+        &self,
+        path: &DocumentPath,
+        write: &str,
+        outcome: WriteOutcome,
+        next_look: NextLook,
+    ) -> Result<bool, BackendError>;
+    /// Lists the documents whose lease ran out or whose displaced files are due for a look; with `at_start` every
+    /// document that has displaced files.
+    async fn unfinished(&self, at_start: bool) -> Result<Vec<DocumentPath>, BackendError>;
+}
+
+/// Stored texts of documents. A pending one is not among them.
 #[async_trait]
 pub trait VersionStore: Send + Sync {
-    /// The versions of a document, the newest first; only those of one friend where `friend` says so.
+    /// Lists the versions of a document, the newest first; only those of one friend where `friend` says so.
     async fn list(&self, path: &DocumentPath, friend: Option<&FriendId>) -> Result<Vec<Version>, BackendError>;
-    /// The version of that id among those that [`Self::list`] gives, with its bytes.
+    /// Finds a version among those that [`Self::list`] returns, with its bytes.
     async fn find(
         &self,
         path: &DocumentPath,
         friend: Option<&FriendId>,
         id: &str,
     ) -> Result<Option<(Version, Vec<u8>)>, BackendError>;
-    /// Forgets versions; those that are gone already are no trouble.
+    /// Finds the bytes of the version with this tag, whoever wrote it.
+    async fn find_by_tag(&self, path: &DocumentPath, tag: &Tag) -> Result<Option<Vec<u8>>, BackendError>;
+    /// Finds the newest version of each of these documents of one agent, in their order.
+    async fn latest(&self, paths: &[DocumentPath]) -> Result<Vec<Option<LatestVersion>>, BackendError>;
+    /// Deletes versions; those that are gone already are skipped.
     async fn forget(&self, path: &DocumentPath, ids: &[String]) -> Result<(), BackendError>;
 }

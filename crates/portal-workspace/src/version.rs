@@ -1,30 +1,30 @@
-//! Earlier texts: which writes are one version, and which versions stay.
+//! Versions of documents: their grouping and their retention.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use portal_core::{Actor, AgentId, FriendId};
 
-use crate::{Held, LastWrite, Tag};
+use crate::{DocumentState, LastWrite, NewVersion, Tag};
 
-/// Writes of one session within this time of the first of them are one version.
-pub const BURST: TimeDelta = TimeDelta::minutes(10);
-/// So many of the newest versions of each author stay.
-pub const NEWEST_KEPT: usize = 20;
-/// For so many days the last version of each day and author stays beside them.
-pub const DAYS_KEPT: i64 = 14;
+/// Time from the first write of a session in which its further writes are the same version.
+pub const MERGE_WINDOW: TimeDelta = TimeDelta::minutes(10);
+/// Number of the newest versions of each author that are retained.
+pub const VERSIONS_RETAINED: usize = 20;
+/// Number of days, today included, for which the last version of each day and author is retained beside them.
+pub const DAYS_RETAINED: i64 = 14;
 
-/// Who put a text there.
+/// Author of a text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Author {
     /// A friend, through the portal.
     Friend(FriendId),
-    /// Somebody at the file itself: the agent, as a rule.
+    /// Any process that wrote the file itself: the agent, as a rule.
     Agent(AgentId),
 }
 
 impl Author {
-    /// The author, as the audit log writes them.
+    /// Returns the author as the audit log writes them.
     #[must_use]
     pub fn actor(&self) -> Actor {
         match self {
@@ -34,89 +34,113 @@ impl Author {
     }
 }
 
-/// A kept text, without the text.
+/// Stored text of a document, without the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
-    /// Its id, 32 hexadecimal digits.
+    /// Id, 32 hexadecimal digits.
     pub id: String,
-    /// When it was saved; for a text found in the file, when it was found.
+    /// Time of the write, or the time at which a text of the agent was found.
     pub saved_at: DateTime<Utc>,
-    /// Who saved it.
+    /// Author of the text.
     pub author: Author,
-    /// Its length in bytes.
+    /// Tag of the text.
+    pub tag: Tag,
+    /// Length in bytes.
     pub bytes: u64,
 }
 
-/// What a writer says about the text that they mean to replace.
+/// Condition that a writer sets for the text that is replaced (RFC 9110, section 13.1).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Precondition {
-    /// Nothing: whatever it is.
+    /// No condition.
     #[default]
     None,
-    /// There is one, whatever it is.
+    /// The document exists (`If-Match: *`).
     Exists,
-    /// It is one of these.
+    /// Its tag is one of these (`If-Match`).
     OneOf(Vec<Tag>),
-    /// There is none.
+    /// The document does not exist (`If-None-Match: *`).
     Absent,
 }
 
 impl Precondition {
-    /// Whether it holds for what stands there now.
+    /// Returns `true` if it holds for a document with this tag; `None` stands for no document.
     #[must_use]
     pub fn holds(&self, current: Option<&Tag>) -> bool {
         match self {
             Self::None => true,
             Self::Exists => current.is_some(),
+            // Tags of other servers or of an older format name no text of ours, so an empty list never holds.
             Self::OneOf(tags) => current.is_some_and(|current| tags.contains(current)),
             Self::Absent => current.is_none(),
         }
     }
+
+    /// Returns `true` if the writer named the text that they saw. `If-Match: *` names none: it holds for any text.
+    pub(crate) fn names_a_text(&self) -> bool {
+        matches!(self, Self::OneOf(_) | Self::Absent)
+    }
 }
 
-/// What a write does to the versions.
+/// Effect of a write on the versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plan {
-    /// Whether the text before is in no version yet.
-    pub(crate) keep_previous: bool,
-    /// The version of the same burst that the new text takes the place of.
+pub(crate) struct VersionChange {
+    /// Set if no version has the text before.
+    pub(crate) store_previous: bool,
+    /// Version of the same burst that the new text replaces.
     pub(crate) replaces: Option<String>,
-    /// Since when the burst lasts.
+    /// Time of the burst's first write.
     pub(crate) burst_since: DateTime<Utc>,
 }
 
-/// Decides what a write of `session` at `now` over the text `previous` does to the versions. A burst ends when
+/// Decides the effect that a write of `session` at `now` over the text `previous` has on the versions. A burst ends when
 /// anybody else writes, so no text of another is ever taken for an unfinished one.
-pub(crate) fn plan(held: &Held, previous: Option<&Tag>, session: &str, now: DateTime<Utc>) -> Plan {
-    let own = held.last.as_ref().filter(|last| previous == Some(&last.tag));
-    let continued = |last: &&LastWrite| last.session == session && now < last.burst_since + BURST;
+pub(crate) fn plan_versions(
+    state: &DocumentState,
+    previous: Option<&Tag>,
+    session: &str,
+    now: DateTime<Utc>,
+) -> VersionChange {
+    let own = state.last.as_ref().filter(|last| previous == Some(&last.tag));
+    // Counted from the first write, so that saving every minute for hours still leaves a version every ten minutes.
+    let continued = |last: &&LastWrite| last.session == session && now < last.burst_since + MERGE_WINDOW;
     let burst = own.filter(continued);
-    Plan {
-        keep_previous: previous.is_some() && own.is_none() && held.newest.as_ref() != previous,
+    VersionChange {
+        // A text of the writer's own is a version already; one that the agent reverted to may be the newest.
+        store_previous: previous.is_some() && own.is_none() && state.newest.as_ref() != previous,
         replaces: burst.map(|last| last.version.clone()),
         burst_since: burst.map_or(now, |last| last.burst_since),
     }
 }
 
-/// Which of these versions, the newest first, are not kept any longer: of each author the [`NEWEST_KEPT`] newest stay,
-/// and the last of each day (in UTC) for [`DAYS_KEPT`] days. An author is counted alone, so that nobody's texts are
-/// pushed out by another's.
+impl NewVersion {
+    /// Creates a version of these bytes and computes their tag.
+    #[must_use]
+    pub fn new(id: String, saved_at: DateTime<Utc>, author: Author, bytes: Vec<u8>) -> Self {
+        Self { id, saved_at, author, tag: Tag::of(&bytes), bytes }
+    }
+}
+
+/// Returns the ids of those versions, given the newest first, that retention deletes: all but the
+/// [`VERSIONS_RETAINED`] newest of each author and the last of each day (UTC) of the past [`DAYS_RETAINED`] days. Each
+/// author is counted alone, so that nobody's texts are pushed out by another's.
 #[must_use]
-pub fn surplus(versions: &[Version], now: DateTime<Utc>) -> Vec<String> {
+pub fn expired(versions: &[Version], now: DateTime<Utc>) -> Vec<String> {
     let mut days = HashSet::new();
-    let mut counts = std::collections::HashMap::new();
-    let mut gone = Vec::new();
+    let mut counts = HashMap::new();
+    let mut expired = Vec::new();
     for version in versions {
         let count = counts.entry(&version.author).or_insert(0_usize);
         *count += 1;
         let day = version.saved_at.date_naive();
+        // The list runs from new to old, so the first of a day that is met is its last one.
         let last_of_day = days.insert((&version.author, day));
-        let recent = (now.date_naive() - day).num_days() < DAYS_KEPT;
-        if *count > NEWEST_KEPT && !(last_of_day && recent) {
-            gone.push(version.id.clone());
+        let recent = (now.date_naive() - day).num_days() < DAYS_RETAINED;
+        if *count > VERSIONS_RETAINED && !(last_of_day && recent) {
+            expired.push(version.id.clone());
         }
     }
-    gone
+    expired
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ workspace = "{folder_shown}"
 
 [delivery]
 webhook_url = "http://127.0.0.1:9/nobody"
+signature = "legacy"
 webhook_secret = "nobody-needs-this-secret-of-32-bytes"
 "#
     );

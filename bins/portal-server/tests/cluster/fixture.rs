@@ -235,7 +235,7 @@ async fn register(config: &Path, friend: &FriendId) -> anyhow::Result<String> {
         agent: agent.clone(),
         friend: friend.clone(),
         status: FriendshipStatus::Active,
-        heartbeat_writable: true,
+        heartbeat_writable: Some(true),
         created_at: now,
     };
     admin.friendships.set(friendship, audit(Action::FriendshipSet, "main")).await?;

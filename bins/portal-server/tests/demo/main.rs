@@ -1,6 +1,7 @@
 //! The demo as its users meet it: a process that is started, asked, killed and started again.
 
 mod log;
+mod login;
 mod process;
 mod survival;
 mod tour;

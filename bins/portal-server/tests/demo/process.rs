@@ -61,8 +61,8 @@ impl Demo {
         let mut first = String::new();
         output.read_line(&mut first)?;
         let base = first.trim_end().strip_prefix(GREETING).context("the demo did not start")?.to_owned();
-        // The last line of the greeting is the third example.
-        while demo.greeting.matches("curl ").count() < 3 {
+        // The last line of the greeting is the fourth example.
+        while demo.greeting.matches("curl ").count() < 4 {
             ensure!(output.read_line(&mut demo.greeting)? > 0, "the demo ended early: {}", demo.greeting);
         }
         // Whatever it says later is read away, so that it never waits for us.
@@ -123,6 +123,19 @@ impl Portal {
 
     pub(crate) async fn delete(&self, friend: &str, path: &str) -> anyhow::Result<Reply> {
         reply(self.request(friend, Method::DELETE, path)).await
+    }
+
+    /// Asks with any token, or with none.
+    pub(crate) async fn ask(&self, token: Option<&str>, method: Method, path: &str) -> anyhow::Result<Reply> {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        reply(token.into_iter().fold(request, RequestBuilder::bearer_auth)).await
+    }
+
+    /// Asks for a page or a file of it; returns its status, media type and text.
+    pub(crate) async fn page(&self, path: &str) -> anyhow::Result<(StatusCode, String, String)> {
+        let response = self.client.get(format!("{}{path}", self.base)).send().await?;
+        let media_type = response.headers().get("content-type").map(|value| value.to_str().map(str::to_owned));
+        Ok((response.status(), media_type.transpose()?.unwrap_or_default(), response.text().await?))
     }
 
     fn request(&self, friend: &str, method: Method, path: &str) -> RequestBuilder {

@@ -54,9 +54,9 @@ impl Fixture {
 
     fn record(&self, intent: &Intent) -> Value {
         let exposure = &intent.exposure;
-        let is_first = exposure.domain.as_str() == self.domains[0];
+        let is_first = exposure.spec.domain.as_str() == self.domains[0];
         let (kind, content) = if is_first { ("CNAME", "ingress.example.org") } else { ("A", "192.0.2.1") };
-        json!({"name": exposure.hostname.as_str(), "type": kind, "content": content, "ttl": 300, "proxied": false,
+        json!({"name": exposure.spec.hostname.as_str(), "type": kind, "content": content, "ttl": 300, "proxied": false,
             "comment": format!("friend-portal/{}/{}", self.instance, exposure.id)})
     }
 
@@ -77,8 +77,8 @@ impl Fixture {
 
 fn route(intent: &Intent) -> Value {
     let exposure = &intent.exposure;
-    let service = json!({"name": exposure.service.as_str(), "port": exposure.port.number()});
-    let rule = json!({"kind": "Rule", "match": format!("Host(`{}`)", exposure.hostname), "services": [service]});
+    let service = json!({"name": exposure.spec.service.as_str(), "port": exposure.spec.port.number()});
+    let rule = json!({"kind": "Rule", "match": format!("Host(`{}`)", exposure.spec.hostname), "services": [service]});
     json!({"namespace": exposure.friend.namespace(), "name": format!("expose-{}", exposure.name),
         "id": exposure.id.as_str(), "spec": {"entryPoints": ["websecure"], "routes": [rule], "tls": {}}})
 }

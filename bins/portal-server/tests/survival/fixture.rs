@@ -71,7 +71,7 @@ impl Fixture {
             cloudflare,
             domains,
             people: Vec::new(),
-            store: db.intents(),
+            store: db.exposures(),
             instance: db.instance(&RandomIds).await?,
             client,
             config,
@@ -179,7 +179,7 @@ fn configuration(folder: &TempDir, [first, second]: &[String; 2], cloudflare: &s
         database = {{ url = "sqlite:{folder}/portal.db" }}
         cluster = {{ kubeconfig = "{folder}/kubeconfig" }}
         agents = [{{ id = "{agent}", workspace = "{folder}/{agent}", engine = "embedded" }}]
-        delivery = {{ webhook_url = "http://127.0.0.1:9/", webhook_secret = "{secret}" }}
+        delivery = {{ webhook_url = "http://127.0.0.1:9/", signature = "legacy", webhook_secret = "{secret}" }}
 
         [[domains]]
         name = "{first}"

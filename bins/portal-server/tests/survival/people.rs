@@ -35,7 +35,7 @@ pub(crate) async fn register(db: &Db, id: &str) -> anyhow::Result<Person> {
         agent: agent.clone(),
         friend: id.clone(),
         status: FriendshipStatus::Active,
-        heartbeat_writable: true,
+        heartbeat_writable: Some(true),
         created_at,
     };
     ensure!(db.friendships().set(friendship, line(Action::FriendshipSet, Some(&id))).await?);

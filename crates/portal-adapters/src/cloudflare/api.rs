@@ -1,4 +1,4 @@
-//! The way to Cloudflare: one token, one connection pool, one budget.
+//! Access to Cloudflare: one token, one connection pool, one budget.
 //!
 //! The requests are those of the `cloudflare` crate's endpoints, but they are sent from here: its client throws the
 //! headers away, among them `Retry-After`, and cannot read any DNS error, whose codes do not fit its 16 bits.
@@ -16,23 +16,23 @@ use portal_dns::Priority;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::answer::{Envelope, Meaning, Refusal, pause_after_refusal, pause_of_last_call};
 use super::budget::Budget;
 use super::endpoint::Call;
+use super::response::{Envelope, Meaning, Refusal, pause_after_refusal, pause_of_last_call};
 
-/// The longest answer that is read, in bytes; a full page of records is a tenth of it.
-const LONGEST_ANSWER: usize = 16 << 20;
+/// Limit of a response, in bytes; a full page of records is a tenth of it.
+const MAX_RESPONSE: usize = 16 << 20;
 
-/// How to reach Cloudflare.
+/// Settings of an API token.
 #[derive(Debug, Clone)]
 pub struct CloudflareSettings {
     /// An API token that may read zones and edit their DNS.
     pub token: SecretString,
-    /// Where the API is, if not at Cloudflare's own address.
+    /// Address of the API, if not Cloudflare's own.
     pub api_url: Option<String>,
-    /// How long one call may take, from its first byte to its last.
+    /// Time limit of one call, from its first byte to its last.
     pub timeout: Duration,
-    /// How many replicas of the portal share the token, this one included.
+    /// Number of replicas of the portal that share the token, this one included.
     pub replicas: u16,
 }
 
@@ -52,38 +52,38 @@ pub struct CloudflareApi {
     budget: Budget,
 }
 
-/// Why a call came to nothing.
+/// Error of a call.
 pub(super) enum CallError {
-    /// Cloudflare refused it in words that a caller may understand.
+    /// Cloudflare refused it, with codes that may have a meaning to the caller.
     Refused(Refusal),
-    /// Trouble.
-    Trouble(BackendError),
+    /// It failed otherwise.
+    Failed(BackendError),
 }
 
 impl CallError {
-    /// Whether the refusal means this.
+    /// True if the refusal means this.
     pub(super) fn means(&self, meaning: Meaning) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.meaning() == meaning)
     }
 }
 
 impl From<BackendError> for CallError {
-    fn from(trouble: BackendError) -> Self {
-        Self::Trouble(trouble)
+    fn from(error: BackendError) -> Self {
+        Self::Failed(error)
     }
 }
 
 impl From<CallError> for BackendError {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Refused(refusal) => refusal.into_trouble(None),
-            CallError::Trouble(trouble) => trouble,
+            CallError::Refused(refusal) => refusal.into_backend_error(None),
+            CallError::Failed(error) => error,
         }
     }
 }
 
 impl CloudflareApi {
-    /// A way to Cloudflare; nothing is sent yet.
+    /// Prepares the access; nothing is sent yet.
     ///
     /// # Errors
     /// Refuses a token that cannot stand in a header, and an address that is no URL of a folder.
@@ -95,6 +95,7 @@ impl CloudflareApi {
         let http = reqwest::Client::builder()
             .timeout(settings.timeout)
             .connect_timeout(settings.timeout.min(Duration::from_secs(5)))
+            // The token must not follow a redirect to another host.
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("friend-portal/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -107,27 +108,29 @@ impl CloudflareApi {
         })
     }
 
-    /// How many calls this replica could make right now.
+    /// Returns the number of calls that this replica could make now.
     #[must_use]
     pub fn calls_left(&self) -> usize {
         self.budget.left()
     }
 
-    /// Makes a call when it is the caller's turn.
-    pub(super) async fn call(&self, caller: &Priority, call: &Call<'_>) -> Result<Envelope, CallError> {
-        self.budget.take(caller).await.map_err(|spent| {
+    /// Makes a call once its turn has come.
+    pub(super) async fn call(&self, priority: &Priority, call: &Call<'_>) -> Result<Envelope, CallError> {
+        self.budget.take(priority).await.map_err(|spent| {
             let retry_after = Some(spent.retry_after);
-            CallError::Trouble(BackendError::unavailable(Backend::Dns, spent).with_retry_after(retry_after))
+            CallError::Failed(BackendError::unavailable(Backend::Dns, spent).with_retry_after(retry_after))
         })?;
-        let response = self.send(call).await.map_err(CallError::Trouble)?;
+        let response = self.send(call).await.map_err(CallError::Failed)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = read(response).await.map_err(CallError::Trouble)?;
+        let body = read(response).await.map_err(CallError::Failed)?;
+        // Also after a success: the next call would be refused.
         if let Some(pause) = pause_of_last_call(&headers) {
             self.budget.pause(pause);
         }
         let parsed = serde_json::from_slice::<Envelope>(&body);
         if status.is_success() {
-            let envelope = parsed.map_err(|error| CallError::Trouble(BackendError::failed(Backend::Dns, error)))?;
+            let envelope = parsed.map_err(|error| CallError::Failed(BackendError::failed(Backend::Dns, error)))?;
+            // Cloudflare answers some refusals with status 200.
             if envelope.is_success() {
                 return Ok(envelope);
             }
@@ -136,8 +139,9 @@ impl CloudflareApi {
         let refusal = Refusal::new(status.as_u16(), &parsed.unwrap_or_default());
         if refusal.meaning() == Meaning::TooMany {
             let pause = pause_after_refusal(&headers);
+            // All calls of the token pause, not only this one: Cloudflare counts them together.
             self.budget.pause(pause);
-            return Err(CallError::Trouble(refusal.into_trouble(Some(pause))));
+            return Err(CallError::Failed(refusal.into_backend_error(Some(pause))));
         }
         Err(CallError::Refused(refusal))
     }
@@ -147,7 +151,7 @@ impl CloudflareApi {
         if let Some(RequestBody::Json(body)) = call.body() {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        request.send().await.map_err(trouble)
+        request.send().await.map_err(send_error)
     }
 }
 
@@ -167,8 +171,9 @@ fn environment(api_url: Option<&str>) -> Result<Environment, Invalid> {
 
 async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, BackendError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(trouble)? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
+    // In chunks, so that an endless response ends at the limit.
+    while let Some(chunk) = response.chunk().await.map_err(send_error)? {
+        if body.len() + chunk.len() > MAX_RESPONSE {
             return Err(BackendError::failed(Backend::Dns, "the answer is too long"));
         }
         body.extend_from_slice(&chunk);
@@ -176,8 +181,9 @@ async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, BackendError> 
     Ok(body)
 }
 
-/// A call whose answer did not arrive; whether it had its effect is not known.
-fn trouble(error: reqwest::Error) -> BackendError {
+/// A call whose response did not arrive; its effect is unknown.
+fn send_error(error: reqwest::Error) -> BackendError {
+    // The request could not even be built, so trying again does not help.
     if error.is_builder() {
         BackendError::failed(Backend::Dns, error)
     } else {

@@ -1,5 +1,5 @@
-//! The calls that are made, on the `cloudflare` crate's endpoint trait with types of our own: its DNS types know no
-//! comment, and one record of an unknown kind makes it refuse a whole list.
+//! Calls of the API, on the `cloudflare` crate's endpoint trait with types of our own: its DNS types have no comment,
+//! and one record of an unknown type makes it refuse a whole list.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 pub(super) struct WireId(String);
 
 impl WireId {
-    /// An id that cannot change the path it is put into.
+    /// Parses an id, refusing one that would change the path that it becomes part of.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let plain = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         plain.then(|| Self(text.to_owned()))
@@ -26,7 +26,7 @@ impl fmt::Display for WireId {
     }
 }
 
-/// What a record of ours is to say.
+/// Body of a record of ours.
 #[derive(Debug, Serialize)]
 pub(super) struct RecordBody<'a> {
     #[serde(rename = "type")]
@@ -38,7 +38,7 @@ pub(super) struct RecordBody<'a> {
     pub(super) comment: &'a str,
 }
 
-/// The calls.
+/// A call.
 #[derive(Debug)]
 pub(super) enum Call<'a> {
     FindZone {
@@ -86,7 +86,7 @@ struct Deleted {
 }
 
 impl EndpointSpec for Call<'_> {
-    // Answers are read by `Envelope`, which is more lenient.
+    // Responses are parsed by `Envelope`, which is more lenient.
     type JsonResponse = ();
     type ResponseType = ApiSuccess<()>;
 

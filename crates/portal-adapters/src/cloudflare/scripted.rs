@@ -1,5 +1,5 @@
-//! A Cloudflare that does what a test or a benchmark says: it keeps zones, pages and refuses as the real one does,
-//! and can lose answers, dawdle, refuse, break down or cut the connection at any call.
+//! A scripted Cloudflare for tests and benchmarks: it stores zones, pages and refuses as the real one does, and can
+//! lose responses, delay, refuse, fail or cut the connection at any call.
 
 mod connection;
 mod zone;
@@ -17,10 +17,10 @@ use tokio::time::Instant;
 
 use self::zone::Zone;
 
-/// The only token that is let in.
+/// The only accepted token.
 pub const SCRIPTED_TOKEN: &str = "scripted-token";
 
-/// What goes wrong with one call.
+/// Fault of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// The call is answered this much later.
@@ -67,7 +67,7 @@ struct State {
     limit: Option<Limit>,
 }
 
-/// So many calls per period, then none until the period is over.
+/// Limit of calls per period; further ones are refused until the period is over.
 struct Limit {
     calls: usize,
     period: Duration,
@@ -75,8 +75,8 @@ struct Limit {
     made: usize,
 }
 
-/// An answer: status, further header lines, body.
-struct Answer {
+/// A response: status, further header lines, body.
+struct Response {
     status: u16,
     headers: String,
     body: String,
@@ -104,12 +104,12 @@ impl ScriptedCloudflare {
         &self.url
     }
 
-    /// Says what goes wrong with the calls to come, one after another; `None` is a call that goes well.
+    /// Sets the faults of the calls to come, one after another; `None` is a call without one.
     pub fn script(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
         self.state().faults.extend(faults);
     }
 
-    /// Lets the calls to come go well again.
+    /// Drops the faults that are still to come.
     pub fn forget_faults(&self) {
         self.state().faults.clear();
     }
@@ -172,7 +172,7 @@ impl Drop for ScriptedCloudflare {
 }
 
 impl State {
-    /// What goes wrong with the call that just arrived.
+    /// Records a call that just arrived and returns its fault.
     fn admit(&mut self, call: SeenCall) -> Option<Fault> {
         self.calls.push(call);
         if let Some(limit) = &mut self.limit {
@@ -188,7 +188,7 @@ impl State {
         self.faults.pop_front().flatten()
     }
 
-    fn perform(&mut self, call: &SeenCall) -> Answer {
+    fn perform(&mut self, call: &SeenCall) -> Response {
         let (path, query) = call.target.split_once('?').unwrap_or((&call.target, ""));
         let mut segments = path.split('/');
         let outcome = match (segments.next(), segments.next()) {
@@ -200,8 +200,8 @@ impl State {
             _ => Err((400, json!([{"code": 7000, "message": "No route for that URI"}]))),
         };
         match outcome {
-            Ok(envelope) => Answer::json(200, &envelope),
-            Err((status, errors)) => Answer::refusal(status, &errors),
+            Ok(envelope) => Response::json(200, &envelope),
+            Err((status, errors)) => Response::refusal(status, &errors),
         }
     }
 
@@ -213,7 +213,7 @@ impl State {
     }
 }
 
-impl Answer {
+impl Response {
     fn json(status: u16, body: &Value) -> Self {
         Self { status, headers: "Content-Type: application/json\r\n".to_owned(), body: body.to_string() }
     }

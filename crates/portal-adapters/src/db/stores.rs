@@ -25,6 +25,8 @@ mod friends;
 mod friendships;
 #[path = "stores/jobs.rs"]
 mod jobs;
+#[path = "stores/logins.rs"]
+mod logins;
 #[path = "stores/portal.rs"]
 mod portal;
 #[path = "stores/retention.rs"]

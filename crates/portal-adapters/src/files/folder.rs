@@ -1,36 +1,81 @@
-//! An opened folder, from which names are reached one at a time. All of it blocks.
+//! Opened folder, from which names are reached one at a time. All of it blocks.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use cap_std::fs::{Dir, Metadata, MetadataExt};
 use chrono::{DateTime, SubsecRound, Utc};
 use portal_workspace::Entry;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
-/// How often a file is read again that somebody changes while it is read.
-const READINGS: usize = 3;
-/// Never follow a symbolic link, never wait for the other end of a pipe.
+/// Number of times that a file is read that somebody changes while it is read.
+const READ_ATTEMPTS: usize = 3;
+/// Flags with which no symbolic link is followed and no open waits for the other end of a pipe.
 const PLAIN: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
-/// The same for folders.
+/// Same flags for folders.
 const FOLDER: OFlags = PLAIN.union(OFlags::DIRECTORY).union(OFlags::RDONLY);
 
-/// An opened folder.
+/// Opened folder.
 pub(super) struct Folder {
     dir: Dir,
 }
 
-/// Where a walk led.
-pub(super) enum Way {
-    /// To this folder.
-    There(Folder),
+impl FileState {
+    /// Returns the time of the last change of content or metadata, in seconds of Unix time.
+    pub(super) fn last_change(&self) -> i64 {
+        self.modified.0.max(self.changed.0)
+    }
+}
+
+/// Result of walking down to a folder.
+pub(super) enum Walk {
+    /// The folder.
+    Found(Folder),
     /// One of the folders is missing.
     Missing,
-    /// Something that is not a folder stands in its place; symbolic links are not folders.
-    Blocked,
+    /// One of the names is no folder; a symbolic link is none.
+    NotAFolder,
+}
+
+/// Owner and mode that new files and folders get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) mode: u32,
+}
+
+impl Owner {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self { uid: metadata.uid(), gid: metadata.gid(), mode: metadata.mode() }
+    }
+
+    /// Gives what is opened to this owner. A portal that may not do that gives it to the group at least, and keeps what
+    /// it may not even give to the group.
+    pub(super) fn assign(&self, opened: impl AsFd) -> io::Result<()> {
+        let (uid, gid) = (rustix::fs::Uid::from_raw(self.uid), rustix::fs::Gid::from_raw(self.gid));
+        let given = match rustix::fs::fchown(&opened, Some(uid), Some(gid)) {
+            Err(Errno::PERM) => rustix::fs::fchown(&opened, None, Some(gid)),
+            given => given,
+        };
+        match given {
+            Ok(()) | Err(Errno::PERM) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// State of a file by which a change of its content is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileState {
+    device: u64,
+    inode: u64,
+    pub(super) size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 impl Folder {
@@ -41,13 +86,13 @@ impl Folder {
         Ok(Self { dir: Dir::from_std_file(opened.into()) })
     }
 
-    /// The folder itself, for calls that take a descriptor.
+    /// Returns the folder itself, for calls that take a descriptor.
     pub(super) fn dir(&self) -> &Dir {
         &self.dir
     }
 
-    /// Trouble if the folder has nothing in it: an unmounted volume leaves an empty folder behind, and an agent's
-    /// workspace is never empty.
+    /// Fails if the folder is empty: an unmounted volume leaves an empty folder behind, and an agent's workspace is
+    /// never empty.
     pub(super) fn expect_mounted(&self) -> io::Result<()> {
         match self.dir.entries()?.next() {
             Some(entry) => entry.map(drop),
@@ -55,24 +100,25 @@ impl Folder {
         }
     }
 
-    /// Goes down by these names.
-    pub(super) fn walk(&self, names: &[&str]) -> io::Result<Way> {
+    /// Walks down by these names.
+    pub(super) fn walk(&self, names: &[&str]) -> io::Result<Walk> {
         let reached = match self.enter_at_once(names) {
             // The kernel is older than 5.6, or a sandbox does not know the call.
             Err(Errno::NOSYS | Errno::PERM) => self.enter_one_by_one(names),
             reached => reached,
         };
         match reached {
-            Ok(folder) => Ok(Way::There(folder)),
-            Err(Errno::NOENT) => Ok(Way::Missing),
-            Err(Errno::NOTDIR | Errno::LOOP) => Ok(Way::Blocked),
-            Err(trouble) => Err(trouble.into()),
+            Ok(folder) => Ok(Walk::Found(folder)),
+            Err(Errno::NOENT) => Ok(Walk::Missing),
+            Err(Errno::NOTDIR | Errno::LOOP) => Ok(Walk::NotAFolder),
+            Err(error) => Err(error.into()),
         }
     }
 
     fn enter_at_once(&self, names: &[&str]) -> Result<Self, Errno> {
         let path = if names.is_empty() { ".".to_owned() } else { names.join("/") };
         let stay = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        // One system call for the whole way: the kernel refuses links and `..` on it.
         let opened = rustix::fs::openat2(&self.dir, path, FOLDER, Mode::empty(), stay)?;
         Ok(Self { dir: Dir::from_std_file(opened.into()) })
     }
@@ -81,12 +127,12 @@ impl Folder {
         names.iter().try_fold(self.enter(".")?, |folder, name| folder.enter(name))
     }
 
-    /// Goes down by these names, making the folders that are missing as their parents' owner would.
-    pub(super) fn make(&self, names: &[&str]) -> io::Result<Self> {
+    /// Walks down by these names and creates missing folders with this owner and mode.
+    pub(super) fn make(&self, names: &[&str], owner: &Owner) -> io::Result<Self> {
         let mut folder = self.enter(".")?;
         for name in names {
             folder = match folder.enter(name) {
-                Err(Errno::NOENT) => folder.make_one(name)?,
+                Err(Errno::NOENT) => folder.make_one(name, owner)?,
                 entered => entered?,
             };
         }
@@ -98,57 +144,99 @@ impl Folder {
         Ok(Self { dir: Dir::from_std_file(opened.into()) })
     }
 
-    fn make_one(&self, name: &str) -> io::Result<Self> {
-        let parent = self.dir.dir_metadata()?;
-        match rustix::fs::mkdirat(&self.dir, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(trouble) => return Err(trouble.into()),
-        }
+    fn make_one(&self, name: &str, owner: &Owner) -> io::Result<Self> {
+        let is_new = match rustix::fs::mkdirat(&self.dir, name, Mode::RWXU) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(error) => return Err(error.into()),
+        };
         let made = self.enter(name)?;
-        give_to(&made.dir, parent.uid(), parent.gid())?;
+        if is_new {
+            // The process's umask applies to `mkdir` and not to this. The set-group-id bit goes along: below such a root
+            // everything has the root's group.
+            rustix::fs::fchmod(&made.dir, Mode::from_raw_mode(owner.mode & 0o2777))?;
+            owner.assign(&made.dir)?;
+        }
         self.sync()?;
         Ok(made)
     }
 
-    /// What stands under `name`, read whole if it has at most `limit` bytes.
+    /// Returns the folder's own owner and mode.
+    pub(super) fn owner(&self) -> io::Result<Owner> {
+        Ok(Owner::of(&self.dir.dir_metadata()?))
+    }
+
+    /// Reads the file `name` if it has at most `limit` bytes.
     pub(super) fn read(&self, name: &str, limit: usize) -> io::Result<Entry> {
-        // Looked at before it is opened: opening alone can have effects on a device.
+        // Asked before it is opened: opening alone can have effects on a device.
         let found = match rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) if is_file(&found) => found,
             Ok(_) => return Ok(Entry::NotAFile),
             Err(Errno::NOENT) => return Ok(Entry::Absent),
-            Err(trouble) => return Err(trouble.into()),
+            Err(error) => return Err(error.into()),
         };
         match rustix::fs::openat(&self.dir, name, PLAIN | OFlags::RDONLY, Mode::empty()) {
             Ok(opened) => read_opened(opened, found, limit),
             Err(Errno::NOENT) => Ok(Entry::Absent),
+            // Became a link, or a socket or pipe without a reader, since it was asked.
             Err(Errno::LOOP | Errno::NXIO) => Ok(Entry::NotAFile),
-            Err(trouble) => Err(trouble.into()),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// What stands under `name`, a symbolic link being what it is.
+    /// Returns the metadata of `name`, which is not followed if it is a symbolic link.
     pub(super) fn metadata(&self, name: &str) -> io::Result<Option<Metadata>> {
         match self.dir.symlink_metadata(name) {
             Ok(metadata) => Ok(Some(metadata)),
-            Err(trouble) if trouble.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(trouble) => Err(trouble),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// Makes a new file that only its owner may read so far.
+    /// Opens the file `name`, which must exist.
+    pub(super) fn open(&self, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        rustix::fs::openat(&self.dir, name, PLAIN | flags, Mode::empty())
+    }
+
+    /// Returns state and modification time of a regular file; `Ok(None)` if there is none, an error of kind
+    /// `InvalidInput` if it is something else.
+    pub(super) fn state(&self, name: &str) -> io::Result<Option<(FileState, DateTime<Utc>)>> {
+        match rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if is_file(&stat) => Ok(Some((file_state(&stat), modified_at(&stat)?))),
+            Ok(_) => Err(io::ErrorKind::InvalidInput.into()),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns a name in this folder that differs from `name` in case only.
+    pub(super) fn other_case(&self, name: &str) -> io::Result<Option<String>> {
+        Ok(self.names()?.into_iter().find(|other| other.eq_ignore_ascii_case(name) && other != name))
+    }
+
+    /// Returns `true` if something is mounted on the file `name`.
+    pub(super) fn is_mount_point(&self, name: &str) -> io::Result<bool> {
+        match rustix::fs::statx(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
+            Ok(found) => Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)),
+            // A kernel or sandbox without the call cannot tell.
+            Err(Errno::NOENT | Errno::NOSYS | Errno::PERM) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Creates a file that only its owner may read so far.
     pub(super) fn create(&self, name: &str) -> io::Result<File> {
         let flags = PLAIN | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         Ok(rustix::fs::openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR)?.into())
     }
 
-    /// The names in this folder that are text.
+    /// Lists the names in this folder that are UTF-8.
     pub(super) fn names(&self) -> io::Result<Vec<String>> {
         let names = self.dir.entries()?.map(|entry| Ok(entry?.file_name().into_string().ok()));
         names.filter_map(Result::transpose).collect()
     }
 
-    /// How many regular files have a name that `counts`.
+    /// Counts the regular files with a name that `counts`.
     pub(super) fn count_files(self, counts: impl Fn(&str) -> bool) -> io::Result<u64> {
         let mut count = 0;
         let mut unsure = Vec::new();
@@ -157,7 +245,7 @@ impl Folder {
             let entry = entry?;
             match (entry.file_name().to_str(), entry.file_type()) {
                 (Ok(name), FileType::RegularFile) if counts(name) => count += 1,
-                // Not every file system tells kinds in its lists.
+                // Not every file system says in its lists which entries are regular files.
                 (Ok(name), FileType::Unknown) if counts(name) => unsure.push(name.to_owned()),
                 _ => {}
             }
@@ -166,39 +254,30 @@ impl Folder {
             match rustix::fs::statat(entries.fd()?, &name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => count += u64::from(is_file(&stat)),
                 Err(Errno::NOENT) => {}
-                Err(trouble) => return Err(trouble.into()),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(count)
     }
 
-    /// Makes renames in this folder survive a power failure.
+    /// Syncs the folder, so that renames in it survive a power failure.
     pub(super) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.dir)?)
     }
 }
 
-/// Gives what is opened to its owner; a portal that may not do that keeps it.
-pub(super) fn give_to(opened: impl std::os::fd::AsFd, uid: u32, gid: u32) -> io::Result<()> {
-    let (owner, group) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-    match rustix::fs::fchown(opened, Some(owner), Some(group)) {
-        Ok(()) | Err(Errno::PERM) => Ok(()),
-        Err(trouble) => Err(trouble.into()),
-    }
-}
-
-/// Reads what was opened until nobody changes it while it is read, but not more often than [`READINGS`]; `found` is
-/// what stood there before it was opened.
+/// Reads an opened file until nobody changes it meanwhile, at most [`READ_ATTEMPTS`] times; `found` is
+/// its state before it was opened.
 fn read_opened(opened: OwnedFd, found: Stat, limit: usize) -> io::Result<Entry> {
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut file = File::from(opened);
     let (mut before, mut entry) = (found, Entry::NotAFile);
-    for reading in 0..READINGS {
-        if reading > 0 {
+    for attempt in 0..READ_ATTEMPTS {
+        if attempt > 0 {
             io::Seek::rewind(&mut file)?;
         }
-        // Where it never stands still, at least not less than is there.
-        let expected = if reading + 1 < READINGS { size(&before).min(most) } else { most };
+        // A file that keeps growing: the last attempt takes everything that there is.
+        let expected = if attempt + 1 < READ_ATTEMPTS { size(&before).min(most) } else { most };
         let mut bytes = Vec::with_capacity(usize::try_from(size(&before).min(most)).unwrap_or_default());
         (&mut file).take(expected).read_to_end(&mut bytes)?;
         let after = rustix::fs::fstat(&file)?;
@@ -207,7 +286,7 @@ fn read_opened(opened: OwnedFd, found: Stat, limit: usize) -> io::Result<Entry> 
         }
         let updated_at = modified_at(&after)?;
         entry = if bytes.len() > limit {
-            Entry::Large { size: size(&after), updated_at }
+            Entry::TooLarge { size: size(&after), updated_at }
         } else {
             Entry::File { bytes, updated_at }
         };
@@ -233,7 +312,17 @@ fn modified_at(stat: &Stat) -> io::Result<DateTime<Utc>> {
     time.map(|time| time.trunc_subsecs(3)).ok_or_else(|| io::Error::other("a file has no time that there is"))
 }
 
-/// Whether it is the same file and was not written to in between.
+fn file_state(stat: &Stat) -> FileState {
+    FileState {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        size: size(stat),
+        modified: (stat.st_mtime, stat.st_mtime_nsec.try_into().unwrap_or_default()),
+        changed: (stat.st_ctime, stat.st_ctime_nsec.try_into().unwrap_or_default()),
+    }
+}
+
+/// Returns `true` if both are the same file with the same content.
 fn is_unchanged(before: &Stat, after: &Stat) -> bool {
     let state = |stat: &Stat| (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
     state(before) == state(after)

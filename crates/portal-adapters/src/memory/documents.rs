@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use portal_core::{BackendError, Clock, FriendId};
 use portal_workspace::{
-    Author, Begin, DocumentPath, DocumentStore, Ended, Held, LastWrite, NewVersion, Pending, Tag, Version, VersionStore,
+    Author, DocumentPath, DocumentState, DocumentStore, LastWrite, LatestVersion, NewVersion, NextLook, PendingWrite,
+    Tag, Version, VersionStore, WriteIntent, WriteOutcome,
 };
 
 use super::MemoryPeople;
@@ -23,7 +24,8 @@ pub struct MemoryDocuments {
 #[derive(Default)]
 pub(super) struct KeptDocument {
     lease: Option<Lease>,
-    pending: Option<Begin>,
+    look_at: Option<DateTime<Utc>>,
+    pending: Option<WriteIntent>,
     versions: Vec<KeptText>,
 }
 
@@ -66,21 +68,21 @@ impl KeptDocument {
         self.lease.as_ref().is_some_and(|lease| lease.write == write)
     }
 
-    fn held(&self) -> Held {
-        let pending = self.pending.as_ref().map(|begin| Pending {
+    fn state(&self) -> DocumentState {
+        let pending = self.pending.as_ref().map(|begin| PendingWrite {
             write: begin.text.id.clone(),
-            tag: Tag::of(&begin.text.bytes),
+            tag: begin.text.tag.clone(),
             previous: begin.previous.clone(),
         });
-        let newest = self.versions.last().map(|kept| Tag::of(&kept.version.bytes));
-        Held { taken_over: self.lease.is_some(), pending, last: self.last(), newest }
+        let newest = self.versions.last().map(|kept| kept.version.tag.clone());
+        DocumentState { taken_over: self.lease.is_some(), pending, last: self.last(), newest }
     }
 
     fn last(&self) -> Option<LastWrite> {
         self.versions.iter().rev().find_map(|KeptText { version, burst }| match (&version.author, burst) {
             (Author::Friend(friend), Some((session, burst_since))) => Some(LastWrite {
                 version: version.id.clone(),
-                tag: Tag::of(&version.bytes),
+                tag: version.tag.clone(),
                 friend: friend.clone(),
                 session: session.clone(),
                 burst_since: *burst_since,
@@ -89,12 +91,12 @@ impl KeptDocument {
         })
     }
 
-    fn end_pending(&mut self, ended: Ended) {
-        let Some(Begin { text, session, burst_since, replaces, .. }) = self.pending.take() else { return };
-        if let (Ended::Written, Some(replaced)) = (ended, &replaces) {
+    fn finish_pending(&mut self, outcome: WriteOutcome) {
+        let Some(WriteIntent { text, session, burst_since, replaces, .. }) = self.pending.take() else { return };
+        if let (WriteOutcome::Committed, Some(replaced)) = (outcome, &replaces) {
             self.versions.retain(|kept| kept.version.id != *replaced);
         }
-        if ended != Ended::NotWritten {
+        if outcome != WriteOutcome::Aborted {
             self.versions.push(KeptText { version: text, burst: Some((session, burst_since)) });
         }
     }
@@ -108,16 +110,21 @@ impl KeptDocument {
 
 #[async_trait]
 impl DocumentStore for MemoryDocuments {
-    async fn claim(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<Option<Held>, BackendError> {
+    async fn claim(
+        &self,
+        path: &DocumentPath,
+        write: &str,
+        lease: TimeDelta,
+    ) -> Result<Option<DocumentState>, BackendError> {
         let now = self.clock.now();
         self.people.transaction(|register| {
             let document = register.documents.entry(path.clone()).or_default();
             if document.lease.as_ref().is_some_and(|lease| now < lease.until) {
                 return None;
             }
-            let held = document.held();
+            let state = document.state();
             document.lease = Some(Lease { write: write.to_owned(), until: now + lease });
-            Some(held)
+            Some(state)
         })
     }
 
@@ -130,11 +137,11 @@ impl DocumentStore for MemoryDocuments {
         })
     }
 
-    async fn begin(&self, path: &DocumentPath, mut begin: Begin) -> Result<bool, BackendError> {
+    async fn begin(&self, path: &DocumentPath, mut begin: WriteIntent) -> Result<bool, BackendError> {
         self.people.transaction(|register| {
             let audit = begin.audit.clone();
             let Some(document) = register.document_of(path, &begin.text.id) else { return false };
-            if let Some(before) = begin.keep.take() {
+            if let Some(before) = begin.earlier.take() {
                 document.keep(before);
             }
             document.pending = Some(begin);
@@ -143,24 +150,40 @@ impl DocumentStore for MemoryDocuments {
         })
     }
 
-    async fn keep(&self, path: &DocumentPath, found: NewVersion) -> Result<(), BackendError> {
+    async fn add_version(&self, path: &DocumentPath, found: NewVersion) -> Result<(), BackendError> {
         self.people.transaction(|register| register.documents.entry(path.clone()).or_default().keep(found))
     }
 
-    async fn end(&self, path: &DocumentPath, write: &str, ended: Ended) -> Result<bool, BackendError> {
+    async fn finish(
+        &self,
+        path: &DocumentPath,
+        write: &str,
+        outcome: WriteOutcome,
+        next_look: NextLook,
+    ) -> Result<bool, BackendError> {
+        let now = self.clock.now();
         self.people.transaction(|register| {
             let Some(document) = register.document_of(path, write) else { return false };
             document.lease = None;
-            document.end_pending(ended);
+            document.look_at = match next_look {
+                NextLook::Unchanged => document.look_at,
+                NextLook::Within(time) => Some(document.look_at.map_or(now + time, |at| at.min(now + time))),
+                NextLook::After(time) => Some(now + time),
+                NextLook::Never => None,
+            };
+            document.finish_pending(outcome);
             true
         })
     }
 
-    async fn abandoned(&self) -> Result<Vec<DocumentPath>, BackendError> {
+    async fn unfinished(&self, at_start: bool) -> Result<Vec<DocumentPath>, BackendError> {
         let now = self.clock.now();
-        let is_over = |document: &KeptDocument| document.lease.as_ref().is_some_and(|lease| lease.until <= now);
+        let is_due = |document: &KeptDocument| {
+            let is_over = document.lease.as_ref().is_some_and(|lease| lease.until <= now);
+            is_over || document.look_at.is_some_and(|at| at_start || at <= now)
+        };
         self.people.transaction(|register| {
-            let abandoned = register.documents.iter().filter(|(_, document)| is_over(document));
+            let abandoned = register.documents.iter().filter(|(_, document)| is_due(document));
             abandoned.map(|(path, _)| path.clone()).collect()
         })
     }
@@ -188,6 +211,22 @@ impl VersionStore for MemoryDocuments {
         })
     }
 
+    async fn find_by_tag(&self, path: &DocumentPath, tag: &Tag) -> Result<Option<Vec<u8>>, BackendError> {
+        self.people.transaction(|register| {
+            let text = register.documents.get(path)?.versions.iter().find(|text| text.version.tag == *tag)?;
+            Some(text.version.bytes.clone())
+        })
+    }
+
+    async fn latest(&self, paths: &[DocumentPath]) -> Result<Vec<Option<LatestVersion>>, BackendError> {
+        self.people.transaction(|register| {
+            let newest = |path| register.documents.get(path).and_then(|document| document.versions.last());
+            let latest =
+                |text: &KeptText| LatestVersion { tag: text.version.tag.clone(), author: text.version.author.clone() };
+            paths.iter().map(|path| newest(path).map(latest)).collect()
+        })
+    }
+
     async fn forget(&self, path: &DocumentPath, ids: &[String]) -> Result<(), BackendError> {
         self.people.transaction(|register| {
             if let Some(document) = register.documents.get_mut(path) {
@@ -202,6 +241,7 @@ fn stamp(version: &NewVersion) -> Version {
         id: version.id.clone(),
         saved_at: version.saved_at,
         author: version.author.clone(),
+        tag: version.tag.clone(),
         bytes: u64::try_from(version.bytes.len()).unwrap_or(u64::MAX),
     }
 }

@@ -8,9 +8,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::{Mutex, MutexGuard};
 use portal_core::{AuditEntry, BackendError, FriendId};
 use portal_dns::{
-    Before, Change, Claimed, Desired, EXPOSURES_PER_FRIEND, Exposure, ExposureId, ExposureName, ExposureStore, Fence,
-    Hostname, Intent, IntentStore, Lease, ReleaseReason, Reservation, Reserved, RoutePlace, Settled, Settlement,
-    Status, Tombstone,
+    Change, Claimed, Desired, EXPOSURES_PER_FRIEND, Exposure, ExposureId, ExposureName, ExposureStore, Fence, Hostname,
+    Intent, IntentStore, Lease, Outcome, Previous, Recorded, Refusal, ReleaseReason, Reservation, Reserved, Status,
+    TOMBSTONE_LIFETIME, TOMBSTONES_PER_FRIEND, Tombstone,
 };
 
 use super::MemoryPeople;
@@ -66,7 +66,7 @@ impl Tables {
     }
 
     fn owner(&self, host: &Hostname) -> Option<&ExposureId> {
-        let owns = |intent: &&Intent| intent.exposure.hostname == *host || intent.leaving.contains(host);
+        let owns = |intent: &&Intent| intent.exposure.spec.hostname == *host || intent.leaving.contains(host);
         self.rows.values().map(|row| &row.intent).find(owns).map(|intent| &intent.exposure.id)
     }
 
@@ -78,26 +78,46 @@ impl Tables {
     }
 
     fn reserve(&mut self, wanted: Reservation, at: DateTime<Utc>) -> Reserved {
-        let present = self.find(&wanted.friend, &wanted.name).cloned();
-        if let Some(intent) = present.as_ref().filter(|intent| intent.is_wanted_as(&wanted)) {
-            return Reserved::Same(Box::new(intent.clone()));
+        if let Some(refusal) = self.refusal(&wanted, at) {
+            return Reserved::Refused(refusal);
         }
-        if present.is_none() && self.of(&wanted.friend).count() >= EXPOSURES_PER_FRIEND {
-            return Reserved::LimitReached;
-        }
-        let own = present.as_ref().map(|intent| &intent.exposure.id);
-        if self.owner(&wanted.hostname).is_some_and(|owner| Some(owner) != own) {
-            return Reserved::Taken;
-        }
-        let Some(intent) = present else {
-            let intent = Intent::new(wanted, at);
-            self.put(intent.clone(), at);
+        let Some(intent) = self.find(&wanted.friend, &wanted.name).cloned() else {
+            let former = self.latest_tombstone(&wanted).cloned();
+            let intent = Intent::new(wanted, former.as_ref(), at);
+            let changed_at = former.map_or(at, |former| at.max(former.at + TimeDelta::milliseconds(1)));
+            self.put(intent.clone(), changed_at);
             return Reserved::New(Box::new(intent));
         };
-        let before = intent.before();
-        let intent = intent.changed(&wanted, at);
+        if intent.is_wanted_as(&wanted.spec) {
+            return Reserved::Same(Box::new(intent));
+        }
+        let previous = intent.previous();
+        let intent = intent.changed(&wanted.spec, at);
         self.put(intent.clone(), at);
-        Reserved::Changed(Box::new(intent), Box::new(before))
+        Reserved::Changed(Box::new(intent), Box::new(previous))
+    }
+
+    fn refusal(&self, wanted: &Reservation, at: DateTime<Utc>) -> Option<Refusal> {
+        let present = self.find(&wanted.friend, &wanted.name).map(|intent| &intent.exposure.id);
+        if present.is_some() && wanted.only_if_absent {
+            return Some(Refusal::Exists);
+        }
+        if present.is_none() && self.of(&wanted.friend).count() >= EXPOSURES_PER_FRIEND {
+            return Some(Refusal::LimitReached);
+        }
+        let since = at - TimeDelta::from_std(TOMBSTONE_LIFETIME).unwrap_or(TimeDelta::MAX);
+        let removed = self.tombstones.values().filter(|it| it.friend == wanted.friend && it.at >= since).count();
+        let is_known = present.is_some() || self.latest_tombstone(wanted).is_some();
+        if !is_known && removed >= TOMBSTONES_PER_FRIEND {
+            return Some(Refusal::TooManyRemoved);
+        }
+        let owner = self.owner(&wanted.spec.hostname);
+        (owner.is_some() && owner != present).then_some(Refusal::OwnedByAnother)
+    }
+
+    fn latest_tombstone(&self, wanted: &Reservation) -> Option<&Tombstone> {
+        let of_name = self.tombstones.values().filter(|it| it.friend == wanted.friend && it.name == wanted.name);
+        of_name.max_by_key(|tombstone| tombstone.at)
     }
 
     fn claim(&mut self, id: &ExposureId, lease: Lease) -> Claimed {
@@ -107,21 +127,21 @@ impl Tables {
         }
         row.lease = Some((lease.token, lease.now + TimeDelta::from_std(lease.length).unwrap_or(TimeDelta::MAX)));
         let intent = row.intent.clone();
-        let tombstones = self.tombstones.values().filter(|stone| lies_at(stone, &intent)).cloned().collect();
+        let tombstones = self.tombstones.values().filter(|tombstone| lies_at(tombstone, &intent)).cloned().collect();
         Claimed::Mine(Box::new(intent), tombstones)
     }
 
-    fn settle(&mut self, fence: &Fence, settlement: Settlement, now: DateTime<Utc>) -> Settled {
-        let Some(row) = self.rows.get_mut(&fence.id) else { return Settled::Lost };
+    fn record_outcome(&mut self, fence: &Fence, outcome: Outcome, now: DateTime<Utc>) -> Recorded {
+        let Some(row) = self.rows.get_mut(&fence.id) else { return Recorded::Lost };
         if row.lease.as_ref().is_none_or(|(token, _)| *token != fence.token) {
-            return Settled::Lost;
+            return Recorded::Lost;
         }
         if row.intent.generation != fence.generation {
-            return Settled::Superseded;
+            return Recorded::Superseded;
         }
-        let exposure = row.intent.exposure.clone();
-        let (rest, freed) = row.intent.clone().settled(settlement);
-        let parted = if rest.is_some() { ReleaseReason::Moved } else { ReleaseReason::Deleted };
+        let (exposure, generation) = (row.intent.exposure.clone(), row.intent.generation);
+        let (rest, freed) = row.intent.clone().with_outcome(outcome);
+        let released_by = if rest.is_some() { ReleaseReason::Moved } else { ReleaseReason::Deleted };
         let now = after(row, now);
         row.lease = None;
         match rest {
@@ -130,10 +150,10 @@ impl Tables {
         }
         for hostname in freed {
             let Exposure { id, friend, name, .. } = exposure.clone();
-            let stone = Tombstone { exposure: id, friend, name, hostname, parted, at: now };
-            self.tombstones.insert((stone.exposure.clone(), stone.hostname.clone()), stone);
+            let tombstone = Tombstone { exposure: id, friend, name, hostname, released_by, generation, at: now };
+            self.tombstones.insert((tombstone.exposure.clone(), tombstone.hostname.clone()), tombstone);
         }
-        Settled::Done
+        Recorded::Done
     }
 
     fn changes(&self) -> impl Iterator<Item = Change> {
@@ -144,7 +164,9 @@ impl Tables {
         };
         let rows = self.rows.values();
         let living = rows.map(move |row| change(&row.intent.exposure.friend, &row.intent.exposure.id, row.changed_at));
-        living.chain(self.tombstones.values().map(move |stone| change(&stone.friend, &stone.exposure, stone.at)))
+        living.chain(
+            self.tombstones.values().map(move |tombstone| change(&tombstone.friend, &tombstone.exposure, tombstone.at)),
+        )
     }
 }
 
@@ -153,10 +175,10 @@ fn after(row: &Row, now: DateTime<Utc>) -> DateTime<Utc> {
     now.max(row.changed_at + TimeDelta::milliseconds(1))
 }
 
-fn lies_at(stone: &Tombstone, intent: &Intent) -> bool {
-    let Exposure { friend, name, hostname, .. } = &intent.exposure;
-    let is_at_host = stone.hostname == *hostname || intent.leaving.contains(&stone.hostname);
-    is_at_host || stone.route() == Some(RoutePlace::of(friend, name))
+fn lies_at(tombstone: &Tombstone, intent: &Intent) -> bool {
+    let is_at_host =
+        tombstone.hostname == intent.exposure.spec.hostname || intent.leaving.contains(&tombstone.hostname);
+    is_at_host || tombstone.route() == Some(intent.route_place())
 }
 
 #[async_trait]
@@ -164,13 +186,22 @@ impl ExposureStore for MemoryExposures {
     async fn reserve(&self, wanted: Reservation, audit: AuditEntry) -> Result<Reserved, BackendError> {
         self.transaction(|tables, register| {
             if !register.friends.contains_key(&wanted.friend) {
-                return Reserved::NoFriend;
+                return Reserved::Refused(Refusal::UnknownFriend);
             }
             let reserved = tables.reserve(wanted, audit.at);
             if matches!(reserved, Reserved::New(_) | Reserved::Changed(..)) {
                 register.record(audit);
             }
             reserved
+        })
+    }
+
+    async fn check_reservation(&self, wanted: &Reservation) -> Result<Option<Refusal>, BackendError> {
+        self.transaction(|tables, register| {
+            if !register.friends.contains_key(&wanted.friend) {
+                return Some(Refusal::UnknownFriend);
+            }
+            tables.refusal(wanted, DateTime::UNIX_EPOCH)
         })
     }
 
@@ -196,12 +227,12 @@ impl ExposureStore for MemoryExposures {
         &self,
         id: &ExposureId,
         generation: i64,
-        before: Option<Before>,
+        previous: Option<Previous>,
         audit: AuditEntry,
     ) -> Result<bool, BackendError> {
         self.transaction(|tables, register| {
             let Some(row) = tables.rows.get(id).filter(|row| row.intent.generation == generation) else { return false };
-            let intent = row.intent.clone().withdrawn(before, audit.at);
+            let intent = row.intent.clone().withdrawn(previous, audit.at);
             tables.put(intent, audit.at);
             register.record(audit);
             true
@@ -234,8 +265,13 @@ impl IntentStore for MemoryExposures {
         self.transaction(|tables, _| tables.claim(id, lease))
     }
 
-    async fn settle(&self, fence: Fence, settlement: Settlement, now: DateTime<Utc>) -> Result<Settled, BackendError> {
-        self.transaction(|tables, _| tables.settle(&fence, settlement, now))
+    async fn record_outcome(
+        &self,
+        fence: Fence,
+        outcome: Outcome,
+        now: DateTime<Utc>,
+    ) -> Result<Recorded, BackendError> {
+        self.transaction(|tables, _| tables.record_outcome(&fence, outcome, now))
     }
 
     async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<ExposureId>, BackendError> {
@@ -263,10 +299,10 @@ impl IntentStore for MemoryExposures {
         self.transaction(|tables, _| tables.tombstones.values().cloned().collect())
     }
 
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
+    async fn forget_before(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
         self.transaction(|tables, _| {
             let kept = tables.tombstones.len();
-            tables.tombstones.retain(|_, stone| stone.at >= before);
+            tables.tombstones.retain(|_, tombstone| tombstone.at >= before);
             u64::try_from(kept - tables.tombstones.len()).unwrap_or(u64::MAX)
         })
     }

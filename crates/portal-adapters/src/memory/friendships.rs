@@ -1,7 +1,9 @@
 //! Friendships, in memory.
 
 use async_trait::async_trait;
-use portal_core::{AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipKey, FriendshipStore};
+use portal_core::{
+    AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore,
+};
 
 use super::MemoryPeople;
 
@@ -35,6 +37,16 @@ impl FriendshipStore for MemoryFriendships {
         })
     }
 
+    async fn count_others(&self, key: &FriendshipKey, most: u32) -> Result<u32, BackendError> {
+        let is_other = |of: &&Friendship| {
+            of.agent == key.agent && of.friend != key.friend && of.status == portal_core::FriendshipStatus::Active
+        };
+        self.0.transaction(|register| {
+            let count = register.friendships.values().filter(is_other).count();
+            u32::try_from(count).unwrap_or(u32::MAX).min(most)
+        })
+    }
+
     async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
             let known =
@@ -43,7 +55,12 @@ impl FriendshipStore for MemoryFriendships {
                 return false;
             }
             let key = FriendshipKey::new(friendship.friend.clone(), friendship.agent.clone());
-            let created_at = register.friendships.get(&key).map_or(friendship.created_at, |kept| kept.created_at);
+            let before = register.friendships.get(&key);
+            let created_at = before.map_or(friendship.created_at, |before| before.created_at);
+            let was_active = before.is_some_and(|before| before.status == FriendshipStatus::Active);
+            if friendship.status == FriendshipStatus::Active && !was_active {
+                register.resume_jobs(&friendship, audit.at);
+            }
             register.friendships.insert(key, Friendship { created_at, ..friendship });
             register.record(audit);
             true

@@ -12,7 +12,7 @@ use portal_cron::Job;
 use portal_workspace::DocumentPath;
 
 use super::documents::KeptDocument;
-use super::jobs::KeptRun;
+use super::jobs::StoredRun;
 
 /// Says whether a friend has something that keeps them from being removed.
 type Guard = Box<dyn Fn(&FriendId) -> bool + Send + Sync>;
@@ -36,7 +36,7 @@ pub(super) struct Register {
     pub(super) friendships: BTreeMap<FriendshipKey, Friendship>,
     pub(super) sessions: BTreeMap<String, (TokenHash, KeptSession)>,
     pub(super) jobs: BTreeMap<String, Job>,
-    pub(super) runs: BTreeMap<String, KeptRun>,
+    pub(super) runs: BTreeMap<String, StoredRun>,
     pub(super) documents: BTreeMap<DocumentPath, KeptDocument>,
     pub(super) audit: Vec<AuditRecord>,
     guards: Vec<Guard>,

@@ -37,7 +37,7 @@ pub struct ZoneCall {
     /// For which hostname; `None` for the whole zone.
     pub host: Option<Hostname>,
     /// For whom.
-    pub caller: Priority,
+    pub priority: Priority,
 }
 
 #[derive(Default)]
@@ -45,7 +45,7 @@ struct Zone {
     /// By name in lower case, which need not be a hostname: `*` and `_` occur.
     records: BTreeMap<String, Vec<ZoneRecord>>,
     calls: Vec<ZoneCall>,
-    trouble: Option<String>,
+    failure: Option<String>,
 }
 
 impl MemoryRecords {
@@ -61,7 +61,7 @@ impl MemoryRecords {
         &self.domain
     }
 
-    /// Adds a record as its owner would, by hand, at any name of the zone.
+    /// Inserts a record by hand, as its owner would, at any name of the zone.
     pub fn insert_record(&self, name: &str, record: ZoneRecord) {
         self.zone().records.entry(name.to_ascii_lowercase()).or_default().push(record);
     }
@@ -71,7 +71,7 @@ impl MemoryRecords {
         self.zone().records.remove(&name.to_ascii_lowercase());
     }
 
-    /// Every record, by name.
+    /// Returns every record, by name.
     #[must_use]
     pub fn records(&self) -> Vec<(String, ZoneRecord)> {
         let zone = self.zone();
@@ -79,36 +79,36 @@ impl MemoryRecords {
         each.flat_map(|(name, records)| records.iter().map(move |record| (name.clone(), record.clone()))).collect()
     }
 
-    /// Every call so far, the oldest first.
+    /// Returns every call so far, the oldest first.
     #[must_use]
     pub fn calls(&self) -> Vec<ZoneCall> {
         self.zone().calls.clone()
     }
 
-    /// From now on the zone fails like a provider that is gone, with `cause` as the source.
+    /// Makes the zone fail from now on, like a provider that is gone, with `cause` as the source.
     pub fn go_down(&self, cause: &str) {
-        self.zone().trouble = Some(cause.to_owned());
+        self.zone().failure = Some(cause.to_owned());
     }
 
-    /// Ends the trouble; everything is as it was.
+    /// Ends the failure; all records are as they were.
     pub fn come_back(&self) {
-        self.zone().trouble = None;
+        self.zone().failure = None;
     }
 
     fn zone(&self) -> MutexGuard<'_, Zone> {
         self.zone.lock()
     }
 
-    /// The zone, after noting the call; trouble while it is down.
+    /// The zone, after noting the call; failure while it is down.
     fn call(
         &self,
         method: &'static str,
         host: Option<&Hostname>,
-        caller: &Priority,
+        priority: &Priority,
     ) -> Result<MutexGuard<'_, Zone>, BackendError> {
         let mut zone = self.zone();
-        zone.calls.push(ZoneCall { method, host: host.cloned(), caller: caller.clone() });
-        match &zone.trouble {
+        zone.calls.push(ZoneCall { method, host: host.cloned(), priority: priority.clone() });
+        match &zone.failure {
             Some(cause) => Err(BackendError::unavailable(Backend::Dns, cause.clone())),
             None => Ok(zone),
         }
@@ -116,7 +116,7 @@ impl MemoryRecords {
 }
 
 impl Zone {
-    fn seen(&self, host: &Hostname) -> Observed {
+    fn observed(&self, host: &Hostname) -> Observed {
         let records = self.records.get(host.as_str()).map(Vec::as_slice).unwrap_or_default();
         let marked = records.iter().find_map(|record| match record {
             ZoneRecord::Marked(state) => Some(state.clone()),
@@ -149,8 +149,8 @@ fn carries(record: &ZoneRecord, marker: &OwnershipMarker) -> bool {
 
 #[async_trait]
 impl Records for MemoryRecords {
-    async fn look(&self, host: &Hostname, caller: &Priority) -> Result<Observed, BackendError> {
-        Ok(self.call("look", Some(host), caller)?.seen(host))
+    async fn look(&self, host: &Hostname, priority: &Priority) -> Result<Observed, BackendError> {
+        Ok(self.call("look", Some(host), priority)?.observed(host))
     }
 
     async fn ensure(
@@ -158,10 +158,10 @@ impl Records for MemoryRecords {
         host: &Hostname,
         wanted: &RecordState,
         _: &Observed,
-        caller: &Priority,
+        priority: &Priority,
     ) -> Result<Ensured, BackendError> {
-        let mut zone = self.call("ensure", Some(host), caller)?;
-        let ensured = match zone.seen(host) {
+        let mut zone = self.call("ensure", Some(host), priority)?;
+        let ensured = match zone.observed(host) {
             Observed::Absent => Ensured::Created,
             Observed::Marked(state) if state == *wanted => Ensured::Same,
             Observed::Marked(state) if state.marker == wanted.marker => Ensured::Changed,
@@ -175,10 +175,10 @@ impl Records for MemoryRecords {
         &self,
         host: &Hostname,
         marker: &OwnershipMarker,
-        caller: &Priority,
+        priority: &Priority,
     ) -> Result<Removed, BackendError> {
-        let mut zone = self.call("remove", Some(host), caller)?;
-        match zone.seen(host) {
+        let mut zone = self.call("remove", Some(host), priority)?;
+        match zone.observed(host) {
             Observed::Absent => Ok(Removed::Absent),
             Observed::Marked(state) if state.marker == *marker => {
                 zone.take(host, marker);
@@ -192,6 +192,6 @@ impl Records for MemoryRecords {
         let zone = self.call("list", None, &Priority::Background)?;
         let hosts = zone.records.keys().filter_map(|name| Hostname::parse(name).ok());
         let hosts = hosts.filter(|host| host.is_in(&self.domain));
-        Ok(hosts.map(|host| (host.clone(), zone.seen(&host))).collect())
+        Ok(hosts.map(|host| (host.clone(), zone.observed(&host))).collect())
     }
 }

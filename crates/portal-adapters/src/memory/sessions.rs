@@ -57,6 +57,14 @@ impl SessionStore for MemorySessions {
         })
     }
 
+    async fn extend(&self, id: &str, expires_at: DateTime<Utc>) -> Result<(), BackendError> {
+        self.0.transaction(|register| {
+            if let Some((_, kept)) = register.sessions.get_mut(id) {
+                kept.session.expires_at = kept.session.expires_at.max(expires_at);
+            }
+        })
+    }
+
     async fn list(&self, friend: &FriendId, now: DateTime<Utc>) -> Result<Vec<Session>, BackendError> {
         self.0.transaction(|register| {
             let valid = register.sessions.values().filter(|(_, kept)| kept.is_valid_for(friend, now));

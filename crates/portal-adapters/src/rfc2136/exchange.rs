@@ -12,7 +12,7 @@ use portal_core::{Backend, BackendError, Clock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The most records of a zone that are read, so that no server can fill the memory.
+/// Limit of records in a zone transfer, so that no server can fill the memory.
 const LARGEST_ZONE: usize = 1_000_000;
 
 /// A DNS server, and the key that it knows the portal by.
@@ -24,21 +24,21 @@ pub(super) struct Server {
     pub(super) clock: Arc<dyn Clock>,
 }
 
-/// A connection on which questions are asked one after another.
+/// A connection for one query after another.
 pub(super) struct Conversation<'a> {
     server: &'a Server,
     stream: TcpStream,
 }
 
 impl Server {
-    /// Does something in a new conversation, all of it within the server's timeout.
+    /// Runs `work` in a new conversation, all of it within the server's timeout.
     pub(super) async fn talk<T>(
         &self,
-        what: impl AsyncFnOnce(&mut Conversation<'_>) -> Result<T, BackendError>,
+        work: impl AsyncFnOnce(&mut Conversation<'_>) -> Result<T, BackendError>,
     ) -> Result<T, BackendError> {
         let conversation = async {
             let stream = TcpStream::connect(&self.address).await.map_err(unreachable)?;
-            what(&mut Conversation { server: self, stream }).await
+            work(&mut Conversation { server: self, stream }).await
         };
         tokio::time::timeout(self.timeout, conversation)
             .await
@@ -61,6 +61,7 @@ impl Conversation<'_> {
         let mut verifier = self.send(message).await?;
         let mut records = Vec::new();
         // A transfer begins and ends with the zone's SOA record.
+        // Counted, since a transfer may come in any number of messages.
         let mut ends_seen = 0;
         while ends_seen < 2 {
             let answer = self.receive(&mut verifier).await?;
@@ -93,6 +94,7 @@ impl Conversation<'_> {
         let mut bytes = vec![0; usize::from(length)];
         self.stream.read_exact(&mut bytes).await.map_err(unreachable)?;
         match expected.verifier.verify(&bytes) {
+            // A signature alone would accept a replayed answer of an earlier query.
             Ok(answer) if answer.id == expected.id => Ok(answer.into_message()),
             Ok(_) => Err(nonsense("the answer belongs to another question")),
             Err(error) => Err(unverified(&bytes, error)),
@@ -100,13 +102,13 @@ impl Conversation<'_> {
     }
 }
 
-/// What an answer is checked against.
+/// Expected id and signature of an answer.
 struct Expected {
     id: u16,
     verifier: TSigVerifier,
 }
 
-/// The trouble that a response code stands for.
+/// Returns the error for a response code.
 pub(super) fn refused(code: ResponseCode) -> BackendError {
     let source = format!("the dns server answered {code}");
     match code {

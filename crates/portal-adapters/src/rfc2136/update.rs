@@ -1,4 +1,4 @@
-//! Dynamic updates: what must hold, and what is then done, all or nothing (RFC 2136, section 2).
+//! Dynamic updates: prerequisites and changes, all or nothing (RFC 2136, section 2).
 
 use hickory_proto::op::{Message, OpCode, Query};
 use hickory_proto::rr::{DNSClass, Name, Record, RecordType};
@@ -12,18 +12,18 @@ pub(super) struct Update {
 }
 
 impl Update {
-    /// An update that holds always and does nothing.
+    /// Makes an update without prerequisites and changes.
     pub(super) fn of(zone: &Name) -> Self {
         Self { zone: zone.clone(), conditions: Vec::new(), changes: Vec::new() }
     }
 
-    /// Holds only if no record of any type stands at the name itself; wildcards do not count (section 2.4.5).
+    /// Requires that no record of any type exists at the name itself; wildcards do not count (section 2.4.5).
     pub(super) fn if_unused(mut self, name: &Name) -> Self {
         self.conditions.push(empty(name, RecordType::ANY, DNSClass::NONE));
         self
     }
 
-    /// Holds only if these records, all of one name and type, and no others of it stand there (section 2.4.2).
+    /// Requires that these records, all of one name and type, exist and no others of it (section 2.4.2).
     pub(super) fn if_exactly(mut self, records: &[Record]) -> Self {
         self.conditions.extend(records.iter().map(|record| reclassed(record, DNSClass::IN)));
         self
@@ -41,7 +41,7 @@ impl Update {
         self
     }
 
-    /// The update as a message, with a random id.
+    /// Returns the update as a message, with a random id.
     pub(super) fn message(&self) -> Message {
         let mut message = Message::query();
         message.metadata.op_code = OpCode::Update;

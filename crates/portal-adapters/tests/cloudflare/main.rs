@@ -12,7 +12,7 @@ use portal_adapters::cloudflare::{CloudflareApi, CloudflareRecords, CloudflareSe
 use portal_core::FriendId;
 use portal_dns::{DomainName, Hostname, OwnershipMarker, Priority, RecordState, Target, Ttl};
 
-const MARK: &str = "friend-portal/00112233445566778899aabbccddeeff/ffeeddccbbaa99887766554433221100";
+const MARKER: &str = "friend-portal/00112233445566778899aabbccddeeff/ffeeddccbbaa99887766554433221100";
 const ZONE: &str = "example.org";
 
 /// The records of `example.org` behind this address; no call takes longer than a third of a second.
@@ -21,6 +21,15 @@ fn records(url: &str, token: &str, zone: ZoneName) -> CloudflareRecords {
     let token = token.to_owned().into();
     let settings = CloudflareSettings { token, api_url: Some(url.to_owned()), timeout, replicas: 1 };
     let zone = CloudflareZone { domain: domain(ZONE), zone, ttl: Ttl::parse(600).unwrap() };
+    CloudflareRecords::new(Arc::new(CloudflareApi::new(&settings).unwrap()), zone).unwrap()
+}
+
+/// The records of the zone of this name behind this address.
+fn records_of(url: &str, zone: &str) -> CloudflareRecords {
+    let api_url = Some(url.to_owned());
+    let settings = CloudflareSettings { api_url, ..CloudflareSettings::with_token("the-token".to_owned().into()) };
+    let zone =
+        CloudflareZone { domain: domain(zone), zone: ZoneName::Name(domain(zone)), ttl: Ttl::parse(600).unwrap() };
     CloudflareRecords::new(Arc::new(CloudflareApi::new(&settings).unwrap()), zone).unwrap()
 }
 
@@ -38,7 +47,7 @@ fn alice() -> Priority {
 
 fn tunnel(proxied: bool) -> RecordState {
     let target = Target::Cname(domain("tunnel.example.net"));
-    RecordState { marker: OwnershipMarker::parse(MARK).unwrap(), target, ttl: Ttl::parse(600).unwrap(), proxied }
+    RecordState { marker: OwnershipMarker::parse(MARKER).unwrap(), target, ttl: Ttl::parse(600).unwrap(), proxied }
 }
 
 fn address(last: u8) -> RecordState {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use portal_adapters::cloudflare::{CloudflareApi, CloudflareRecords, CloudflareSettings, ZoneName};
 use portal_core::{BackendError, BackendErrorKind};
-use portal_dns::{Ensured, Observed, OwnershipMarker, Records, Removed};
+use portal_dns::{Ensured, Hostname, Observed, OwnershipMarker, Records, Removed};
 use serde_json::{Value, json};
 use wiremock::matchers::{body_json, header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::{MARK, ZONE, address, alice, domain, host, records, tunnel};
+use super::{MARKER, ZONE, address, alice, domain, host, records, records_of, tunnel};
 
 const TOKEN: &str = "the-token";
 const RECORDS: &str = "/zones/0a1b/dns_records";
@@ -28,7 +28,7 @@ fn refusal(status: u16, code: u32) -> ResponseTemplate {
 }
 
 fn record(kind: &str, content: &str) -> Value {
-    commented("r1", kind, content, &json!(MARK))
+    commented("r1", kind, content, &json!(MARKER))
 }
 
 fn commented(id: &str, kind: &str, content: &str, comment: &Value) -> Value {
@@ -79,7 +79,7 @@ async fn a_new_record_carries_its_mark_as_comment_and_an_automatic_ttl_if_proxie
     for (wanted, ttl) in [(tunnel(true), 1), (tunnel(false), 600)] {
         let server = MockServer::start().await;
         let body = json!({"type": "CNAME", "name": "app-alice.example.org", "content": "tunnel.example.net", "ttl": ttl,
-            "proxied": wanted.proxied, "comment": MARK});
+            "proxied": wanted.proxied, "comment": MARKER});
         expect(&server, "POST", RECORDS, &body).await;
         let ensured = at(&server).ensure(&host(), &wanted, &Observed::Absent, &alice()).await.unwrap();
         assert_eq!(ensured, Ensured::Created);
@@ -91,7 +91,7 @@ async fn a_record_is_changed_by_its_id() {
     let server = MockServer::start().await;
     list(&server, json!([record("A", "192.0.2.99")])).await;
     let body = json!({"type": "A", "name": "app-alice.example.org", "content": "192.0.2.7", "ttl": 600, "proxied": false,
-        "comment": MARK});
+        "comment": MARKER});
     expect(&server, "PATCH", "/zones/0a1b/dns_records/r1", &body).await;
     let ensured = at(&server).ensure(&host(), &address(7), &Observed::Foreign, &alice()).await.unwrap();
     assert_eq!(ensured, Ensured::Changed);
@@ -102,7 +102,7 @@ async fn a_record_that_changes_its_type_is_replaced_in_one_call() {
     let server = MockServer::start().await;
     list(&server, json!([record("A", "192.0.2.7")])).await;
     let new = json!({"type": "CNAME", "name": "app-alice.example.org", "content": "tunnel.example.net", "ttl": 600,
-        "proxied": false, "comment": MARK});
+        "proxied": false, "comment": MARKER});
     let body = json!({"deletes": [{"id": "r1"}], "posts": [new]});
     expect(&server, "POST", "/zones/0a1b/dns_records/batch", &body).await;
     let ensured = at(&server).ensure(&host(), &tunnel(false), &Observed::Foreign, &alice()).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_record_is_deleted_by_its_id_and_a_second_deletion_is_no_failure() {
         list(&server, json!([record("A", "192.0.2.7")])).await;
         let deletion = Mock::given(method("DELETE")).and(path("/zones/0a1b/dns_records/r1"));
         deletion.respond_with(answer).expect(1).mount(&server).await;
-        let removed = at(&server).remove(&host(), &OwnershipMarker::parse(MARK).unwrap(), &alice()).await.unwrap();
+        let removed = at(&server).remove(&host(), &OwnershipMarker::parse(MARKER).unwrap(), &alice()).await.unwrap();
         assert_eq!(removed, Removed::Done);
     }
 }
@@ -124,12 +124,13 @@ async fn a_record_is_deleted_by_its_id_and_a_second_deletion_is_no_failure() {
 /// Records at the name that do not carry our marker: of another exposure, of another portal, of nobody, and of people
 /// who write something like a marker.
 fn not_ours() -> Vec<Value> {
-    let other_exposure = MARK.replace("ffeeddcc", "00000000");
-    let other_portal = MARK.replace("00112233", "ffffffff");
-    let almost = [format!("{MARK} "), format!("see {MARK}"), MARK.to_uppercase(), MARK[..MARK.len() - 1].to_owned()];
+    let other_exposure = MARKER.replace("ffeeddcc", "00000000");
+    let other_portal = MARKER.replace("00112233", "ffffffff");
+    let almost =
+        [format!("{MARKER} "), format!("see {MARKER}"), MARKER.to_uppercase(), MARKER[..MARKER.len() - 1].to_owned()];
     let texts = [other_exposure, other_portal, String::new()].into_iter().chain(almost).map(Value::String);
     let comments = texts.chain([Value::Null, json!(17)]).map(|comment| (comment, "A", "192.0.2.7"));
-    let others = comments.chain([(json!(MARK), "TXT", "a comment of ours at a type that we never make")]);
+    let others = comments.chain([(json!(MARKER), "TXT", "a comment of ours at a type that we never make")]);
     let numbered =
         others.zip(2..).map(|((comment, kind, content), id)| commented(&format!("r{id}"), kind, content, &comment));
     numbered.collect()
@@ -147,7 +148,7 @@ async fn a_record_without_our_mark_is_neither_changed_nor_deleted() {
                 assert_eq!(ensured, Ensured::Foreign, "{theirs}");
             }
         }
-        let removed = records.remove(&host(), &OwnershipMarker::parse(MARK).unwrap(), &alice()).await.unwrap();
+        let removed = records.remove(&host(), &OwnershipMarker::parse(MARKER).unwrap(), &alice()).await.unwrap();
         assert_eq!(removed, Removed::Foreign, "{theirs}");
         let asked = server.received_requests().await.unwrap();
         assert!(asked.iter().all(|request| request.method.as_str() == "GET"), "{theirs}: {asked:?}");
@@ -163,7 +164,7 @@ async fn beside_a_record_of_ours_only_ours_is_deleted() {
     // A call to any other id has no answer but 404.
     let deletion = Mock::given(method("DELETE")).and(path("/zones/0a1b/dns_records/r1"));
     deletion.respond_with(result(&json!({"id": "r1"}))).expect(1).mount(&server).await;
-    let removed = at(&server).remove(&host(), &OwnershipMarker::parse(MARK).unwrap(), &alice()).await.unwrap();
+    let removed = at(&server).remove(&host(), &OwnershipMarker::parse(MARKER).unwrap(), &alice()).await.unwrap();
     assert_eq!(removed, Removed::Done);
     assert_eq!(server.received_requests().await.unwrap().len(), 2);
 }
@@ -293,4 +294,45 @@ fn settings_that_cannot_work_are_refused() {
         assert_eq!(read.err().map(|invalid| invalid.field), refused, "{token:?} {url:?}");
     }
     assert!(!format!("{:?}", settings("the-token", None)).contains("the-token"));
+}
+
+/// Answers a call for zones of this name with a zone that Cloudflare calls `shown`.
+async fn zone(server: &MockServer, asked: &str, shown: Option<&str>) {
+    let zones: Vec<_> = shown.iter().map(|name| json!({"id": "0a1b", "name": name})).collect();
+    Mock::given(method("GET"))
+        .and(path("/zones"))
+        .and(query_param("name", asked))
+        .respond_with(result(&json!(zones)))
+        .mount(server)
+        .await;
+}
+
+#[tokio::test]
+async fn an_internationalized_zone_is_found_by_whichever_name_cloudflare_knows_it() {
+    let (ours, unicode) = ("xn--mnchen-3ya.example", "m\u{fc}nchen.example");
+    let answers = [
+        [(ours, Some(unicode)), (unicode, None)],
+        [(ours, Some(ours)), (unicode, None)],
+        [(ours, None), (unicode, Some(unicode))],
+    ];
+    for answers in answers {
+        let server = MockServer::start().await;
+        for (asked, shown) in answers {
+            zone(&server, asked, shown).await;
+        }
+        let name = format!("app-alice.{unicode}");
+        let stands = json!([{"id": "r1", "name": name, "type": "A", "content": "192.0.2.7", "ttl": 600,
+            "proxied": false, "comment": MARKER}]);
+        Mock::given(method("GET")).and(path(RECORDS)).respond_with(result(&stands)).mount(&server).await;
+        let records = records_of(&server.uri(), ours);
+        let host = Hostname::parse(&format!("app-alice.{ours}")).unwrap();
+        assert_eq!(records.look(&host, &alice()).await.unwrap(), Observed::Marked(address(7)), "{answers:?}");
+        assert_eq!(records.list().await.unwrap(), [(host, Observed::Marked(address(7)))], "{answers:?}");
+    }
+    let server = MockServer::start().await;
+    zone(&server, ours, None).await;
+    zone(&server, unicode, Some("xn--mnchen-3ya.example.org")).await;
+    let host = Hostname::parse(&format!("app-alice.{ours}")).unwrap();
+    let refused = records_of(&server.uri(), ours).look(&host, &alice()).await.unwrap_err();
+    assert_eq!(refused.kind, BackendErrorKind::Denied);
 }

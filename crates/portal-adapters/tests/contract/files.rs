@@ -1,4 +1,4 @@
-//! The agents' folders, in memory and on a file system.
+//! Agents' folders, in memory and on a file system.
 
 use std::sync::Arc;
 
@@ -7,14 +7,15 @@ use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::memory::MemoryFiles;
 use portal_core::{AgentId, FixedClock, FriendId, FriendshipKey};
 use portal_workspace::{
-    DOCUMENT_MAX_BYTES, DocumentFiles, DocumentName, DocumentPath, Entry, KEPT_MAX_BYTES, Place, Placed, Staged,
+    DOCUMENT_MAX_BYTES, DisplacedFile, DocumentFiles, DocumentName, DocumentPath, Entry, FileInfo, InstallMode,
+    Installed, StagedFile, Tag, VERSION_MAX_BYTES,
 };
 
 fn path(name: DocumentName) -> DocumentPath {
     DocumentPath::of(&FriendshipKey::new(FriendId::parse("alice").unwrap(), AgentId::parse("main").unwrap()), name)
 }
 
-async fn held(files: &dyn DocumentFiles, path: &DocumentPath) -> Option<Vec<u8>> {
+async fn content(files: &dyn DocumentFiles, path: &DocumentPath) -> Option<Vec<u8>> {
     match files.read(path).await.unwrap() {
         Entry::File { bytes, .. } => Some(bytes),
         other => {
@@ -24,63 +25,69 @@ async fn held(files: &dyn DocumentFiles, path: &DocumentPath) -> Option<Vec<u8>>
     }
 }
 
-fn staged(write: &str, bytes: &[u8]) -> Staged {
-    Staged { write: write.to_owned(), bytes: Some(bytes.to_vec()) }
+fn staged(write: &str, bytes: &[u8]) -> StagedFile {
+    StagedFile { write: write.to_owned(), bytes: Some(bytes.to_vec()) }
 }
 
-/// Stages and places.
-async fn put(files: &dyn DocumentFiles, path: &DocumentPath, write: &str, bytes: &[u8], how: Place) -> Placed {
+/// Stages and installs.
+async fn put(
+    files: &dyn DocumentFiles,
+    path: &DocumentPath,
+    write: &str,
+    bytes: &[u8],
+    mode: InstallMode,
+) -> Installed {
     files.stage(path, write, bytes.to_vec()).await.unwrap();
-    files.place(path, write, how).await.unwrap()
+    files.install(path, write, mode).await.unwrap()
 }
 
-async fn a_new_text_is_placed_where_nothing_stands(files: &dyn DocumentFiles) {
+async fn a_new_text_is_installed_where_nothing_is(files: &dyn DocumentFiles) {
     for name in DocumentName::ALL {
         let path = path(name);
-        assert_eq!(held(files, &path).await, None);
+        assert_eq!(content(files, &path).await, None);
         files.stage(&path, "a", b"text".to_vec()).await.unwrap();
-        assert_eq!(held(files, &path).await, None, "what is staged is not seen");
+        assert_eq!(content(files, &path).await, None, "what is staged is not seen");
         assert_eq!(files.staged(&path).await.unwrap(), [staged("a", b"text")]);
-        assert_eq!(files.place(&path, "a", Place::New).await.unwrap(), Placed::Done);
-        assert_eq!(held(files, &path).await.unwrap(), b"text");
+        assert_eq!(files.install(&path, "a", InstallMode::Create).await.unwrap(), Installed::Done);
+        assert_eq!(content(files, &path).await.unwrap(), b"text");
         assert_eq!(files.staged(&path).await.unwrap(), []);
     }
 }
 
-async fn an_exchange_brings_out_what_stood_there(files: &dyn DocumentFiles) {
+async fn an_exchange_brings_out_the_file(files: &dyn DocumentFiles) {
     let path = path(DocumentName::Memory);
-    put(files, &path, "a", b"old", Place::New).await;
-    assert_eq!(put(files, &path, "b", b"new", Place::Exchange).await, Placed::Done);
-    assert_eq!(held(files, &path).await.unwrap(), b"new");
+    put(files, &path, "a", b"old", InstallMode::Create).await;
+    assert_eq!(put(files, &path, "b", b"new", InstallMode::Exchange).await, Installed::Done);
+    assert_eq!(content(files, &path).await.unwrap(), b"new");
     assert_eq!(files.staged(&path).await.unwrap(), [staged("b", b"old")]);
 }
 
-async fn nothing_is_placed_where_it_is_otherwise_than_expected(files: &dyn DocumentFiles) {
+async fn nothing_is_installed_where_the_file_is_not_as_expected(files: &dyn DocumentFiles) {
     let path = path(DocumentName::Memory);
-    assert_eq!(put(files, &path, "a", b"a", Place::Exchange).await, Placed::Otherwise);
-    assert_eq!(held(files, &path).await, None);
-    assert_eq!(files.place(&path, "a", Place::New).await.unwrap(), Placed::Done);
-    assert_eq!(put(files, &path, "b", b"b", Place::New).await, Placed::Otherwise);
-    assert_eq!(held(files, &path).await.unwrap(), b"a");
+    assert_eq!(put(files, &path, "a", b"a", InstallMode::Exchange).await, Installed::Conflict);
+    assert_eq!(content(files, &path).await, None);
+    assert_eq!(files.install(&path, "a", InstallMode::Create).await.unwrap(), Installed::Done);
+    assert_eq!(put(files, &path, "b", b"b", InstallMode::Create).await, Installed::Conflict);
+    assert_eq!(content(files, &path).await.unwrap(), b"a");
     assert_eq!(files.staged(&path).await.unwrap(), [staged("b", b"b")]);
 }
 
-async fn what_was_discarded_is_not_placed(files: &dyn DocumentFiles) {
+async fn a_discarded_text_is_not_installed(files: &dyn DocumentFiles) {
     let path = path(DocumentName::Heartbeat);
-    put(files, &path, "a", b"a", Place::New).await;
-    for how in [Place::New, Place::Exchange] {
+    put(files, &path, "a", b"a", InstallMode::Create).await;
+    for mode in [InstallMode::Create, InstallMode::Exchange] {
         files.stage(&path, "b", b"b".to_vec()).await.unwrap();
         assert!(files.discard(&path, "b", Some(b"b")).await.unwrap());
-        assert_eq!(files.place(&path, "b", how).await.unwrap(), Placed::Discarded);
+        assert_eq!(files.install(&path, "b", mode).await.unwrap(), Installed::Discarded);
         assert!(files.discard(&path, "b", Some(b"b")).await.unwrap(), "gone is success");
     }
-    assert_eq!(held(files, &path).await.unwrap(), b"a");
+    assert_eq!(content(files, &path).await.unwrap(), b"a");
 }
 
 async fn only_what_was_seen_is_discarded(files: &dyn DocumentFiles) {
     let path = path(DocumentName::Memory);
-    put(files, &path, "a", b"old", Place::New).await;
-    put(files, &path, "b", b"new", Place::Exchange).await;
+    put(files, &path, "a", b"old", InstallMode::Create).await;
+    put(files, &path, "b", b"new", InstallMode::Exchange).await;
     assert!(!files.discard(&path, "b", Some(b"new")).await.unwrap());
     assert_eq!(files.staged(&path).await.unwrap(), [staged("b", b"old")]);
     assert!(files.discard(&path, "b", Some(b"old")).await.unwrap());
@@ -95,21 +102,73 @@ async fn what_is_staged_beside_one_document_is_not_beside_another(files: &dyn Do
     assert_eq!(beside, [staged("a", b"a"), staged("b", b"b")]);
 }
 
-async fn a_text_too_large_for_a_document_is_seen_as_such_and_one_too_large_to_keep_is_put_aside(
-    files: &dyn DocumentFiles,
-) {
+async fn a_text_too_large_for_a_document_is_told_and_one_too_large_to_store_is_renamed(files: &dyn DocumentFiles) {
     let path = path(DocumentName::Memory);
-    put(files, &path, "a", &vec![b'a'; DOCUMENT_MAX_BYTES], Place::New).await;
+    put(files, &path, "a", &vec![b'a'; DOCUMENT_MAX_BYTES], InstallMode::Create).await;
     assert!(matches!(files.read(&path).await.unwrap(), Entry::File { .. }));
-    let size = KEPT_MAX_BYTES + 1;
-    put(files, &path, "b", &vec![b'b'; size], Place::Exchange).await;
+    let size = VERSION_MAX_BYTES + 1;
+    put(files, &path, "b", &vec![b'b'; size], InstallMode::Exchange).await;
     let entry = files.read(&path).await.unwrap();
-    assert!(matches!(entry, Entry::Large { size: found, .. } if found == u64::try_from(size).unwrap()), "{entry:?}");
-    put(files, &path, "c", b"c", Place::Exchange).await;
+    assert!(matches!(entry, Entry::TooLarge { size: found, .. } if found == u64::try_from(size).unwrap()), "{entry:?}");
+    put(files, &path, "c", b"c", InstallMode::Exchange).await;
     let beside = files.staged(&path).await.unwrap();
-    assert!(beside.contains(&Staged { write: "c".to_owned(), bytes: None }), "{}", beside.len());
+    assert!(beside.contains(&StagedFile { write: "c".to_owned(), bytes: None }), "{}", beside.len());
     assert!(files.discard(&path, "c", None).await.unwrap());
     assert_eq!(files.staged(&path).await.unwrap().len(), 1);
+}
+
+/// Replaces `old` by `new`, and retains the displaced file.
+async fn displace(files: &dyn DocumentFiles, path: &DocumentPath) -> DisplacedFile {
+    put(files, path, "a", b"old", InstallMode::Create).await;
+    put(files, path, "b", b"new", InstallMode::Exchange).await;
+    let displaced_at = DateTime::from_timestamp_millis(1_800_000_000_123).unwrap();
+    let file = DisplacedFile { write: "b".to_owned(), displaced_at, known: Tag::of(b"old") };
+    files.retain(path, &file).await.unwrap();
+    file
+}
+
+async fn a_displaced_file_is_found_again_by_its_label_until_it_is_released(files: &dyn DocumentFiles) {
+    let path = path(DocumentName::Memory);
+    let file = displace(files, &path).await;
+    assert_eq!(files.staged(&path).await.unwrap(), [], "it can be installed no more");
+    assert_eq!(files.displaced(&path).await.unwrap(), std::slice::from_ref(&file));
+    assert_eq!(files.read_displaced(&path, &file).await.unwrap().unwrap(), b"old");
+    let other = Tag::of(b"other");
+    files.relabel(&path, &file, &other).await.unwrap();
+    let relabelled = DisplacedFile { known: other, ..file.clone() };
+    assert_eq!(files.displaced(&path).await.unwrap(), std::slice::from_ref(&relabelled));
+    assert_eq!(files.read_displaced(&path, &file).await.unwrap(), None, "the old label names nothing");
+    assert!(!files.release(&path, &relabelled).await.unwrap(), "its content is not the known one");
+    files.relabel(&path, &relabelled, &file.known).await.unwrap();
+    assert!(files.release(&path, &file).await.unwrap());
+    assert!(files.release(&path, &file).await.unwrap(), "gone is success");
+    files.retain(&path, &file).await.unwrap();
+    assert_eq!(files.displaced(&path).await.unwrap(), []);
+}
+
+async fn an_overwrite_needs_the_expected_content_and_leaves_the_staged_text(files: &dyn DocumentFiles) {
+    let path = path(DocumentName::Memory);
+    let overwrite = |text: &[u8]| InstallMode::Overwrite { expected: Tag::of(text) };
+    assert_eq!(put(files, &path, "a", b"a", overwrite(b"")).await, Installed::Conflict);
+    put(files, &path, "b", b"a longer text", InstallMode::Create).await;
+    assert_eq!(files.install(&path, "a", overwrite(b"another text")).await.unwrap(), Installed::Conflict);
+    assert_eq!(files.install(&path, "a", overwrite(b"a longer text")).await.unwrap(), Installed::Done);
+    assert_eq!(content(files, &path).await.unwrap(), b"a");
+    assert_eq!(files.staged(&path).await.unwrap(), [staged("a", b"a")]);
+    assert!(files.discard(&path, "a", Some(b"a")).await.unwrap());
+    assert_eq!(files.install(&path, "a", overwrite(b"a")).await.unwrap(), Installed::Discarded);
+}
+
+async fn a_file_is_inspected_as_it_is_now(files: &dyn DocumentFiles) {
+    let path = path(DocumentName::Memory);
+    let inspect = async || files.inspect(&path).await.unwrap();
+    assert_eq!(inspect().await, FileInfo::Absent);
+    put(files, &path, "a", b"one", InstallMode::Create).await;
+    assert!(matches!(inspect().await, FileInfo::File { size: 3, tag: Some(tag), .. } if tag == Tag::of(b"one")));
+    put(files, &path, "b", b"two", InstallMode::Exchange).await;
+    assert!(matches!(inspect().await, FileInfo::File { size: 3, tag: Some(tag), .. } if tag == Tag::of(b"two")));
+    put(files, &path, "c", &vec![b'c'; DOCUMENT_MAX_BYTES + 1], InstallMode::Exchange).await;
+    assert!(matches!(inspect().await, FileInfo::File { tag: None, .. }));
 }
 
 /// Runs each promise on folders of its own.
@@ -142,11 +201,14 @@ fn on_disk(folder: &std::path::Path) -> DiskFiles {
 }
 
 promises_of_files! {
-    a_new_text_is_placed_where_nothing_stands,
-    an_exchange_brings_out_what_stood_there,
-    nothing_is_placed_where_it_is_otherwise_than_expected,
-    what_was_discarded_is_not_placed,
+    a_new_text_is_installed_where_nothing_is,
+    an_exchange_brings_out_the_file,
+    nothing_is_installed_where_the_file_is_not_as_expected,
+    a_discarded_text_is_not_installed,
     only_what_was_seen_is_discarded,
     what_is_staged_beside_one_document_is_not_beside_another,
-    a_text_too_large_for_a_document_is_seen_as_such_and_one_too_large_to_keep_is_put_aside,
+    a_displaced_file_is_found_again_by_its_label_until_it_is_released,
+    an_overwrite_needs_the_expected_content_and_leaves_the_staged_text,
+    a_file_is_inspected_as_it_is_now,
+    a_text_too_large_for_a_document_is_told_and_one_too_large_to_store_is_renamed,
 }

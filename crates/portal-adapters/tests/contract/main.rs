@@ -1,50 +1,45 @@
-//! Every port against every adapter. The contract of each store is a suite of `portal-testkit`, run in memory and for SQLite
-//! always, and for PostgreSQL in the tier `postgres`, which hands over a server by `TEST_DATABASE_URL`. Suites of ports
-//! that are no stores (files, records, routes, the cluster) stand here.
+//! Every port against every adapter. A suite is a set of promises, written once as functions of a [`world::World`] and
+//! run in memory and for SQLite always and for PostgreSQL in the tier `postgres`, which hands over a server by `TEST_DATABASE_URL`.
+//!
+//! To add a suite: a field per port in `world::World`, filled in `World::in_database` and `World::in_memory`; a file
+//! here that ends with `promises! { .. }`.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends where its premise fails")]
 
-mod files;
-mod kubernetes;
-mod memory_stores;
-mod postgres;
-mod records;
-mod routes;
+/// Runs each promise in a world of its own, for each adapter.
+macro_rules! promises {
+    ($($promise:ident,)+) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                super::$promise(&crate::world::World::in_memory().await).await;
+            })+
+        }
 
-use portal_adapters::db::DbSettings;
-use portal_testkit::Fixture;
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() {
+                super::$promise(&crate::world::World::on_sqlite().await).await;
+            })+
+        }
 
-/// A PostgreSQL database of its own.
-async fn on_postgres() -> Fixture {
-    let database = postgres::Database::create().await;
-    Fixture::in_database(&DbSettings::new(database.url()), Box::new(database)).await
-}
-
-/// Runs the suite of a kind of store against each adapter.
-macro_rules! stores {
-    ($($suite:ident: $contract:ident,)+) => {
-        $(mod $suite {
-            mod memory {
-                portal_testkit::$contract!(crate::memory_stores::fixture());
-            }
-
-            mod sqlite {
-                portal_testkit::$contract!(portal_testkit::Fixture::on_sqlite());
-            }
-
-            mod postgres {
-                portal_testkit::$contract!(
-                    #[ignore = "tier postgres"]
-                    crate::on_postgres()
-                );
-            }
-        })+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            #[ignore = "tier postgres"]
+            async fn $promise() {
+                super::$promise(&crate::world::World::on_postgres().await).await;
+            })+
+        }
     };
 }
 
-stores! {
-    people: people_contract,
-    documents: documents_contract,
-    exposures: exposures_contract,
-    jobs: jobs_contract,
-}
+mod documents;
+mod exposures;
+mod files;
+mod jobs;
+mod kubernetes;
+mod people;
+mod postgres;
+mod records;
+mod routes;
+mod world;

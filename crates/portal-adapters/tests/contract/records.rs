@@ -123,7 +123,19 @@ impl Ground {
     }
 
     async fn ensure_believing(&self, host: &Hostname, wanted: &RecordState, seen: &Observed) -> Ensured {
-        self.records.ensure(host, wanted, seen, &alice()).await.unwrap()
+        match self.records.ensure(host, wanted, seen, &alice()).await.unwrap() {
+            Ensured::CreatedUnverified => self.verify(host, wanted).await,
+            ensured => ensured,
+        }
+    }
+
+    /// Looks once more, as the reconciler does, and takes the record back if it is not alone.
+    async fn verify(&self, host: &Hostname, wanted: &RecordState) -> Ensured {
+        if matches!(self.look(host).await, Observed::Marked(_)) {
+            return Ensured::Created;
+        }
+        assert_eq!(self.records.remove(host, &wanted.marker, &alice()).await.unwrap(), Removed::Done);
+        Ensured::Foreign
     }
 
     async fn remove(&self, host: &Hostname, number: u8) -> Removed {

@@ -39,7 +39,7 @@ impl Stores {
             agent: agent.id.clone(),
             friend: alice.id.clone(),
             status: FriendshipStatus::Active,
-            heartbeat_writable: true,
+            heartbeat_writable: Some(true),
             created_at,
         };
         let session = Session {
@@ -48,6 +48,7 @@ impl Stores {
             agent: agent.id.clone(),
             created_at,
             expires_at: created_at + SESSION_LIFETIME,
+            origin: None,
         };
         let stores = Self {
             friends: db.friends(),

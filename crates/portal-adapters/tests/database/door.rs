@@ -68,7 +68,7 @@ async fn befriend(db: &Db, alice: &Friend, agent: &AgentId, status: FriendshipSt
         agent: agent.clone(),
         friend: alice.id.clone(),
         status,
-        heartbeat_writable: true,
+        heartbeat_writable: Some(true),
         created_at: alice.created_at,
     };
     let audit = by_root(Action::FriendshipSet, &alice.id);

@@ -10,7 +10,7 @@ use portal_adapters::memory::{MemoryCluster, MemoryRecords};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Action, Actor, AuditEntry, Clock, Friend, FriendId};
 use portal_dns::{
-    DnsError, Domain, DomainName, ExposureName, ExposurePorts, Exposures, InstanceId, IntentStore, OpenExposure,
+    DnsError, Domain, DomainName, ExposureName, ExposurePorts, ExposureStore, Exposures, InstanceId, OpenExposure,
     Opened, Status, Target, Tls, Ttl, Zone,
 };
 use tokio::runtime::Handle;
@@ -29,11 +29,10 @@ async fn open_database(path: &Path) -> Db {
     db
 }
 
-async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -> (Exposures, Arc<dyn IntentStore>) {
+async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -> (Exposures, Arc<dyn ExposureStore>) {
     let db = open_database(path).await;
     let ports = ExposurePorts {
         store: db.exposures(),
-        intents: db.intents(),
         routes: Arc::new(cluster.clone()),
         services: Arc::new(cluster.clone()),
         clock: Arc::new(SystemClock),
@@ -51,7 +50,7 @@ async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -
     };
     let instance = InstanceId::parse(&db.instance(&RandomIds).await.unwrap()).unwrap();
     let zones = vec![Zone { domain, records: Arc::new(records.clone()) }];
-    (Exposures::new(ports, instance, zones, Handle::current()), db.intents())
+    (Exposures::new(ports, instance, zones, Handle::current()), db.exposures())
 }
 
 async fn register(db: &Db, cluster: &MemoryCluster) {
@@ -143,7 +142,9 @@ async fn removing_and_adding_at_once_through_two_portals_ends_in_one_of_both() {
 
 mod postgres {
     use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
-    use portal_dns::{ExposureId, ExposureName, Hostname, Reservation, Reserved, ServiceName, ServicePort};
+    use portal_dns::{
+        ExposureId, ExposureName, ExposureSpec, Hostname, Reservation, Reserved, ServiceName, ServicePort,
+    };
 
     use super::*;
     use crate::postgres::Database;
@@ -168,15 +169,14 @@ mod postgres {
             let domain = DomainName::parse("your-domain.net").unwrap();
             let name = ExposureName::parse(name).unwrap();
             let is_second = id == friend(CUTS[1].1);
-            let reservation = Reservation {
-                id: ExposureId::parse(&if is_second { "1" } else { "0" }.repeat(32)).unwrap(),
-                hostname: Hostname::of(&name, &id, &domain).unwrap(),
+            let spec = ExposureSpec {
                 service: ServiceName::parse("my-app").unwrap(),
                 port: ServicePort::parse(80).unwrap(),
-                friend: id,
-                name,
+                hostname: Hostname::of(&name, &id, &domain).unwrap(),
                 domain,
             };
+            let exposure = ExposureId::parse(&if is_second { "1" } else { "0" }.repeat(32)).unwrap();
+            let reservation = Reservation { id: exposure, friend: id, name, spec, only_if_absent: false };
             let reserved = db.exposures().reserve(reservation, audit).await.unwrap();
             assert!(matches!(reserved, Reserved::New(_)), "{reserved:?}");
             if !is_second {

@@ -20,7 +20,7 @@ use crate::postgres::Database;
 use crate::tables;
 
 /// Every table, and its bound.
-const BOUNDS: [(&str, &str); 13] = [
+const BOUNDS: [(&str, &str); 14] = [
     ("agents", "the operator adds and removes them"),
     ("audit_log", "swept: Expired::AuditEntries"),
     ("contacts", "the operator adds and removes them"),
@@ -30,7 +30,8 @@ const BOUNDS: [(&str, &str); 13] = [
     ("friends", "the operator adds and removes them"),
     ("friendships", "one per friend and agent"),
     ("hostnames", "two per exposure"),
-    ("jobs", "fifty per friend"),
+    ("jobs", "fifty per friend; swept when spent: Expired::SpentJobs"),
+    ("login_codes", "swept: Expired::LoginCodes"),
     ("portal", "one row"),
     ("runs", "swept: Expired::Runs and Expired::RunsBeyond"),
     ("sessions", "swept: Expired::Sessions"),
@@ -67,6 +68,12 @@ fn crowd() -> String {
         )
         .unwrap();
     }
+    sql.push_str(
+        "insert into jobs (id, friend_id, agent_id, name, message, fires_at, tz, session, enabled, created_at, \
+         consecutive_errors) values ('spent', 'alice', 'main', 'spent', 'm', '2020-01-01 00:00:00', 'UTC', 'isolated', \
+         false, '2020-01-01 00:00:00', 0), ('recent', 'alice', 'main', 'recent', 'm', '2026-11-24 00:00:00', 'UTC', \
+         'isolated', false, '2020-01-01 00:00:00', 0);",
+    );
     let mut rows = |table: &str, columns: &str, count: usize, row: &dyn Fn(usize) -> String| {
         let rows: Vec<String> = (0..count).map(|number| format!("({})", row(number))).collect();
         write!(sql, "insert into {table} ({columns}) values {};", rows.join(",")).unwrap();
@@ -87,6 +94,9 @@ fn crowd() -> String {
     });
     rows("sessions", "id, token_hash, friend_id, agent_id, created_at, expires_at", 1_500, &|number| {
         format!("'{number}', '{number:064}', 'alice', 'main', '2020-01-01 00:00:00', '2020-02-01 00:00:00'")
+    });
+    rows("login_codes", "code_hash, friend_id, agent_id, created_at, expires_at, created_by", 1_300, &|number| {
+        format!("'{number:064}', 'alice', 'main', '2020-01-01 00:00:00', '2020-01-01 00:10:00', 'agent:main'")
     });
     rows("tombstones", "exposure_id, hostname, friend_id, name, parted, at", 1_100, &|number| {
         format!("'{number:032}', 'h{number}.example.org', 'alice', 'n', 'ended', '2020-01-01 00:00:00'")
@@ -139,7 +149,7 @@ async fn expired_rows_go_in_batches_while_others_write(settings: &DbSettings, lo
     }
     is_done.store(true, Ordering::SeqCst);
     let written = writing.await.unwrap();
-    assert_eq!(deleted, [2_500, 1_200, 1_200, 1_500, 1_100]);
+    assert_eq!(deleted, [2_500, 1_200, 1_200, 1, 1_500, 1_300, 1_100]);
     let batches = store.batches.into_inner().unwrap();
     assert!(batches.iter().all(|batch| *batch <= u64::from(SWEEP_BATCH)), "{batches:?}");
     assert!(written >= batches.len(), "{written} writes beside {} batches", batches.len());

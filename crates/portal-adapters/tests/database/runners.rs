@@ -19,8 +19,8 @@ use portal_core::{
     FriendshipStatus, Ids, Token,
 };
 use portal_cron::{
-    Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, Receipt, Run, RunQueue, RunStatus, Runner,
-    RunnerSettings, Schedule, ScheduledMessage, SessionKeys,
+    AnswerTo, Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, LeasedRun, NoObserver, Receipt, Run,
+    RunQueue, RunStatus, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, Timing, TimingKind,
 };
 use tokio::time::{Instant, sleep};
 
@@ -86,15 +86,17 @@ impl Ground {
             name: JobName::parse(&format!("job {number}")).unwrap(),
             description: None,
             message: "Hello".to_owned(),
-            schedule: Schedule::parse(&this_minute, "UTC").unwrap(),
+            timing: Timing { kind: TimingKind::Cron(this_minute), tz: "UTC".to_owned() },
             session: "isolated".to_owned(),
             thinking: None,
             timeout_seconds: None,
+            answer_to: AnswerTo::Nowhere,
         };
         let state = JobState { next_run: Some(minute), ..JobState::default() };
-        let job = Job { id: RandomIds.id(), owner: self.owner.clone(), spec, enabled: true, created_at: now, state };
+        let (id, owner) = (RandomIds.id(), self.owner.clone());
+        let job = Job { id, owner, spec, enabled: true, created_at: now, revision: 1, state };
         let created = self.jobs.create(job, 1_000, audit(Action::JobCreate)).await.unwrap();
-        assert_eq!(created, JobCreated::New);
+        assert!(matches!(created, JobCreated::New(_)));
     }
 
     /// Returns the runs of every job.
@@ -183,7 +185,7 @@ async fn settle_in(db: &Db) -> FriendshipKey {
         agent: agent.clone(),
         friend: friend.clone(),
         status: FriendshipStatus::Active,
-        heartbeat_writable: true,
+        heartbeat_writable: Some(true),
         created_at,
     };
     db.friendships().set(friendship, audit(Action::FriendshipSet)).await.unwrap();
@@ -195,9 +197,9 @@ struct Slow(LogDelivery);
 
 #[async_trait]
 impl Delivery for Slow {
-    async fn deliver(&self, message: &ScheduledMessage) -> Result<Receipt, BackendError> {
+    async fn deliver(&self, run: &LeasedRun, session: &SessionKey) -> Result<Receipt, BackendError> {
         sleep(Duration::from_millis(30)).await;
-        let receipt = self.0.deliver(message).await;
+        let receipt = self.0.deliver(run, session).await;
         sleep(Duration::from_millis(30)).await;
         receipt
     }
@@ -208,7 +210,7 @@ struct Stalling(PathBuf);
 
 #[async_trait]
 impl Delivery for Stalling {
-    async fn deliver(&self, _: &ScheduledMessage) -> Result<Receipt, BackendError> {
+    async fn deliver(&self, _: &LeasedRun, _: &SessionKey) -> Result<Receipt, BackendError> {
         std::fs::write(self.0.join("begun"), "").unwrap();
         let begun = Instant::now();
         while !self.0.join("go on").exists() {
@@ -229,7 +231,9 @@ async fn run(database: &OsStr, folder: &Path, stalls: bool) {
         Arc::new(Slow(LogDelivery::new(deliveries(folder))))
     };
     let settings = RunnerSettings { lease: LEASE, slots: 4, ..RunnerSettings::default() };
-    let runner = Runner::new(db.runs(), keys, delivery, Arc::new(RandomIds), settings);
+    let (queue, ids, zones) = (db.runs(), Arc::new(RandomIds), TimeZones::bundled());
+    let runner =
+        Runner::new(RunnerPorts { queue, keys, delivery, ids, zones, observer: Arc::new(NoObserver) }, settings);
     loop {
         // A database that is busy or restarts is asked again, as the portal's own loop does.
         let begun = runner.tick().await.unwrap_or_default();
@@ -264,7 +268,7 @@ async fn no_run_is_lost_or_doubled(ground: Ground) {
     let (runs, received) = (ground.runs().await, ground.received());
     assert_eq!(runs.len(), CROWD);
     for of_job in &runs {
-        assert_eq!(of_job.len(), 1, "rows of one instant");
+        assert_eq!(of_job.len(), 1, "rows of one fire time");
         let run = of_job.first().unwrap();
         assert_eq!(run.status, RunStatus::Delivered, "{run:?}");
         let times = received.get(&run.id).copied().unwrap_or_default();

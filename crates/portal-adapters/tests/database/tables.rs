@@ -167,7 +167,10 @@ fn declared_in(source: &str) -> Tables {
             let inner = kind.strip_prefix("Nullable<").and_then(|kind| kind.strip_suffix('>'));
             let whole = matches!(inner.unwrap_or(kind), "Integer" | "BigInt");
             let kind_word = if whole { "whole number" } else { inner.unwrap_or(kind) };
-            (column.trim().to_owned(), (kind_word.to_owned(), inner.is_some()))
+            // A column that is called otherwise in code says its own name before it.
+            let own = column.split_once("sql_name = \"").and_then(|(_, rest)| rest.split('"').next());
+            let column = own.or_else(|| column.lines().last()).unwrap_or_default().trim();
+            (column.to_owned(), (kind_word.to_owned(), inner.is_some()))
         });
         let primary_key = key.split(',').map(|column| column.trim().to_owned()).collect();
         (name.trim().to_owned(), Table { columns: columns.collect(), primary_key, ..Table::default() })

@@ -65,7 +65,8 @@ async fn people_are_read(db: &Db) {
 
 async fn exposures_are_read(db: &Db) {
     let exposures = db.exposures().list(&alice()).await.unwrap();
-    let found: Vec<_> = exposures.iter().map(|one| (one.hostname.as_str(), one.port.number(), one.status)).collect();
+    let found: Vec<_> =
+        exposures.iter().map(|one| (one.spec.hostname.as_str(), one.spec.port.number(), one.status)).collect();
     assert_eq!(
         found,
         [
@@ -75,11 +76,11 @@ async fn exposures_are_read(db: &Db) {
         ]
     );
     let web = db.exposures().find(&alice(), &ExposureName::parse("web").unwrap()).await.unwrap().unwrap();
-    let intents = all_intents(&*db.intents()).await.unwrap();
+    let intents = all_intents(&*db.exposures()).await.unwrap();
     let intent = intents.iter().find(|intent| intent.exposure.id == web.id).unwrap();
     let leaving: Vec<_> = intent.leaving.iter().map(Hostname::as_str).collect();
     assert_eq!((intent.generation, &*leaving), (3, &["web-alice.other-domain.net"][..]));
-    let mut tombstones = db.intents().tombstones().await.unwrap();
+    let mut tombstones = db.exposures().tombstones().await.unwrap();
     tombstones.sort_by(|one, other| one.hostname.cmp(&other.hostname));
     let hostnames: Vec<_> = tombstones.iter().map(|tombstone| tombstone.hostname.as_str()).collect();
     assert_eq!(hostnames, ["gone-alice.your-domain.net", "web-alice.third-domain.net"]);
@@ -93,7 +94,7 @@ async fn documents_are_read(db: &Db) {
     let (_, bytes) = db.versions().find(&memory, Some(&alice()), "version-2").await.unwrap().unwrap();
     assert_eq!(String::from_utf8(bytes).unwrap(), "written by älice");
     let heartbeat = DocumentPath::of(&key(), DocumentName::Heartbeat);
-    assert_eq!(db.documents().abandoned().await.unwrap(), std::slice::from_ref(&heartbeat));
+    assert_eq!(db.documents().unfinished(false).await.unwrap(), std::slice::from_ref(&heartbeat));
     let claimed = db.documents().claim(&heartbeat, "write-2", TimeDelta::seconds(30)).await.unwrap().unwrap();
     assert_eq!(claimed.pending.unwrap().write, "write-1", "a write that was cut off can still be recovered");
 }

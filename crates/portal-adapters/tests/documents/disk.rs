@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_core::{Backend, BackendError, FriendId, FriendshipKey};
-use portal_workspace::{DocumentFiles, DocumentName, DocumentPath, Entry, Place, Placed};
+use portal_workspace::{DocumentFiles, DocumentName, DocumentPath, Entry, FileInfo, InstallMode, Installed, Tag};
 
-use crate::ground::agent;
+use crate::fixture::agent;
 
 fn key() -> FriendshipKey {
     FriendshipKey::new(alice(), agent())
@@ -24,23 +24,23 @@ fn memory() -> DocumentPath {
 }
 
 /// The folder of an agent with a friend's folder in it.
-fn furnish(folder: &Path) -> DiskFiles {
+fn agent_folder(folder: &Path) -> DiskFiles {
     std::fs::create_dir_all(folder.join("main/friends/alice")).unwrap();
     DiskFiles::new(AgentRoots::under(folder))
 }
 
-/// Whatever `obstruct` puts in the place of alice's memory is neither read nor written through.
+/// Something else with the name of alice's memory is neither read nor written through.
 async fn check_obstacle(obstruct: impl FnOnce(&Path)) {
     let folder = tempfile::tempdir().unwrap();
-    let files = furnish(folder.path());
+    let files = agent_folder(folder.path());
     std::fs::write(folder.path().join("secret"), "bob's").unwrap();
     obstruct(folder.path());
     let read = tokio::time::timeout(Duration::from_secs(5), files.read(&memory())).await.unwrap();
     assert_eq!(read.unwrap(), Entry::NotAFile);
     // A portal never writes where it read that; if something else did, it still would not write elsewhere.
     if files.stage(&memory(), "w", b"mine".to_vec()).await.is_ok() {
-        let placed = files.place(&memory(), "w", Place::Exchange).await.unwrap();
-        assert_eq!(placed, Placed::Done);
+        let installed = files.install(&memory(), "w", InstallMode::Exchange).await.unwrap();
+        assert_eq!(installed, Installed::Done);
     }
     assert_eq!(std::fs::read_to_string(folder.path().join("secret")).unwrap(), "bob's");
 }
@@ -60,8 +60,8 @@ async fn a_symbolic_link_is_not_followed_wherever_it_stands_and_leads() {
         check_obstacle(|folder| {
             let to = folder.join("elsewhere");
             std::fs::create_dir_all(to.join("alice")).unwrap();
-            for place in [to.join("MEMORY.md"), to.join("alice/MEMORY.md")] {
-                std::fs::write(place, "bob's").unwrap();
+            for file in [to.join("MEMORY.md"), to.join("alice/MEMORY.md")] {
+                std::fs::write(file, "bob's").unwrap();
             }
             std::fs::remove_dir_all(folder.join(link)).unwrap();
             symlink(&to, folder.join(link)).unwrap();
@@ -88,14 +88,14 @@ async fn a_pipe_a_folder_or_a_socket_in_its_place_holds_nobody_up() {
 
 #[track_caller]
 fn assert_out_of_reach<T: std::fmt::Debug>(answer: Result<T, BackendError>) {
-    let trouble = answer.unwrap_err();
-    assert_eq!(trouble.backend, Backend::Workspace, "{trouble:?}");
+    let error = answer.unwrap_err();
+    assert_eq!(error.backend, Backend::Workspace, "{error:?}");
 }
 
 #[tokio::test]
-async fn a_folder_that_vanishes_is_trouble_and_when_it_comes_back_all_is_there() {
+async fn a_folder_that_vanishes_is_an_error_and_when_it_comes_back_all_is_there() {
     let folder = tempfile::tempdir().unwrap();
-    let (files, root) = (furnish(folder.path()), folder.path().join("main"));
+    let (files, root) = (agent_folder(folder.path()), folder.path().join("main"));
     std::fs::write(root.join("friends/alice/MEMORY.md"), "mine").unwrap();
     let away = folder.path().join("away");
     std::fs::rename(&root, &away).unwrap();
@@ -106,7 +106,7 @@ async fn a_folder_that_vanishes_is_trouble_and_when_it_comes_back_all_is_there()
             assert_out_of_reach(files.stage(&path, "w", Vec::new()).await);
         }
         assert_out_of_reach(files.count_logs(&key()).await);
-        assert_out_of_reach(files.exchanges(&agent()).await);
+        assert_out_of_reach(files.examine(&agent()).await);
     };
     check_absence().await;
     // What an unmounted volume leaves behind.
@@ -132,58 +132,156 @@ fn a_file_system_that_does_not_answer_is_given_up() {
         // The only thread that asks file systems waits, as it would for one that does not answer.
         let (answer, waiting) = std::sync::mpsc::channel::<()>();
         let asking = tokio::task::spawn_blocking(move || waiting.recv());
-        let patience = Duration::from_millis(10);
-        assert_out_of_reach(furnish(folder.path()).with_patience(patience).read(&memory()).await);
+        let timeout = Duration::from_millis(10);
+        assert_out_of_reach(agent_folder(folder.path()).with_timeout(timeout).read(&memory()).await);
         drop(answer);
         assert!(asking.await.unwrap().is_err());
     });
 }
 
-#[tokio::test]
-async fn a_replaced_file_keeps_its_mode_and_owner_and_a_new_one_takes_its_folders() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = furnish(folder.path());
-    let place = folder.path().join("main/friends/alice/MEMORY.md");
-    std::fs::write(&place, "old").unwrap();
-    std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let may_give_away = chown(&place, Some(4711), Some(4712)).is_ok();
-    if may_give_away {
-        chown(folder.path().join("main"), Some(4713), Some(4714)).unwrap();
-    }
-    let before = std::fs::metadata(&place).unwrap();
-    files.stage(&memory(), "w", b"new".to_vec()).await.unwrap();
-    assert_eq!(files.place(&memory(), "w", Place::Exchange).await.unwrap(), Placed::Done);
-    let after = std::fs::metadata(&place).unwrap();
-    assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
-    assert_ne!(after.ino(), before.ino());
-
-    let heartbeat = DocumentPath::of(&key(), DocumentName::Heartbeat);
-    files.stage(&heartbeat, "w", b"new".to_vec()).await.unwrap();
-    assert_eq!(files.place(&heartbeat, "w", Place::New).await.unwrap(), Placed::Done);
-    let root = std::fs::metadata(folder.path().join("main")).unwrap();
-    let made = std::fs::metadata(folder.path().join("main/HEARTBEAT.md")).unwrap();
-    assert_eq!((made.mode() & 0o777, made.uid(), made.gid()), (root.mode() & 0o666, root.uid(), root.gid()));
+/// Replaces alice's memory.
+async fn replace(files: &DiskFiles, text: &[u8]) {
+    files.stage(&memory(), "w", text.to_vec()).await.unwrap();
+    assert_eq!(files.install(&memory(), "w", InstallMode::Exchange).await.unwrap(), Installed::Done);
 }
 
 #[tokio::test]
-async fn what_cannot_be_kept_is_put_aside_where_people_see_it() {
+async fn a_replaced_file_keeps_its_mode_and_owner() {
     let folder = tempfile::tempdir().unwrap();
-    let files = furnish(folder.path());
-    let place = folder.path().join("main/friends/alice/MEMORY.md");
-    std::fs::create_dir(&place).unwrap();
-    std::fs::write(place.join("inside"), "kept").unwrap();
+    let files = agent_folder(folder.path());
+    let file = folder.path().join("main/friends/alice/MEMORY.md");
+    std::fs::write(&file, "old").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    if chown(&file, Some(4711), Some(4712)).is_ok() {
+        chown(folder.path().join("main"), Some(4713), Some(4714)).unwrap();
+    }
+    let before = std::fs::metadata(&file).unwrap();
+    replace(&files, b"new").await;
+    let after = std::fs::metadata(&file).unwrap();
+    assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
+    assert_ne!(after.ino(), before.ino());
+}
+
+/// New files and folders belong to the agent, however deep they are and whatever the folders on the way are.
+#[tokio::test]
+async fn a_new_file_and_a_new_folder_have_owner_and_mode_of_the_workspace() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = agent_folder(folder.path());
+    let root = folder.path().join("main");
+    std::fs::remove_dir(root.join("friends/alice")).unwrap();
+    std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o2775)).unwrap();
+    // Only root may give files away; others see that their own stay theirs.
+    let _ = chown(&root, Some(4713), Some(4714));
+    std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o2775)).unwrap();
+    for name in [DocumentName::Memory, DocumentName::Heartbeat] {
+        let path = DocumentPath::of(&key(), name);
+        files.stage(&path, "w", b"new".to_vec()).await.unwrap();
+        assert_eq!(files.install(&path, "w", InstallMode::Create).await.unwrap(), Installed::Done);
+    }
+    let expected = std::fs::metadata(&root).unwrap();
+    let properties = |at: &str| {
+        let metadata = std::fs::metadata(root.join(at)).unwrap();
+        (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777)
+    };
+    let owner = |mode| (expected.uid(), expected.gid(), mode);
+    assert_eq!(properties("friends/alice"), owner(0o2775));
+    assert_eq!(properties("friends/alice/MEMORY.md"), owner(0o664));
+    assert_eq!(properties("HEARTBEAT.md"), owner(0o664));
+}
+
+/// Access control list as Linux stores it, which gives user 12345 reading and writing: tag, permissions and id of each
+/// entry.
+fn access_control_list() -> Vec<u8> {
+    const NOBODY: u32 = u32::MAX;
+    let entries: [(u16, u16, u32); 5] =
+        [(0x01, 6, NOBODY), (0x02, 6, 12345), (0x04, 4, NOBODY), (0x10, 6, NOBODY), (0x20, 4, NOBODY)];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        list.extend([tag.to_le_bytes(), permissions.to_le_bytes()].concat());
+        list.extend(id.to_le_bytes());
+    }
+    list
+}
+
+/// Value of a file's extended attribute.
+fn attribute(file: &Path, name: &str) -> Option<Vec<u8>> {
+    let mut value = vec![0; 256];
+    let length = rustix::fs::getxattr(file, name, value.as_mut_slice()).ok()?;
+    value.truncate(length);
+    Some(value)
+}
+
+#[tokio::test]
+async fn a_replaced_file_keeps_its_attributes_and_its_access_control_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = agent_folder(folder.path());
+    let file = folder.path().join("main/friends/alice/MEMORY.md");
+    std::fs::write(&file, "old").unwrap();
+    let (list, set) = (access_control_list(), rustix::fs::XattrFlags::empty());
+    rustix::fs::setxattr(&file, "system.posix_acl_access", &list, set).unwrap();
+    rustix::fs::setxattr(&file, "user.a", b"b", set).unwrap();
+    let before = std::fs::metadata(&file).unwrap().mode();
+    replace(&files, b"new").await;
+    assert_eq!(attribute(&file, "system.posix_acl_access"), Some(list.clone()));
+    assert_eq!(attribute(&file, "user.a").as_deref(), Some(b"b".as_slice()));
+    assert_eq!(std::fs::metadata(&file).unwrap().mode(), before);
+
+    // A folder's default list is for new files: a document without a list of its own does not get it.
+    assert!(files.discard(&memory(), "w", Some(b"old")).await.unwrap());
+    rustix::fs::removexattr(&file, "system.posix_acl_access").unwrap();
+    rustix::fs::setxattr(file.parent().unwrap(), "system.posix_acl_default", &list, set).unwrap();
+    replace(&files, b"newer").await;
+    assert_eq!(attribute(&file, "system.posix_acl_access"), None);
+}
+
+#[tokio::test]
+async fn a_name_that_differs_in_case_only_is_not_taken_for_absence() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = agent_folder(folder.path());
+    let other = folder.path().join("main/friends/alice/memory.md");
+    std::fs::write(&other, "the agent's").unwrap();
+    let entry = files.read(&memory()).await.unwrap();
+    assert_eq!(entry, Entry::OtherCase { name: "memory.md".to_owned() });
+    assert_eq!(files.inspect(&memory()).await.unwrap(), FileInfo::Unreadable);
+    std::fs::write(other.with_file_name("MEMORY.md"), "both").unwrap();
+    assert!(matches!(files.read(&memory()).await.unwrap(), Entry::File { bytes, .. } if bytes == b"both"));
+}
+
+#[tokio::test]
+async fn a_text_of_the_same_size_and_time_is_inspected_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = agent_folder(folder.path());
+    let file = folder.path().join("main/friends/alice/MEMORY.md");
+    let long_ago = std::time::UNIX_EPOCH + Duration::from_hours(24);
+    for text in ["one", "two"] {
+        std::fs::write(&file, text).unwrap();
+        std::fs::File::options().append(true).open(&file).unwrap().set_modified(long_ago).unwrap();
+        for _ in 0..2 {
+            let info = files.inspect(&memory()).await.unwrap();
+            assert!(matches!(info, FileInfo::File { tag: Some(tag), .. } if tag == Tag::of(text.as_bytes())), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_gets_a_name_that_people_see() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = agent_folder(folder.path());
+    let file = folder.path().join("main/friends/alice/MEMORY.md");
+    std::fs::create_dir(&file).unwrap();
+    std::fs::write(file.join("inside"), "stored").unwrap();
     files.stage(&memory(), "w", b"new".to_vec()).await.unwrap();
-    assert_eq!(files.place(&memory(), "w", Place::Exchange).await.unwrap(), Placed::Done);
+    assert_eq!(files.install(&memory(), "w", InstallMode::Exchange).await.unwrap(), Installed::Done);
     assert!(files.discard(&memory(), "w", None).await.unwrap());
-    let aside = folder.path().join("main/friends/alice/MEMORY.md.kept-w/inside");
-    assert_eq!(std::fs::read_to_string(aside).unwrap(), "kept");
+    let renamed = folder.path().join("main/friends/alice/MEMORY.md.kept-w/inside");
+    assert_eq!(std::fs::read_to_string(renamed).unwrap(), "stored");
     assert_eq!(files.staged(&memory()).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn only_dated_files_are_daily_logs() {
     let folder = tempfile::tempdir().unwrap();
-    let files = furnish(folder.path());
+    let files = agent_folder(folder.path());
     assert_eq!(files.count_logs(&key()).await.unwrap(), 0);
     let logs = folder.path().join("main/friends/alice/memory");
     std::fs::create_dir(&logs).unwrap();
@@ -199,9 +297,12 @@ async fn only_dated_files_are_daily_logs() {
 }
 
 #[tokio::test]
-async fn a_local_file_system_exchanges_and_trying_it_leaves_nothing_behind() {
+async fn a_local_file_system_exchanges_and_examining_it_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let files = furnish(folder.path());
-    assert!(files.exchanges(&agent()).await.unwrap());
+    let files = agent_folder(folder.path());
+    let report = files.examine(&agent()).await.unwrap();
+    let own = std::fs::metadata(folder.path().join("main")).unwrap().uid();
+    assert_eq!((report.exchanges, report.portal_uid, report.agent_uid), (true, own, own));
+    assert_eq!(report.mount_points, [""; 0]);
     assert_eq!(std::fs::read_dir(folder.path().join("main")).unwrap().count(), 1);
 }

@@ -3,10 +3,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its premise fails")]
 
+mod concurrent_writers;
 mod disk;
-mod ground;
-mod hammer;
+mod fixture;
 mod kill;
 mod mounts;
+mod node;
+mod open_file;
 #[path = "../contract/postgres.rs"]
 mod postgres;

@@ -1,15 +1,19 @@
 //! Scheduled messages.
 
-use chrono::{DateTime, Utc};
-use portal_cron::{CronError, Job, JobDraft, Run, RunStatus, Unsupported};
-use serde::{Deserialize, Serialize};
+use portal_cron::{Change, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, TimingDraft, Unsupported};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::time;
 use crate::error::ApiError;
 
-/// A job to be made.
+mod view;
+
+pub(crate) use view::{Job, JobList, Run, RunList, RunStarted};
+use view::{answer_to, thinking, thinking_or_null};
+
+/// A job to be made. Exactly one of `cron`, `at` and `every` says when it fires.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateJob {
@@ -17,33 +21,40 @@ pub(crate) struct CreateJob {
     /// friend's jobs with this agent.
     #[schema(example = "daily-check", pattern = "^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,62}[A-Za-z0-9])?$")]
     name: String,
-    /// What the agent is told, up to 8 KiB.
+    /// The text that the agent gets, up to 8 KiB.
     #[schema(example = "Check my portfolio")]
     message: String,
-    /// When: five fields of cron (minute, hour, day of month, month, day of week) or an alias such as `@daily`.
-    #[schema(required, value_type = String, example = "0 9 * * *")]
+    /// Five fields of cron (minute, hour, day of month, month, day of week) or an alias such as `@daily`.
+    #[schema(value_type = String, required = false, example = "0 9 * * *")]
     cron: Option<String>,
-    /// The conversation in which it is told: one of the friend's own with this agent, or `isolated` for the default
-    /// one, which is also meant if nothing is said.
-    #[schema(example = "agent:main:direct:channel:alice")]
+    /// One moment in the future, within five years: RFC 3339, or local time in `tz` such as `2026-12-24T14:30`. The
+    /// job is disabled when it has run, and goes a week later.
+    #[schema(value_type = String, required = false)]
+    at: Option<String>,
+    /// An interval from `1m` to `1827d`, counted from the job's creation.
+    #[schema(value_type = String, required = false, pattern = "^[0-9]+[mhd]$")]
+    every: Option<String>,
+    /// Conversation in which the agent gets the text: one of the friend's own with this agent, or `isolated` for the
+    /// default one, which is also meant if nothing is said.
+    #[schema(value_type = String, required = false, example = "agent:main:direct:channel:alice")]
     session: Option<String>,
-    /// IANA time zone of `cron`; by default the friend's own, else UTC.
-    #[schema(example = "Europe/Berlin")]
+    /// IANA time zone of `cron` and of a local `at`; by default the friend's own, else UTC.
+    #[schema(value_type = String, required = false, example = "Europe/Berlin")]
     tz: Option<String>,
-    /// What it is for, up to 512 bytes.
-    #[schema(example = "Before the market opens")]
+    /// A note, up to 512 bytes.
+    #[schema(value_type = String, required = false, example = "Before the market opens")]
     description: Option<String>,
-    /// How hard the agent should think: `off`, `low`, `medium` or `high`.
-    #[schema(example = "low")]
+    /// Depth of thought.
+    #[schema(schema_with = thinking, required = false)]
     thinking: Option<String>,
-    /// How long the agent may take, in seconds, 1 to 3600.
+    /// Longest time for the agent's work, in seconds, 1 to 3600.
     #[serde(rename = "timeoutSeconds")]
-    #[schema(example = 120, minimum = 1, maximum = 3600)]
+    #[schema(value_type = i64, required = false, example = 120, minimum = 1, maximum = 3600)]
     timeout_seconds: Option<i64>,
-    #[schema(ignore)]
-    every: Option<Value>,
-    #[schema(ignore)]
-    at: Option<Value>,
+    /// Destination of the agent's answer: the friend's own address (`chat`, the default where the friend has a contact)
+    /// or `nowhere`.
+    #[schema(schema_with = answer_to, required = false)]
+    answer_to: Option<String>,
     #[schema(ignore)]
     announce: Option<Value>,
     #[schema(ignore)]
@@ -55,38 +66,116 @@ pub(crate) struct CreateJob {
 }
 
 impl CreateJob {
-    /// The draft.
+    /// Returns the draft, in `own_tz` unless the body says otherwise.
     ///
     /// # Errors
-    /// A member that other schedulers have, with the way out; no `cron`.
-    pub(crate) fn parse(self) -> Result<JobDraft, ApiError> {
-        if let Some(member) = self.unsupported() {
-            return Err(CronError::Unsupported(member).into());
-        }
-        let Some(cron) = self.cron else {
-            return Err(ApiError::body_malformed(
-                "cron",
-                "The body is not what this operation takes: missing field `cron`.",
-            ));
-        };
-        let Self { name, message, session, tz, description, thinking, timeout_seconds, .. } = self;
-        Ok(JobDraft { name, message, cron, session, tz, description, thinking, timeout_seconds })
-    }
-
-    fn unsupported(&self) -> Option<Unsupported> {
+    /// Refuses a member that other schedulers have, with what to do instead; none of `cron`, `at` and `every`.
+    pub(crate) fn parse(self, own_tz: Option<&str>) -> Result<JobDraft, ApiError> {
         let members = [
-            (&self.every, Unsupported::Every),
-            (&self.at, Unsupported::At),
             (&self.announce, Unsupported::Announce),
             (&self.to, Unsupported::To),
             (&self.channel, Unsupported::Channel),
             (&self.model, Unsupported::Model),
         ];
-        members.into_iter().find_map(|(value, member)| value.is_some().then_some(member))
+        // `null` is what generated clients send for nothing, so it is no request for the member.
+        if let Some((_, member)) = members.into_iter().find(|(value, _)| value.is_some()) {
+            return Err(CronError::Unsupported(member).into());
+        }
+        let timing = TimingDraft { cron: self.cron, at: self.at, every: self.every };
+        require_timing(&timing)?;
+        Ok(JobDraft {
+            name: self.name,
+            message: self.message,
+            timing,
+            session: self.session,
+            tz: self.tz.or_else(|| own_tz.map(str::to_owned)),
+            description: self.description,
+            thinking: self.thinking,
+            timeout_seconds: self.timeout_seconds,
+            answer_to: self.answer_to,
+        })
     }
 }
 
-/// Whether a job is to count.
+/// A body without a timing lacks a member, as one without a name does.
+fn require_timing(timing: &TimingDraft) -> Result<(), ApiError> {
+    if timing.is_empty() {
+        let detail = "The body is not what this operation takes: give one of `cron`, `at` and `every`.";
+        return Err(ApiError::body_malformed("cron", detail));
+    }
+    Ok(())
+}
+
+/// Changes to a job; a member that is left out stays as it is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PatchJob {
+    /// Another text, up to 8 KiB.
+    #[schema(value_type = String, required = false, example = "Check my portfolio and the news")]
+    message: Option<String>,
+    /// Another expression of cron; also makes a job of another kind one of this kind.
+    #[schema(value_type = String, required = false, example = "30 9 * * *")]
+    cron: Option<String>,
+    /// Another moment, or another kind.
+    #[schema(value_type = String, required = false)]
+    at: Option<String>,
+    /// Another interval, or another kind.
+    #[schema(value_type = String, required = false)]
+    every: Option<String>,
+    /// Another time zone.
+    #[schema(value_type = String, required = false)]
+    tz: Option<String>,
+    /// Another note; `null` removes it.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    description: Change<String>,
+    /// Another depth of thought; `null` for the agent's own.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(schema_with = thinking_or_null)]
+    thinking: Change<String>,
+    /// Another limit of time; `null` for the agent's own.
+    #[serde(rename = "timeoutSeconds", default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 3600)]
+    timeout_seconds: Change<i64>,
+    /// Another destination of the agent's answer.
+    #[schema(schema_with = answer_to, required = false)]
+    answer_to: Option<String>,
+    /// `true` to enable the job, `false` to disable it.
+    #[schema(value_type = bool, required = false)]
+    enabled: Option<bool>,
+}
+
+/// Reads a member that may be `null`, which is another change than leaving it out.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Change<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map_or(Change::Clear, Change::Set))
+}
+
+impl PatchJob {
+    /// Returns the changes.
+    ///
+    /// # Errors
+    /// Refuses a body without any.
+    pub(crate) fn parse(self) -> Result<JobPatch, ApiError> {
+        let patch = JobPatch {
+            message: self.message,
+            timing: TimingDraft { cron: self.cron, at: self.at, every: self.every },
+            tz: self.tz,
+            description: self.description,
+            thinking: self.thinking,
+            timeout_seconds: self.timeout_seconds,
+            answer_to: self.answer_to,
+            enabled: self.enabled,
+            // `If-Match` names them, not the body.
+            revisions: None,
+        };
+        if patch == JobPatch::default() {
+            return Err(ApiError::body_malformed("", "The body must name at least one change of the job."));
+        }
+        Ok(patch)
+    }
+}
+
+/// A job to be enabled or disabled.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ToggleJob {
@@ -95,219 +184,58 @@ pub(crate) struct ToggleJob {
     pub(crate) enabled: bool,
 }
 
-/// The friend's jobs.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct JobList {
-    /// All of them with this agent, disabled ones included, sorted by name.
-    pub(crate) jobs: Vec<JobItem>,
-}
-
-/// A job.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct JobItem {
-    /// Its id.
-    #[schema(example = "0f8c1d7a94f35f7a2b6ad1fd1d6f2f3c")]
-    id: String,
-    /// Its name.
-    #[schema(example = "daily-check")]
-    name: String,
-    /// The agent that is told.
-    #[schema(example = "main")]
-    agent_id: String,
-    /// What it is for.
-    #[schema(example = "Before the market opens", required)]
-    description: Option<String>,
-    /// What the agent is told.
-    #[schema(example = "Check my portfolio")]
-    message: String,
-    /// When; `null` for a job of another kind, that the agent made for itself.
-    #[schema(example = "0 9 * * *", required)]
+/// A timing to be tried. Exactly one of `cron`, `at` and `every` is given.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PreviewJob {
+    /// Five fields of cron or an alias.
+    #[schema(value_type = String, required = false, example = "30 2 * * *")]
     cron: Option<String>,
-    /// Time zone of `cron`.
-    #[schema(example = "Europe/Berlin")]
-    tz: String,
-    /// The conversation, as it was typed.
-    #[schema(example = "agent:main:direct:channel:alice")]
-    session: String,
-    /// Whether its schedule counts.
-    #[schema(example = true)]
-    enabled: bool,
-    /// Since when there is this job.
-    #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
-    created_at: String,
-    /// When it is due next; `null` while it is disabled.
-    #[schema(example = "2026-03-02T08:00:00Z", format = DateTime, required)]
-    next_run: Option<String>,
-    /// When its newest run began.
-    #[schema(example = "2026-03-01T08:00:00Z", format = DateTime, required)]
-    last_run: Option<String>,
-    /// How the newest run that has ended did so: `delivered`, `failed` or `missed`.
-    #[schema(example = "delivered", required)]
-    last_status: Option<&'static str>,
-    /// For older pages: see `cron` and `tz`.
-    #[schema(deprecated)]
-    schedule: OldSchedule,
-    /// For older pages: see `session`.
-    #[serde(rename = "sessionTarget")]
-    #[schema(deprecated, example = "agent:main:direct:channel:alice")]
-    session_target: String,
-    /// For older pages: see `message`.
-    #[schema(deprecated)]
-    payload: OldPayload,
-    /// For older pages: see `next_run`, `last_run` and `last_status`.
-    #[schema(deprecated)]
-    state: OldState,
-}
-
-/// When, as older pages read it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OldSchedule {
-    /// Always `cron`.
-    #[schema(example = "cron")]
-    kind: &'static str,
-    /// The expression.
-    #[schema(example = "0 9 * * *", required)]
-    expr: Option<String>,
-    /// Its time zone.
-    #[schema(example = "Europe/Berlin", required)]
-    tz: Option<String>,
-    /// The single moment of another kind of job.
-    #[schema(required)]
+    /// One moment.
+    #[schema(value_type = String, required = false)]
     at: Option<String>,
-    /// The interval of another kind of job, in milliseconds.
-    #[serde(rename = "everyMs")]
-    #[schema(required)]
-    every_ms: Option<u64>,
+    /// An interval, counted from now.
+    #[schema(value_type = String, required = false)]
+    every: Option<String>,
+    /// IANA time zone; by default the friend's own, else UTC.
+    #[schema(value_type = String, required = false, example = "Europe/Berlin")]
+    pub(crate) tz: Option<String>,
+    /// Number of fire times, 1 to 20; by default 5.
+    #[schema(value_type = u8, required = false, example = 3, minimum = 1, maximum = 20)]
+    count: Option<i64>,
 }
 
-/// What the agent is told, as older pages read it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OldPayload {
-    /// The message.
-    #[schema(example = "Check my portfolio")]
-    message: String,
-}
+/// Number of fire times in a preview that asks for none.
+const PREVIEW_DEFAULT: u8 = 5;
 
-/// How a job stands, as older pages read it.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct OldState {
-    /// When it is due next, in milliseconds since 1970.
-    #[schema(example = 1_772_438_400_000_i64, required)]
-    next_run_at_ms: Option<i64>,
-    /// When its newest run began, in milliseconds since 1970.
-    #[schema(example = 1_772_352_000_000_i64, required)]
-    last_run_at_ms: Option<i64>,
-    /// `ok`, `error` or `skipped`.
-    #[schema(example = "ok", required)]
-    last_status: Option<&'static str>,
-    /// How many runs have failed since one was delivered.
-    #[schema(example = 0)]
-    consecutive_errors: u32,
-}
-
-impl From<Job> for JobItem {
-    fn from(job: Job) -> Self {
-        let (spec, state) = (job.spec, job.state);
-        let (cron, tz) = (spec.schedule.cron().to_owned(), spec.schedule.tz().to_owned());
-        let schedule =
-            OldSchedule { kind: "cron", expr: Some(cron.clone()), tz: Some(tz.clone()), at: None, every_ms: None };
-        let milliseconds = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
-        Self {
-            id: job.id,
-            name: spec.name.to_string(),
-            agent_id: job.owner.agent.to_string(),
-            description: spec.description,
-            payload: OldPayload { message: spec.message.clone() },
-            message: spec.message,
-            cron: Some(cron),
-            tz,
-            session_target: spec.session.clone(),
-            session: spec.session,
-            enabled: job.enabled,
-            created_at: time(job.created_at),
-            next_run: state.next_run.map(time),
-            last_run: state.last_run.map(time),
-            last_status: state.last_status.map(RunStatus::as_str),
-            schedule,
-            state: OldState {
-                next_run_at_ms: milliseconds(state.next_run),
-                last_run_at_ms: milliseconds(state.last_run),
-                last_status: state.last_status.map(old_status),
-                consecutive_errors: state.consecutive_errors,
-            },
-        }
+impl PreviewJob {
+    /// Returns the timing and the number of fire times.
+    ///
+    /// # Errors
+    /// Refuses none of `cron`, `at` and `every`, and a count out of range.
+    pub(crate) fn parse(self) -> Result<(TimingDraft, u8), ApiError> {
+        let timing = TimingDraft { cron: self.cron, at: self.at, every: self.every };
+        require_timing(&timing)?;
+        let count = self.count.map_or(Some(PREVIEW_DEFAULT), |count| u8::try_from(count).ok());
+        let count = count.filter(|count| (1..=PREVIEW_MAX).contains(count));
+        let refusal = || portal_core::Invalid::new("count", format!("count must be 1 to {PREVIEW_MAX}"));
+        Ok((timing, count.ok_or_else(refusal)?))
     }
 }
 
-/// The word of the agent gateway.
-fn old_status(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Delivered => "ok",
-        RunStatus::Missed => "skipped",
-        RunStatus::Failed | RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => "error",
-    }
-}
-
-/// A run has been stored and will be begun.
+/// The next fire times of a timing.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RunStarted {
-    /// Always `true`.
-    #[schema(example = true)]
-    pub(crate) ok: bool,
-    /// The run, to be followed in the job's list of runs.
-    #[schema(example = "5f2a1d7a94f35f7a2b6ad1fd1d6f2f3c")]
-    pub(crate) run_id: String,
+pub(crate) struct JobPreview {
+    /// The fire times, in their order.
+    #[schema(example = json!(["2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]))]
+    next: Vec<String>,
+    /// A sentence for each clock change up to the last of them that moves, drops or doubles one.
+    #[schema(example = json!(["On 2026-03-29 the clock in Europe/Berlin is put from 02:00 to 03:00: it fires at 03:00 instead of 02:30."]))]
+    notes: Vec<String>,
 }
 
-/// What became of a job's instants.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RunList {
-    /// The newest 100 runs, newest first.
-    pub(crate) runs: Vec<RunItem>,
-}
-
-/// One run of a job, or a stretch of instants that it missed.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RunItem {
-    /// Its id, which receivers get as the idempotency key.
-    #[schema(example = "5f2a1d7a94f35f7a2b6ad1fd1d6f2f3c")]
-    run_id: String,
-    /// `schedule`, or `manual` if somebody asked for it.
-    #[schema(example = "schedule")]
-    trigger: &'static str,
-    /// Its instant; of a missed stretch the last one.
-    #[schema(example = "2026-03-01T08:00:00Z", format = DateTime)]
-    due_at: String,
-    /// When the first attempt began.
-    #[schema(example = "2026-03-01T08:00:00Z", format = DateTime, required)]
-    started_at: Option<String>,
-    /// When it ended.
-    #[schema(example = "2026-03-01T08:00:01Z", format = DateTime, required)]
-    finished_at: Option<String>,
-    /// `queued`, `running` or `retrying` while it is open; then `delivered` (the receiver has the message), `failed` or
-    /// `missed`.
-    #[schema(example = "delivered")]
-    status: &'static str,
-    /// How many attempts were begun.
-    #[schema(example = 1)]
-    attempts: u32,
-    /// What went wrong; of a missed stretch how many instants it has, from when to when.
-    #[schema(example = "the receiver did not answer in time", required)]
-    error: Option<String>,
-}
-
-impl From<Run> for RunItem {
-    fn from(run: Run) -> Self {
-        Self {
-            error: run.explanation(),
-            run_id: run.id,
-            trigger: run.trigger.as_str(),
-            due_at: time(run.due_at),
-            started_at: run.started_at.map(time),
-            finished_at: run.finished_at.map(time),
-            status: run.status.as_str(),
-            attempts: run.attempts,
-        }
+impl From<Preview> for JobPreview {
+    fn from(preview: Preview) -> Self {
+        Self { next: preview.next.into_iter().map(time).collect(), notes: preview.notes }
     }
 }

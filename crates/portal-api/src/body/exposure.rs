@@ -1,32 +1,54 @@
-//! What is on the internet.
+//! Bodies of exposures.
 
 use portal_core::Invalid;
-use portal_dns::{Exposure, OpenExposure};
+use portal_dns::OpenExposure;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::time;
 
-/// A Service that is to be on the internet.
+/// Options of a request to expose a Service.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ExposeOptions {
+    /// Checks the request and stores nothing.
+    #[serde(default)]
+    #[param(required = false)]
+    pub(crate) dry_run: bool,
+}
+
+/// Headers of a request to expose a Service, for the OpenAPI document.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "the headers are read by `Conditions`")]
+pub(crate) struct ExposeConditions {
+    /// `*` refuses the request if an exposure of this name exists, even one that is being removed.
+    #[param(rename = "If-None-Match", required = false, example = "*")]
+    if_none_match: String,
+}
+
+/// A Service that is to be exposed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExposeService {
-    /// What to call it: 1 to 20 lower-case letters, digits and inner hyphens.
+    /// Name of the exposure: 1 to 20 lower-case letters, digits and inner hyphens, without hyphens in both the third and
+    /// the fourth place.
     #[schema(example = "my-app")]
     name: String,
-    /// The Service of the friend's namespace that requests go to.
+    /// The Service of the friend's namespace that receives the requests.
     #[schema(example = "my-app")]
     service: String,
     /// The Service's TCP port; by default 80 if the Service has it, else its only one.
     #[schema(example = 80, minimum = 1, maximum = 65535)]
     port: Option<i64>,
-    /// One of the domains on offer; by default the one where it stands already, else the first on offer.
+    /// One of the domains on offer; by default the exposure's present one, else the first on offer.
     #[schema(example = "your-domain.net")]
     domain: Option<String>,
 }
 
 impl ExposeService {
-    /// What is asked for.
+    /// Parses the request.
     ///
     /// # Errors
     /// Refuses a value that breaks its rule.
@@ -35,10 +57,10 @@ impl ExposeService {
     }
 }
 
-/// A service under a hostname, as far as the portal has got with it.
+/// A service under a hostname, with its status.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ExposureBody {
-    /// Whether what was last asked for is done.
+pub(crate) struct Exposure {
+    /// True if the last request is done.
     #[schema(example = true)]
     ok: bool,
     #[schema(example = "my-app")]
@@ -56,32 +78,62 @@ pub(crate) struct ExposureBody {
     /// `active`, `pending`, `removing`, `removed` or `failed`.
     #[schema(example = "active")]
     status: &'static str,
-    /// Why it is not done: a word, a colon and a sentence.
+    /// Reason of a status that is not done: a word, a colon and a sentence.
     #[schema(example = json!(null), required)]
     reason: Option<String>,
     /// The same as `reason`, where pages look for it.
     #[schema(example = json!(null), required)]
     error: Option<String>,
-    /// Since when there is an exposure of this name.
+    /// Time since which an exposure of this name exists.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
     created_at: String,
+    /// The steps in their order: the route and then the record; while it is removed the record and then the route.
+    steps: Vec<ExposureStep>,
 }
 
-impl From<&Exposure> for ExposureBody {
-    fn from(exposure: &Exposure) -> Self {
+/// A step of exposing or removing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ExposureStep {
+    /// `route` (the ingress route) or `record` (the DNS record).
+    #[schema(example = "route")]
+    step: &'static str,
+    /// True once the step is done.
+    #[schema(example = true)]
+    done: bool,
+}
+
+/// The friend's exposures.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Exposures {
+    /// Sorted by name.
+    pub(crate) exposures: Vec<Exposure>,
+}
+
+impl Exposure {
+    /// Makes the body of a dry run: the request was checked, and no step was taken.
+    pub(crate) fn preview(exposure: &portal_dns::Exposure) -> Self {
+        Self { ok: true, ..Self::from(exposure) }
+    }
+}
+
+impl From<&portal_dns::Exposure> for Exposure {
+    fn from(exposure: &portal_dns::Exposure) -> Self {
         let reason = exposure.explanation();
+        let spec = &exposure.spec;
+        let steps = exposure.steps().map(|portal_dns::ExposureStep { step, done }| ExposureStep { step, done });
         Self {
             ok: exposure.is_done(),
             name: exposure.name.to_string(),
-            hostname: exposure.hostname.to_string(),
+            hostname: spec.hostname.to_string(),
             url: exposure.url(),
-            service: exposure.service.to_string(),
-            port: exposure.port.number(),
-            domain: exposure.domain.to_string(),
+            service: spec.service.to_string(),
+            port: spec.port.number(),
+            domain: spec.domain.to_string(),
             status: exposure.status.as_str(),
             error: reason.clone().filter(|_| !exposure.is_done()),
             reason,
             created_at: time(exposure.created_at),
+            steps: steps.into(),
         }
     }
 }

@@ -11,7 +11,7 @@ use portal_k8s::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::exposure::ExposureBody;
+use super::exposure;
 use super::time;
 
 /// A friend's namespace.
@@ -167,7 +167,7 @@ pub(crate) struct IngressRoute {
     service: Option<String>,
     /// The exposure that it belongs to; `null` for a route that the portal did not make.
     #[schema(required)]
-    exposure: Option<ExposureBody>,
+    exposure: Option<exposure::Exposure>,
 }
 
 impl Namespace {
@@ -192,7 +192,7 @@ impl IngressRoute {
             name: route.name.to_string(),
             hostname: text(route.hostname.as_ref()),
             service: text(route.service.as_ref()),
-            exposure: exposure.map(ExposureBody::from),
+            exposure: exposure.map(exposure::Exposure::from),
         }
     }
 
@@ -200,9 +200,9 @@ impl IngressRoute {
     pub(crate) fn without_route(name: String, exposure: &Exposure) -> Self {
         Self {
             name,
-            hostname: Some(exposure.hostname.to_string()),
-            service: Some(exposure.service.to_string()),
-            exposure: Some(ExposureBody::from(exposure)),
+            hostname: Some(exposure.spec.hostname.to_string()),
+            service: Some(exposure.spec.service.to_string()),
+            exposure: Some(exposure::Exposure::from(exposure)),
         }
     }
 }

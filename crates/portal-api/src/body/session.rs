@@ -1,6 +1,6 @@
 //! The friend's logins.
 
-use portal_core::Session;
+use portal_core::{Origin, Session};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,6 +28,9 @@ pub(crate) struct SessionItem {
     /// Until when, at the latest.
     #[schema(example = "2026-03-31T10:00:00Z", format = DateTime)]
     expires_at: String,
+    /// How it began: `link` of its agent, `operator`, or null if that is not known.
+    #[schema(example = "link")]
+    origin: Option<&'static str>,
     /// Whether it is the one that asks.
     #[schema(example = true)]
     current: bool,
@@ -37,6 +40,7 @@ impl SessionItem {
     /// A session as the one with the id `current` sees it.
     pub(crate) fn new(session: Session, current: &str) -> Self {
         Self {
+            origin: session.origin.map(Origin::as_str),
             current: session.id == current,
             agent_id: session.agent.to_string(),
             created_at: time(session.created_at),

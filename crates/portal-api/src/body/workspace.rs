@@ -1,11 +1,14 @@
-//! The documents that the friend shares with an agent.
+//! Bodies of the documents that the friend shares with an agent.
 
-use portal_core::Invalid;
-use portal_workspace::{Content, DOCUMENT_MAX_BYTES, Document, Overview, Version};
+use portal_core::{AgentId, FriendId, Invalid};
+use portal_workspace::{
+    AGENT_READS_CHARS, AgentReads, Content, DOCUMENT_MAX_BYTES, Document, DocumentSummary, Tag, UpdatedBy, Version,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::time;
+use crate::conditional::EntityTag;
 
 /// A document, or an earlier text of one.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -13,7 +16,7 @@ pub(crate) struct DocumentBody {
     /// The text; empty if there is no document.
     #[schema(example = "# My Notes\n\nRemember to ask the agent about...")]
     content: String,
-    /// Whether there is one.
+    /// `false` if there is no document.
     #[schema(example = true)]
     exists: bool,
 }
@@ -24,7 +27,7 @@ impl From<Document> for DocumentBody {
     }
 }
 
-/// What is to stand in a document.
+/// New text of a document.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplaceDocument {
@@ -47,9 +50,10 @@ pub(crate) struct DocumentList {
     documents: Vec<DocumentItem>,
 }
 
-impl From<Vec<Overview>> for DocumentList {
-    fn from(overviews: Vec<Overview>) -> Self {
-        Self { documents: overviews.iter().map(DocumentItem::from).collect() }
+impl DocumentList {
+    /// Shows the documents of this friend and agent.
+    pub(crate) fn of(summaries: &[DocumentSummary], friend: &FriendId, agent: &AgentId) -> Self {
+        Self { documents: summaries.iter().map(|summary| DocumentItem::of(summary, friend, agent)).collect() }
     }
 }
 
@@ -59,7 +63,7 @@ struct DocumentItem {
     /// `memory`, `friend-notes` or `heartbeat`: the last segment of its address.
     #[schema(example = "memory")]
     name: &'static str,
-    /// Whether there is one.
+    /// `false` if there is no document.
     #[schema(example = true)]
     exists: bool,
     /// Its size in bytes; 0 if there is none.
@@ -68,36 +72,84 @@ struct DocumentItem {
     /// The largest that it may be, in bytes.
     #[schema(example = 262_144, minimum = 0)]
     max_bytes: usize,
-    /// How many characters of it the agent reads at most; `null` if no limit is known.
+    /// Way in which the text reaches the agent's prompts: `always`, `hook` (in the friend's direct conversations, by the
+    /// gateway's hook `friend-memory`) or `no`.
+    agent_reads: Reads,
+    /// Number of characters of it that reach a prompt at most; `null` if it reaches none.
     #[schema(example = 20_000, minimum = 0, required)]
     agent_reads_chars: Option<u32>,
-    /// When it was last changed, by whomever; `null` if there is none.
+    /// Modification time, whoever wrote; `null` if there is none.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime, required)]
     updated_at: Option<String>,
-    /// Whether this friend may write it.
+    /// Author of the text: `friend:<id>`, `agent:<id>` for a text written past the portal, `friend` for another friend of
+    /// the agent; `null` if there is none.
+    #[schema(example = "friend:alice", required)]
+    updated_by: Option<String>,
+    /// Entity tag of the text, as `ETag` and `If-Match` have it; `null` if there is no text that can be read.
+    #[schema(example = "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"", required)]
+    etag: Option<String>,
+    /// `true` if this friend may write it.
     #[schema(example = true)]
     writable: bool,
-    /// Whether all friends of the agent share it.
-    #[schema(example = false)]
-    shared: bool,
+    /// Number of the agent's other friends who read the same document; 100 stands for 100 or more.
+    #[schema(example = 0, minimum = 0)]
+    shared_with: u32,
+    /// The version that was last in a prompt, as the hook recorded it; `null` if none was.
+    #[schema(required)]
+    read: Option<Read>,
 }
 
-impl From<&Overview> for DocumentItem {
-    fn from(overview: &Overview) -> Self {
+/// Way in which a document reaches the agent's prompts.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(example = "hook")]
+enum Reads {
+    Always,
+    Hook,
+    No,
+}
+
+/// A version that was in a prompt.
+#[derive(Debug, Serialize, ToSchema)]
+struct Read {
+    /// Entity tag of the text, as `ETag` and `If-Match` have it.
+    #[schema(example = "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"")]
+    etag: String,
+    /// Time of the prompt.
+    #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
+    at: String,
+}
+
+impl DocumentItem {
+    fn of(summary: &DocumentSummary, friend: &FriendId, agent: &AgentId) -> Self {
+        let author = |author: &UpdatedBy| match author {
+            UpdatedBy::Reader => format!("friend:{friend}"),
+            // Unnamed: who else an agent works for is not this friend's business.
+            UpdatedBy::OtherFriend => "friend".to_owned(),
+            UpdatedBy::Agent => format!("agent:{agent}"),
+        };
         Self {
-            name: overview.name.as_str(),
-            exists: overview.exists,
-            bytes: overview.bytes,
+            name: summary.name.as_str(),
+            exists: summary.exists,
+            bytes: summary.bytes,
             max_bytes: DOCUMENT_MAX_BYTES,
-            agent_reads_chars: overview.name.agent_reads_chars(),
-            updated_at: overview.updated_at.map(time),
-            writable: overview.writable,
-            shared: overview.name.is_shared(),
+            agent_reads: match summary.agent_reads {
+                AgentReads::Always => Reads::Always,
+                AgentReads::Hook => Reads::Hook,
+                AgentReads::No => Reads::No,
+            },
+            agent_reads_chars: (summary.agent_reads != AgentReads::No).then_some(AGENT_READS_CHARS),
+            updated_at: summary.updated_at.map(time),
+            updated_by: summary.updated_by.as_ref().map(author),
+            etag: summary.tag.as_ref().map(etag),
+            writable: summary.writable,
+            shared_with: summary.shared_with,
+            read: summary.read.as_ref().map(|read| Read { etag: etag(&read.tag), at: time(read.at) }),
         }
     }
 }
 
-/// Earlier texts of a document.
+/// Versions of a document.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct VersionList {
     /// The newest first. The first may be the text that stands there now.
@@ -110,21 +162,28 @@ impl From<Vec<Version>> for VersionList {
     }
 }
 
-/// A kept text, without the text.
+fn etag(tag: &Tag) -> String {
+    EntityTag::strong(tag.as_str()).to_string()
+}
+
+/// A version, without the text.
 #[derive(Debug, Serialize, ToSchema)]
 struct VersionItem {
     /// Its id.
     #[schema(example = "0f8c1d7a94f35f7a2b6ad1fd1d6f2f3c")]
     id: String,
-    /// When it was saved.
+    /// Time of the write, or the time at which a text of the agent was found.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
     saved_at: String,
-    /// Who saved it: `friend:<id>`, or `agent:<id>` for what was written past the portal.
+    /// Author: `friend:<id>`, or `agent:<id>` for a text written past the portal.
     #[schema(example = "friend:alice")]
     saved_by: String,
     /// Its size in bytes.
     #[schema(example = 48, minimum = 0)]
     bytes: u64,
+    /// Entity tag of the text, as `ETag` and `If-Match` have it.
+    #[schema(example = "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"")]
+    etag: String,
 }
 
 impl From<Version> for VersionItem {
@@ -134,6 +193,7 @@ impl From<Version> for VersionItem {
             saved_at: time(version.saved_at),
             saved_by: version.author.actor().to_string(),
             bytes: version.bytes,
+            etag: etag(&version.tag),
         }
     }
 }

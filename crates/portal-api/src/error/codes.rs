@@ -29,9 +29,13 @@ codes! {
     REQUEST_REFUSED = "request-refused", BAD_REQUEST, "The request cannot be read";
     SESSION_MISSING = "session-missing", UNAUTHORIZED, "No session token was sent";
     SESSION_INVALID = "session-invalid", UNAUTHORIZED, "The session is not valid any more";
+    AGENT_TOKEN_INVALID = "agent-token-invalid", UNAUTHORIZED, "The agent token is not valid";
+    LOGIN_CODE_INVALID = "login-code-invalid", UNAUTHORIZED, "The login link is not valid any more";
+    LOGIN_NOT_ALLOWED = "login-not-allowed", FORBIDDEN, "The agent may not log friends in";
     SESSION_NOT_OWNED = "session-not-owned", FORBIDDEN, "The session is not the friend's own";
     DOCUMENT_READ_ONLY = "document-read-only", FORBIDDEN, "The document may only be read";
     NOT_FOUND = "not-found", NOT_FOUND, "There is nothing here";
+    FRIEND_NOT_FOUND = "friend-not-found", NOT_FOUND, "There is no such friend";
     AGENT_NOT_FOUND = "agent-not-found", NOT_FOUND, "There is no such agent";
     VERSION_UNKNOWN = "version-unknown", NOT_FOUND, "There is no such version";
     SESSION_NOT_FOUND = "session-not-found", NOT_FOUND, "There is no such session";
@@ -48,13 +52,15 @@ codes! {
     JOB_LIMIT_REACHED = "job-limit-reached", CONFLICT, "There are as many jobs as there may be";
     RUN_OPEN = "run-open", CONFLICT, "An earlier run has not ended";
     DOCUMENT_UNREADABLE = "document-unreadable", CONFLICT, "The document is not a text";
+    EXPOSURE_EXISTS = "exposure-exists", PRECONDITION_FAILED, "There is an exposure of this name already";
     DOCUMENT_CHANGED = "document-changed", PRECONDITION_FAILED, "The document has changed";
+    JOB_CHANGED = "job-changed", PRECONDITION_FAILED, "The job has changed";
     BODY_TOO_LARGE = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     MEDIA_TYPE_UNSUPPORTED = "media-type-unsupported", UNSUPPORTED_MEDIA_TYPE, "The body is not JSON";
     VALUE_INVALID = "value-invalid", UNPROCESSABLE_ENTITY, "A value was refused";
     UNSUPPORTED = "unsupported", UNPROCESSABLE_ENTITY, "A member is not supported";
     PRECONDITION_REQUIRED = "precondition-required", PRECONDITION_REQUIRED, "Say which text is to be replaced";
-    RATE_LIMITED = "rate-limited", TOO_MANY_REQUESTS, "There were too many requests";
+    RATE_LIMITED = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "Something went wrong inside the portal";
     NOT_READY = "not-ready", SERVICE_UNAVAILABLE, "The portal is not ready";
     OVERLOADED = "overloaded", SERVICE_UNAVAILABLE, "The portal has too much to do";
@@ -78,9 +84,13 @@ mod tests {
 400 request-refused
 401 session-missing
 401 session-invalid
+401 agent-token-invalid
+401 login-code-invalid
+403 login-not-allowed
 403 session-not-owned
 403 document-read-only
 404 not-found
+404 friend-not-found
 404 agent-not-found
 404 version-unknown
 404 session-not-found
@@ -97,7 +107,9 @@ mod tests {
 409 job-limit-reached
 409 run-open
 409 document-unreadable
+412 exposure-exists
 412 document-changed
+412 job-changed
 413 body-too-large
 415 media-type-unsupported
 422 value-invalid

@@ -1,6 +1,6 @@
-//! What can be wrong with a job, for the person who asked.
+//! Errors of job operations, for the person who asked.
 
-use portal_cron::CronError;
+use portal_cron::{CronError, MANUAL_RUNS_PER_MINUTE};
 
 use super::{ApiError, codes};
 
@@ -29,11 +29,21 @@ impl From<CronError> for ApiError {
                 let detail = format!("You have {limit} jobs, which is the limit; delete one first.");
                 Self::new(&codes::JOB_LIMIT_REACHED, detail)
             }
+            CronError::Changed { revision } => {
+                let detail = "The job is not the one that If-Match names; read it again.";
+                Self::new(&codes::JOB_CHANGED, detail).tagged(Some(&revision))
+            }
             CronError::RunOpen => {
                 let detail = "An earlier run of this job has not ended; see its runs.";
                 Self::new(&codes::RUN_OPEN, detail)
             }
-            CronError::Port(trouble) => trouble.into(),
+            CronError::TooManyRuns { retry_after } => {
+                let detail = format!(
+                    "You asked for {MANUAL_RUNS_PER_MINUTE} runs in the last minute, which is the limit; wait a moment."
+                );
+                Self::new(&codes::RATE_LIMITED, detail).retry_after(retry_after)
+            }
+            CronError::Port(error) => error.into(),
         }
     }
 }

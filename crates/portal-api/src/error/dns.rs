@@ -1,6 +1,6 @@
-//! What goes wrong with exposures.
+//! Problems of exposures.
 
-use portal_dns::{DnsError, EXPOSURES_PER_FRIEND};
+use portal_dns::{DnsError, EXPOSURES_PER_FRIEND, TOMBSTONES_PER_FRIEND};
 
 use super::{ApiError, codes};
 
@@ -18,7 +18,7 @@ impl From<DnsError> for ApiError {
             }
             DnsError::ExposureNotFound { .. } => Self::new(
                 &codes::EXPOSURE_NOT_FOUND,
-                "You have no exposure of this name; see ingressRoutes in /api/portal/namespace.",
+                "You have no exposure of this name; GET /api/portal/namespace/expose lists them.",
             ),
             DnsError::HostnameTaken { hostname } => {
                 let detail = format!("{hostname} is taken; choose another name or domain.");
@@ -29,9 +29,19 @@ impl From<DnsError> for ApiError {
                     format!("You have {EXPOSURES_PER_FRIEND} exposures, and more are not allowed; remove one first.");
                 Self::new(&codes::EXPOSURE_LIMIT_REACHED, detail)
             }
+            DnsError::TooManyRemoved => {
+                let detail = format!(
+                    "You removed {TOMBSTONES_PER_FRIEND} names within the last day; use one of them again, or wait."
+                );
+                Self::new(&codes::EXPOSURE_LIMIT_REACHED, detail)
+            }
+            DnsError::Exists { name } => {
+                let detail = format!("You have an exposure {name} already, and If-None-Match: * forbids to change it.");
+                Self::new(&codes::EXPOSURE_EXISTS, detail).at("name")
+            }
             // Removed since the session was last looked up: the session went with them.
             DnsError::FriendNotFound { .. } => Self::session_invalid(),
-            DnsError::Unavailable(trouble) => trouble.into(),
+            DnsError::Unavailable(error) => error.into(),
         }
     }
 }

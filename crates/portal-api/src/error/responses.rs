@@ -80,7 +80,7 @@ responses! {
         "409": "What stands there is not UTF-8 text of at most 256 KiB, and is left alone";
         "412": "Another text stands there than If-Match or If-None-Match says",
             "ETag": "The SHA-256 of the text that stands there; absent if there is none";
-        "428": "Another friend wrote the shared document last: If-Match is required",
+        "428": "Another friend wrote the shared document last, or the operator requires it: If-Match is needed",
             "ETag": "The SHA-256 of the text that stands there; absent if there is none";
     }
     /// Readiness.

@@ -1,14 +1,18 @@
 //! Scheduled messages to the agent.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, LOCATION};
+use actix_web::http::header::{ETAG, HeaderName, LOCATION};
 use actix_web::web::{Data, Json, Path};
-use actix_web::{CustomizeResponder, Responder, delete, get, post};
+use actix_web::{CustomizeResponder, Responder, delete, get, patch, post};
 use portal_core::{Actor, FriendshipKey};
+use portal_cron::JobPatch;
 
 use crate::auth::{AgentQuery, ChosenAgent};
 use crate::body::Done;
-use crate::body::cron::{CreateJob, JobItem, JobList, RunItem, RunList, RunStarted, ToggleJob};
+use crate::body::cron::{
+    CreateJob, Job, JobList, JobPreview, PatchJob, PreviewJob, Run, RunList, RunStarted, ToggleJob,
+};
+use crate::conditional::{Conditions, EntityTag, EntityTags};
 use crate::error::{ApiError, Guarded, PROBLEM_JSON, Problem, TakesAgent, TakesBody};
 use crate::extract;
 use crate::state::ApiState;
@@ -22,14 +26,17 @@ use crate::state::ApiState;
 #[get("/api/portal/workspace/crons")]
 pub(crate) async fn list_jobs(chosen: ChosenAgent, state: Data<ApiState>) -> Result<Json<JobList>, ApiError> {
     let jobs = state.jobs.list(&owner(&chosen)).await?;
-    Ok(Json(JobList { jobs: jobs.into_iter().map(JobItem::from).collect() }))
+    Ok(Json(JobList { jobs: jobs.into_iter().map(Job::from).collect() }))
 }
 
-/// Creates a job: a message to the agent that is due again and again.
+/// Creates a job: a message to the agent at fire times to come.
 #[utoipa::path(tag = "crons", security(("session" = [])), params(AgentQuery), request_body = CreateJob, responses(
-    (status = 201, description = "The job", body = JobItem, headers(("Location" = String, description = "Where the job is changed"))),
+    (status = 201, description = "The job", body = Job, headers(
+        ("Location" = String, description = "Path of the job"),
+        ("ETag" = String, description = "The job's revision"),
+    )),
     (status = 403, description = "The session is not the friend's own", body = Problem, content_type = PROBLEM_JSON),
-    (status = 409, description = "The name is taken, or the friend has as many jobs as they may have", body = Problem, content_type = PROBLEM_JSON),
+    (status = 409, description = "The name is taken, or the friend has 50 jobs", body = Problem, content_type = PROBLEM_JSON),
     TakesAgent,
     TakesBody,
     Guarded,
@@ -39,10 +46,69 @@ pub(crate) async fn create_job(
     chosen: ChosenAgent,
     state: Data<ApiState>,
     body: extract::Json<CreateJob>,
-) -> Result<CustomizeResponder<Json<JobItem>>, ApiError> {
-    let job = state.jobs.create(&owner(&chosen), body.0.parse()?, actor(&chosen)).await?;
+) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
+    let draft = body.0.parse(chosen.friend.person().time_zone.as_deref())?;
+    let job = state.jobs.create(&owner(&chosen), draft, actor(&chosen)).await?;
     let place = location(&chosen, job.spec.name.as_str());
-    Ok(Json(JobItem::from(job)).customize().with_status(StatusCode::CREATED).insert_header(place))
+    Ok(tagged(job)?.with_status(StatusCode::CREATED).insert_header(place))
+}
+
+/// Names the next fire times of a timing, as a job created now would have them. Nothing is stored.
+#[utoipa::path(tag = "crons", security(("session" = [])), params(AgentQuery), request_body = PreviewJob, responses(
+    (status = 200, description = "The fire times", body = JobPreview),
+    TakesAgent,
+    TakesBody,
+    Guarded,
+))]
+#[post("/api/portal/workspace/crons/preview")]
+pub(crate) async fn preview_job(
+    chosen: ChosenAgent,
+    state: Data<ApiState>,
+    body: extract::Json<PreviewJob>,
+) -> Result<Json<JobPreview>, ApiError> {
+    let tz = body.0.tz.clone().or_else(|| chosen.friend.person().time_zone.clone());
+    let (timing, count) = body.0.parse()?;
+    Ok(Json(state.jobs.preview(timing, tz.as_deref(), count)?.into()))
+}
+
+/// Shows a job.
+#[utoipa::path(tag = "crons", security(("session" = [])), params(
+    ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
+), responses(
+    (status = 200, description = "The job", body = Job, headers(("ETag" = String, description = "The job's revision"))),
+    TakesAgent,
+    Guarded,
+))]
+#[get("/api/portal/workspace/crons/{name}")]
+pub(crate) async fn show_job(
+    chosen: ChosenAgent,
+    state: Data<ApiState>,
+    name: Path<String>,
+) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
+    tagged(state.jobs.find(&owner(&chosen), &name).await?)
+}
+
+/// Changes parts of a job. A new timing takes effect at once; everything else with the next run.
+#[utoipa::path(tag = "crons", security(("session" = [])), request_body = PatchJob, params(
+    ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
+    ("If-Match" = Option<String>, Header, description = "The ETag of the job that is to be changed; 412 if it was changed since"),
+), responses(
+    (status = 200, description = "The job as it is now", body = Job, headers(("ETag" = String, description = "The job's revision"))),
+    (status = 412, description = "The job has another revision", body = Problem, content_type = PROBLEM_JSON, headers(("ETag" = String, description = "The job's revision now"))),
+    TakesAgent,
+    TakesBody,
+    Guarded,
+))]
+#[patch("/api/portal/workspace/crons/{name}")]
+pub(crate) async fn change_job(
+    chosen: ChosenAgent,
+    state: Data<ApiState>,
+    name: Path<String>,
+    conditions: Conditions,
+    body: extract::Json<PatchJob>,
+) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
+    let patch = JobPatch { revisions: revisions(conditions.if_match), ..body.0.parse()? };
+    tagged(state.jobs.update(&owner(&chosen), &name, patch, actor(&chosen)).await?)
 }
 
 /// Deletes a job with its runs.
@@ -69,6 +135,8 @@ pub(crate) async fn delete_job(
 ), responses(
     (status = 202, description = "The run is stored and will be begun", body = RunStarted),
     (status = 409, description = "An earlier run has not ended", body = Problem, content_type = PROBLEM_JSON),
+    (status = 429, description = "The friend asked for 10 runs in the last minute", body = Problem, content_type = PROBLEM_JSON,
+        headers(("Retry-After" = String, description = "Seconds after which to try again"))),
     TakesAgent,
     Guarded,
 ))]
@@ -98,11 +166,12 @@ pub(crate) async fn toggle_job(
     name: Path<String>,
     body: extract::Json<ToggleJob>,
 ) -> Result<Json<Done>, ApiError> {
-    state.jobs.toggle(&owner(&chosen), &name, body.0.enabled, actor(&chosen)).await?;
+    let patch = JobPatch { enabled: Some(body.0.enabled), ..JobPatch::default() };
+    state.jobs.update(&owner(&chosen), &name, patch, actor(&chosen)).await?;
     Ok(Json(Done::YES))
 }
 
-/// Lists what became of a job's instants.
+/// Lists the runs of a job.
 #[utoipa::path(tag = "crons", security(("session" = [])), params(
     ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
 ), responses(
@@ -117,7 +186,21 @@ pub(crate) async fn list_runs(
     name: Path<String>,
 ) -> Result<Json<RunList>, ApiError> {
     let runs = state.jobs.runs(&owner(&chosen), &name).await?;
-    Ok(Json(RunList { runs: runs.into_iter().map(RunItem::from).collect() }))
+    Ok(Json(RunList { runs: runs.into_iter().map(Run::from).collect() }))
+}
+
+/// Answers with a job, tagged with its revision.
+fn tagged(job: portal_cron::Job) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
+    let tag = EntityTag::strong(job.revision.to_string()).to_header()?;
+    Ok(Json(Job::from(job)).customize().insert_header((ETAG, tag)))
+}
+
+/// Returns the revisions that a condition names. A tag that no job ever had matches none.
+fn revisions(if_match: Option<EntityTags>) -> Option<Vec<u32>> {
+    match if_match? {
+        EntityTags::Any => None,
+        EntityTags::Listed(tags) => Some(tags.iter().filter_map(|tag| tag.parse().ok()).collect()),
+    }
 }
 
 fn owner(chosen: &ChosenAgent) -> FriendshipKey {
@@ -128,7 +211,7 @@ fn actor(chosen: &ChosenAgent) -> Actor {
     Actor::Friend(chosen.friend.id().clone())
 }
 
-/// Where the job is changed. Of what a name may hold only the space has to be escaped.
+/// Path of the job. Of the characters of a name only the space has to be escaped.
 fn location(chosen: &ChosenAgent, name: &str) -> (HeaderName, String) {
     let path = format!("/api/portal/workspace/crons/{}", name.replace(' ', "%20"));
     let is_default = chosen.agent == chosen.friend.session().agent;

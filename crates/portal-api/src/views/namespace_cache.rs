@@ -13,7 +13,7 @@ use portal_k8s::Overview;
 
 use super::namespace::namespace;
 use crate::body::time;
-use crate::conditional::Tag;
+use crate::conditional::EntityTag;
 use crate::error::ApiError;
 
 /// Size of the cache in bytes; the answers that are asked for least go first.
@@ -35,7 +35,7 @@ pub(crate) struct View {
     /// The body.
     pub(crate) bytes: Bytes,
     /// Tag of the body without the time when it was first seen: the same from every replica and after a restart.
-    pub(crate) tag: Tag,
+    pub(crate) tag: EntityTag,
     /// The tag as a header.
     pub(crate) etag: HeaderValue,
 }
@@ -73,7 +73,7 @@ impl NamespaceViews {
     ) -> Result<View, ApiError> {
         let mut body = namespace(&overview, &exposures);
         let content = serde_json::to_vec(&body).map_err(ApiError::internal)?;
-        let tag = Tag::of(&content).weak();
+        let tag = EntityTag::of(&content).weak();
         if let Some(same) = known.filter(|known| known.tag == tag) {
             let (bytes, etag) = (same.bytes.clone(), same.etag.clone());
             return Ok(View { overview, exposures, observed_at: same.observed_at, bytes, tag, etag });

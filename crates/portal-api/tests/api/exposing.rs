@@ -25,14 +25,8 @@ pub(crate) fn exposures(
     ids: Arc<dyn Ids>,
 ) -> Exposures {
     let store = Arc::new(MemoryExposures::new(people));
-    let ports = ExposurePorts {
-        store: store.clone(),
-        intents: store,
-        routes: Arc::new(cluster.clone()),
-        services: Arc::new(cluster.clone()),
-        clock,
-        ids,
-    };
+    let ports =
+        ExposurePorts { store, routes: Arc::new(cluster.clone()), services: Arc::new(cluster.clone()), clock, ids };
     let zones = zones.iter().map(zone).collect();
     Exposures::new(ports, InstanceId::parse(INSTANCE).unwrap(), zones, Handle::current())
 }

@@ -1,9 +1,10 @@
 //! `/namespace/expose`.
 
+use actix_web::http::Method;
 use portal_adapters::memory::ZoneRecord;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, CAUSE, World};
+use crate::world::{Answer, CAUSE, World, request};
 
 const PATH: &str = "/api/portal/namespace/expose";
 const SERVICES: &str = "
@@ -23,7 +24,7 @@ metadata: {name: far}
 spec: {type: ExternalName, externalName: far.example}
 ";
 
-async fn furnished() -> (World, String) {
+async fn with_services() -> (World, String) {
     let world = World::new().await;
     for home in ["friend-alice", "friend-alice-b", "friend-b"] {
         world.kubernetes.load_yaml("services.yaml", SERVICES, home).unwrap();
@@ -37,11 +38,13 @@ fn example() -> Value {
     json!({"name": "my-app", "service": "my-app", "port": 80, "domain": "your-domain.net"})
 }
 
-fn told(status: &str) -> Value {
+fn expected_body(status: &str) -> Value {
+    let steps = if status == "removed" { ["record", "route"] } else { ["route", "record"] };
     json!({
         "ok": true, "name": "my-app", "hostname": "my-app-alice.your-domain.net",
         "url": "https://my-app-alice.your-domain.net", "service": "my-app", "port": 80, "domain": "your-domain.net",
         "status": status, "reason": null, "error": null, "created_at": "2026-03-01T10:00:00Z",
+        "steps": steps.map(|step| json!({"step": step, "done": true})),
     })
 }
 
@@ -52,13 +55,13 @@ fn check(answer: &Answer, status: u16, said: &Value) {
 
 #[actix_web::test]
 async fn the_specification_s_example_is_exposed_once_and_removed_once() {
-    let (world, token) = furnished().await;
-    check(&world.post(PATH, &token, example()).await, 201, &told("active"));
-    check(&world.post(PATH, &token, example()).await, 200, &told("active"));
+    let (world, token) = with_services().await;
+    check(&world.post(PATH, &token, example()).await, 201, &expected_body("active"));
+    check(&world.post(PATH, &token, example()).await, 200, &expected_body("active"));
     let records = world.zones[0].records();
     assert_eq!(records.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["my-app-alice.your-domain.net"]);
     assert!(world.kubernetes.route("friend-alice", "expose-my-app").is_some());
-    check(&world.delete(&format!("{PATH}/my-app"), &token).await, 200, &told("removed"));
+    check(&world.delete(&format!("{PATH}/my-app"), &token).await, 200, &expected_body("removed"));
     assert!(world.zones[0].records().is_empty() && world.kubernetes.route("friend-alice", "expose-my-app").is_none());
     world.delete(&format!("{PATH}/my-app"), &token).await.assert_problem(404, "exposure-not-found");
     let lines = world.audit_of("alice").await;
@@ -68,8 +71,12 @@ async fn the_specification_s_example_is_exposed_once_and_removed_once() {
 
 #[actix_web::test]
 async fn port_and_domain_may_be_left_out() {
-    let (world, token) = furnished().await;
-    check(&world.post(PATH, &token, json!({"name": "my-app", "service": "my-app"})).await, 201, &told("active"));
+    let (world, token) = with_services().await;
+    check(
+        &world.post(PATH, &token, json!({"name": "my-app", "service": "my-app"})).await,
+        201,
+        &expected_body("active"),
+    );
     let problem = world.post(PATH, &token, json!({"name": "two", "service": "two"})).await;
     let problem = problem.assert_problem(422, "value-invalid");
     assert_eq!(problem["error"], "port must be one of the TCP ports of service two: 8080, 9090");
@@ -78,7 +85,7 @@ async fn port_and_domain_may_be_left_out() {
 
 #[actix_web::test]
 async fn an_exposure_is_changed_in_place() {
-    let (world, token) = furnished().await;
+    let (world, token) = with_services().await;
     world.post(PATH, &token, example()).await;
     let answer = world
         .post(PATH, &token, json!({"name": "my-app", "service": "two", "port": 9090, "domain": "other.example"}))
@@ -90,7 +97,7 @@ async fn an_exposure_is_changed_in_place() {
 
 #[actix_web::test]
 async fn bad_values_are_named() {
-    let (world, token) = furnished().await;
+    let (world, token) = with_services().await;
     for (body, field) in [
         (json!({"name": "My-App", "service": "my-app"}), "name"),
         (json!({"name": "a".repeat(21), "service": "my-app"}), "name"),
@@ -119,7 +126,7 @@ async fn bad_values_are_named() {
 
 #[actix_web::test]
 async fn a_service_or_a_namespace_that_is_not_there_is_not_found() {
-    let (world, token) = furnished().await;
+    let (world, token) = with_services().await;
     let problem = world.post(PATH, &token, json!({"name": "a", "service": "none"})).await;
     assert_eq!(problem.assert_problem(404, "service-not-found")["errors"][0]["field"], "service");
     let al = world.login("al").await;
@@ -128,7 +135,7 @@ async fn a_service_or_a_namespace_that_is_not_there_is_not_found() {
 
 #[actix_web::test]
 async fn one_hostname_has_one_owner_and_the_answer_names_nobody() {
-    let (world, _) = furnished().await;
+    let (world, _) = with_services().await;
     let (alice_b, b) = (world.login("alice-b").await, world.login("b").await);
     let first = world.post(PATH, &alice_b, json!({"name": "x", "service": "my-app"})).await;
     assert_eq!((first.status.as_u16(), &first.json()["hostname"]), (201, &json!("x-alice-b.your-domain.net")));
@@ -141,7 +148,7 @@ async fn one_hostname_has_one_owner_and_the_answer_names_nobody() {
 
 #[actix_web::test]
 async fn a_record_that_somebody_else_made_is_left_alone() {
-    let (world, token) = furnished().await;
+    let (world, token) = with_services().await;
     let foreign = ZoneRecord::Plain { kind: "TXT".to_owned(), data: "theirs".to_owned() };
     world.zones[0].insert_record("my-app-alice.your-domain.net", foreign.clone());
     world.post(PATH, &token, example()).await.assert_problem(409, "hostname-taken");
@@ -151,7 +158,7 @@ async fn a_record_that_somebody_else_made_is_left_alone() {
 
 #[actix_web::test]
 async fn a_friend_has_at_most_ten_exposures() {
-    let (world, token) = furnished().await;
+    let (world, token) = with_services().await;
     for number in 0..10 {
         let answer = world.post(PATH, &token, json!({"name": format!("app{number}"), "service": "my-app"})).await;
         assert_eq!(answer.status, 201);
@@ -162,7 +169,7 @@ async fn a_friend_has_at_most_ten_exposures() {
 
 #[actix_web::test]
 async fn what_a_provider_keeps_from_being_finished_is_stored_and_said() {
-    let (world, token) = furnished().await;
+    let (world, token) = with_services().await;
     world.zones[0].go_down(CAUSE);
     let answer = world.post(PATH, &token, example()).await;
     assert_eq!(answer.status, 202, "{:?}", answer.bytes);
@@ -175,7 +182,7 @@ async fn what_a_provider_keeps_from_being_finished_is_stored_and_said() {
 
 #[actix_web::test]
 async fn a_removal_that_waits_says_so_each_time() {
-    let (world, token) = furnished().await;
+    let (world, token) = with_services().await;
     world.post(PATH, &token, example()).await;
     world.zones[0].go_down(CAUSE);
     for _ in 0..2 {
@@ -187,10 +194,77 @@ async fn a_removal_that_waits_says_so_each_time() {
 
 #[actix_web::test]
 async fn a_service_that_cannot_be_looked_at_is_503_and_nothing_is_stored() {
-    let (world, token) = furnished().await;
+    let (world, token) = with_services().await;
     world.kubernetes.go_down(CAUSE);
     world.post(PATH, &token, example()).await.assert_problem(503, "cluster-unavailable");
     world.kubernetes.come_back();
     let namespace = world.get("/api/portal/namespace", &token).await.json();
     assert_eq!(namespace["ingressRoutes"], json!([]));
+}
+
+#[actix_web::test]
+async fn exposures_are_listed_and_shown_where_their_location_says() {
+    let (world, token) = with_services().await;
+    assert_eq!(world.get(PATH, &token).await.json(), json!({"exposures": []}));
+    let made = world.post(PATH, &token, example()).await;
+    let location = made.header("location").unwrap().to_owned();
+    assert_eq!((made.status.as_u16(), &*location), (201, "/api/portal/namespace/expose/my-app"));
+    check(&world.get(&location, &token).await, 200, &expected_body("active"));
+    assert_eq!(world.get(PATH, &token).await.json(), json!({"exposures": [expected_body("active")]}));
+    let again = world.post(PATH, &token, example()).await;
+    assert_eq!((again.status.as_u16(), again.header("location")), (200, None));
+    let other = world.login("b").await;
+    world.get(&location, &other).await.assert_problem(404, "exposure-not-found");
+    world.get(&format!("{PATH}/No_Name"), &token).await.assert_problem(404, "exposure-not-found");
+    world.delete(&location, &token).await;
+    world.get(&location, &token).await.assert_problem(404, "exposure-not-found");
+}
+
+/// A request to expose with a condition.
+async fn post_if_none_match(world: &World, token: &str, value: &str, body: &Value) -> Answer {
+    let asked = request(Method::POST, PATH, token).insert_header(("content-type", "application/json"));
+    world.ask(asked.insert_header(("if-none-match", value)).set_payload(body.to_string())).await
+}
+
+#[actix_web::test]
+async fn if_none_match_never_changes_an_existing_exposure() {
+    let (world, token) = with_services().await;
+    let changed = json!({"name": "my-app", "service": "two", "port": 9090});
+    check(&post_if_none_match(&world, &token, "*", &example()).await, 201, &expected_body("active"));
+    for body in [example(), changed] {
+        let refused = post_if_none_match(&world, &token, "*", &body).await;
+        assert_eq!(refused.assert_problem(412, "exposure-exists")["errors"][0]["field"], "name");
+    }
+    check(&world.get(&format!("{PATH}/my-app"), &token).await, 200, &expected_body("active"));
+    post_if_none_match(&world, &token, "\"a\"", &example()).await.assert_problem(400, "header-malformed");
+}
+
+#[actix_web::test]
+async fn a_dry_run_names_the_hostname_and_stores_nothing() {
+    let (world, token) = with_services().await;
+    let dry = format!("{PATH}?dry_run=true");
+    let answer = world.post(&dry, &token, json!({"name": "my-app", "service": "my-app"})).await;
+    let body = answer.json();
+    assert_eq!((answer.status.as_u16(), &body["ok"], &body["status"]), (200, &json!(true), &json!("pending")));
+    assert_eq!((&body["hostname"], &body["port"]), (&json!("my-app-alice.your-domain.net"), &json!(80)));
+    assert_eq!(body["steps"], json!([{"step": "route", "done": false}, {"step": "record", "done": false}]));
+    assert_eq!(world.get(PATH, &token).await.json(), json!({"exposures": []}));
+    assert!(world.zones[0].records().is_empty() && world.zones[0].calls().is_empty());
+    assert_eq!(world.audit_of("alice").await.len(), 1, "only the login");
+    world.post(&dry, &token, json!({"name": "a", "service": "none"})).await.assert_problem(404, "service-not-found");
+    world.post(&dry, &token, json!({"name": "ab--cd", "service": "my-app"})).await.assert_problem(422, "value-invalid");
+    world.post(&format!("{PATH}?dry_run=maybe"), &token, example()).await.assert_problem(400, "query-malformed");
+    world.post(PATH, &token, example()).await;
+    let changed = world.post(&dry, &token, json!({"name": "my-app", "service": "two", "port": 8080})).await;
+    assert_eq!((changed.status.as_u16(), &changed.json()["service"]), (200, &json!("two")));
+    check(&world.get(&format!("{PATH}/my-app"), &token).await, 200, &expected_body("active"));
+}
+
+#[actix_web::test]
+async fn a_label_that_no_authority_certifies_is_refused_with_the_reason() {
+    let (world, token) = with_services().await;
+    let problem = world.post(PATH, &token, json!({"name": "ab--cd", "service": "my-app"})).await;
+    let problem = problem.assert_problem(422, "value-invalid");
+    assert_eq!(problem["errors"][0]["field"], "name");
+    assert!(problem["error"].as_str().unwrap().contains("certificate"), "{problem}");
 }

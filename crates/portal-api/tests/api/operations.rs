@@ -106,6 +106,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("post /api/portal/workspace/crons")
         .with(r#"{"name":"weekly","message":"Hello","cron":"@weekly"}"#)
         .leaves("job.create"),
+    reads("post /api/portal/workspace/crons/preview").with(r#"{"cron":"@weekly"}"#).needs(&[]),
+    reads("get /api/portal/workspace/crons/{name}").of(Named::Job),
+    reads("patch /api/portal/workspace/crons/{name}")
+        .of(Named::Job)
+        .with(r#"{"message":"Hello again"}"#)
+        .leaves("job.update"),
     reads("post /api/portal/workspace/crons/{name}/run").of(Named::Job).leaves("job.run"),
     reads("get /api/portal/workspace/crons/{name}/runs").of(Named::Job),
     reads("post /api/portal/workspace/crons/{name}/toggle")
@@ -133,6 +139,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .leaves("document.restore"),
     reads("get /api/portal/sessions"),
     reads("get /api/portal/namespace").needs(&[Backend::Cluster]),
+    reads("get /api/portal/namespace/expose"),
+    reads("get /api/portal/namespace/expose/{name}").of(Named::Exposure),
     reads("post /api/portal/namespace/expose")
         .with(r#"{"name": "my-app", "service": "my-app", "port": 80, "domain": "your-domain.net"}"#)
         .needs(&[Backend::Database, Backend::Cluster])

@@ -83,7 +83,14 @@ async fn a_write_over_a_text_that_was_not_seen_is_refused_with_the_current_tag()
         assert_eq!(refused.header("etag"), Some(current.as_str()), "{condition:?}");
     }
     let weakened = format!("W/{current}");
-    assert_eq!(put(&world, MEMORY, &token, "two", &[("if-match", &weakened)]).await.status, 200);
+    let mut tag =
+        put(&world, MEMORY, &token, "two", &[("if-match", &weakened)]).await.header("etag").unwrap().to_owned();
+    for (text, suffix) in [("a", "-gzip"), ("b", "-br"), ("two", ";gzip")] {
+        let changed = format!("{}{suffix}\"", tag.trim_end_matches('"'));
+        let written = put(&world, MEMORY, &token, text, &[("if-match", &changed)]).await;
+        assert_eq!(written.status, 200, "{changed}");
+        written.header("etag").unwrap().clone_into(&mut tag);
+    }
     for headers in [[("if-none-match", current.as_str())].as_slice(), &[("if-match", "*"), ("if-none-match", "*")]] {
         put(&world, MEMORY, &token, "three", headers).await.assert_problem(400, "header-malformed");
     }
@@ -127,6 +134,7 @@ async fn the_heartbeat_is_shared_and_nobody_overwrites_another_s_text_unseen() {
     let tag = put(&world, HEARTBEAT, &alice, "alice's", &[]).await.header("etag").unwrap().to_owned();
     let blind = put(&world, HEARTBEAT, &bob, "bob's", &[]).await;
     blind.assert_problem(428, "precondition-required");
+    put(&world, HEARTBEAT, &bob, "bob's", &[("if-match", "*")]).await.assert_problem(428, "precondition-required");
     assert_eq!(blind.header("etag"), Some(tag.as_str()));
     assert_eq!(put(&world, HEARTBEAT, &bob, "bob's", &[("if-match", &tag)]).await.status, 200);
     assert_eq!(world.get(HEARTBEAT, &alice).await.json()["content"], "bob's");
@@ -135,7 +143,7 @@ async fn the_heartbeat_is_shared_and_nobody_overwrites_another_s_text_unseen() {
         agent: agent_id("main"),
         friend: friend_id("bob"),
         status: FriendshipStatus::Active,
-        heartbeat_writable: false,
+        heartbeat_writable: Some(false),
         created_at: now(),
     };
     let friendships = portal_adapters::memory::MemoryFriendships::new(&world.people);
@@ -149,19 +157,29 @@ async fn the_list_says_of_each_document_what_a_page_needs() {
     let world = World::new().await;
     let token = world.login("alice").await;
     world.files.write(&path("alice", DocumentName::Memory), "notes");
-    let item = |name: &str, exists, shared| {
+    let tag = portal_workspace::Tag::of(b"notes");
+    let memory = async || world.get("/api/portal/workspace", &token).await.json()["documents"][0].clone();
+    assert_eq!(memory().await["agent_reads"], "no", "nobody has read it yet");
+    let receipt = portal_workspace::ReadReceipt { tag: tag.clone(), at: now() };
+    world.files.set_receipt(&FriendshipKey::new(friend_id("alice"), agent_id("main")), receipt);
+    let etag = format!("\"{tag}\"");
+    let item = |name: &str, exists: bool| {
         json!({
             "name": name,
             "exists": exists,
             "bytes": if exists { 5 } else { 0 },
             "max_bytes": 262_144,
+            "agent_reads": match name { "memory" => "hook", "heartbeat" => "always", _ => "no" },
             "agent_reads_chars": if name == "friend-notes" { json!(null) } else { json!(20_000) },
             "updated_at": if exists { json!("2026-03-01T10:00:00Z") } else { json!(null) },
+            "updated_by": exists.then_some("agent:main"),
+            "etag": exists.then_some(&etag),
             "writable": name != "friend-notes",
-            "shared": shared,
+            "shared_with": u32::from(name == "heartbeat"),
+            "read": (name == "memory").then(|| json!({"etag": etag, "at": "2026-03-01T10:00:00Z"})),
         })
     };
-    let expected = [item("memory", true, false), item("friend-notes", false, false), item("heartbeat", false, true)];
+    let expected = [item("memory", true), item("friend-notes", false), item("heartbeat", false)];
     assert_eq!(world.get("/api/portal/workspace", &token).await.json(), json!({ "documents": expected }));
 }
 
@@ -176,6 +194,7 @@ async fn an_earlier_text_is_listed_read_and_restored() {
     let [mine, agents] = listed["versions"].as_array().unwrap().as_slice() else { panic!("{listed}") };
     assert_eq!((&mine["saved_by"], &mine["saved_at"]), (&json!("friend:alice"), &json!("2026-03-01T10:01:00Z")));
     assert_eq!((&agents["saved_by"], &agents["bytes"]), (&json!("agent:main"), &json!(11)));
+    assert_eq!(agents["etag"], format!("\"{}\"", portal_workspace::Tag::of(b"the agent's")));
     let version = format!("{MEMORY}/versions/{}", agents["id"].as_str().unwrap());
     assert_eq!(world.get(&version, &token).await.json(), json!({"content": "the agent's", "exists": true}));
 

@@ -21,7 +21,7 @@ use portal_core::{
     Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey, FriendshipStatus,
     FriendshipStore, Probe, SeededIds, SessionStore, Sessions, Token,
 };
-use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys};
+use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys, TimeZones};
 use portal_dns::DomainName;
 use portal_workspace::{DocumentPorts, Documents};
 use serde_json::Value;
@@ -158,11 +158,11 @@ pub(crate) fn audit(action: Action) -> AuditEntry {
 /// Jobs of the embedded engine; nothing runs them.
 fn jobs(people: &MemoryPeople, clock: &Arc<FixedClock>, ids: &Arc<SeededIds>) -> Jobs {
     let store = Arc::new(MemoryJobs::new(people, clock.clone()));
-    let engine = EmbeddedEngine::new(store, clock.clone(), ids.clone());
+    let zones = TimeZones::bundled();
+    let engine = EmbeddedEngine::new(store, zones.clone(), clock.clone(), ids.clone());
     let channels = vec![ChannelId::parse("signal").unwrap()];
     let keys = SessionKeys::new(Arc::new(MemoryContacts::new(people)), channels);
-    let friends = Arc::new(MemoryFriends::new(people));
-    Jobs::new(Engines::new(Arc::new(engine)), Arc::new(keys), friends, clock.clone())
+    Jobs::new(Engines::new(Arc::new(engine)), Arc::new(keys), zones, clock.clone())
 }
 
 impl World {
@@ -184,6 +184,7 @@ impl World {
         let kubernetes = MemoryCluster::new(clock.clone());
         let zones = exposing::zones();
         let mut state = ApiState {
+            logins: None,
             sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
             friendships: Arc::new(MemoryFriendships::new(&people)),
             domains: ["your-domain.net", "other.example"].map(|name| DomainName::parse(name).unwrap()).into(),
@@ -233,7 +234,7 @@ impl World {
             agent: agent_id(agent),
             friend: friend_id(friend),
             status,
-            heartbeat_writable: true,
+            heartbeat_writable: Some(true),
             created_at: now(),
         };
         MemoryFriendships::new(&self.people).set(friendship, audit(Action::FriendshipSet)).await.unwrap();

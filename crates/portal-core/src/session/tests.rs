@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::Mutex;
 
 use super::{SESSION_LIFETIME, Session, SessionError, SessionState, SessionStore, Sessions, StoredSession};
 use crate::{
-    AgentId, AuditEntry, Backend, BackendError, FixedClock, Friend, FriendId, FriendshipStatus, SeededIds, Token,
-    TokenHash,
+    AgentId, AuditEntry, Backend, BackendError, Clock, FixedClock, Friend, FriendId, FriendshipStatus, SeededIds,
+    Token, TokenHash,
 };
 
 /// A store with one session in it, that counts how often it is asked and can be out of reach.
@@ -16,6 +17,7 @@ struct OneSession {
     stored: StoredSession,
     asked: AtomicUsize,
     down: AtomicBool,
+    extended: Mutex<Vec<DateTime<Utc>>>,
 }
 
 #[async_trait]
@@ -37,6 +39,11 @@ impl SessionStore for OneSession {
             return Err(BackendError::unavailable(Backend::Database, "gone"));
         }
         Ok(Some(self.stored.clone()))
+    }
+
+    async fn extend(&self, _: &str, expires_at: DateTime<Utc>) -> Result<(), BackendError> {
+        self.extended.lock().push(expires_at);
+        Ok(())
     }
 
     async fn list(&self, _: &FriendId, _: DateTime<Utc>) -> Result<Vec<Session>, BackendError> {
@@ -70,10 +77,16 @@ fn door(state: SessionState, friendship: Option<FriendshipStatus>) -> Door {
         agent: AgentId::parse("main").unwrap(),
         created_at,
         expires_at: created_at + SESSION_LIFETIME,
+        origin: None,
     };
     let friend = Friend::new(session.friend.clone(), created_at);
     let stored = StoredSession { session, state, friendship, friend };
-    let store = Arc::new(OneSession { stored, asked: AtomicUsize::new(0), down: AtomicBool::new(false) });
+    let store = Arc::new(OneSession {
+        stored,
+        asked: AtomicUsize::new(0),
+        down: AtomicBool::new(false),
+        extended: Mutex::default(),
+    });
     let clock = Arc::new(FixedClock::at(created_at));
     let sessions = Sessions::new(store.clone(), clock.clone(), Arc::new(SeededIds::from_seed(1)));
     Door { store, clock, sessions }
@@ -135,6 +148,23 @@ async fn what_this_replica_revoked_is_asked_for_again_at_once() {
     door.sessions.revoke(&alice, "one", crate::Actor::Friend(alice.clone())).await.unwrap();
     door.sessions.check(&token).await.unwrap();
     assert_eq!(door.store.asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_session_lives_thirty_days_from_its_last_use_and_at_most_180_days() {
+    let door = door(SessionState::Valid, Some(FriendshipStatus::Active));
+    let start = door.clock.now();
+    let day = Duration::from_hours(24);
+    let session = &door.store.stored.session;
+    for (days, expected) in [(0, None), (1, Some(31)), (29, Some(59)), (170, Some(180))] {
+        let extended = session.extension(start + TimeDelta::days(days));
+        assert_eq!(extended, expected.map(|days| start + TimeDelta::days(days)), "after {days} days");
+    }
+    door.sessions.check(&Token::presented("t")).await.unwrap();
+    assert!(door.store.extended.lock().is_empty(), "a day is not over yet");
+    door.clock.advance(day);
+    door.sessions.check(&Token::presented("u")).await.unwrap();
+    assert_eq!(*door.store.extended.lock(), [start + TimeDelta::days(31)]);
 }
 
 #[tokio::test]

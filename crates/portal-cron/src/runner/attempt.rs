@@ -1,138 +1,138 @@
 //! One attempt at one run.
 
-use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use portal_core::{BackendError, Ids};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{RunnerSettings, span};
-use crate::{
-    Delivery, LeasedRun, Receipt, RunQueue, ScheduledMessage, SessionKey, SessionKeys, Settled, Settlement, Trigger,
-    Verdict,
-};
+use super::observer::AttemptEnd;
+use super::outcome::OutcomeWriter;
+use super::{RunnerPorts, RunnerSettings, span};
+use crate::{AttemptOutcome, CompletedAttempt, LeasedRun, Receipt, SessionKey, Trigger};
 
-/// The pause after the first attempt that failed; it doubles with each one.
+/// Pause after the first attempt that failed; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest pause between two attempts.
+/// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// The pause before a settlement is tried again that the queue did not take.
-const SETTLE_PAUSE: Duration = Duration::from_millis(500);
+/// Pause before the end of an attempt is stored again that the queue did not take.
+const RECORD_PAUSE: Duration = Duration::from_millis(500);
 
 const NOT_ACCEPTED: &str = "the receiver did not accept the message in time";
 
-/// A run in hand.
+/// A claimed run.
+#[derive(Clone)]
 pub(super) struct Attempt {
     pub(super) leased: LeasedRun,
     /// The moment before the queue's clock was read.
     pub(super) clock_read: Instant,
-    /// What the queue's clock said.
-    pub(super) taken_at: DateTime<Utc>,
+    /// The queue's clock at that reading.
+    pub(super) claimed_at: DateTime<Utc>,
 }
 
 impl Attempt {
-    /// The time by the queue's clock, as this process's steady clock carries it on.
-    fn now(&self) -> DateTime<Utc> {
-        (self.taken_at + span(self.clock_read.elapsed())).trunc_subsecs(3)
+    /// Returns the time by the queue's clock, as this process's steady clock carries it on.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        (self.claimed_at + span(self.clock_read.elapsed())).trunc_subsecs(3)
     }
 }
 
-/// Where attempts are made.
-pub(super) struct Desk {
-    pub(super) queue: Arc<dyn RunQueue>,
-    pub(super) keys: Arc<SessionKeys>,
-    pub(super) delivery: Arc<dyn Delivery>,
-    pub(super) ids: Arc<dyn Ids>,
+/// Makes attempts.
+pub(super) struct DeliveryWorker {
+    pub(super) ports: RunnerPorts,
+    pub(super) outcomes: OutcomeWriter,
     pub(super) settings: RunnerSettings,
 }
 
-impl Desk {
-    /// Makes an attempt and records its end.
+impl DeliveryWorker {
+    /// Makes an attempt and stores its end.
     pub(super) async fn attend(&self, attempt: Attempt) {
-        let run = &attempt.leased.id;
-        let Some(verdict) = self.verdict(&attempt).await else {
-            tracing::warn!(run.id = %run, "the lease is too short to begin a delivery; the run is left to be taken over");
+        let (run, begun) = (&attempt.leased.id, Instant::now());
+        let Some(outcome) = self.outcome(&attempt).await else {
+            tracing::warn!(run.id = %run, "the lease is too short to begin a delivery; the run is left to be claimed again");
             return;
         };
         let job = &attempt.leased.job;
-        let ended = match verdict {
-            Verdict::Delivered => "delivered",
-            Verdict::Failed(_) => "failed",
-            Verdict::Retry { .. } => "to be tried again",
+        let ended = match outcome {
+            AttemptOutcome::Delivered => AttemptEnd::Delivered,
+            AttemptOutcome::Failed(_) => AttemptEnd::Failed,
+            AttemptOutcome::Retry { .. } => AttemptEnd::Retried,
         };
+        self.ports.observer.attempt_ended(ended, begun.elapsed());
         tracing::info!(
             run.id = %run, run.attempt = attempt.leased.attempt, job.id = %job.id, friend.id = %job.owner.friend,
-            "attempt at a run ended: {ended}"
+            "attempt at a run ended: {}", ended.as_str()
         );
-        self.settle(&attempt, verdict).await;
+        self.complete(&attempt, outcome).await;
     }
 
-    /// How the attempt ends; `None` if it was not begun and somebody else is to make it.
-    async fn verdict(&self, attempt: &Attempt) -> Option<Verdict> {
+    /// Makes the attempt; `None` if it did not begin and another one is to be made.
+    async fn outcome(&self, attempt: &Attempt) -> Option<AttemptOutcome> {
         let leased = &attempt.leased;
+        // A first attempt was fired while the job was enabled, and a manual run is wanted in any case.
         if leased.trigger == Trigger::Schedule && leased.attempt > 1 && !leased.job.enabled {
-            return Some(Verdict::Failed("the job was disabled before its message was accepted".to_owned()));
+            return Some(AttemptOutcome::Failed("the job was disabled before its message was accepted".to_owned()));
         }
         if attempt.now() > self.deadline(leased) {
-            return Some(Verdict::Failed(NOT_ACCEPTED.to_owned()));
+            return Some(AttemptOutcome::Failed(NOT_ACCEPTED.to_owned()));
         }
         let owner = &leased.job.owner;
-        let session = match self.keys.own(&owner.agent, &owner.friend, &leased.job.spec.session).await {
-            Ok(Some(session)) => session,
-            // A contact can change hands after the job was made.
-            Ok(None) => return Some(Verdict::Failed("the job's session is no longer the friend's own".to_owned())),
-            Err(trouble) => return Some(self.again(attempt, "the portal could not check the session", &trouble)),
+        let contacts = match self.ports.keys.contacts(&owner.friend).await {
+            Ok(contacts) => contacts,
+            Err(error) => return Some(self.retry(attempt, "the portal could not check the session", &error)),
         };
-        if attempt.clock_read.elapsed() > self.patience() {
+        // Asked anew each time: a contact can become another friend's after the job was made.
+        let Some(session) = self.ports.keys.own(owner, &contacts, &leased.job.spec.session) else {
+            return Some(AttemptOutcome::Failed("the job's session is no longer the friend's own".to_owned()));
+        };
+        if attempt.clock_read.elapsed() > self.delivery_timeout() {
             return None;
         }
         Some(self.deliver(attempt, session).await)
     }
 
-    async fn deliver(&self, attempt: &Attempt, session: SessionKey) -> Verdict {
-        let message = message(&attempt.leased, session);
-        match timeout(self.patience(), self.delivery.deliver(&message)).await {
-            Ok(Ok(Receipt::Accepted)) => Verdict::Delivered,
-            Ok(Ok(Receipt::Refused(reason))) => Verdict::Failed(reason),
-            Ok(Err(trouble)) => self.again(attempt, "the receiver could not be reached or was in trouble", &trouble),
-            Err(_) => self.later(attempt, "the receiver did not answer in time", Duration::ZERO),
+    async fn deliver(&self, attempt: &Attempt, session: SessionKey) -> AttemptOutcome {
+        match timeout(self.delivery_timeout(), self.ports.delivery.deliver(&attempt.leased, &session)).await {
+            Ok(Ok(Receipt::Accepted)) => AttemptOutcome::Delivered,
+            Ok(Ok(Receipt::Refused(reason))) => AttemptOutcome::Failed(reason),
+            Ok(Err(error)) => self.retry(attempt, "the receiver could not be reached or reported an error", &error),
+            Err(_) => self.retry_later(attempt, "the receiver did not answer in time", Duration::ZERO),
         }
     }
 
-    fn again(&self, attempt: &Attempt, error: &str, trouble: &BackendError) -> Verdict {
-        tracing::warn!(run.id = %attempt.leased.id, error = trouble as &dyn Error, "a delivery failed");
-        self.later(attempt, error, trouble.retry_after.unwrap_or_default())
+    fn retry(&self, attempt: &Attempt, message: &str, error: &BackendError) -> AttemptOutcome {
+        tracing::warn!(run.id = %attempt.leased.id, error = error as &dyn std::error::Error, "{message}");
+        self.retry_later(attempt, message, error.retry_after.unwrap_or_default())
     }
 
-    /// A later attempt, unless it would come too late.
-    fn later(&self, attempt: &Attempt, error: &str, at_least: Duration) -> Verdict {
-        let pause = pause(attempt.leased.attempt, &*self.ids).max(at_least);
+    /// Asks for another attempt, unless it would come after the window.
+    fn retry_later(&self, attempt: &Attempt, error: &str, at_least: Duration) -> AttemptOutcome {
+        let pause = pause(attempt.leased.attempt, &*self.ports.ids).max(at_least);
         let at = attempt.now().checked_add_signed(span(pause)).filter(|at| *at <= self.deadline(&attempt.leased));
         match at {
-            Some(at) => Verdict::Retry { at: at.trunc_subsecs(3), error: error.to_owned() },
-            None => Verdict::Failed(format!("{NOT_ACCEPTED}: {error}")),
+            Some(at) => AttemptOutcome::Retry { at: at.trunc_subsecs(3), error: error.to_owned() },
+            None => AttemptOutcome::Failed(format!("{NOT_ACCEPTED}: {error}")),
         }
     }
 
-    /// Records the end for as long as the run is surely ours; after that it is somebody else's to end.
-    async fn settle(&self, attempt: &Attempt, verdict: Verdict) {
+    /// Stores the end while the run is surely ours; after that another runner is to end it.
+    async fn complete(&self, attempt: &Attempt, outcome: AttemptOutcome) {
         let run = &attempt.leased.id;
-        let settlement = Settlement { run: run.clone(), attempt: attempt.leased.attempt, at: attempt.now(), verdict };
+        let (number, at) = (attempt.leased.attempt, attempt.now());
+        let completed = CompletedAttempt { run: run.clone(), attempt: number, at, outcome };
         loop {
-            match self.queue.settle(settlement.clone()).await {
-                Ok(Settled::Done) => return,
-                Ok(Settled::Superseded) => {
-                    tracing::warn!(run.id = %run, "the run was taken over or removed; its end was not recorded");
+            match self.outcomes.record(completed.clone()).await {
+                Ok(true) => return,
+                Ok(false) => {
+                    tracing::warn!(run.id = %run, "the run was claimed by another runner or removed; its end was not stored");
                     return;
                 }
-                Err(trouble) if attempt.clock_read.elapsed() + SETTLE_PAUSE > self.settings.lease => {
-                    let error = &trouble as &dyn Error;
-                    tracing::error!(run.id = %run, error, "the end of an attempt could not be recorded");
+                Err(error) if attempt.clock_read.elapsed() + RECORD_PAUSE > self.settings.lease => {
+                    let error = &*error as &dyn std::error::Error;
+                    tracing::error!(run.id = %run, error, "the end of an attempt could not be stored");
                     return;
                 }
-                Err(_) => sleep(SETTLE_PAUSE).await,
+                Err(_) => sleep(RECORD_PAUSE).await,
             }
         }
     }
@@ -141,31 +141,14 @@ impl Desk {
         leased.due_at.checked_add_signed(span(self.settings.window)).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
-    /// How long a delivery may take, and until when it may begin.
-    fn patience(&self) -> Duration {
+    /// Longest time of a delivery, and of the wait before it.
+    fn delivery_timeout(&self) -> Duration {
         self.settings.lease / 2
     }
 }
 
-fn message(leased: &LeasedRun, session: SessionKey) -> ScheduledMessage {
-    let (job, spec) = (&leased.job, &leased.job.spec);
-    ScheduledMessage {
-        run: leased.id.clone(),
-        attempt: leased.attempt,
-        job: job.id.clone(),
-        name: spec.name.to_string(),
-        owner: job.owner.clone(),
-        session,
-        text: spec.message.clone(),
-        trigger: leased.trigger,
-        due_at: leased.due_at,
-        thinking: spec.thinking,
-        timeout_seconds: spec.timeout_seconds,
-    }
-}
-
-/// The pause after attempt number `attempt`: half of it fixed, half of it by chance, so that messages that failed
-/// together do not come back together.
+/// Returns the pause after attempt number `attempt`: half of it fixed, half of it by chance, so that messages that
+/// failed together do not come back together.
 fn pause(attempt: u32, ids: &dyn Ids) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
     let full = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);

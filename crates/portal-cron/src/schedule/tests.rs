@@ -1,25 +1,60 @@
+use std::cell::Cell;
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeDelta, TimeZone, Timelike, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
+use portal_core::Invalid;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
 
-use super::Schedule;
+use super::{HORIZON_DAYS, Schedule, moment_of};
+use crate::{TimeZones, Timing, TimingDraft, TimingKind};
+
+thread_local! {
+    static MATCHES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts a call of croner's `is_time_matching`.
+pub(super) fn count_a_match() {
+    MATCHES.set(MATCHES.get() + 1);
+}
+
+/// The schedule of an expression, as a store has it.
+pub(crate) fn cron_schedule(cron: &str, tz: &str) -> Schedule {
+    let timing = Timing { kind: TimingKind::Cron(cron.to_owned()), tz: tz.to_owned() };
+    Schedule::new(&timing, DateTime::UNIX_EPOCH, &TimeZones::bundled()).unwrap()
+}
+
+/// The timing of an expression, as somebody proposes it.
+fn propose(cron: &str, tz: &str, now: DateTime<Utc>) -> Result<Timing, Invalid> {
+    let draft = TimingDraft { cron: Some(cron.to_owned()), ..TimingDraft::default() };
+    draft.parse(tz, &TimeZones::bundled(), now)
+}
+
+fn zone(tz: &str) -> TimeZone {
+    TimeZones::bundled().find(tz).unwrap()
+}
+
+/// The moment as the clock of `zone` shows it.
+fn shown(at: DateTime<Utc>, zone: &TimeZone) -> ZonedDateTime {
+    Timestamp::from_millisecond(at.timestamp_millis()).unwrap().to_zoned_datetime(zone.clone())
+}
 
 fn utc(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
 }
 
-/// The instants of local days `from` to `to` (both included), with the offset the clock had.
+/// Compares the fire times of local days `from` to `to` (both included), with the offset the clock had.
 #[track_caller]
 fn check(cron: &str, tz: &str, (from, to): (&str, &str), expected: &[&str]) {
-    let zone: Tz = tz.parse().unwrap();
-    let schedule = Schedule::parse(cron, tz).unwrap();
-    let midnight = |day: NaiveDate| zone.from_local_datetime(&day.and_hms_opt(0, 0, 0).unwrap()).unwrap().to_utc();
+    let zone = zone(tz);
+    let schedule = cron_schedule(cron, tz);
+    let midnight = |day: Date| moment_of(day.at(0, 0, 0, 0), &zone).unwrap();
     let from = midnight(from.parse().unwrap());
-    let to = midnight(to.parse::<NaiveDate>().unwrap().succ_opt().unwrap()) - TimeDelta::seconds(1);
+    let to = midnight(to.parse::<Date>().unwrap().tomorrow().unwrap()) - TimeDelta::seconds(1);
     let fired: Vec<String> =
-        schedule.due(from, to).map(|at| at.with_timezone(&zone).format("%d %H:%M %z").to_string()).collect();
+        schedule.due(from, to).map(|at| shown(at, &zone).strftime("%d %H:%M %z").to_string()).collect();
     assert_eq!(fired, expected, "{cron} in {tz}");
 }
 
@@ -107,7 +142,7 @@ fn several_times_a_day_follow_the_clock() {
 #[test]
 fn a_zone_without_changes_has_none() {
     for days in [SPRING_BERLIN, AUTUMN_BERLIN] {
-        let schedule = Schedule::parse("30 2 * * *", "Asia/Kolkata").unwrap();
+        let schedule = cron_schedule("30 2 * * *", "Asia/Kolkata");
         let from = utc(&format!("{}T18:30:00Z", days.0));
         let fired: Vec<_> = schedule.due(from, from + TimeDelta::days(3)).map(|at| at.time().to_string()).collect();
         assert_eq!(fired, ["21:00:00", "21:00:00", "21:00:00"]);
@@ -115,16 +150,16 @@ fn a_zone_without_changes_has_none() {
 }
 
 #[test]
-fn a_weekday_is_kept_even_where_the_gap_ends_on_the_next_day() {
+fn a_weekday_holds_even_where_the_gap_ends_on_the_next_day() {
     // Nuuk goes from Saturday 23:00 to Sunday 00:00: Saturday's run must not be lost.
-    let saturday = Schedule::parse("30 23 * * 6", "America/Nuuk").unwrap();
+    let saturday = cron_schedule("30 23 * * 6", "America/Nuuk");
     let fired: Vec<_> = saturday.due(utc("2026-03-23T00:00:00Z"), utc("2026-04-06T00:00:00Z")).collect();
     assert_eq!(fired, [utc("2026-03-29T01:00:00Z"), utc("2026-04-05T00:30:00Z")]);
 }
 
 #[test]
-fn the_next_instant_is_after_the_given_one() {
-    let schedule = Schedule::parse("0 9 * * *", "UTC").unwrap();
+fn the_next_fire_time_is_after_the_given_one() {
+    let schedule = cron_schedule("0 9 * * *", "UTC");
     for (t, next) in [
         ("2026-01-01T08:59:59.999Z", "2026-01-01T09:00:00Z"),
         ("2026-01-01T09:00:00Z", "2026-01-02T09:00:00Z"),
@@ -136,7 +171,7 @@ fn the_next_instant_is_after_the_given_one() {
 
 #[test]
 fn both_ends_of_a_span_belong_to_it() {
-    let schedule = Schedule::parse("0 * * * *", "UTC").unwrap();
+    let schedule = cron_schedule("0 * * * *", "UTC");
     let hours: Vec<_> =
         schedule.due(utc("2026-01-01T08:00:00Z"), utc("2026-01-01T10:00:00Z")).map(|at| at.hour()).collect();
     assert_eq!(hours, [8, 9, 10]);
@@ -154,13 +189,13 @@ fn aliases_mean_what_cron_says() {
         ("@Midnight", "2026-07-16T00:00:00Z"),
         ("@hourly", "2026-07-15T11:00:00Z"),
     ] {
-        assert_eq!(Schedule::propose(alias, "UTC", now).unwrap().next_after(now), Some(utc(next)), "{alias}");
+        assert_eq!(cron_schedule(alias, "UTC").next_after(now), Some(utc(next)), "{alias}");
     }
 }
 
 #[track_caller]
 fn check_refused(cron: &str, tz: &str, field: &str, said: &str) {
-    let refused = Schedule::propose(cron, tz, utc("2026-01-01T00:00:00Z")).unwrap_err();
+    let refused = propose(cron, tz, utc("2026-01-01T00:00:00Z")).unwrap_err();
     assert_eq!(refused.field, field, "{cron:?} {tz:?}");
     assert!(refused.message.contains(said), "{cron:?} {tz:?}: {}", refused.message);
 }
@@ -208,13 +243,13 @@ fn what_is_no_time_zone_is_refused() {
 }
 
 #[test]
-fn what_is_accepted_is_kept_as_it_was_written() {
+fn what_is_accepted_stays_as_it_was_written() {
     let now = utc("2026-01-01T00:00:00Z");
     for cron in
         ["0 9 * * *", "*/15 8-18 * * MON-FRI", "0 0 L * *", "0 9 1,15W * *", "0 9 * * FRI#L", "0 0 29 2 *", "@daily"]
     {
-        let schedule = Schedule::propose(&format!("  {cron} "), "Europe/Berlin", now).unwrap();
-        assert_eq!((schedule.cron(), schedule.tz()), (cron, "Europe/Berlin"));
+        let timing = propose(&format!("  {cron} "), "Europe/Berlin", now).unwrap();
+        assert_eq!(timing, Timing { kind: TimingKind::Cron(cron.to_owned()), tz: "Europe/Berlin".to_owned() });
     }
 }
 
@@ -239,8 +274,8 @@ static CHANGES: LazyLock<Vec<(&str, DateTime<Utc>)>> = LazyLock::new(|| {
     let year = utc("2026-01-01T00:00:00Z");
     let hours = || (1..8760).map(|hour| year + TimeDelta::hours(hour));
     let changes = |tz: &'static str| {
-        let zone: Tz = tz.parse().unwrap();
-        let offset = move |at: DateTime<Utc>| zone.offset_from_utc_datetime(&at.naive_utc()).fix();
+        let zone = zone(tz);
+        let offset = move |at: DateTime<Utc>| shown(at, &zone).offset();
         let changes = hours().filter(move |hour| offset(*hour - TimeDelta::hours(1)) != offset(*hour));
         changes.chain([year]).map(move |at| (tz, at))
     };
@@ -257,19 +292,19 @@ proptest! {
     // Each case walks through a year.
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
-    fn one_single_time_of_day_fires_once_on_every_day(tz in zones(), minute in 0..60_u32, hour in 0..24_u32) {
-        let zone: Tz = tz.parse().unwrap();
-        let schedule = Schedule::parse(&format!("{minute} {hour} * * *"), tz).unwrap();
-        let days: Vec<NaiveDate> = schedule
+    fn one_single_time_of_day_fires_once_on_every_day(tz in zones(), minute in 0..60_i8, hour in 0..24_i8) {
+        let zone = zone(tz);
+        let schedule = cron_schedule(&format!("{minute} {hour} * * *"), tz);
+        let days: Vec<Date> = schedule
             .due(utc("2026-01-01T00:00:00Z"), utc("2027-01-01T00:00:00Z"))
             // The end of a gap can be the next midnight; a run there is still the one of the day before.
             .map(|at| {
-                let shown = at.with_timezone(&zone).naive_local();
-                if shown.hour() < hour { shown.date().pred_opt().unwrap() } else { shown.date() }
+                let shown = shown(at, &zone);
+                if shown.hour() < hour { shown.date().yesterday().unwrap() } else { shown.date() }
             })
             .collect();
         for pair in days.windows(2) {
-            prop_assert_eq!(pair[0].succ_opt(), Some(pair[1]), "{} {}:{}", tz, hour, minute);
+            prop_assert_eq!(pair[0].tomorrow().unwrap(), pair[1], "{} {}:{}", tz, hour, minute);
         }
         prop_assert!((364..=366).contains(&days.len()));
     }
@@ -277,21 +312,21 @@ proptest! {
 
 proptest! {
     #[test]
-    fn several_times_of_day_fire_whenever_the_clock_shows_them((tz, start) in around_a_change(), step in 2..30_u32) {
-        let zone: Tz = tz.parse().unwrap();
-        let schedule = Schedule::parse(&format!("*/{step} * * * *"), tz).unwrap();
+    fn several_times_of_day_fire_whenever_the_clock_shows_them((tz, start) in around_a_change(), step in 2..30_i8) {
+        let zone = zone(tz);
+        let schedule = cron_schedule(&format!("*/{step} * * * *"), tz);
         let end = start + TimeDelta::hours(3);
         let fired: Vec<_> = schedule.due(start, end).collect();
         let shown: Vec<_> = (0..=180)
             .map(|minute| start + TimeDelta::minutes(minute))
-            .filter(|at| at.with_timezone(&zone).minute().is_multiple_of(step))
+            .filter(|at| shown(*at, &zone).minute() % step == 0)
             .collect();
         prop_assert_eq!(fired, shown);
     }
 
     #[test]
-    fn instants_rise_and_each_leads_to_the_next((tz, start) in around_a_change(), text in "[0-9*] [0-9*] \\* \\* \\*") {
-        let schedule = Schedule::parse(&text, tz).unwrap();
+    fn fire_times_rise_and_each_leads_to_the_next((tz, start) in around_a_change(), text in "[0-9*] [0-9*] \\* \\* \\*") {
+        let schedule = cron_schedule(&text, tz);
         let fired: Vec<_> = schedule.due(start, start + TimeDelta::days(2)).take(200).collect();
         for pair in fired.windows(2) {
             prop_assert!(pair[0] < pair[1]);
@@ -303,9 +338,121 @@ proptest! {
     fn no_text_breaks_the_parser(cron in any::<String>(), near in "[-0-9*/,LW#+A-Z@]{1,6}( [-0-9*/,LW#+A-Z]{1,6}){4}") {
         let now = utc("2026-01-01T00:00:00Z");
         for text in [cron, near] {
-            if let Ok(schedule) = Schedule::propose(&text, "Europe/Berlin", now) {
-                prop_assert!(schedule.next_after(now).unwrap().year() <= 2031);
+            MATCHES.set(0);
+            let proposed = propose(&text, "Europe/Berlin", now);
+            prop_assert!(MATCHES.get() <= usize::from(HORIZON_DAYS));
+            if proposed.is_ok() {
+                prop_assert!(cron_schedule(text.trim(), "Europe/Berlin").next_after(now).unwrap().year() <= 2031);
             }
         }
+    }
+}
+
+#[test]
+fn a_schedule_that_never_fires_costs_one_look_at_each_day() {
+    let now = utc("2026-03-01T12:00:00Z");
+    for cron in ["0 0 30 2 *", "0 0 31W 2 +MON", "0 0 31 4,6,9,11 *", "*/5 * 30 2 *"] {
+        MATCHES.set(0);
+        assert!(propose(cron, "America/Vancouver", now).is_err(), "{cron}");
+        assert_eq!(MATCHES.get(), 1827, "{cron}");
+        MATCHES.set(0);
+        assert_eq!(cron_schedule(cron, "UTC").next_after(now), None, "{cron}");
+        assert_eq!(MATCHES.get(), 1827, "{cron}");
+    }
+    MATCHES.set(0);
+    assert_eq!(cron_schedule("* * * * *", "UTC").next_after(now), Some(now + TimeDelta::minutes(1)));
+    assert_eq!(MATCHES.get(), 1);
+}
+
+#[test]
+fn british_columbia_stays_at_seven_hours_behind() {
+    let next = cron_schedule("0 9 * * *", "America/Vancouver").next_after(utc("2026-12-01T00:00:00Z"));
+    assert_eq!(next, Some(utc("2026-12-01T16:00:00Z")));
+}
+
+#[test]
+fn a_day_that_the_clock_skips_has_no_times() {
+    // Samoa had no 30 December 2011.
+    let twice = cron_schedule("0 6,18 * * *", "Pacific/Apia");
+    let fired: Vec<_> = twice.due(utc("2011-12-29T10:00:00Z"), utc("2011-12-31T09:00:00Z")).collect();
+    assert_eq!(
+        fired,
+        ["2011-12-29T16:00:00Z", "2011-12-30T04:00:00Z", "2011-12-30T16:00:00Z", "2011-12-31T04:00:00Z"].map(utc)
+    );
+    let once = cron_schedule("0 6 30 12 *", "Pacific/Apia");
+    assert_eq!(once.next_after(utc("2011-12-29T00:00:00Z")), Some(utc("2011-12-30T10:00:00Z")));
+}
+
+fn at(text: &str, tz: &str) -> Result<Timing, Invalid> {
+    let draft = TimingDraft { at: Some(text.to_owned()), ..TimingDraft::default() };
+    draft.parse(tz, &TimeZones::bundled(), utc("2026-01-01T00:00:00Z"))
+}
+
+#[test]
+fn a_moment_is_read_by_its_offset_or_by_the_clock_of_its_zone() {
+    for (text, moment) in [
+        ("2026-12-24T14:30:00Z", "2026-12-24T14:30:00Z"),
+        ("2026-12-24T14:30:00.5-08:00", "2026-12-24T22:30:00.5Z"),
+        (" 2026-12-24T14:30 ", "2026-12-24T13:30:00Z"),
+        ("2026-07-24 14:30:15", "2026-07-24T12:30:15Z"),
+        // In the gap, and in the overlap.
+        ("2026-03-29T02:30", "2026-03-29T01:00:00Z"),
+        ("2026-10-25T02:30", "2026-10-25T00:30:00Z"),
+    ] {
+        assert_eq!(at(text, "Europe/Berlin").unwrap().kind, TimingKind::At(utc(moment)), "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_moment_to_come_is_refused() {
+    for text in [
+        "",
+        "tomorrow",
+        "2026-12-24",
+        "14:30",
+        "2026-12-24T14:30+01:00",
+        "2026-12-24T14:30:00[Europe/Paris]",
+        "2026-13-24T14:30",
+        "2025-12-31T23:59:59Z",
+        "2026-01-01T00:00:00Z",
+        "2031-02-01T00:00:00Z",
+    ] {
+        assert_eq!(at(text, "Europe/Berlin").unwrap_err().field, "at", "{text}");
+    }
+    assert_eq!(at("2026-12-24T14:30", "Mars").unwrap_err().field, "tz");
+}
+
+#[test]
+fn a_moment_fires_once() {
+    let moment = utc("2026-12-24T14:30:00Z");
+    let schedule = Schedule::new(&at("2026-12-24T14:30:00Z", "UTC").unwrap(), moment, &TimeZones::bundled()).unwrap();
+    assert_eq!(schedule.next_after(moment - TimeDelta::milliseconds(1)), Some(moment));
+    assert_eq!(schedule.next_after(moment), None);
+}
+
+#[test]
+fn an_interval_is_counted_from_the_creation_of_its_job() {
+    let created = utc("2026-03-29T00:10:30Z");
+    let every = |text: &str| {
+        let draft = TimingDraft { every: Some(text.to_owned()), ..TimingDraft::default() };
+        let timing = draft.parse("Europe/Berlin", &TimeZones::bundled(), created).unwrap();
+        Schedule::new(&timing, created, &TimeZones::bundled()).unwrap()
+    };
+    // Clocks go forward in this very hour, and an interval does not care.
+    let fired: Vec<_> = every("1h").due(created, utc("2026-03-29T03:00:00Z")).collect();
+    assert_eq!(fired, [utc("2026-03-29T01:10:30Z"), utc("2026-03-29T02:10:30Z")]);
+    assert_eq!(every("1d").next_after(created + TimeDelta::hours(240)), Some(created + TimeDelta::days(11)));
+    assert_eq!(every("15m").next_after(utc("2020-01-01T00:00:00Z")), Some(created + TimeDelta::minutes(15)));
+}
+
+#[test]
+fn what_is_no_interval_is_refused() {
+    use crate::Interval;
+
+    for (text, read) in [("15m", "15m"), (" 90m ", "90m"), ("120m", "2h"), ("48h", "2d"), ("1827d", "1827d")] {
+        assert_eq!(Interval::parse(text).unwrap().to_string(), read, "{text}");
+    }
+    for text in ["", "m", "0m", "30s", "1", "-5m", "+5m", "1.5h", "1828d", "99999999999d", "1h30m", "5M", "5\u{661}m"] {
+        assert_eq!(Interval::parse(text).unwrap_err().field, "every", "{text}");
     }
 }

@@ -1,5 +1,5 @@
 //! The use cases and the runner, over the stores in memory.
 
+mod fixture;
 mod jobs;
 mod runner;
-mod world;

@@ -84,3 +84,20 @@ fn a_listed_hostname_is_read_without_regard_to_case_and_closing_dot() {
     assert!(Hostname::parse("_friend-portal.a.net").is_err());
     assert!(Hostname::parse("*.a.net").is_err());
 }
+
+#[test]
+fn a_label_with_hyphens_in_places_3_and_4_is_refused_with_the_reason() {
+    for (name, friend, accepted) in [
+        ("ab--cd", "alice", false),
+        ("xn--abc", "alice", false),
+        ("a--b", "alice", true),
+        ("abc--d", "alice", true),
+        ("a", "b--c", true),
+    ] {
+        let host = Hostname::parse(&hostname(name, friend, "x.net").unwrap()).unwrap();
+        assert_eq!(host.is_certifiable(), accepted, "{host}");
+        let refused = host.check_certifiable().map_err(|refusal| refusal.message.clone());
+        assert_eq!(refused.is_ok(), accepted, "{host}");
+        assert!(refused.err().is_none_or(|message| message.contains("third and fourth place")), "{host}");
+    }
+}

@@ -1,18 +1,18 @@
-//! What changes behind the portal's back, and what one pass makes of it.
+//! Drift behind the portal's back, and its repair by one pass.
 
 use portal_adapters::memory::ZoneRecord;
 use portal_dns::{Exposure, Exposures, OwnershipMarker, Reason, RecordState, Status, Target};
 use portal_k8s::{Kind, Phase};
 
-use super::world::{World, domain, friend, instance, name, open, plain, wish};
+use super::fixture::{Fixture, domain, friend, instance, name, open, plain, wish};
 
 const HOST: &str = "my-app-alice.a.net";
 
-async fn exposed() -> (World, Exposures) {
-    let world = World::new().await;
-    let portal = world.portal();
+async fn exposed() -> (Fixture, Exposures) {
+    let fixture = Fixture::new().await;
+    let portal = fixture.portal();
     open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
-    (world, portal)
+    (fixture, portal)
 }
 
 async fn shown(portal: &Exposures) -> Exposure {
@@ -26,79 +26,79 @@ fn check(exposure: &Exposure, status: Status, reason: Option<Reason>) {
 
 #[tokio::test(start_paused = true)]
 async fn a_pass_over_what_is_right_lists_and_changes_nothing() {
-    let (world, portal) = exposed().await;
-    let before = world.a.calls().len();
+    let (fixture, portal) = exposed().await;
+    let before = fixture.a.calls().len();
     let report = portal.pass().await.unwrap();
     assert_eq!((report.checked, report.repaired, report.errors, report.swept), (1, 0, 0, 0));
-    let calls: Vec<_> = world.a.calls().iter().skip(before).map(|call| call.method).collect();
+    let calls: Vec<_> = fixture.a.calls().iter().skip(before).map(|call| call.method).collect();
     assert_eq!(calls, ["list"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_record_that_vanished_or_was_edited_is_put_back() {
-    let (world, portal) = exposed().await;
-    world.a.clear(HOST);
+    let (fixture, portal) = exposed().await;
+    fixture.a.clear(HOST);
     assert_eq!(portal.pass().await.unwrap().repaired, 1);
-    world.assert_converged("vanished").await;
+    fixture.assert_converged("vanished").await;
     let marker = OwnershipMarker { instance: instance(), exposure: shown(&portal).await.id };
     let edited = RecordState { target: Target::A(std::net::Ipv4Addr::LOCALHOST), ..domain("a.net").record(marker) };
-    world.a.clear(HOST);
-    world.a.insert_record(HOST, ZoneRecord::Marked(edited));
+    fixture.a.clear(HOST);
+    fixture.a.insert_record(HOST, ZoneRecord::Marked(edited));
     assert_eq!(portal.pass().await.unwrap().repaired, 1);
-    world.assert_converged("edited").await;
+    fixture.assert_converged("edited").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_route_that_vanished_or_was_edited_is_put_back() {
-    let (world, portal) = exposed().await;
-    assert!(world.cluster.delete(Kind::Route, "friend-alice", "expose-my-app"));
+    let (fixture, portal) = exposed().await;
+    assert!(fixture.cluster.delete(Kind::Route, "friend-alice", "expose-my-app"));
     assert_eq!(portal.pass().await.unwrap().repaired, 1);
-    world.assert_converged("vanished").await;
-    let mut route = world.cluster.route("friend-alice", "expose-my-app").unwrap();
+    fixture.assert_converged("vanished").await;
+    let mut route = fixture.cluster.route("friend-alice", "expose-my-app").unwrap();
     route.spec.routes.first_mut().unwrap().rule = "Host(`evil.example`)".to_owned();
-    world.cluster.put_route("friend-alice", route);
+    fixture.cluster.put_route("friend-alice", route);
     assert_eq!(portal.pass().await.unwrap().repaired, 1);
-    world.assert_converged("edited").await;
+    fixture.assert_converged("edited").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_watched_change_is_repaired_without_a_call_to_the_zone_unless_it_is_needed() {
-    let (world, portal) = exposed().await;
-    let before = world.a.calls().len();
+    let (fixture, portal) = exposed().await;
+    let before = fixture.a.calls().len();
     portal.reconcile_friend(&friend("alice")).await.unwrap();
-    assert_eq!(world.a.calls().len(), before);
-    assert!(world.cluster.delete(Kind::Route, "friend-alice", "expose-my-app"));
+    assert_eq!(fixture.a.calls().len(), before);
+    assert!(fixture.cluster.delete(Kind::Route, "friend-alice", "expose-my-app"));
     portal.reconcile_friend(&friend("alice")).await.unwrap();
-    world.assert_converged("poked").await;
+    fixture.assert_converged("reconciled").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_record_that_lost_its_mark_was_released_and_is_never_touched_again() {
-    let (world, portal) = exposed().await;
-    world.a.clear(HOST);
-    world.a.insert_record(HOST, plain("A", "192.0.2.1"));
+    let (fixture, portal) = exposed().await;
+    fixture.a.clear(HOST);
+    fixture.a.insert_record(HOST, plain("A", "192.0.2.1"));
     for _ in 0..3 {
-        world.wait_long();
+        fixture.wait_long();
         portal.pass().await.unwrap();
         check(&shown(&portal).await, Status::Failed, Some(Reason::MarkerLost));
-        assert_eq!(world.a.records(), [(HOST.to_owned(), plain("A", "192.0.2.1"))]);
+        assert_eq!(fixture.a.records(), [(HOST.to_owned(), plain("A", "192.0.2.1"))]);
     }
-    world.a.clear(HOST);
+    fixture.a.clear(HOST);
     portal.pass().await.unwrap();
-    world.assert_converged("given back").await;
+    fixture.assert_converged("given back").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_route_that_lost_its_labels_is_never_touched_again() {
-    let (world, portal) = exposed().await;
-    let mut route = world.cluster.route("friend-alice", "expose-my-app").unwrap();
+    let (fixture, portal) = exposed().await;
+    let mut route = fixture.cluster.route("friend-alice", "expose-my-app").unwrap();
     route.metadata.labels = None;
     route.spec.routes.first_mut().unwrap().rule = "Host(`mine-now.example`)".to_owned();
-    world.cluster.put_route("friend-alice", route);
-    let released = world.cluster.route("friend-alice", "expose-my-app");
+    fixture.cluster.put_route("friend-alice", route);
+    let released = fixture.cluster.route("friend-alice", "expose-my-app");
     portal.pass().await.unwrap();
     check(&shown(&portal).await, Status::Failed, Some(Reason::MarkerLost));
-    assert_eq!(world.cluster.route("friend-alice", "expose-my-app"), released);
+    assert_eq!(fixture.cluster.route("friend-alice", "expose-my-app"), released);
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,13 +107,13 @@ async fn a_mark_of_another_portal_or_another_exposure_is_not_ours() {
         OwnershipMarker { instance: portal_dns::InstanceId::parse(&"9".repeat(32)).unwrap(), exposure: id("1") },
         OwnershipMarker { instance: instance(), exposure: id("2") },
     ] {
-        let (world, portal) = exposed().await;
+        let (fixture, portal) = exposed().await;
         let theirs = ZoneRecord::Marked(domain("a.net").record(marker));
-        world.a.clear(HOST);
-        world.a.insert_record(HOST, theirs.clone());
+        fixture.a.clear(HOST);
+        fixture.a.insert_record(HOST, theirs.clone());
         portal.pass().await.unwrap();
         check(&shown(&portal).await, Status::Failed, Some(Reason::MarkerLost));
-        assert_eq!(world.a.records(), [(HOST.to_owned(), theirs)]);
+        assert_eq!(fixture.a.records(), [(HOST.to_owned(), theirs)]);
     }
 }
 
@@ -123,35 +123,35 @@ fn id(digit: &str) -> portal_dns::ExposureId {
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_is_deleted_fails_the_exposure_until_it_is_back() {
-    let (world, portal) = exposed().await;
-    assert!(world.cluster.delete(Kind::Service, "friend-alice", "web"));
+    let (fixture, portal) = exposed().await;
+    assert!(fixture.cluster.delete(Kind::Service, "friend-alice", "web"));
     portal.reconcile_friend(&friend("alice")).await.unwrap();
     check(&shown(&portal).await, Status::Failed, Some(Reason::ServiceMissing));
-    assert_eq!((world.marked().len(), world.routes().await.len()), (1, 1), "the name is kept");
+    assert_eq!((fixture.marked().len(), fixture.routes().await.len()), (1, 1), "the name is kept");
     let back = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}";
-    world.cluster.load_yaml("back", back, "friend-alice").unwrap();
+    fixture.cluster.load_yaml("back", back, "friend-alice").unwrap();
     portal.reconcile_friend(&friend("alice")).await.unwrap();
-    world.assert_converged("recovered").await;
+    fixture.assert_converged("recovered").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_becomes_a_name_for_another_host_loses_its_route() {
-    let (world, portal) = exposed().await;
+    let (fixture, portal) = exposed().await;
     let external = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {type: ExternalName, externalName: metadata.internal}}";
-    world.cluster.load_yaml("external", external, "friend-alice").unwrap();
+    fixture.cluster.load_yaml("external", external, "friend-alice").unwrap();
     portal.pass().await.unwrap();
     check(&shown(&portal).await, Status::Failed, Some(Reason::ServiceExternal));
-    assert!(world.routes().await.is_empty());
+    assert!(fixture.routes().await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_namespace_that_goes_loses_its_record_and_keeps_its_name() {
     for phase in [Some(Phase::Terminating), None] {
-        let (world, portal) = exposed().await;
-        world.cluster.set_phase("friend-alice", phase);
+        let (fixture, portal) = exposed().await;
+        fixture.cluster.set_phase("friend-alice", phase);
         portal.pass().await.unwrap();
         check(&shown(&portal).await, Status::Failed, Some(Reason::NamespaceGone));
-        assert!(world.marked().is_empty());
+        assert!(fixture.marked().is_empty());
         portal.pass().await.unwrap();
         check(&shown(&portal).await, Status::Failed, Some(Reason::NamespaceGone));
         let owned = portal.list(&friend("alice")).await.unwrap();
@@ -161,72 +161,72 @@ async fn a_namespace_that_goes_loses_its_record_and_keeps_its_name() {
 
 #[tokio::test(start_paused = true)]
 async fn an_exposure_recovers_with_its_namespace() {
-    let (world, portal) = exposed().await;
-    world.cluster.set_phase("friend-alice", None);
+    let (fixture, portal) = exposed().await;
+    fixture.cluster.set_phase("friend-alice", None);
     portal.pass().await.unwrap();
     let back = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}";
-    world.cluster.load_yaml("back", back, "friend-alice").unwrap();
-    world.wait_long();
+    fixture.cluster.load_yaml("back", back, "friend-alice").unwrap();
+    fixture.wait_long();
     portal.pass().await.unwrap();
-    world.assert_converged("recovered").await;
+    fixture.assert_converged("recovered").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_zone_that_is_down_leaves_what_stood_as_it_was() {
-    let (world, portal) = exposed().await;
-    world.a.go_down("gone");
+    let (fixture, portal) = exposed().await;
+    fixture.a.go_down("gone");
     let report = portal.pass().await.unwrap();
     assert_eq!(report.errors, 1);
     portal.reconcile_one(&shown(&portal).await.id).await.unwrap();
     check(&shown(&portal).await, Status::Active, None);
-    world.cluster.go_down("gone");
-    world.a.come_back();
+    fixture.cluster.go_down("gone");
+    fixture.a.come_back();
     portal.pass().await.unwrap();
     check(&shown(&portal).await, Status::Active, None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_operator_can_have_an_exposure_repaired_at_once() {
-    let (world, portal) = exposed().await;
-    world.a.clear(HOST);
+    let (fixture, portal) = exposed().await;
+    fixture.a.clear(HOST);
     let repaired = portal.repair(&shown(&portal).await, portal_core::Actor::Operator("root".to_owned())).await.unwrap();
     assert_eq!(repaired.map(|exposure| exposure.status), Some(Status::Active));
-    world.assert_converged("repaired").await;
-    assert_eq!(world.audited(portal_core::Action::ExposureRepair).await, 1);
+    fixture.assert_converged("repaired").await;
+    assert_eq!(fixture.audited(portal_core::Action::ExposureRepair).await, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_domain_that_is_not_configured_any_more_is_not_touched() {
-    let (world, _) = exposed().await;
-    let zones = vec![portal_dns::Zone { domain: domain("b.net"), records: std::sync::Arc::new(world.b.clone()) }];
-    let portal = Exposures::new(world.ports(), instance(), zones, tokio::runtime::Handle::current());
+    let (fixture, _) = exposed().await;
+    let zones = vec![portal_dns::Zone { domain: domain("b.net"), records: std::sync::Arc::new(fixture.b.clone()) }];
+    let portal = Exposures::new(fixture.ports(), instance(), zones, tokio::runtime::Handle::current());
     portal.pass().await.unwrap();
     check(&shown(&portal).await, Status::Failed, Some(Reason::DomainUnknown));
-    assert_eq!(world.marked().len(), 1);
-    let again = world.portal();
-    world.wait_long();
+    assert_eq!(fixture.marked().len(), 1);
+    let again = fixture.portal();
+    fixture.wait_long();
     again.pass().await.unwrap();
-    world.assert_converged("configured again").await;
+    fixture.assert_converged("configured again").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retired_domain_is_not_offered_and_kept_right() {
-    let (world, _) = exposed().await;
+    let (fixture, _) = exposed().await;
     let retired = portal_dns::Domain { retired: true, ..domain("a.net") };
     let zones = vec![
-        portal_dns::Zone { domain: retired, records: std::sync::Arc::new(world.a.clone()) },
-        portal_dns::Zone { domain: domain("b.net"), records: std::sync::Arc::new(world.b.clone()) },
+        portal_dns::Zone { domain: retired, records: std::sync::Arc::new(fixture.a.clone()) },
+        portal_dns::Zone { domain: domain("b.net"), records: std::sync::Arc::new(fixture.b.clone()) },
     ];
-    let portal = Exposures::new(world.ports(), instance(), zones, tokio::runtime::Handle::current());
+    let portal = Exposures::new(fixture.ports(), instance(), zones, tokio::runtime::Handle::current());
     let offered: Vec<_> = portal.domains().iter().map(ToString::to_string).collect();
     assert_eq!(offered, ["b.net"]);
-    world.a.clear(HOST);
+    fixture.a.clear(HOST);
     portal.pass().await.unwrap();
-    world.assert_converged("kept right").await;
+    fixture.assert_converged("kept right").await;
     let refused = open(&portal, "alice", wish("new", "web", None, Some("a.net"))).await.unwrap_err();
     assert_eq!(refused.code(), "value-invalid");
     open(&portal, "alice", wish("my-app", "api", None, Some("a.net"))).await.unwrap();
-    world.assert_converged("changed where it is").await;
+    fixture.assert_converged("changed where it is").await;
 }
 
 /// Somebody's objects, each of which claims the hostname in its way.
@@ -260,20 +260,20 @@ const CLAIMANTS: [(&str, &str); 6] = [
 #[tokio::test(start_paused = true)]
 async fn whatever_claims_the_hostname_refuses_a_new_exposure_and_is_a_visible_failure_of_an_old_one() {
     for (what, claimant) in CLAIMANTS {
-        let world = World::new().await;
-        world.cluster.load_yaml("theirs", claimant, "other").unwrap();
-        let portal = world.portal();
+        let fixture = Fixture::new().await;
+        fixture.cluster.load_yaml("theirs", claimant, "other").unwrap();
+        let portal = fixture.portal();
         let refused = open(&portal, "alice", wish("my-app", "web", None, None)).await;
         assert!(matches!(refused, Err(portal_dns::DnsError::HostnameTaken { .. })), "{what}: {refused:?}");
         assert_eq!(portal.find(&friend("alice"), &name("my-app")).await.unwrap(), None, "{what}");
 
-        let (world, portal) = exposed().await;
-        let route = world.cluster.route("friend-alice", "expose-my-app");
-        world.cluster.load_yaml("theirs", claimant, "other").unwrap();
+        let (fixture, portal) = exposed().await;
+        let route = fixture.cluster.route("friend-alice", "expose-my-app");
+        fixture.cluster.load_yaml("theirs", claimant, "other").unwrap();
         portal.pass().await.unwrap();
         check(&shown(&portal).await, Status::Failed, Some(Reason::HostnameTaken));
-        assert_eq!(world.cluster.route("friend-alice", "expose-my-app"), route, "{what}");
-        world.cluster.set_phase("other", None);
+        assert_eq!(fixture.cluster.route("friend-alice", "expose-my-app"), route, "{what}");
+        fixture.cluster.set_phase("other", None);
         portal.pass().await.unwrap();
         check(&shown(&portal).await, Status::Active, None);
     }
@@ -286,12 +286,12 @@ async fn a_rule_that_nobody_can_read_disturbs_no_other_domain_and_no_standing_ex
             "{{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {{name: odd}}, spec: {{routes: [{{match: 'HostRegexp(`^(?!www\\.).+\\.{domain}$`)'}}]}}}}"
         )
     };
-    let (world, portal) = exposed().await;
-    world.cluster.load_yaml("odd", &rule("example\\.com"), "other").unwrap();
+    let (fixture, portal) = exposed().await;
+    fixture.cluster.load_yaml("odd", &rule("example\\.com"), "other").unwrap();
     portal.pass().await.unwrap();
     check(&shown(&portal).await, Status::Active, None);
     open(&portal, "alice", wish("second", "web", None, None)).await.unwrap();
-    world.cluster.load_yaml("odd", &rule("a\\.net"), "other").unwrap();
+    fixture.cluster.load_yaml("odd", &rule("a\\.net"), "other").unwrap();
     portal.pass().await.unwrap();
     check(&shown(&portal).await, Status::Active, None);
     let refused = open(&portal, "alice", wish("third", "web", None, None)).await;

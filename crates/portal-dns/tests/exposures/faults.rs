@@ -9,13 +9,14 @@ use chrono::{DateTime, Utc};
 use portal_adapters::memory::{MemoryCluster, MemoryExposures, MemoryRecords};
 use portal_core::{AuditEntry, Backend, BackendError, FriendId};
 use portal_dns::{
-    Before, Change, Claimed, Ensured, Exposure, ExposureId, ExposureName, ExposurePorts, ExposureStore, Exposures,
-    Fence, Freshness, HostClaim, Hostname, Intent, IntentStore, Lease, Observed, ObservedRoute, ObservedRoutes,
-    OwnershipMarker, Priority, RecordState, Records, Removed, Reservation, Reserved, RouteChanged, RouteCreated,
-    RoutePlace, RouteSpec, RouteVersion, Routes, ServiceName, ServiceState, Services, Settled, Settlement, Tombstone,
+    Change, Claimed, Ensured, Exposure, ExposureId, ExposureName, ExposurePorts, ExposureStore, Exposures, Fence,
+    Freshness, HostClaim, Hostname, Intent, IntentStore, Lease, Observed, ObservedRoute, ObservedRoutes, Outcome,
+    OwnershipMarker, Previous, Priority, RecordState, Recorded, Records, Refusal, Removed, Reservation, Reserved,
+    RouteChanged, RouteCreated, RoutePlace, RouteSpec, RouteVersion, Routes, ServiceName, ServiceState, Services,
+    Tombstone,
 };
 
-use super::world::World;
+use super::fixture::Fixture;
 
 /// A way in which a call can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Fault {
     }
 }
 
-/// What happens to the calls of one process.
+/// Faults of one process's calls.
 pub(crate) struct Faults {
     calls: AtomicUsize,
     at: Option<(usize, Fault)>,
@@ -51,7 +52,7 @@ pub(crate) struct Faults {
 
 impl Faults {
     /// `fault` strikes at call number `at`, counted from 0.
-    pub(crate) fn at(at: usize, fault: Fault) -> Arc<Self> {
+    pub(crate) fn strike_at(at: usize, fault: Fault) -> Arc<Self> {
         Self::new(Some((at, fault)), Box::new(|| ()))
     }
 
@@ -75,7 +76,7 @@ impl Faults {
         self.is_over.store(true, Ordering::SeqCst);
     }
 
-    /// How many calls there were.
+    /// Returns the number of calls so far.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -110,18 +111,12 @@ impl Faults {
     }
 }
 
-/// A portal in this world whose calls go through `faults`.
-pub(crate) fn serve(world: &World, faults: &Arc<Faults>) -> Exposures {
-    let store = Arc::new(Struck { inner: world.store.clone(), faults: faults.clone() });
-    let cluster = Arc::new(Struck { inner: world.cluster.clone(), faults: faults.clone() });
-    let ports = ExposurePorts {
-        store: store.clone(),
-        intents: store,
-        routes: cluster.clone(),
-        services: cluster,
-        ..world.ports()
-    };
-    world.portal_with(ports, |records| Arc::new(Struck { inner: records, faults: faults.clone() }))
+/// A portal in this fixture whose calls go through `faults`.
+pub(crate) fn serve(fixture: &Fixture, faults: &Arc<Faults>) -> Exposures {
+    let store = Arc::new(Struck { inner: fixture.store.clone(), faults: faults.clone() });
+    let cluster = Arc::new(Struck { inner: fixture.cluster.clone(), faults: faults.clone() });
+    let ports = ExposurePorts { store, routes: cluster.clone(), services: cluster, ..fixture.ports() };
+    fixture.portal_with(ports, |records| Arc::new(Struck { inner: records, faults: faults.clone() }))
 }
 
 struct Struck<P> {
@@ -225,6 +220,10 @@ impl ExposureStore for Struck<MemoryExposures> {
         self.faults.through(Backend::Database, self.inner.reserve(wanted, audit)).await
     }
 
+    async fn check_reservation(&self, wanted: &Reservation) -> Result<Option<Refusal>, BackendError> {
+        self.faults.through(Backend::Database, self.inner.check_reservation(wanted)).await
+    }
+
     async fn close(
         &self,
         friend: &FriendId,
@@ -238,10 +237,10 @@ impl ExposureStore for Struck<MemoryExposures> {
         &self,
         id: &ExposureId,
         generation: i64,
-        before: Option<Before>,
+        previous: Option<Previous>,
         audit: AuditEntry,
     ) -> Result<bool, BackendError> {
-        self.faults.through(Backend::Database, self.inner.withdraw(id, generation, before, audit)).await
+        self.faults.through(Backend::Database, self.inner.withdraw(id, generation, previous, audit)).await
     }
 
     async fn find(&self, friend: &FriendId, name: &ExposureName) -> Result<Option<Exposure>, BackendError> {
@@ -263,8 +262,13 @@ impl IntentStore for Struck<MemoryExposures> {
         self.faults.through(Backend::Database, self.inner.claim(id, lease)).await
     }
 
-    async fn settle(&self, fence: Fence, settlement: Settlement, now: DateTime<Utc>) -> Result<Settled, BackendError> {
-        self.faults.through(Backend::Database, self.inner.settle(fence, settlement, now)).await
+    async fn record_outcome(
+        &self,
+        fence: Fence,
+        outcome: Outcome,
+        now: DateTime<Utc>,
+    ) -> Result<Recorded, BackendError> {
+        self.faults.through(Backend::Database, self.inner.record_outcome(fence, outcome, now)).await
     }
 
     async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<ExposureId>, BackendError> {
@@ -279,8 +283,8 @@ impl IntentStore for Struck<MemoryExposures> {
         self.faults.through(Backend::Database, self.inner.tombstones()).await
     }
 
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.faults.through(Backend::Database, self.inner.sweep(before)).await
+    async fn forget_before(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
+        self.faults.through(Backend::Database, self.inner.forget_before(before)).await
     }
 
     async fn requeue_now(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {

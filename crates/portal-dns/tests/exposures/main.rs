@@ -5,12 +5,12 @@
 mod change;
 mod close;
 mod crash;
-mod deed;
 mod drift;
 mod faults;
+mod fixture;
 mod open;
+mod operation;
 mod over_http;
 mod owner;
-mod patience;
 mod snapshot;
-mod world;
+mod timeouts;

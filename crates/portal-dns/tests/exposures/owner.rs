@@ -3,7 +3,7 @@
 use portal_dns::{Exposures, Status};
 use proptest::prelude::*;
 
-use super::world::{World, close, open, wish};
+use super::fixture::{Fixture, close, open, wish};
 
 /// Opens `my`-style names of both friends at once and returns how many got the hostname.
 async fn race(one: (&Exposures, &str, &str), other: (&Exposures, &str, &str)) -> usize {
@@ -23,15 +23,15 @@ async fn race(one: (&Exposures, &str, &str), other: (&Exposures, &str, &str)) ->
 
 #[tokio::test(start_paused = true)]
 async fn two_friends_whose_names_make_one_hostname_cannot_share_it() {
-    let world = World::new().await;
-    let (here, there) = (world.portal(), world.portal());
+    let fixture = Fixture::new().await;
+    let (here, there) = (fixture.portal(), fixture.portal());
     for _ in 0..20 {
         assert_eq!(race((&here, "a-b", "c"), (&there, "a", "b-c")).await, 1);
-        assert_eq!(world.marked().len(), 1);
-        world.assert_converged("one owner").await;
+        assert_eq!(fixture.marked().len(), 1);
+        fixture.assert_converged("one owner").await;
         let _ = close(&here, "c", "a-b").await;
         let _ = close(&there, "b-c", "a").await;
-        world.assert_converged("none").await;
+        fixture.assert_converged("none").await;
     }
 }
 
@@ -50,23 +50,23 @@ proptest! {
             .collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let world = World::new().await;
+            let fixture = Fixture::new().await;
             for (_, friend) in &cuts {
-                world.add_friend(friend).await;
+                fixture.add_friend(friend).await;
             }
-            let portal = world.portal();
+            let portal = fixture.portal();
             let attempts = cuts.iter().map(|(name, friend)| open(&portal, friend, wish(name, "web", None, None)));
             let outcomes = futures::future::join_all(attempts).await;
             let owners: Vec<_> = cuts.iter().zip(&outcomes).filter(|(_, opened)| opened.is_ok()).collect();
             assert_eq!(owners.len(), 1, "{cuts:?}");
-            world.assert_converged("one owner").await;
+            fixture.assert_converged("one owner").await;
             let ((name, friend), _) = owners.first().unwrap();
             close(&portal, friend, name).await.unwrap();
             for (next, who) in cuts.iter().filter(|cut| *cut != owners.first().unwrap().0) {
                 open(&portal, who, wish(next, "web", None, None)).await.unwrap();
                 close(&portal, who, next).await.unwrap();
             }
-            world.assert_converged("none").await;
+            fixture.assert_converged("none").await;
         });
     }
 }

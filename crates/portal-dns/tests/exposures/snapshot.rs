@@ -1,15 +1,15 @@
-//! What frequent readers get.
+//! Snapshots for frequent readers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::faults::{Faults, serve};
-use super::world::{World, close, friend, open, wish};
+use super::fixture::{Fixture, close, friend, open, wish};
 
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_is_the_same_until_something_changes() {
-    let world = World::new().await;
-    let portal = world.portal();
+    let fixture = Fixture::new().await;
+    let portal = fixture.portal();
     portal.poll_changes().await.unwrap();
     let empty = portal.snapshot(&friend("alice")).await.unwrap();
     assert!(empty.is_empty());
@@ -26,12 +26,12 @@ async fn a_snapshot_is_the_same_until_something_changes() {
 
 #[tokio::test(start_paused = true)]
 async fn what_another_portal_did_shows_after_a_poll() {
-    let world = World::new().await;
-    let (here, there) = (world.portal(), world.portal());
+    let fixture = Fixture::new().await;
+    let (here, there) = (fixture.portal(), fixture.portal());
     here.poll_changes().await.unwrap();
     assert!(here.snapshot(&friend("alice")).await.unwrap().is_empty());
     for round in 0..3 {
-        world.clock.advance(Duration::from_secs(1));
+        fixture.clock.advance(Duration::from_secs(1));
         open(&there, "alice", wish("my-app", "web", None, None)).await.unwrap();
         here.poll_changes().await.unwrap();
         assert_eq!(here.snapshot(&friend("alice")).await.unwrap().len(), 1, "round {round}");
@@ -43,9 +43,9 @@ async fn what_another_portal_did_shows_after_a_poll() {
 
 #[tokio::test(start_paused = true)]
 async fn reading_asks_the_store_for_nothing_while_it_is_polled() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let faults = Faults::watched(|| ());
-    let portal = serve(&world, &faults);
+    let portal = serve(&fixture, &faults);
     portal.poll_changes().await.unwrap();
     portal.snapshot(&friend("alice")).await.unwrap();
     let asked = faults.calls();
@@ -57,14 +57,14 @@ async fn reading_asks_the_store_for_nothing_while_it_is_polled() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_cannot_be_asked_is_not_taken_for_empty() {
-    let world = World::new().await;
-    let portal = world.portal();
+    let fixture = Fixture::new().await;
+    let portal = fixture.portal();
     open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
     assert_eq!(portal.snapshot(&friend("alice")).await.unwrap().len(), 1);
-    world.people.go_down("gone");
+    fixture.people.go_down("gone");
     assert!(portal.poll_changes().await.is_err());
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(portal.snapshot(&friend("alice")).await.is_err());
-    world.people.come_back();
+    fixture.people.come_back();
     assert_eq!(portal.snapshot(&friend("alice")).await.unwrap().len(), 1);
 }

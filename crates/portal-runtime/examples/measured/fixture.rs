@@ -14,10 +14,11 @@ use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BoxError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
     Retention, SESSION_LIFETIME, Session, Token,
 };
+use portal_cron::TimeZones;
 use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
 use portal_k8s::Cluster;
-use portal_runtime::compose::{self, Parts};
-use portal_runtime::server::{self, Serving};
+use portal_runtime::compose::{self, LoginSettings, Parts};
+use portal_runtime::server::{self, Page, Serving};
 use tokio::runtime::Handle;
 
 const AGENT: &str = "main";
@@ -44,7 +45,7 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
             agent: agent.clone(),
             friend: id.clone(),
             status: FriendshipStatus::Active,
-            heartbeat_writable: true,
+            heartbeat_writable: Some(true),
             created_at: now,
         };
         db.friendships().set(friendship, entry(Action::FriendshipSet, Some(&id))).await?;
@@ -53,7 +54,8 @@ pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
         if sessions.find(&token).await?.is_none() {
             let audit = entry(Action::SessionIssue, Some(&id));
             let (agent, expires_at) = (agent.clone(), now + SESSION_LIFETIME);
-            let session = Session { id: format!("measured-{id}"), friend: id, agent, created_at: now, expires_at };
+            let (id, friend) = (format!("measured-{id}"), id);
+            let session = Session { id, friend, agent, created_at: now, expires_at, origin: None };
             sessions.issue(session, token.hash(), audit).await?;
         }
     }
@@ -69,7 +71,6 @@ pub(crate) async fn serve(
 ) -> Result<(), BoxError> {
     let ports = ExposurePorts {
         store: db.exposures(),
-        intents: db.intents(),
         routes: Arc::new(exposing.clone()),
         services: Arc::new(exposing),
         clock: Arc::new(SystemClock),
@@ -86,8 +87,11 @@ pub(crate) async fn serve(
         work: None,
         exposures,
         budgets: Vec::new(),
+        require_if_match: false,
         channels: Vec::new(),
+        login: LoginSettings::default(),
         delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
+        time_zones: TimeZones::bundled(),
         files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),
         probes: Vec::new(),
         retention: Retention::default(),
@@ -98,6 +102,7 @@ pub(crate) async fn serve(
         allowed_origins: Vec::new(),
         connections_per_address: None,
         limits: None,
+        page: Page::Off,
         shutdown: Duration::from_secs(1),
         drain: Duration::ZERO,
     };

@@ -6,15 +6,17 @@ use async_trait::async_trait;
 use portal_adapters::webhook::{WebhookDelivery, WebhookSettings};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
-use portal_cron::{Delivery, Receipt, ScheduledMessage};
-use portal_dns::{ExposurePorts, Exposures, InstanceId, IntentStore, Zone, unserved_hostnames};
+use portal_cron::{Delivery, LeasedRun, Receipt, SessionKey, TimeZones};
+use portal_dns::{
+    ExposurePorts, Exposures, InstanceId, IntentStore, Zone, uncertifiable_hostnames, unserved_hostnames,
+};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
 use super::cluster::{self, Watched};
 use super::workspaces::{self, WorkspacesProbe};
 use super::zones::{self, ZonesProbe};
-use super::{DiskProbe, Parts, database};
+use super::{DiskProbe, LoginSettings, Parts, database};
 use crate::check::{self, CheckStatus, Finding, with_timeout};
 use crate::command_error::CommandError;
 use crate::config::{Settings, WebhookTarget};
@@ -35,13 +37,12 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
     if !pending.is_empty() {
         return Err(CommandError::Behind(pending.len()));
     }
-    let intents = db.intents();
-    if let CheckStatus::Failed(why) = domains_in_use(&*intents, &zones).await? {
+    let store = db.exposures();
+    if let CheckStatus::Failed(why) = domains_in_use(&*store, &zones).await? {
         return Err(CommandError::Domains(why));
     }
     let Watched { cluster, routes, services } = cluster::watch(&settings.cluster, clock.clone()).await?;
-    let store = db.exposures();
-    let ports = ExposurePorts { store, intents, routes, services, clock: clock.clone(), ids: ids.clone() };
+    let ports = ExposurePorts { store, routes, services, clock: clock.clone(), ids: ids.clone() };
     let instance = InstanceId::parse(&db.instance(&*ids).await?)?;
     let exposures = Exposures::new(ports, instance, zones, Handle::current());
     let files = workspaces::files(&settings.agents);
@@ -61,16 +62,26 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         cluster,
         exposures,
         budgets,
+        require_if_match: settings.require_if_match,
         channels: settings.channels.clone(),
+        login: login(settings),
         delivery,
+        time_zones: settings.time_zones.clone(),
         files: Arc::new(files),
         retention: settings.retention,
     })
 }
 
+fn login(settings: &Settings) -> LoginSettings {
+    let may_login = settings.agents.iter().filter(|agent| agent.may_login).map(|agent| agent.id.clone()).collect();
+    LoginSettings { may_login, public_url: settings.server.public_url.clone() }
+}
+
 fn delivery(target: Option<&WebhookTarget>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Delivery>, Invalid> {
-    let Some(WebhookTarget { url, secret, timeout }) = target.cloned() else { return Ok(Arc::new(NoReceiver)) };
-    Ok(Arc::new(WebhookDelivery::new(WebhookSettings { url, secret, timeout }, clock.clone())?))
+    let Some(WebhookTarget { url, key, bearer_token, timeout }) = target.cloned() else {
+        return Ok(Arc::new(NoReceiver));
+    };
+    Ok(Arc::new(WebhookDelivery::new(WebhookSettings { url, key, bearer_token, timeout }, clock.clone())?))
 }
 
 /// In place of a receiver where none is configured: messages of agents that the configuration does not know wait, and
@@ -79,7 +90,7 @@ struct NoReceiver;
 
 #[async_trait]
 impl Delivery for NoReceiver {
-    async fn deliver(&self, _: &ScheduledMessage) -> Result<Receipt, BackendError> {
+    async fn deliver(&self, _: &LeasedRun, _: &SessionKey) -> Result<Receipt, BackendError> {
         Err(BackendError::unavailable(Backend::Delivery, "no receiver is configured"))
     }
 }
@@ -96,6 +107,31 @@ async fn domains_in_use(store: &dyn IntentStore, zones: &[Zone]) -> Result<Check
     )))
 }
 
+/// Names the release of the time zone rules.
+fn time_zones(zones: &TimeZones, clock: &dyn Clock) -> Finding {
+    let release = zones.release();
+    let status = if release.is_stale(clock.now()) {
+        let advice = "more than a year old: update the portal, or name the folder of a newer release by time.zoneinfo";
+        CheckStatus::Warning(advice.to_owned())
+    } else {
+        CheckStatus::Ok
+    };
+    Finding { name: format!("time zone rules {release}"), status }
+}
+
+/// Warns of hostnames for which no certificate authority issues.
+async fn hostnames_certifiable(store: &dyn IntentStore) -> Result<CheckStatus, BackendError> {
+    let refused = uncertifiable_hostnames(store).await?;
+    if refused.is_empty() {
+        return Ok(CheckStatus::Ok);
+    }
+    let listed = refused.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Ok(CheckStatus::Warning(format!(
+        "no certificate authority issues for a label with hyphens in its third and fourth place: {listed}; expose these \
+         services under other names"
+    )))
+}
+
 /// Asks everything that the configuration names.
 ///
 /// # Errors
@@ -105,12 +141,13 @@ pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandEr
     let zones = zones::zones(settings, &clock)?;
     delivery(settings.delivery.as_ref(), &clock)?;
     let db = database(&settings.database)?;
-    let mut findings = Vec::new();
+    let mut findings = vec![time_zones(&settings.time_zones, &*clock)];
     for probe in super::all_probes(&db, Vec::new()) {
         findings.push(check::probe(&*probe).await);
     }
     if findings.iter().all(Finding::is_acceptable) {
-        findings.push(with_timeout("domains", domains_in_use(&*db.intents(), &zones)).await);
+        findings.push(with_timeout("domains", domains_in_use(&*db.exposures(), &zones)).await);
+        findings.push(with_timeout("hostnames", hostnames_certifiable(&*db.exposures())).await);
     }
     findings.extend(cluster::check_rights(&settings.cluster).await);
     for zone in &zones {

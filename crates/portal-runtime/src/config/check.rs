@@ -9,18 +9,20 @@ use std::time::Duration;
 
 use config::{Config, ConfigError, Source, Value};
 use portal_core::{AgentId, ChannelId, Invalid, Retention};
+use portal_cron::TimeZones;
 use portal_dns::TOMBSTONE_LIFETIME;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::sections::{
-    AgentSection, ClusterSection, DatabaseSection, DeliverySection, JobsSection, LogSection, RetentionSection,
-    ServerSection,
+    AgentSection, ClusterSection, DatabaseSection, DeliverySection, DocumentsSection, JobsSection, LogSection,
+    PageSection, RetentionSection, ServerSection, TimeSection,
 };
 use super::{
     AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
-    WEBHOOK_SECRET_MIN, WebhookTarget,
+    WebhookTarget,
 };
+use crate::signing::{Signature, SigningKey};
 use crate::telemetry::{self, LogFormat};
 
 mod domains;
@@ -28,7 +30,7 @@ mod limits;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 14] = [
     "server",
     "limits",
     "log",
@@ -37,7 +39,10 @@ const SECTIONS: [&str; 11] = [
     "cluster",
     "provisioning",
     "agents",
+    "page",
+    "documents",
     "jobs",
+    "time",
     "delivery",
     "domains",
 ];
@@ -62,7 +67,11 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let cluster = check.cluster(raw);
     let provisioning = check.provisioning(raw);
     let agents = check.agents(raw);
+    let page = check.page(raw);
+    check.links(server.as_ref(), agents.as_deref().unwrap_or_default());
+    let require_if_match = check.require_if_match(raw);
     let channels = check.channels(raw);
+    let time_zones = check.time_zones(raw);
     let delivery = check.delivery(raw, agents.as_deref().unwrap_or_default());
     let domains = check.domains(raw);
     let whole = || {
@@ -74,7 +83,10 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
             cluster: cluster?,
             provisioning: provisioning?,
             agents: agents?,
+            page: page?,
+            require_if_match: require_if_match?,
             channels: channels?,
+            time_zones: time_zones?,
             delivery,
             domains: domains?,
             retention: retention?,
@@ -204,7 +216,12 @@ impl Check {
                 );
             }
         }
+        let public_url = match section.public_url {
+            Some(url) => Some(self.public_url(&url)?),
+            None => None,
+        };
         Some(ServerSettings {
+            public_url,
             listen: listen?,
             operations_listen: operations?,
             allowed_origins: section.allowed_origins,
@@ -212,6 +229,24 @@ impl Check {
             drain: Duration::from_secs(section.drain_seconds),
             shutdown: Duration::from_secs(section.shutdown_seconds),
         })
+    }
+
+    /// Links begin with it, so that it is never taken from a request.
+    fn public_url(&mut self, text: &str) -> Option<String> {
+        let url = url::Url::parse(text).ok();
+        let is_page = |url: &url::Url| {
+            matches!(url.scheme(), "https" | "http")
+                && url.has_host()
+                && url.path() == "/"
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && url.username().is_empty()
+        };
+        let Some(url) = url.filter(is_page) else {
+            self.problem("server.public_url", format!("`{text}` is not an address such as https://portal.example.org"));
+            return None;
+        };
+        Some(url.origin().ascii_serialization())
     }
 
     fn log(&mut self, raw: &Config) -> Option<LogSettings> {
@@ -261,13 +296,15 @@ impl Check {
         if !(1..=RUNS_PER_JOB_MAX).contains(&runs_per_job) {
             self.problem("retention.runs_per_job", format!("must be 1 to {RUNS_PER_JOB_MAX}"));
         }
-        // Tombstones are no setting: how long a process may lag behind its lease decides about them.
+        // Tombstones are no setting: how long a process may lag behind its lease decides about them. What was spent or
+        // expired as planned, such as login codes, is none either.
         Some(Retention {
             audit: audit?,
             runs: runs?,
             runs_per_job,
             sessions: sessions?,
             tombstones: TOMBSTONE_LIFETIME,
+            ..Retention::default()
         })
     }
 
@@ -290,6 +327,20 @@ impl Check {
         Some(ClusterSettings { kubeconfig: section.kubeconfig, max_staleness })
     }
 
+    /// An agent that sends links needs their beginning.
+    fn links(&mut self, server: Option<&ServerSettings>, agents: &[AgentSettings]) {
+        let is_missing = server.is_some_and(|server| server.public_url.is_none());
+        if is_missing && let Some(agent) = agents.iter().find(|agent| agent.may_login) {
+            let why = format!("is missing: agent {} may log friends in, and its links begin with it", agent.id);
+            self.problem("server.public_url", why);
+        }
+    }
+
+    fn page(&mut self, raw: &Config) -> Option<bool> {
+        let section: PageSection = self.section(raw, "page")?;
+        Some(section.enabled)
+    }
+
     fn agents(&mut self, raw: &Config) -> Option<Vec<AgentSettings>> {
         let sections: Vec<AgentSection> = self.items(raw, "agents")?;
         let mut seen = HashSet::new();
@@ -306,9 +357,13 @@ impl Check {
             if !seen.insert(id.clone()) {
                 self.problem(key("id"), format!("there are two agents `{id}`"));
             }
-            agents.push(AgentSettings { id, workspace: section.workspace });
+            agents.push(AgentSettings { id, workspace: section.workspace, may_login: section.may_login });
         }
         Some(agents)
+    }
+
+    fn require_if_match(&mut self, raw: &Config) -> Option<bool> {
+        Some(self.section::<DocumentsSection>(raw, "documents")?.require_if_match)
     }
 
     fn channels(&mut self, raw: &Config) -> Option<Vec<ChannelId>> {
@@ -333,17 +388,31 @@ impl Check {
         if url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
             self.problem("delivery.webhook_url", "must be http or https");
         }
-        let file = section.webhook_secret_file.as_deref();
-        let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
-        let secret = secret.map(|secret| secret.value);
-        if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < WEBHOOK_SECRET_MIN) {
-            let rule = format!("must have at least {WEBHOOK_SECRET_MIN} bytes, from a source of randomness");
-            self.problem("delivery.webhook_secret", rule);
-        }
+        let key = self.signing_key(&section);
+        let bearer_token = match section.bearer_token_file.as_deref() {
+            Some(file) => self.secret("delivery.bearer_token", None, Some(file)).map(|secret| Some(secret.value)),
+            None => Some(None),
+        };
         let timeout = section.timeout_seconds.unwrap_or(WEBHOOK_TIMEOUT.as_secs());
         if !(1..=WEBHOOK_TIMEOUT_MAX).contains(&timeout) {
             self.problem("delivery.timeout_seconds", format!("must be 1 to {WEBHOOK_TIMEOUT_MAX}"));
         }
-        Some(WebhookTarget { url: url?, secret: secret?, timeout: Duration::from_secs(timeout) })
+        let timeout = Duration::from_secs(timeout);
+        Some(WebhookTarget { url: url?, key: key?, bearer_token: bearer_token?, timeout })
+    }
+
+    fn signing_key(&mut self, section: &DeliverySection) -> Option<SigningKey> {
+        let file = section.webhook_secret_file.as_deref();
+        let secret = self.secret("delivery.webhook_secret", section.webhook_secret.as_ref(), file);
+        let signature = section.signature.as_deref().map_or(Ok(Signature::default()), Signature::parse);
+        let signature = signature.map_err(|invalid| self.problem("delivery.signature", invalid)).ok()?;
+        let key = SigningKey::parse(signature, &secret?.value);
+        key.map_err(|invalid| self.problem("delivery.webhook_secret", invalid)).ok()
+    }
+
+    fn time_zones(&mut self, raw: &Config) -> Option<TimeZones> {
+        let section: TimeSection = self.section(raw, "time")?;
+        let Some(folder) = section.zoneinfo else { return Some(TimeZones::bundled()) };
+        TimeZones::from_folder(&folder).map_err(|invalid| self.problem("time.zoneinfo", invalid)).ok()
     }
 }

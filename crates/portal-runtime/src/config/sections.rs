@@ -18,6 +18,8 @@ pub(super) struct ServerSection {
     pub(super) operations_listen: String,
     /// Origins whose pages may call the API from a browser; none by default.
     pub(super) allowed_origins: Vec<String>,
+    /// Address at which friends reach the portal: the beginning of login links.
+    pub(super) public_url: Option<String>,
     /// Number of replicas that share the DNS provider's budget.
     pub(super) replicas: u32,
     /// Seconds between a stop signal and closing the port, in which load balancers see `/readyz` fail.
@@ -32,6 +34,7 @@ impl Default for ServerSection {
             listen: "127.0.0.1:8080".to_owned(),
             operations_listen: "127.0.0.1:9090".to_owned(),
             allowed_origins: Vec::new(),
+            public_url: None,
             replicas: 1,
             drain_seconds: 5,
             shutdown_seconds: 20,
@@ -176,10 +179,35 @@ pub(super) struct AgentSection {
     /// `embedded`: the portal keeps and runs the jobs.
     #[serde(default = "embedded")]
     pub(super) engine: String,
+    /// Whether the agent may log its friends in by sending them a link.
+    #[serde(default)]
+    pub(super) may_login: bool,
 }
 
 fn embedded() -> String {
     "embedded".to_owned()
+}
+
+/// `[page]`: the web page.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PageSection {
+    /// Whether `/` and `/portal` serve it.
+    pub(super) enabled: bool,
+}
+
+impl Default for PageSection {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// `[documents]`: writing of documents.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DocumentsSection {
+    /// Refuses a write that has neither `If-Match` nor `If-None-Match`.
+    pub(super) require_if_match: bool,
 }
 
 /// `[jobs]`: scheduled messages.
@@ -190,16 +218,28 @@ pub(super) struct JobsSection {
     pub(super) channels: Vec<String>,
 }
 
+/// `[time]`: the rules of the time zones.
+#[derive(Debug, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TimeSection {
+    /// A folder of compiled zone files; the rules inside the program when absent.
+    pub(super) zoneinfo: Option<PathBuf>,
+}
+
 /// `[delivery]`: where due messages go.
 #[derive(Debug, Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DeliverySection {
     /// The webhook that takes messages.
     pub(super) webhook_url: Option<String>,
+    /// `standard` (Standard Webhooks) or `legacy` (`X-Portal-Signature`).
+    pub(super) signature: Option<String>,
     /// The key with which deliveries are signed.
     pub(super) webhook_secret: Option<SecretString>,
     /// A file that holds the key.
     pub(super) webhook_secret_file: Option<PathBuf>,
+    /// A file that holds a bearer token, for a receiver that asks for one.
+    pub(super) bearer_token_file: Option<PathBuf>,
     /// Timeout of one delivery, in seconds.
     pub(super) timeout_seconds: Option<u64>,
 }

@@ -17,7 +17,7 @@ fn example() -> String {
     include_str!("../../../../portal.example.toml")
         .replace(
             "webhook_secret_file = \"/run/secrets/webhook-secret\"",
-            "webhook_secret = \"0123456789abcdef0123456789abcdef\"",
+            "webhook_secret = \"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"",
         )
         .replace("token_file = \"/run/secrets/cloudflare-token\"", "token = \"t\"")
         .replace("key_secret_file = \"/run/secrets/tsig-key\"", "key_secret = \"a2V5\"")
@@ -105,8 +105,13 @@ fn a_problem_names_its_key_and_its_rule() {
     check("[retention]\nruns_per_job = 0", "retention.runs_per_job", "1 to 100000");
     check("[delivery]\nwebhook_url = \"ftp://example.org\"", "delivery.webhook_url", "http or https");
     check("[delivery]\nwebhook_url = \"http://localhost/\"", "delivery.webhook_secret", "missing");
-    let short = "[delivery]\nwebhook_url = \"http://localhost/\"\nwebhook_secret = \"0123456789abcdef0123456789abcde\"";
-    check(short, "delivery.webhook_secret", "at least 32 bytes");
+    let signed = |rest: &str| format!("[delivery]\nwebhook_url = \"http://localhost/\"\n{rest}");
+    let hex = "webhook_secret = \"0123456789abcdef0123456789abcde\"";
+    check(&signed(hex), "delivery.webhook_secret", "whsec_");
+    check(&signed(&format!("signature = \"legacy\"\n{hex}")), "delivery.webhook_secret", "at least 32 bytes");
+    check(&signed(&format!("signature = \"none\"\n{hex}")), "delivery.signature", "standard or legacy");
+    check(&signed("bearer_token_file = \"/nowhere\""), "delivery.bearer_token_file", "cannot be read");
+    check("[time]\nzoneinfo = \"/nowhere\"", "time.zoneinfo", "name the release");
 }
 
 #[test]
@@ -191,6 +196,7 @@ fn the_example_has_every_key() {
         ("database", "[database]\nzzz = 1".to_owned()),
         ("cluster", "[cluster]\nzzz = 1".to_owned()),
         ("provisioning", "[provisioning]\nzzz = 1".to_owned()),
+        ("documents", "[documents]\nzzz = 1".to_owned()),
         ("jobs", "[jobs]\nzzz = 1".to_owned()),
         ("delivery", "[delivery]\nzzz = 1".to_owned()),
         ("agents", "[[agents]]\nzzz = 1".to_owned()),

@@ -15,9 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{
-    Addresses, Closed, Connection, READ_AHEAD, REQUEST_TIMEOUT, SLICE, WRITE_TIMEOUT, accept, network, protocol,
-};
+use super::addresses::{Addresses, network};
+use super::{Closed, Connection, READ_AHEAD, REQUEST_TIMEOUT, SLICE, WRITE_TIMEOUT, accept, protocol};
 
 /// Bytes that the "network" holds in each direction.
 const NETWORK: usize = 1024;

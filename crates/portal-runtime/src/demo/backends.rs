@@ -54,7 +54,6 @@ pub(super) async fn exposures(
 ) -> Result<Exposures, CommandError> {
     let ports = ExposurePorts {
         store: db.exposures(),
-        intents: db.intents(),
         routes: Arc::new(cluster.clone()),
         services: Arc::new(cluster.clone()),
         clock: Arc::new(SystemClock),

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use portal_adapters::db::Db;
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BackendError, ChannelId, Clock, Friend, FriendId, Friendship,
-    FriendshipKey, FriendshipStatus, SESSION_LIFETIME, Session, SessionState, Token,
+    FriendshipKey, FriendshipStatus, Origin, SESSION_LIFETIME, Session, SessionState, Token,
 };
 
 use crate::command_error::CommandError;
@@ -47,7 +47,7 @@ pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandErro
                 agent: agent.clone(),
                 friend: friend.clone(),
                 status: FriendshipStatus::Active,
-                heartbeat_writable: true,
+                heartbeat_writable: Some(true),
                 created_at: now,
             };
             friendships.set(friendship, entry(Action::FriendshipSet, Some(&friend), AGENT)).await?;
@@ -62,6 +62,7 @@ pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandErro
                 agent: agent.clone(),
                 created_at: now,
                 expires_at: now + SESSION_LIFETIME,
+                origin: Some(Origin::Operator),
             },
             audit,
         )

@@ -1,41 +1,43 @@
 //! One write, from the right to write to the acknowledgement.
 //!
 //! The order of effects is what makes it safe:
-//! 1. *claim*: one writer at a time holds a document's row;
-//! 2. the text that stands there is read and compared with what the writer wants to replace;
-//! 3. *stage*: the new text is put beside it, durable, where nobody looks;
-//! 4. *begin*: the new text (pending), the text before and the audit line are stored in one transaction, which fails
-//!    for a writer whose hold ran out;
-//! 5. *place*: the two files change places in one step. Somebody who takes over an abandoned hold first discards what
-//!    is staged, so a writer that wakes up late has nothing left to place;
-//! 6. what came out is looked at: if it is not what was compared, an agent wrote in between, and its text is kept;
-//! 7. *end*: the pending text becomes a version, and the row is given back.
+//! 1. *claim*: one writer at a time claims a document's row. A claim whose lease ran out is taken over, which recovers
+//!    the write before (`recover.rs`);
+//! 2. *compare*: the current text is read and compared with the one that the writer wants to replace;
+//! 3. *stage*: the new text is put beside it, durable, under a name that nobody reads;
+//! 4. *begin*: the new text (pending), the text before and the audit entry are stored in one transaction, which fails
+//!    for a writer that lost its claim;
+//! 5. *install*: the two files are exchanged in one step. Whoever takes over a claim first discards what is staged, so a
+//!    writer that wakes up late has nothing left to install. A file that is a mount point cannot be exchanged: it is
+//!    overwritten in place, while the staged text stays until the end, and recovery completes a torn write from it;
+//! 6. *retain*: the file that came out keeps a hidden name for ten minutes, because somebody may still have it open
+//!    (`displaced.rs`). If its text is not the one that was compared, an agent wrote in between, and it is stored;
+//! 7. *finish*: the pending text becomes a version, and the claim is given back.
 
-use std::error::Error;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use portal_core::{Action, Actor, AuditEntry, Backend, BackendError};
 use tokio::time::Instant;
 
-use super::{Desk, Writer};
-use crate::version::plan;
+use super::{Documents, Writer};
+use crate::version::plan_versions;
 use crate::{
-    Author, Begin, Content, Document, DocumentName, DocumentPath, Ended, Held, NewVersion, Pending, Place, Placed,
-    Precondition, Tag, WorkspaceError, surplus,
+    Author, Content, Document, DocumentName, DocumentPath, DocumentState, InstallMode, Installed, NewVersion, NextLook,
+    PendingWrite, Precondition, PreconditionReason, Tag, WorkspaceError, WriteIntent, WriteOutcome, expired,
 };
 
-/// How long a document is held at most: longer than a write takes, shorter than a friend waits. Nothing is lost when
-/// it is too short; the slower writer is told that it failed.
-const LEASE: TimeDelta = TimeDelta::seconds(5);
-/// How long a writer waits for another: past the hold of one that crashed.
-const PATIENCE: Duration = Duration::from_secs(8);
-/// How often a waiting writer asks again, at first and at last.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
-/// How often a file may appear and vanish under a write before it gives up.
-const FLIPS: usize = 8;
+/// Lease of a claim: longer than a write takes, shorter than a friend waits. Nothing is lost when it is too short; the
+/// slower writer gets an error.
+pub(super) const LEASE: TimeDelta = TimeDelta::seconds(5);
+/// Time that a writer waits for another: longer than the lease of one that crashed.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(8);
+/// First and longest pause of a waiting writer between two attempts to claim.
+const CLAIM_PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
+/// Number of times that a file may appear, vanish or change under a write before the write fails.
+const INSTALL_ATTEMPTS: usize = 8;
 
-/// What a friend wants to write.
+/// Text that a friend wants to write.
 pub(super) struct Write {
     pub(super) writer: Writer,
     pub(super) name: DocumentName,
@@ -45,166 +47,233 @@ pub(super) struct Write {
     pub(super) detail: String,
 }
 
-/// A writer's turn at a document.
-pub(super) struct Turn {
+/// Claim of a document's row by one write.
+pub(super) struct Claim {
     pub(super) path: DocumentPath,
     pub(super) write: String,
 }
 
-impl Desk {
+/// Result of one round through the steps.
+enum Round {
+    /// The document has the new text.
+    Written,
+    /// Another process changed a file that can only be overwritten: compare again.
+    Again,
+}
+
+impl Documents {
     pub(super) async fn write(&self, write: &Write) -> Result<Tag, WorkspaceError> {
         let reader = &write.writer.reader;
         if !self.may_write(reader, write.name).await? {
             return Err(WorkspaceError::ReadOnly(write.name));
         }
         let path = DocumentPath::of(reader, write.name);
-        let turn = Turn { path, write: self.ports.ids.id() };
-        let held = self.wait(&turn).await?;
-        let new = write.content.tag();
-        let current = match self.compare(&turn, &held, write).await {
-            Ok(current) if current.as_ref().is_none_or(|current| current.tag != new) => current,
-            unchanged_or_refused => {
-                self.give_back(&turn).await;
-                return unchanged_or_refused.map(|_| new);
+        for _ in 0..INSTALL_ATTEMPTS {
+            if let Round::Written = self.write_once(&path, write).await? {
+                return Ok(write.content.tag().clone());
             }
-        };
-        self.carry_out(&turn, self.begin(&turn, &held, write, current), write).await?;
-        Ok(new)
+        }
+        Err(unstable().into())
     }
 
-    async fn wait(&self, turn: &Turn) -> Result<Held, BackendError> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut pause = PAUSES.0;
+    async fn write_once(&self, path: &DocumentPath, write: &Write) -> Result<Round, WorkspaceError> {
+        let claim = Claim { path: path.clone(), write: self.ports.ids.id() };
+        let state = self.claim(&claim).await?;
+        let current = match self.compare(path, &state, write).await {
+            // Identical content makes no version and no audit entry, and leaves the modification time alone.
+            Ok(current) if current.as_ref().is_none_or(|current| current.tag != *write.content.tag()) => current,
+            unchanged_or_refused => {
+                self.give_back(&claim).await;
+                return unchanged_or_refused.map(|_| Round::Written);
+            }
+        };
+        let intent = self.intent(&claim, &state, write, current);
+        self.commit(&claim, intent, write).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<DocumentState, BackendError> {
+        let deadline = Instant::now() + CLAIM_TIMEOUT;
+        let mut pause = CLAIM_PAUSES.0;
         loop {
-            match self.ports.store.claim(&turn.path, &turn.write, LEASE).await? {
-                Some(held) if !held.taken_over => return Ok(held),
-                Some(held) => self.take_over(turn, held.pending.as_ref()).await?,
+            match self.ports.store.claim(&claim.path, &claim.write, LEASE).await? {
+                Some(state) if !state.taken_over => return Ok(state),
+                // Recovery gives the claim back, so the next round claims a clean row.
+                Some(state) => self.take_over(claim, state.pending.as_ref()).await?,
                 None if Instant::now() >= deadline => {
-                    return Err(BackendError::unavailable(Backend::Workspace, "another writer holds the document"));
+                    return Err(BackendError::unavailable(Backend::Workspace, "another writer has the document"));
                 }
                 None => {
                     tokio::time::sleep(pause).await;
-                    pause = PAUSES.1.min(pause * 2);
+                    pause = CLAIM_PAUSES.1.min(pause * 2);
                 }
             }
         }
     }
 
-    /// What stands there, if the writer wants to replace it.
-    async fn compare(&self, turn: &Turn, held: &Held, write: &Write) -> Result<Option<Document>, WorkspaceError> {
-        let document = self.read(&turn.path).await?;
+    /// Returns the current document, if the writer may replace it.
+    async fn compare(
+        &self,
+        path: &DocumentPath,
+        state: &DocumentState,
+        write: &Write,
+    ) -> Result<Option<Document>, WorkspaceError> {
+        let document = self.read_path(path).await?;
         let current = document.as_ref().map(|document| &document.tag);
         let name = write.name;
         if !write.precondition.holds(current) {
             return Err(WorkspaceError::Changed { name, current: current.cloned() });
         }
-        let others = held.last.as_ref().is_some_and(|last| last.friend != write.writer.reader.friend);
-        if write.precondition == Precondition::None && others {
-            return Err(WorkspaceError::PreconditionRequired { name, current: current.cloned() });
+        let required = |reason| WorkspaceError::PreconditionRequired { name, current: current.cloned(), reason };
+        let by_other = state.last.as_ref().is_some_and(|last| last.friend != write.writer.reader.friend);
+        // `If-Match: *` holds for a text that the writer never saw, so it does not count here.
+        if by_other && !write.precondition.names_a_text() {
+            return Err(required(PreconditionReason::OtherFriend));
+        }
+        if self.requires_precondition && write.precondition == Precondition::None {
+            return Err(required(PreconditionReason::Configured));
         }
         Ok(document)
     }
 
-    fn begin(&self, turn: &Turn, held: &Held, write: &Write, current: Option<Document>) -> Begin {
+    fn intent(&self, claim: &Claim, state: &DocumentState, write: &Write, current: Option<Document>) -> WriteIntent {
         let Writer { reader, session } = &write.writer;
         let now = self.ports.clock.now();
         let previous = current.as_ref().map(|current| current.tag.clone());
-        let plan = plan(held, previous.as_ref(), session, now);
+        let change = plan_versions(state, previous.as_ref(), session, now);
         let found = |document: Document| NewVersion {
             id: self.ports.ids.id(),
+            // A clock of the file system that is ahead must not date a version in the future.
             saved_at: now.min(document.updated_at),
             author: Author::Agent(reader.agent.clone()),
+            tag: document.tag,
             bytes: document.text.into_bytes(),
         };
         let text = NewVersion {
-            id: turn.write.clone(),
+            id: claim.write.clone(),
             saved_at: now,
             author: Author::Friend(reader.friend.clone()),
+            tag: write.content.tag().clone(),
             bytes: write.content.as_str().as_bytes().to_vec(),
         };
-        let (bytes, tag) = (text.bytes.len(), write.content.tag());
+        let (bytes, tag) = (text.bytes.len(), text.tag.short());
         let audit = AuditEntry::new(now, Actor::Friend(reader.friend.clone()), write.action)
             .with_friend(reader.friend.clone())
             .with_subject(write.name.to_string())
-            .with_detail(format!("agent {}, {bytes} bytes, sha256 {}{}", reader.agent, tag.short(), write.detail));
-        Begin {
+            .with_detail(format!("agent {}, {bytes} bytes, sha256 {tag}{}", reader.agent, write.detail));
+        WriteIntent {
             text,
             session: session.clone(),
-            burst_since: plan.burst_since,
-            replaces: plan.replaces,
+            burst_since: change.burst_since,
+            replaces: change.replaces,
             previous,
-            keep: current.filter(|_| plan.keep_previous).map(found),
+            earlier: current.filter(|_| change.store_previous).map(found),
             audit,
         }
     }
 
-    /// Steps 3 to 7. Whatever goes wrong after the beginning is settled at once if it can be, else by whoever holds the
-    /// document next.
-    async fn carry_out(&self, turn: &Turn, begin: Begin, write: &Write) -> Result<(), WorkspaceError> {
-        let Turn { path, write: id } = turn;
-        if let Err(trouble) = self.ports.files.stage(path, id, begin.text.bytes.clone()).await {
-            self.settle_now(turn, None).await;
-            return Err(trouble.into());
+    /// Runs steps 3 to 7. A failure after step 4 is recovered at once if possible, else by the next claim.
+    async fn commit(&self, claim: &Claim, intent: WriteIntent, write: &Write) -> Result<Round, WorkspaceError> {
+        let Claim { path, write: id } = claim;
+        let text = write.content.as_str().as_bytes();
+        // Staged before it is stored: a pending row then always has a complete text beside the document.
+        if let Err(error) = self.ports.files.stage(path, id, text.to_vec()).await {
+            self.recover_now(claim, None).await;
+            return Err(error.into());
         }
-        let pending = Pending { write: id.clone(), tag: write.content.tag(), previous: begin.previous.clone() };
-        if !self.ports.store.begin(path, begin).await? {
-            self.ports.files.discard(path, id, Some(write.content.as_str().as_bytes())).await?;
-            return Err(lost().into());
+        let (tag, previous) = (write.content.tag().clone(), intent.previous.clone());
+        let pending = PendingWrite { write: id.clone(), tag, previous };
+        // From here on the write may have taken place, and only recovery may say that it has not.
+        if !self.ports.store.begin(path, intent).await? {
+            self.ports.files.discard(path, id, Some(text)).await?;
+            return Err(lost_claim().into());
         }
-        match self.place(turn, &pending, &write.precondition).await {
-            Ok(true) => {
-                self.conclude(turn, &pending, Some(Ended::Written)).await?;
+        match self.install(claim, &pending, &write.precondition).await {
+            Ok(Outcome::Installed) => {
+                self.conclude(claim, &pending, Some(WriteOutcome::Committed)).await?;
                 self.prune(path).await;
-                Ok(())
+                Ok(Round::Written)
             }
-            Ok(false) => {
-                self.conclude(turn, &pending, None).await?;
-                let current = self.read(path).await?.map(|document| document.tag);
+            Ok(Outcome::Changed) => {
+                self.conclude(claim, &pending, Some(WriteOutcome::Aborted)).await?;
+                let current = self.read_path(path).await?.map(|document| document.tag);
                 Err(WorkspaceError::Changed { name: write.name, current })
             }
-            Err(trouble) => {
-                self.settle_now(turn, Some(&pending)).await;
-                Err(trouble.into())
+            Ok(Outcome::Again) => {
+                self.conclude(claim, &pending, Some(WriteOutcome::Aborted)).await?;
+                Ok(Round::Again)
+            }
+            Err(error) => {
+                self.recover_now(claim, Some(&pending)).await;
+                Err(error.into())
             }
         }
     }
 
-    /// Puts the staged text in its place; `false` if the file appeared or vanished meanwhile and the writer wanted it
-    /// otherwise.
-    async fn place(&self, turn: &Turn, pending: &Pending, wanted: &Precondition) -> Result<bool, BackendError> {
-        let mut how = if pending.previous.is_some() { Place::Exchange } else { Place::New };
-        for _ in 0..FLIPS {
-            match self.ports.files.place(&turn.path, &turn.write, how).await? {
-                Placed::Done => return Ok(true),
-                Placed::Discarded => return Err(lost()),
-                Placed::Otherwise if *wanted != Precondition::None => return Ok(false),
-                Placed::Otherwise if how == Place::New => how = Place::Exchange,
-                Placed::Otherwise => how = Place::New,
-            }
+    async fn install(
+        &self,
+        claim: &Claim,
+        pending: &PendingWrite,
+        wanted: &Precondition,
+    ) -> Result<Outcome, BackendError> {
+        let mut mode = if pending.previous.is_some() { InstallMode::Exchange } else { InstallMode::Create };
+        for _ in 0..INSTALL_ATTEMPTS {
+            let installed = self.ports.files.install(&claim.path, &claim.write, mode.clone()).await?;
+            mode = match (installed, mode) {
+                (Installed::Done, _) => return Ok(Outcome::Installed),
+                (Installed::Discarded, _) => return Err(lost_claim()),
+                (Installed::MountPoint, _) => match &pending.previous {
+                    Some(expected) => InstallMode::Overwrite { expected: expected.clone() },
+                    // Mounted since the comparison: its text has not been read yet.
+                    None => return Ok(Outcome::Again),
+                },
+                // What an overwrite finds must be compared and stored first: nothing comes out that could be stored
+                // afterwards.
+                (Installed::Conflict, InstallMode::Overwrite { .. }) => return Ok(Outcome::Again),
+                (Installed::Conflict, _) if *wanted != Precondition::None => return Ok(Outcome::Changed),
+                (Installed::Conflict, InstallMode::Create) => InstallMode::Exchange,
+                (Installed::Conflict, InstallMode::Exchange) => InstallMode::Create,
+            };
         }
-        Err(BackendError::unavailable(Backend::Workspace, "the file keeps appearing and vanishing"))
+        Err(unstable())
     }
 
-    async fn give_back(&self, turn: &Turn) {
-        if let Err(trouble) = self.ports.store.end(&turn.path, &turn.write, Ended::NotWritten).await {
-            tracing::warn!(path = %turn.path, error = &trouble as &dyn Error, "a document stays held until its lease runs out");
+    pub(super) async fn give_back(&self, claim: &Claim) {
+        let given_back =
+            self.ports.store.finish(&claim.path, &claim.write, WriteOutcome::Aborted, NextLook::Unchanged).await;
+        if let Err(error) = given_back {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(path = %claim.path, error, "a document stays claimed until its lease runs out");
         }
     }
 
-    /// Forgets what is not kept any longer. Trouble is only logged: the next write tries again.
+    /// Deletes expired versions. A failure is only logged: the next write tries again.
     async fn prune(&self, path: &DocumentPath) {
         let pruned = async {
             let versions = self.ports.versions.list(path, None).await?;
-            let gone = surplus(&versions, self.ports.clock.now());
-            if gone.is_empty() { Ok(()) } else { self.ports.versions.forget(path, &gone).await }
+            let expired = expired(&versions, self.ports.clock.now());
+            if expired.is_empty() { Ok(()) } else { self.ports.versions.forget(path, &expired).await }
         };
-        if let Err(trouble) = pruned.await {
-            tracing::warn!(%path, error = &trouble as &dyn Error, "old versions of a document were not forgotten");
+        if let Err(error) = pruned.await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(%path, error, "expired versions of a document were not deleted");
         }
     }
 }
 
-/// This write slept so long that another portal took over and discarded it.
-pub(super) fn lost() -> BackendError {
-    BackendError::unavailable(Backend::Workspace, "the right to write the document ran out")
+/// Result of step 5.
+enum Outcome {
+    Installed,
+    /// The precondition no longer holds.
+    Changed,
+    /// The document must be compared again.
+    Again,
+}
+
+/// Error of a writer that was suspended so long that another one took over its claim and discarded its text.
+pub(super) fn lost_claim() -> BackendError {
+    BackendError::unavailable(Backend::Workspace, "the claim of the document ran out")
+}
+
+fn unstable() -> BackendError {
+    BackendError::unavailable(Backend::Workspace, "the file keeps changing under the write")
 }

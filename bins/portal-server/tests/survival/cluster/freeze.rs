@@ -111,3 +111,40 @@ async fn what_arrives_after_the_lease_of_a_sleeper_is_swept_away() -> anyhow::Re
     scene.sleeper.thaw()?;
     scene.end().await
 }
+
+/// The sleeper is removing the exposure when it falls asleep. The other server finishes the removal and exposes the name
+/// again, under the id of its former life. If the sleeper then removes the new record, a pass puts it back.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier cluster"]
+async fn what_a_sleeper_removes_of_the_next_life_is_put_back() -> anyhow::Result<()> {
+    let fixture = Fixture::new(&["f"]).await?;
+    let (_awake, other) = Server::start(&fixture.config).await?;
+    let (sleeper, portal) = Server::start(&fixture.config).await?;
+    until("both looked around", async || Ok(calls(&fixture, "GET", "") >= 8)).await?;
+    let (token, wish) = (fixture.people[0].token.clone(), json!({"name": "app", "service": "web", "port": 80}));
+    let exposed = portal.expose(&token, &wish).await?;
+    ensure!(exposed.status == 201, "{exposed:?}");
+    until("it was looked at once more", async || {
+        Ok(all_intents(&*fixture.store).await?.iter().all(|intent| intent.established))
+    })
+    .await?;
+    let former = all_intents(&*fixture.store).await?.remove(0).exposure.id;
+
+    let looks = calls(&fixture, "GET", "name=app-");
+    fixture.cloudflare.delay_every_call(LOOK);
+    let sleepers = token.clone();
+    let removing = tokio::spawn(async move { portal.remove(&sleepers, "app").await });
+    until("it looks", async || Ok(calls(&fixture, "GET", "name=app-") > looks)).await?;
+    fixture.cloudflare.delay_every_call(ON_THE_WAY);
+    until("it removes", async || Ok(calls(&fixture, "GET", "name=app-") > looks + 1)).await?;
+    fixture.cloudflare.delay_every_call(Duration::ZERO);
+    sleeper.freeze()?;
+    until("the other server removed it", async || Ok(all_intents(&*fixture.store).await?.is_empty())).await?;
+    let again = other.expose(&token, &wish).await?;
+    ensure!(again.status == 201, "{again:?}");
+    sleeper.thaw()?;
+    until("it answered", async || Ok(removing.is_finished())).await?;
+    let intents = fixture.converged().await?;
+    ensure!(intents.len() == 1 && intents[0].exposure.id == former, "{intents:?}");
+    Ok(())
+}

@@ -60,7 +60,8 @@ impl Acknowledged {
             for name in NAMES {
                 let mut here = intents.iter().map(|intent| &intent.exposure);
                 let there = here.find(|it| it.friend == person.id && it.name.as_str() == name);
-                let there = there.map(|it| wish(name, it.service.as_str(), it.port.number(), it.domain.as_str()));
+                let there = there
+                    .map(|it| wish(name, it.spec.service.as_str(), it.spec.port.number(), it.spec.domain.as_str()));
                 let acknowledged = self.of((friend, name));
                 ensure!(acknowledged.contains(&there), "{name} of {friend} is {there:?}, it may be {acknowledged:?}");
                 self.0.insert((friend, name), vec![there]);

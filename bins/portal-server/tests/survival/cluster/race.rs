@@ -18,7 +18,7 @@ async fn owners(fixture: &Fixture) -> anyhow::Result<BTreeMap<String, String>> {
     let mut owners = BTreeMap::new();
     for intent in all_intents(&*fixture.store).await? {
         let id = intent.exposure.id.to_string();
-        for host in intent.leaving.iter().chain([&intent.exposure.hostname]) {
+        for host in intent.leaving.iter().chain([&intent.exposure.spec.hostname]) {
             let twice = owners.insert(host.to_string(), id.clone());
             ensure!(twice.is_none(), "{host} is owned by {id} and by {twice:?}");
         }

@@ -12,17 +12,17 @@ fn friend(id: &str) -> Priority {
     Priority::Friend(FriendId::parse(id).unwrap())
 }
 
-async fn take(budget: &Budget, caller: &Priority, times: usize) -> Result<(), Spent> {
+async fn take(budget: &Budget, priority: &Priority, times: usize) -> Result<(), Spent> {
     for _ in 0..times {
-        budget.take(caller).await?;
+        budget.take(priority).await?;
     }
     Ok(())
 }
 
 /// Takes calls until one is refused at once; tells how many there were.
-async fn take_all(budget: &Budget, caller: &Priority) -> usize {
+async fn take_all(budget: &Budget, priority: &Priority) -> usize {
     let mut taken = 0;
-    while budget.take(caller).await.is_ok() {
+    while budget.take(priority).await.is_ok() {
         taken += 1;
     }
     taken
@@ -39,8 +39,8 @@ async fn no_five_minutes_hold_more_calls_than_the_share_of_one_replica() {
     let mut taken: Vec<Instant> = Vec::new();
     let began = Instant::now();
     while began.elapsed() < Duration::from_mins(20) {
-        for caller in crowd() {
-            if budget.take(&caller).await.is_ok() {
+        for priority in crowd() {
+            if budget.take(&priority).await.is_ok() {
                 taken.push(Instant::now());
             }
         }
@@ -69,8 +69,8 @@ async fn what_cannot_be_had_in_time_is_refused_at_once_and_says_when() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_can_be_had_soon_is_waited_for() {
     let budget = Budget::of(8);
-    for caller in crowd().iter().take(8) {
-        budget.take(caller).await.unwrap();
+    for priority in crowd().iter().take(8) {
+        budget.take(priority).await.unwrap();
     }
     tokio::time::advance(Duration::from_secs(298)).await;
     let began = Instant::now();
@@ -81,18 +81,18 @@ async fn a_call_that_can_be_had_soon_is_waited_for() {
 /// Lets these callers queue up, in this order, for four calls that come free one after another; tells who got them.
 async fn served(callers: &[Priority]) -> Vec<Priority> {
     let budget = Arc::new(Budget::of(4));
-    for caller in crowd().iter().take(4) {
-        budget.take(caller).await.unwrap();
+    for priority in crowd().iter().take(4) {
+        budget.take(priority).await.unwrap();
         tokio::time::advance(Duration::from_millis(500)).await;
     }
     tokio::time::advance(Duration::from_secs(297)).await;
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut waiting = JoinSet::new();
-    for caller in callers.iter().cloned() {
+    for priority in callers.iter().cloned() {
         let (budget, order) = (budget.clone(), order.clone());
         waiting.spawn(async move {
-            budget.take(&caller).await.unwrap();
-            order.lock().unwrap().push(caller);
+            budget.take(&priority).await.unwrap();
+            order.lock().unwrap().push(priority);
         });
         tokio::task::yield_now().await;
     }

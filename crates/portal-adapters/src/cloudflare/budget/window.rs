@@ -9,10 +9,9 @@ use tokio::time::Instant;
 /// The period that Cloudflare counts calls in.
 const PERIOD: Duration = Duration::from_mins(5);
 
-/// The calls of the last five minutes, and how many there may be.
+/// The calls of the last five minutes, and their limit.
 ///
-/// Not everybody may take the last ones: a quarter is kept for people, and a tenth for friends who did not use a
-/// quarter by themselves.
+/// The last ones are reserved: a quarter for friends, and a tenth for friends who did not use a quarter themselves.
 pub(super) struct Window {
     calls: usize,
     spent: VecDeque<(Instant, Option<FriendId>)>,
@@ -20,25 +19,26 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// An empty window of so many calls.
+    /// Makes an empty window of so many calls.
     pub(super) fn new(calls: usize) -> Self {
         Self { calls, spent: VecDeque::new(), by_friend: HashMap::new() }
     }
 
-    /// How many calls are left.
+    /// Returns the number of calls that are left.
     pub(super) fn left(&mut self, now: Instant) -> usize {
         self.forget(now);
         self.calls.saturating_sub(self.spent.len())
     }
 
-    /// Whether a friend, or background work (`None`), may call now.
+    /// True if a friend, or background work (`None`), may call now.
     pub(super) fn admits(&self, friend: Option<&FriendId>, now: Instant) -> bool {
         self.opens_at(friend, now) <= now
     }
 
-    /// When a friend, or background work (`None`), may call next if nobody else does; never in the past.
+    /// Returns the time of the next call of a friend, or of background work (`None`), if nobody else calls; never in
+    /// the past.
     pub(super) fn opens_at(&self, friend: Option<&FriendId>, now: Instant) -> Instant {
-        let allowed = self.calls.saturating_sub(self.kept_from(friend)).max(1);
+        let allowed = self.calls.saturating_sub(self.reserved_from(friend)).max(1);
         let Some(in_the_way) = self.spent.len().checked_sub(allowed) else { return now };
         self.spent.get(in_the_way).map_or(now, |(at, _)| (*at + PERIOD).max(now))
     }
@@ -52,7 +52,7 @@ impl Window {
         self.spent.push_back((now, friend.cloned()));
     }
 
-    fn kept_from(&self, friend: Option<&FriendId>) -> usize {
+    fn reserved_from(&self, friend: Option<&FriendId>) -> usize {
         let Some(friend) = friend else { return self.calls / 4 };
         let used = self.by_friend.get(friend).copied().unwrap_or_default();
         if used * 4 > self.calls { self.calls / 10 } else { 0 }

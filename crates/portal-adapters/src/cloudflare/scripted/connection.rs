@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::{Answer, Fault, SCRIPTED_TOKEN, SeenCall, State, lock};
+use super::{Fault, Response, SCRIPTED_TOKEN, SeenCall, State, lock};
 
 /// The longest request that is read, in bytes.
 const LONGEST_REQUEST: usize = 1 << 20;
@@ -33,11 +33,11 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) -> io::Result<()
         };
         tokio::time::sleep(delay).await;
         let answer = match &fault {
-            Some(Fault::TooMany(retry_after)) => Answer::too_many(*retry_after),
-            Some(Fault::Broken) => Answer::text(500, "<html>Internal Server Error</html>"),
+            Some(Fault::TooMany(retry_after)) => Response::too_many(*retry_after),
+            Some(Fault::Broken) => Response::text(500, "<html>Internal Server Error</html>"),
             Some(Fault::CutBefore) => return Ok(()),
             _ if !authorized => {
-                Answer::refusal(403, &serde_json::json!([{"code": 10000, "message": "Authentication error"}]))
+                Response::refusal(403, &serde_json::json!([{"code": 10000, "message": "Authentication error"}]))
             }
             _ => lock(&state).perform(&call),
         };
@@ -46,11 +46,11 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) -> io::Result<()
             Some(Fault::LoseAnswer) => return lose(&mut stream).await,
             Some(Fault::CutAfter) => return stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{").await,
             Some(Fault::BrokenAfter) => {
-                write(&mut stream, &Answer::text(500, "oops")).await?;
+                write(&mut stream, &Response::text(500, "oops")).await?;
                 continue;
             }
             Some(Fault::Babble) => {
-                write(&mut stream, &Answer::text(200, "<html>hello</html>")).await?;
+                write(&mut stream, &Response::text(200, "<html>hello</html>")).await?;
                 continue;
             }
             _ => {}
@@ -66,8 +66,8 @@ async fn lose(stream: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn write(stream: &mut TcpStream, answer: &Answer) -> io::Result<()> {
-    let Answer { status, headers, body } = answer;
+async fn write(stream: &mut TcpStream, answer: &Response) -> io::Result<()> {
+    let Response { status, headers, body } = answer;
     let length = body.len();
     let text = format!("HTTP/1.1 {status} Scripted\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
     stream.write_all(text.as_bytes()).await

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value, json};
 
-/// What is answered: the envelope of a success, or a status and its errors.
+/// Result of a call: the envelope of a success, or a status and its errors.
 type Outcome = Result<Value, (u16, Value)>;
 
 /// A zone and its records, oldest first.
@@ -21,7 +21,7 @@ impl Zone {
         Self { id: format!("{index:032x}"), name: name.to_owned(), records: Vec::new(), made: 0 }
     }
 
-    /// Adds a record without asking whether it fits; tells its id.
+    /// Adds a record without applying any rule; returns its id.
     pub(super) fn put(&mut self, record: Value) -> String {
         self.made += 1;
         let id = format!("{}{:04x}", self.id.split_at(28).1, self.made);
@@ -48,7 +48,7 @@ impl Zone {
         })
     }
 
-    /// Does what a call on this zone asks.
+    /// Performs a call on this zone.
     pub(super) fn perform(&mut self, method: &str, path: &[&str], query: &str, body: &Value) -> Outcome {
         match (method, path) {
             ("GET", ["dns_records"]) => Ok(self.list(query)),

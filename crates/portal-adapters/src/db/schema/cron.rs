@@ -1,4 +1,4 @@
-//! Jobs and what became of their instants.
+//! Jobs and their runs.
 
 use super::people::friendships;
 
@@ -10,7 +10,7 @@ diesel::table! {
         name -> Text,
         description -> Nullable<Text>,
         message -> Text,
-        cron -> Text,
+        cron -> Nullable<Text>,
         tz -> Text,
         session -> Text,
         thinking -> Nullable<Text>,
@@ -21,6 +21,13 @@ diesel::table! {
         last_run_at -> Nullable<Timestamp>,
         last_status -> Nullable<Text>,
         consecutive_errors -> Integer,
+        fires_at -> Nullable<Timestamp>,
+        every_minutes -> Nullable<Integer>,
+        answer_to -> Text,
+        revision -> Integer,
+        last_error -> Nullable<Text>,
+        recent -> Text,
+        open_run -> Nullable<Text>,
     }
 }
 
@@ -28,7 +35,9 @@ diesel::table! {
     runs (id) {
         id -> Text,
         job_id -> Text,
-        cause -> Text,
+        // The word in code and on the wire; columns keep their names.
+        #[sql_name = "cause"]
+        trigger -> Text,
         due_at -> Timestamp,
         status -> Text,
         attempts -> Integer,

@@ -19,6 +19,8 @@ diesel::table! {
         lease_until -> Nullable<Timestamp>,
         created_at -> Timestamp,
         changed_at -> Timestamp,
+        route_done -> Bool,
+        record_done -> Bool,
     }
 }
 
@@ -38,6 +40,7 @@ diesel::table! {
         name -> Text,
         parted -> Text,
         at -> Timestamp,
+        generation -> BigInt,
     }
 }
 

@@ -4,6 +4,7 @@ diesel::table! {
     portal (id) {
         id -> Integer,
         instance -> Text,
+        time_zone_release -> Nullable<Text>,
     }
 }
 
@@ -40,6 +41,7 @@ diesel::table! {
         status -> Text,
         heartbeat_writable -> Bool,
         created_at -> Timestamp,
+        heartbeat_default -> Bool,
     }
 }
 
@@ -52,6 +54,20 @@ diesel::table! {
         created_at -> Timestamp,
         expires_at -> Timestamp,
         revoked_at -> Nullable<Timestamp>,
+        origin -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    login_codes (code_hash) {
+        code_hash -> Text,
+        friend_id -> Text,
+        agent_id -> Text,
+        created_at -> Timestamp,
+        expires_at -> Timestamp,
+        spent_at -> Nullable<Timestamp>,
+        open -> Nullable<Text>,
+        created_by -> Text,
     }
 }
 
@@ -68,3 +84,4 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(friends, sessions, friendships);
+diesel::allow_tables_to_appear_in_same_query!(contacts, friendships);

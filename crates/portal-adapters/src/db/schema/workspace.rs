@@ -7,6 +7,7 @@ diesel::table! {
         friend_id -> Nullable<Text>,
         lease_write -> Nullable<Text>,
         lease_until -> Nullable<Timestamp>,
+        look_at -> Nullable<Timestamp>,
     }
 }
 

@@ -1,11 +1,14 @@
-//! The rows beside the documents: who holds one to write it, and the write that is pending.
+//! Rows beside the documents: the claim of a writer, and the pending write.
 
 use async_trait::async_trait;
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{AgentId, BackendError, FriendId, Invalid};
-use portal_workspace::{Begin, DocumentPath, DocumentStore, Ended, Held, LastWrite, NewVersion, Pending};
+use portal_workspace::{
+    DocumentPath, DocumentState, DocumentStore, LastWrite, NewVersion, NextLook, PendingWrite, WriteIntent,
+    WriteOutcome,
+};
 
 use super::{Conn, Store, audit, now, versions};
 use crate::db::error::QueryError;
@@ -13,10 +16,16 @@ use crate::db::schema::{document_versions, documents};
 
 #[async_trait]
 impl DocumentStore for Store {
-    async fn claim(&self, path: &DocumentPath, write: &str, lease: TimeDelta) -> Result<Option<Held>, BackendError> {
+    async fn claim(
+        &self,
+        path: &DocumentPath,
+        write: &str,
+        lease: TimeDelta,
+    ) -> Result<Option<DocumentState>, BackendError> {
         let (path, write, portal_time) = (path.clone(), write.to_owned(), self.clock.now());
         self.pools
             .write(async move |conn| {
+                // The row is created before it is locked, so that first writers wait for each other too.
                 insert_if_absent(conn, &path).await?;
                 let now = now(conn, portal_time).await?.naive_utc();
                 let row =
@@ -26,13 +35,13 @@ impl DocumentStore for Store {
                     return Ok(None);
                 }
                 set_lease(conn, &path, &write, now + lease).await?;
-                let held = Held {
+                let state = DocumentState {
                     taken_over: lease_until.is_some(),
                     pending: pending(conn, &path).await?,
                     last: last_write(conn, &path).await?,
                     newest: versions::newest_tag(conn, &path).await?,
                 };
-                Ok(Some(held))
+                Ok(Some(state))
             })
             .await
     }
@@ -42,33 +51,33 @@ impl DocumentStore for Store {
         self.pools
             .write(async move |conn| {
                 let now = now(conn, portal_time).await?.naive_utc();
-                let is_held = is_held(conn, &path, &write).await?;
-                if is_held {
+                let is_claimed = is_claimed(conn, &path, &write).await?;
+                if is_claimed {
                     set_lease(conn, &path, &write, now + lease).await?;
                 }
-                Ok(is_held)
+                Ok(is_claimed)
             })
             .await
     }
 
-    async fn begin(&self, path: &DocumentPath, begin: Begin) -> Result<bool, BackendError> {
+    async fn begin(&self, path: &DocumentPath, intent: WriteIntent) -> Result<bool, BackendError> {
         let path = path.clone();
         self.pools
             .write(async move |conn| {
-                if !is_held(conn, &path, &begin.text.id).await? {
+                if !is_claimed(conn, &path, &intent.text.id).await? {
                     return Ok(false);
                 }
-                if let Some(before) = &begin.keep {
+                if let Some(before) = &intent.earlier {
                     versions::insert_unless_newest(conn, &path, before).await?;
                 }
-                versions::insert(conn, &path, &begin.text, Some(&begin)).await?;
-                audit::insert(conn, &begin.audit).await?;
+                versions::insert(conn, &path, &intent.text, Some(&intent)).await?;
+                audit::insert(conn, &intent.audit).await?;
                 Ok(true)
             })
             .await
     }
 
-    async fn keep(&self, path: &DocumentPath, found: NewVersion) -> Result<(), BackendError> {
+    async fn add_version(&self, path: &DocumentPath, found: NewVersion) -> Result<(), BackendError> {
         let path = path.clone();
         self.pools
             .write(async move |conn| {
@@ -81,16 +90,36 @@ impl DocumentStore for Store {
             .await
     }
 
-    async fn end(&self, path: &DocumentPath, write: &str, ended: Ended) -> Result<bool, BackendError> {
-        let (path, write) = (path.clone(), write.to_owned());
+    async fn finish(
+        &self,
+        path: &DocumentPath,
+        write: &str,
+        outcome: WriteOutcome,
+        next_look: NextLook,
+    ) -> Result<bool, BackendError> {
+        let (path, write, portal_time) = (path.clone(), write.to_owned(), self.clock.now());
         self.pools
             .write(async move |conn| {
-                if !is_held(conn, &path, &write).await? {
+                if !is_claimed(conn, &path, &write).await? {
                     return Ok(false);
                 }
-                versions::end_pending(conn, &path, ended).await?;
+                // The pending text and the claim end in one transaction: no other writer sees one without the other.
+                versions::finish_pending(conn, &path, outcome).await?;
+                let row = documents::table.find((path.agent().as_str(), path.to_string()));
+                let scheduled = row.select(documents::look_at).first::<Option<NaiveDateTime>>(conn).await?;
+                let now = now(conn, portal_time).await?.naive_utc();
+                let look_at = match next_look {
+                    NextLook::Unchanged => scheduled,
+                    NextLook::Within(time) => Some(scheduled.map_or(now + time, |at| at.min(now + time))),
+                    NextLook::After(time) => Some(now + time),
+                    NextLook::Never => None,
+                };
                 diesel::update(documents::table.find((path.agent().as_str(), path.to_string())))
-                    .set((documents::lease_write.eq(None::<String>), documents::lease_until.eq(None::<NaiveDateTime>)))
+                    .set((
+                        documents::lease_write.eq(None::<String>),
+                        documents::lease_until.eq(None::<NaiveDateTime>),
+                        documents::look_at.eq(look_at),
+                    ))
                     .execute(conn)
                     .await?;
                 Ok(true)
@@ -98,13 +127,18 @@ impl DocumentStore for Store {
             .await
     }
 
-    async fn abandoned(&self) -> Result<Vec<DocumentPath>, BackendError> {
+    async fn unfinished(&self, at_start: bool) -> Result<Vec<DocumentPath>, BackendError> {
         let portal_time = self.clock.now();
         self.pools
             .read(async move |conn| {
                 let now = now(conn, portal_time).await?.naive_utc();
-                let rows = documents::table
-                    .filter(documents::lease_until.le(now))
+                let mut query = documents::table.filter(documents::lease_until.le(now)).into_boxed();
+                query = if at_start {
+                    query.or_filter(documents::look_at.is_not_null())
+                } else {
+                    query.or_filter(documents::look_at.le(now))
+                };
+                let rows = query
                     .select((documents::agent_id, documents::path))
                     .order((documents::agent_id, documents::path))
                     .load::<(String, String)>(conn)
@@ -133,8 +167,8 @@ async fn insert_if_absent(conn: &mut Conn, path: &DocumentPath) -> Result<(), Qu
     Ok(())
 }
 
-/// Returns whether `write` holds the document; the row stays locked until the transaction ends.
-async fn is_held(conn: &mut Conn, path: &DocumentPath, write: &str) -> Result<bool, QueryError> {
+/// Returns `true` if `write` has the claim; the row stays locked until the transaction ends.
+async fn is_claimed(conn: &mut Conn, path: &DocumentPath, write: &str) -> Result<bool, QueryError> {
     let row = documents::table.find((path.agent().as_str(), path.to_string())).select(documents::lease_write);
     let holder = for_update!(row).first::<Option<String>>(conn).await.optional()?;
     Ok(holder.flatten().as_deref() == Some(write))
@@ -148,7 +182,7 @@ async fn set_lease(conn: &mut Conn, path: &DocumentPath, write: &str, until: Nai
     Ok(())
 }
 
-async fn pending(conn: &mut Conn, path: &DocumentPath) -> Result<Option<Pending>, QueryError> {
+async fn pending(conn: &mut Conn, path: &DocumentPath) -> Result<Option<PendingWrite>, QueryError> {
     let row = versions::of(path, "pending")
         .select((document_versions::id, document_versions::tag, document_versions::previous_tag))
         .first::<(String, String, Option<String>)>(conn)
@@ -156,7 +190,7 @@ async fn pending(conn: &mut Conn, path: &DocumentPath) -> Result<Option<Pending>
         .optional()?;
     let Some((write, tag, previous)) = row else { return Ok(None) };
     let previous = previous.as_deref().map(versions::tag).transpose()?;
-    Ok(Some(Pending { write, tag: versions::tag(&tag)?, previous }))
+    Ok(Some(PendingWrite { write, tag: versions::tag(&tag)?, previous }))
 }
 
 /// Returns the last text that a friend wrote through the portal.

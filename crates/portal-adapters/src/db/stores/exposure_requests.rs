@@ -1,22 +1,20 @@
 //! Exposures as friends ask for them.
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{AuditEntry, BackendError, FriendId};
 use portal_dns::{
-    Before, Change, Desired, EXPOSURES_PER_FRIEND, Exposure, ExposureId, ExposureName, ExposureStore, Hostname, Intent,
-    Reservation, Reserved,
+    Change, Desired, EXPOSURES_PER_FRIEND, Exposure, ExposureId, ExposureName, ExposureStore, Hostname, Intent,
+    Previous, Refusal, Reservation, Reserved, TOMBSTONE_LIFETIME, TOMBSTONES_PER_FRIEND, Tombstone,
 };
 
 use super::exposure_rows::{self as rows, LEAVING, Row, WANTED};
+use super::exposure_work::TombstoneRow;
 use super::{Conn, Store, audit, friends, now};
 use crate::db::error::QueryError;
-use crate::db::schema::{exposures, hostnames, tombstones};
-
-/// Attempts to claim a hostname whose owner is freed at the same moment.
-const CLAIM_ATTEMPTS: usize = 3;
+use crate::db::schema::{exposures, friends as friends_table, hostnames, tombstones};
 
 #[async_trait]
 impl ExposureStore for Store {
@@ -25,7 +23,7 @@ impl ExposureStore for Store {
             .write(async move |conn| {
                 // Locked so that concurrent requests count the limit one after the other.
                 if !friends::lock(conn, &wanted.friend).await? {
-                    return Ok(Reserved::NoFriend);
+                    return Ok(Reserved::Refused(Refusal::UnknownFriend));
                 }
                 let reserved = match lock_by_name(conn, &wanted.friend, &wanted.name).await? {
                     None => reserve_new(conn, &wanted, audit.at).await?,
@@ -37,6 +35,11 @@ impl ExposureStore for Store {
                 Ok(reserved)
             })
             .await
+    }
+
+    async fn check_reservation(&self, wanted: &Reservation) -> Result<Option<Refusal>, BackendError> {
+        let (wanted, portal_time) = (wanted.clone(), self.clock.now());
+        self.pools.read(async move |conn| check_reservation(conn, &wanted, portal_time).await).await
     }
 
     async fn close(
@@ -66,7 +69,7 @@ impl ExposureStore for Store {
         &self,
         id: &ExposureId,
         generation: i64,
-        before: Option<Before>,
+        previous: Option<Previous>,
         audit: AuditEntry,
     ) -> Result<bool, BackendError> {
         let id = id.clone();
@@ -76,7 +79,7 @@ impl ExposureStore for Store {
                 // A later change must not be withdrawn with this one.
                 let Some(row) = row.filter(|row| row.generation() == generation) else { return Ok(false) };
                 let changed_at = row.time_of_change(now(conn, audit.at).await?);
-                let intent = rows::intent(conn, row).await?.withdrawn(before, audit.at);
+                let intent = rows::intent(conn, row).await?.withdrawn(previous, audit.at);
                 rows::update(conn, &intent, changed_at).await?;
                 audit::insert(conn, &audit).await?;
                 Ok(true)
@@ -120,16 +123,17 @@ impl ExposureStore for Store {
 }
 
 async fn reserve_new(conn: &mut Conn, wanted: &Reservation, at: DateTime<Utc>) -> Result<Reserved, QueryError> {
-    let theirs = exposures::table.filter(exposures::friend_id.eq(wanted.friend.as_str()));
-    let has = theirs.count().get_result::<i64>(conn).await?;
-    if usize::try_from(has).unwrap_or(usize::MAX) >= EXPOSURES_PER_FRIEND {
-        return Ok(Reserved::LimitReached);
+    let now = now(conn, at).await?;
+    let former = latest_tombstone(conn, wanted).await?;
+    if let Some(refusal) = limit_reached(conn, wanted, (former.is_some(), now)).await? {
+        return Ok(Reserved::Refused(refusal));
     }
-    if !claim_hostname(conn, &wanted.hostname, &wanted.id).await? {
-        return Ok(Reserved::Taken);
+    let intent = Intent::new(wanted.clone(), former.as_ref(), at);
+    if !claim_hostname(conn, &wanted.spec.hostname, &intent.exposure.id).await? {
+        return Ok(Reserved::Refused(Refusal::OwnedByAnother));
     }
-    let intent = Intent::new(wanted.clone(), at);
-    let changed_at = now(conn, at).await?;
+    // Two changes of one exposure id never have the same time, not even in two lives of it.
+    let changed_at = former.map_or(now, |tombstone| now.max(tombstone.at + TimeDelta::milliseconds(1)));
     rows::insert(conn, &intent, changed_at).await?;
     Ok(Reserved::New(Box::new(intent)))
 }
@@ -140,18 +144,83 @@ async fn reserve_again(
     wanted: &Reservation,
     at: DateTime<Utc>,
 ) -> Result<Reserved, QueryError> {
+    if wanted.only_if_absent {
+        return Ok(Reserved::Refused(Refusal::Exists));
+    }
     let changed_at = row.time_of_change(now(conn, at).await?);
     let intent = rows::intent(conn, row).await?;
-    if intent.is_wanted_as(wanted) {
+    if intent.is_wanted_as(&wanted.spec) {
         return Ok(Reserved::Same(Box::new(intent)));
     }
-    if !claim_hostname(conn, &wanted.hostname, &intent.exposure.id).await? {
-        return Ok(Reserved::Taken);
+    if !claim_hostname(conn, &wanted.spec.hostname, &intent.exposure.id).await? {
+        return Ok(Reserved::Refused(Refusal::OwnedByAnother));
     }
-    let before = intent.before();
-    let intent = intent.changed(wanted, at);
+    let previous = intent.previous();
+    let intent = intent.changed(&wanted.spec, at);
     rows::update(conn, &intent, changed_at).await?;
-    Ok(Reserved::Changed(Box::new(intent), Box::new(before)))
+    Ok(Reserved::Changed(Box::new(intent), Box::new(previous)))
+}
+
+async fn check_reservation(
+    conn: &mut Conn,
+    wanted: &Reservation,
+    portal_time: DateTime<Utc>,
+) -> Result<Option<Refusal>, QueryError> {
+    let friend = friends_table::table.find(wanted.friend.as_str()).select(friends_table::id);
+    if friend.first::<String>(conn).await.optional()?.is_none() {
+        return Ok(Some(Refusal::UnknownFriend));
+    }
+    let present = by_name(&wanted.friend, &wanted.name).select(exposures::id);
+    let present = present.first::<String>(conn).await.optional()?;
+    if present.is_some() && wanted.only_if_absent {
+        return Ok(Some(Refusal::Exists));
+    }
+    if present.is_none() {
+        let is_known = latest_tombstone(conn, wanted).await?.is_some();
+        let now = now(conn, portal_time).await?;
+        if let Some(refusal) = limit_reached(conn, wanted, (is_known, now)).await? {
+            return Ok(Some(refusal));
+        }
+    }
+    let owner = hostnames::table.find(wanted.spec.hostname.as_str()).select(hostnames::exposure_id);
+    let owner = owner.first::<String>(conn).await.optional()?;
+    Ok((owner.is_some() && owner != present).then_some(Refusal::OwnedByAnother))
+}
+
+/// Returns the latest tombstone of the friend's name. Ids are kept per name, so a hostname collects one tombstone for
+/// each of the few names that can make it.
+async fn latest_tombstone(conn: &mut Conn, wanted: &Reservation) -> Result<Option<Tombstone>, QueryError> {
+    let of_name = tombstones::table
+        .filter(tombstones::friend_id.eq(wanted.friend.as_str()))
+        .filter(tombstones::name.eq(wanted.name.as_str()))
+        .order(tombstones::at.desc())
+        .select(TombstoneRow::as_select());
+    of_name.first::<TombstoneRow>(conn).await.optional()?.map(Tombstone::try_from).transpose()
+}
+
+/// Returns the limit that keeps the friend from a further name; `is_known` says that it has a tombstone.
+async fn limit_reached(
+    conn: &mut Conn,
+    wanted: &Reservation,
+    (is_known, now): (bool, DateTime<Utc>),
+) -> Result<Option<Refusal>, QueryError> {
+    let theirs = exposures::table.filter(exposures::friend_id.eq(wanted.friend.as_str())).count();
+    let exposures = theirs.get_result::<i64>(conn).await?;
+    if usize::try_from(exposures).unwrap_or(usize::MAX) >= EXPOSURES_PER_FRIEND {
+        return Ok(Some(Refusal::LimitReached));
+    }
+    if is_known {
+        return Ok(None);
+    }
+    let since = now - TimeDelta::from_std(TOMBSTONE_LIFETIME).unwrap_or(TimeDelta::MAX);
+    let removed = tombstones::table
+        .filter(tombstones::friend_id.eq(wanted.friend.as_str()))
+        .filter(tombstones::at.ge(since.naive_utc()))
+        .count()
+        .get_result::<i64>(conn)
+        .await?;
+    let is_full = usize::try_from(removed).unwrap_or(usize::MAX) >= TOMBSTONES_PER_FRIEND;
+    Ok(is_full.then_some(Refusal::TooManyRemoved))
 }
 
 /// Makes a hostname this exposure's; `false` if another exposure owns it. A concurrent claim of the same hostname waits
@@ -161,7 +230,7 @@ async fn claim_hostname(conn: &mut Conn, host: &Hostname, id: &ExposureId) -> Re
     // of an exposure may be wanted.
     let owned = hostnames::table.filter(hostnames::exposure_id.eq(id.as_str())).count();
     let role = if owned.get_result::<i64>(conn).await? == 0 { WANTED } else { LEAVING };
-    for _ in 0..CLAIM_ATTEMPTS {
+    loop {
         diesel::insert_into(hostnames::table)
             .values((
                 hostnames::hostname.eq(host.as_str()),
@@ -171,14 +240,12 @@ async fn claim_hostname(conn: &mut Conn, host: &Hostname, id: &ExposureId) -> Re
             .on_conflict_do_nothing()
             .execute(conn)
             .await?;
-        let current_owner = hostnames::table.find(host.as_str()).select(hostnames::exposure_id);
-        // PostgreSQL: the owner that made the insert do nothing may have been freed since, and then no row is there.
-        if let Some(owner) = current_owner.first::<String>(conn).await.optional()? {
+        let now_owned_by = hostnames::table.find(host.as_str()).select(hostnames::exposure_id);
+        // On PostgreSQL an owner can be freed between the two statements: then the hostname is up for the next try.
+        if let Some(owner) = now_owned_by.first::<String>(conn).await.optional()? {
             return Ok(owner == id.as_str());
         }
     }
-    // Freed and claimed again under every attempt: others compete for it.
-    Ok(false)
 }
 
 /// Returns the changes since then, or the latest change.

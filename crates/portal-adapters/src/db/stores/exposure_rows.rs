@@ -5,7 +5,8 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{FriendId, Invalid};
 use portal_dns::{
-    Desired, DomainName, Exposure, ExposureId, ExposureName, Hostname, Intent, Reason, ServiceName, ServicePort, Status,
+    Desired, DomainName, Exposure, ExposureId, ExposureName, ExposureSpec, Hostname, Intent, Progress, Reason,
+    ServiceName, ServicePort, Status,
 };
 
 use super::Conn;
@@ -37,6 +38,8 @@ pub(super) struct Row {
     lease_until: Option<NaiveDateTime>,
     created_at: NaiveDateTime,
     changed_at: NaiveDateTime,
+    route_done: bool,
+    record_done: bool,
 }
 
 impl Row {
@@ -77,12 +80,15 @@ impl Row {
             id: ExposureId::parse(&self.id)?,
             friend: FriendId::parse(&self.friend_id)?,
             name: ExposureName::parse(&self.name)?,
-            service: ServiceName::parse(&self.service)?,
-            port: ServicePort::parse(self.port.into())?,
-            domain: DomainName::parse(&self.domain)?,
-            hostname,
+            spec: ExposureSpec {
+                service: ServiceName::parse(&self.service)?,
+                port: ServicePort::parse(self.port.into())?,
+                domain: DomainName::parse(&self.domain)?,
+                hostname,
+            },
             status: Status::parse(&self.status)?,
             reason: self.reason.as_deref().map(Reason::parse).transpose()?,
+            progress: Progress { route: self.route_done, record: self.record_done },
             created_at: self.created_at.and_utc(),
         };
         Ok(Intent {
@@ -150,7 +156,7 @@ pub(super) async fn insert(conn: &mut Conn, intent: &Intent, at: DateTime<Utc>) 
 pub(super) async fn update(conn: &mut Conn, intent: &Intent, at: DateTime<Utc>) -> Result<(), QueryError> {
     let id = intent.exposure.id.as_str();
     diesel::update(exposures::table.find(id)).set(changing(intent, at)).execute(conn).await?;
-    let wanted = intent.exposure.hostname.as_str();
+    let wanted = intent.exposure.spec.hostname.as_str();
     let others = hostnames::table.filter(hostnames::exposure_id.eq(id)).filter(hostnames::hostname.ne(wanted));
     diesel::update(others).set(hostnames::role.eq(LEAVING)).execute(conn).await?;
     diesel::update(hostnames::table.find(wanted)).set(hostnames::role.eq(WANTED)).execute(conn).await?;
@@ -177,18 +183,20 @@ type Changing<'a> = (
     Set<exposures::attempts, i32>,
     Set<exposures::next_attempt_at, NaiveDateTime>,
     Set<exposures::changed_at, NaiveDateTime>,
+    Set<exposures::route_done, bool>,
+    Set<exposures::record_done, bool>,
 );
 
 fn changing(intent: &Intent, at: DateTime<Utc>) -> Changing<'_> {
-    let Exposure { service, port, domain, status, reason, .. } = &intent.exposure;
+    let Exposure { spec, status, reason, progress, .. } = &intent.exposure;
     let desired = match intent.desired {
         Desired::Present => "present",
         Desired::Absent => "absent",
     };
     (
-        exposures::service.eq(service.as_str()),
-        exposures::port.eq(i32::from(port.number())),
-        exposures::domain.eq(domain.as_str()),
+        exposures::service.eq(spec.service.as_str()),
+        exposures::port.eq(i32::from(spec.port.number())),
+        exposures::domain.eq(spec.domain.as_str()),
         exposures::desired.eq(desired),
         exposures::status.eq(status.as_str()),
         exposures::reason.eq(reason.map(Reason::as_str)),
@@ -197,5 +205,7 @@ fn changing(intent: &Intent, at: DateTime<Utc>) -> Changing<'_> {
         exposures::attempts.eq(i32::try_from(intent.attempts).unwrap_or(i32::MAX)),
         exposures::next_attempt_at.eq(intent.next_attempt_at.naive_utc()),
         exposures::changed_at.eq(at.naive_utc()),
+        exposures::route_done.eq(progress.route),
+        exposures::record_done.eq(progress.record),
     )
 }

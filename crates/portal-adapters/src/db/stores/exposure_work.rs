@@ -6,8 +6,8 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{AuditEntry, BackendError, Expired, FriendId, Invalid, sweep};
 use portal_dns::{
-    Claimed, Exposure, ExposureId, ExposureName, Fence, Hostname, Intent, IntentStore, Lease, ReleaseReason,
-    RoutePlace, Settled, Settlement, Tombstone,
+    Claimed, Exposure, ExposureId, ExposureName, Fence, Hostname, Intent, IntentStore, Lease, Outcome, Recorded,
+    ReleaseReason, Tombstone,
 };
 
 use super::exposure_rows::{self as rows, Row};
@@ -17,13 +17,14 @@ use crate::db::schema::{exposures, hostnames, tombstones};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tombstones)]
-struct TombstoneRow {
+pub(super) struct TombstoneRow {
     exposure_id: String,
     hostname: String,
     friend_id: String,
     name: String,
     parted: String,
     at: NaiveDateTime,
+    generation: i64,
 }
 
 impl TryFrom<TombstoneRow> for Tombstone {
@@ -35,11 +36,12 @@ impl TryFrom<TombstoneRow> for Tombstone {
             friend: FriendId::parse(&row.friend_id)?,
             name: ExposureName::parse(&row.name)?,
             hostname: Hostname::parse(&row.hostname)?,
-            parted: match row.parted.as_str() {
+            released_by: match row.parted.as_str() {
                 "moved" => ReleaseReason::Moved,
                 "ended" => ReleaseReason::Deleted,
                 _ => return Err(Invalid::new("parted", "parted must be moved or ended").into()),
             },
+            generation: row.generation,
             at: row.at.and_utc(),
         })
     }
@@ -66,8 +68,13 @@ impl IntentStore for Store {
             .await
     }
 
-    async fn settle(&self, fence: Fence, settlement: Settlement, now: DateTime<Utc>) -> Result<Settled, BackendError> {
-        self.pools.write(async move |conn| record_outcome(conn, &fence, settlement, now).await).await
+    async fn record_outcome(
+        &self,
+        fence: Fence,
+        outcome: Outcome,
+        now: DateTime<Utc>,
+    ) -> Result<Recorded, BackendError> {
+        self.pools.write(async move |conn| record_outcome(conn, &fence, outcome, now).await).await
     }
 
     async fn due(&self, portal_time: DateTime<Utc>, limit: u32) -> Result<Vec<ExposureId>, BackendError> {
@@ -119,7 +126,7 @@ impl IntentStore for Store {
             .await
     }
 
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
+    async fn forget_before(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
         sweep(self, Expired::Tombstones { before }).await
     }
 
@@ -137,13 +144,13 @@ impl IntentStore for Store {
 
 /// Returns the tombstones at an exposure's hostnames and at its route's place.
 async fn tombstones_at(conn: &mut Conn, intent: &Intent) -> Result<Vec<Tombstone>, QueryError> {
-    let Exposure { friend, name, hostname, .. } = &intent.exposure;
-    let hosts: Vec<_> = intent.leaving.iter().chain([hostname]).map(Hostname::as_str).collect();
+    let Exposure { friend, name, spec, .. } = &intent.exposure;
+    let hosts: Vec<_> = intent.leaving.iter().chain([&spec.hostname]).map(Hostname::as_str).collect();
     let same_name = tombstones::friend_id.eq(friend.as_str()).and(tombstones::name.eq(name.as_str()));
     let near = tombstones::table.filter(tombstones::hostname.eq_any(&hosts).or(same_name));
     let rows = near.select(TombstoneRow::as_select()).load(conn).await?;
     let mut found = rows.into_iter().map(Tombstone::try_from).collect::<Result<Vec<_>, _>>()?;
-    let place = RoutePlace::of(friend, name);
+    let place = intent.route_place();
     found
         .retain(|tombstone| hosts.contains(&tombstone.hostname.as_str()) || tombstone.route().as_ref() == Some(&place));
     Ok(found)
@@ -153,20 +160,19 @@ async fn tombstones_at(conn: &mut Conn, intent: &Intent) -> Result<Vec<Tombstone
 async fn record_outcome(
     conn: &mut Conn,
     fence: &Fence,
-    settlement: Settlement,
+    outcome: Outcome,
     portal_time: DateTime<Utc>,
-) -> Result<Settled, QueryError> {
+) -> Result<Recorded, QueryError> {
     let row = rows::lock(conn, &fence.id).await?;
-    let Some(row) = row.filter(|row| row.was_last_leased_by(&fence.token)) else { return Ok(Settled::Lost) };
+    let Some(row) = row.filter(|row| row.was_last_leased_by(&fence.token)) else { return Ok(Recorded::Lost) };
     if row.generation() != fence.generation {
-        return Ok(Settled::Superseded);
+        return Ok(Recorded::Superseded);
     }
     let at = row.time_of_change(now(conn, portal_time).await?);
     let intent = rows::intent(conn, row).await?;
-    let exposure = intent.exposure.clone();
-    let (rest, freed) = intent.settled(settlement);
-    let parted = if rest.is_some() { ReleaseReason::Moved } else { ReleaseReason::Deleted };
-    insert_tombstones(conn, &exposure, &freed, parted, at).await?;
+    let (rest, freed) = intent.clone().with_outcome(outcome);
+    let released_by = if rest.is_some() { ReleaseReason::Moved } else { ReleaseReason::Deleted };
+    insert_tombstones(conn, &intent, &freed, (released_by, at)).await?;
     match rest {
         Some(intent) => {
             rows::update(conn, &intent, at).await?;
@@ -176,20 +182,24 @@ async fn record_outcome(
             diesel::delete(exposures::table.find(fence.id.as_str())).execute(conn).await?;
         }
     }
-    Ok(Settled::Done)
+    Ok(Recorded::Done)
 }
 
 /// Frees hostnames and records their last owner.
 async fn insert_tombstones(
     conn: &mut Conn,
-    exposure: &Exposure,
+    intent: &Intent,
     freed: &[Hostname],
-    parted: ReleaseReason,
-    at: DateTime<Utc>,
+    (released_by, at): (ReleaseReason, DateTime<Utc>),
 ) -> Result<(), QueryError> {
+    let exposure = &intent.exposure;
     for hostname in freed {
         diesel::delete(hostnames::table.find(hostname.as_str())).execute(conn).await?;
-        let released = (tombstones::parted.eq(word(parted)), tombstones::at.eq(at.naive_utc()));
+        let released = (
+            tombstones::parted.eq(word(released_by)),
+            tombstones::at.eq(at.naive_utc()),
+            tombstones::generation.eq(intent.generation),
+        );
         diesel::insert_into(tombstones::table)
             .values((
                 tombstones::exposure_id.eq(exposure.id.as_str()),
@@ -207,8 +217,8 @@ async fn insert_tombstones(
     Ok(())
 }
 
-fn word(parted: ReleaseReason) -> &'static str {
-    match parted {
+fn word(released_by: ReleaseReason) -> &'static str {
+    match released_by {
         ReleaseReason::Moved => "moved",
         ReleaseReason::Deleted => "ended",
     }

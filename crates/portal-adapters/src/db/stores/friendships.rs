@@ -8,7 +8,7 @@ use portal_core::{
     AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore,
 };
 
-use super::{Conn, Store, agents, audit, friends};
+use super::{Conn, Store, agents, audit, friends, runs};
 use crate::db::error::QueryError;
 use crate::db::schema::friendships;
 
@@ -19,6 +19,7 @@ struct Row {
     agent_id: String,
     status: String,
     heartbeat_writable: bool,
+    heartbeat_default: bool,
     created_at: NaiveDateTime,
 }
 
@@ -30,7 +31,7 @@ impl TryFrom<Row> for Friendship {
             agent: AgentId::parse(&row.agent_id)?,
             friend: FriendId::parse(&row.friend_id)?,
             status: FriendshipStatus::parse(&row.status)?,
-            heartbeat_writable: row.heartbeat_writable,
+            heartbeat_writable: (!row.heartbeat_default).then_some(row.heartbeat_writable),
             created_at: row.created_at.and_utc(),
         })
     }
@@ -65,15 +66,34 @@ impl FriendshipStore for Store {
             .await
     }
 
+    async fn count_others(&self, key: &FriendshipKey, most: u32) -> Result<u32, BackendError> {
+        let key = key.clone();
+        self.pools
+            .read(async move |conn| {
+                // A limit, so that the cost does not grow with the number of the agent's friends.
+                let others = friendships::table
+                    .filter(friendships::agent_id.eq(key.agent.as_str()))
+                    .filter(friendships::friend_id.ne(key.friend.as_str()))
+                    .filter(friendships::status.eq(FriendshipStatus::Active.as_str()))
+                    .select(friendships::friend_id)
+                    .limit(i64::from(most));
+                Ok(u32::try_from(others.load::<String>(conn).await?.len()).unwrap_or(most))
+            })
+            .await
+    }
+
     async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, BackendError> {
         self.pools
             .write(async move |conn| {
                 if !friends::lock(conn, &friendship.friend).await? || !agents::lock(conn, &friendship.agent).await? {
                     return Ok(false);
                 }
+                let key = FriendshipKey::new(friendship.friend.clone(), friendship.agent.clone());
+                let before = find(conn, &key).await?;
                 let changing = (
                     friendships::status.eq(friendship.status.as_str()),
-                    friendships::heartbeat_writable.eq(friendship.heartbeat_writable),
+                    friendships::heartbeat_writable.eq(friendship.heartbeat_writable.unwrap_or(false)),
+                    friendships::heartbeat_default.eq(friendship.heartbeat_writable.is_none()),
                 );
                 diesel::insert_into(friendships::table)
                     .values((
@@ -87,6 +107,10 @@ impl FriendshipStore for Store {
                     .set(changing)
                     .execute(conn)
                     .await?;
+                let was_active = before.is_some_and(|before| before.status == FriendshipStatus::Active);
+                if friendship.status == FriendshipStatus::Active && !was_active {
+                    runs::resume(conn, &friendship, audit.at).await?;
+                }
                 audit::insert(conn, &audit).await?;
                 Ok(true)
             })

@@ -1,14 +1,15 @@
 //! Deletion of rows that have served their time.
 
 use async_trait::async_trait;
-use diesel::dsl::count_star;
+use chrono::NaiveDateTime;
+use diesel::dsl::{count_star, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{BackendError, Expired, RetentionStore};
 
 use super::{Conn, Store};
 use crate::db::error::QueryError;
-use crate::db::schema::{audit_log, runs, sessions, tombstones};
+use crate::db::schema::{audit_log, jobs, login_codes, runs, sessions, tombstones};
 
 #[async_trait]
 impl RetentionStore for Store {
@@ -28,8 +29,16 @@ impl RetentionStore for Store {
                     Expired::RunsBeyond { newest } => {
                         jobs_beyond(conn, newest).await?.iter().map(|(_, count)| count - i64::from(newest)).sum()
                     }
+                    Expired::SpentJobs { before } => {
+                        let spent = jobs::table.filter(not(jobs::enabled));
+                        spent.filter(jobs::fires_at.lt(before.naive_utc())).count().get_result(conn).await?
+                    }
                     Expired::Sessions { before } => {
                         let old = sessions::table.filter(sessions::expires_at.lt(before.naive_utc()));
+                        old.count().get_result(conn).await?
+                    }
+                    Expired::LoginCodes { before } => {
+                        let old = login_codes::table.filter(login_codes::expires_at.lt(before.naive_utc()));
                         old.count().get_result(conn).await?
                     }
                     Expired::Tombstones { before } => {
@@ -62,12 +71,14 @@ impl RetentionStore for Store {
                         let ids = runs_beyond(conn, newest, limit).await?;
                         delete_runs(conn, ids).await?
                     }
+                    Expired::SpentJobs { before } => delete_spent_jobs(conn, before.naive_utc(), limit).await?,
                     Expired::Sessions { before } => {
                         let old = sessions::table.filter(sessions::expires_at.lt(before.naive_utc()));
                         let ids: Vec<String> =
                             old.order(sessions::expires_at).limit(limit.into()).select(sessions::id).load(conn).await?;
                         diesel::delete(sessions::table.filter(sessions::id.eq_any(ids))).execute(conn).await?
                     }
+                    Expired::LoginCodes { before } => delete_login_codes(conn, before.naive_utc(), limit).await?,
                     Expired::Tombstones { before } => {
                         let old = tombstones::at.lt(before.naive_utc());
                         let hostnames: Vec<String> = tombstones::table
@@ -115,4 +126,19 @@ async fn runs_beyond(conn: &mut Conn, newest: u32, limit: u32) -> Result<Vec<Str
 
 async fn delete_runs(conn: &mut Conn, ids: Vec<String>) -> Result<usize, QueryError> {
     Ok(diesel::delete(runs::table.filter(runs::id.eq_any(ids))).execute(conn).await?)
+}
+
+/// Deletes disabled jobs for one moment, with their runs.
+async fn delete_spent_jobs(conn: &mut Conn, before: NaiveDateTime, limit: u32) -> Result<usize, QueryError> {
+    // Both conditions again: the owner may have given the job another time since its id was read.
+    let spent = jobs::table.filter(not(jobs::enabled)).filter(jobs::fires_at.lt(before));
+    let ids: Vec<String> = spent.order(jobs::fires_at).limit(limit.into()).select(jobs::id).load(conn).await?;
+    let named = jobs::table.filter(jobs::id.eq_any(ids));
+    Ok(diesel::delete(named.filter(not(jobs::enabled)).filter(jobs::fires_at.lt(before))).execute(conn).await?)
+}
+
+async fn delete_login_codes(conn: &mut Conn, before: NaiveDateTime, limit: u32) -> Result<usize, QueryError> {
+    let old = login_codes::table.filter(login_codes::expires_at.lt(before)).order(login_codes::expires_at);
+    let hashes: Vec<String> = old.limit(limit.into()).select(login_codes::code_hash).load(conn).await?;
+    Ok(diesel::delete(login_codes::table.filter(login_codes::code_hash.eq_any(hashes))).execute(conn).await?)
 }

@@ -1,20 +1,33 @@
 //! The queue of runs, which all runners share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDateTime, Utc};
-use diesel::dsl::{exists, not};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use diesel::dsl::{exists, max, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{BackendError, Expired, FriendshipStatus, sweep};
+use portal_core::{BackendError, Expired, Friendship, FriendshipStatus, sweep};
 use portal_cron::{
-    DueJob, Firing, Job, Lease, LeasedRun, RunQueue, RunStatus, Schedule, Settled, Settlement, Trigger, Verdict,
+    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, LeasedRun, RecentRun, RunLease,
+    RunQueue, RunStatus, Trigger,
 };
 
-use super::{Conn, Store, jobs as job_rows};
+use super::jobs::{JobRow, TimingRow, disable_spent, insert_missed, record_end};
+use super::{Conn, Store};
 use crate::db::error::QueryError;
 use crate::db::schema::{friendships, jobs, runs};
+
+/// A job that is due, with its friendship.
+#[derive(Queryable)]
+struct DueRow {
+    friend_id: String,
+    id: String,
+    timing: TimingRow,
+    created_at: NaiveDateTime,
+    next_due: Option<NaiveDateTime>,
+    friendship: String,
+}
 
 /// A run that was just claimed.
 #[derive(Queryable, Selectable)]
@@ -23,7 +36,7 @@ struct ClaimedRow {
     id: String,
     job_id: String,
     attempts: i32,
-    cause: String,
+    trigger: String,
     due_at: NaiveDateTime,
 }
 
@@ -33,114 +46,173 @@ impl RunQueue for Store {
         self.lease_time().await
     }
 
-    async fn due(&self, now: DateTime<Utc>, limit: u32) -> Result<Vec<DueJob>, BackendError> {
+    async fn due(&self, now: DateTime<Utc>, limit: u32, shares: FriendShares) -> Result<Vec<DueJob>, BackendError> {
         self.pools
             .read(async move |conn| {
                 let pair = friendships::friend_id.eq(jobs::friend_id).and(friendships::agent_id.eq(jobs::agent_id));
-                let open = runs::table.filter(runs::job_id.eq(jobs::id)).filter(runs::finished_at.is_null());
-                let rows: Vec<(String, String, String, Option<NaiveDateTime>, String)> = jobs::table
+                let rows: Vec<DueRow> = jobs::table
                     .inner_join(friendships::table.on(pair))
                     .filter(jobs::next_due.le(now.naive_utc()))
-                    .filter(not(exists(open)))
+                    // Literally the condition of the index, so that jobs with an open run, however many, cost nothing.
+                    .filter(jobs::open_run.is_null())
+                    .filter(jobs::friend_id.ne_all(shares.exhausted()))
                     .order((jobs::next_due, jobs::id))
-                    .limit(limit.into())
-                    .select((jobs::id, jobs::cron, jobs::tz, jobs::next_due, friendships::status))
+                    .limit(candidates(limit))
+                    .select((
+                        jobs::friend_id,
+                        jobs::id,
+                        TimingRow::as_select(),
+                        jobs::created_at,
+                        jobs::next_due,
+                        friendships::status,
+                    ))
                     .load(conn)
                     .await?;
-                Ok(rows.into_iter().filter_map(due_job).collect())
+                let due = rows.into_iter().filter_map(|row| Some((row.friend_id.clone(), due_job(row)?)));
+                Ok(shares.choose(due, limit))
             })
             .await
     }
 
-    async fn fire(&self, firings: Vec<Firing>, lease: Lease) -> Result<Vec<LeasedRun>, BackendError> {
+    async fn fire(&self, firings: Vec<Firing>, lease: RunLease) -> Result<Vec<LeasedRun>, BackendError> {
         self.pools.write(async move |conn| fire(conn, &firings, lease).await).await
     }
 
-    async fn take(&self, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, BackendError> {
-        self.pools.write(async move |conn| claim_open(conn, lease, limit).await).await
+    async fn claim(&self, lease: RunLease, limit: u32, shares: FriendShares) -> Result<Vec<LeasedRun>, BackendError> {
+        self.pools.write(async move |conn| claim_open(conn, lease, limit, &shares).await).await
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, BackendError> {
-        self.pools.write(async move |conn| complete_attempt(conn, &settlement).await).await
+    async fn complete_attempts(&self, completed: Vec<CompletedAttempt>) -> Result<Vec<bool>, BackendError> {
+        self.pools.write(async move |conn| complete_attempts(conn, &completed).await).await
     }
 
-    async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
-        sweep(self, Expired::Runs { before }).await
+    async fn park_inactive(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
+        self.pools.write(async move |conn| park_inactive(conn, now.naive_utc()).await).await
+    }
+
+    async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
+        self.pools.write(async move |conn| replan(conn, now.naive_utc()).await).await
+    }
+
+    async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError> {
+        self.pools
+            .read(async move |conn| {
+                let latest: Option<NaiveDateTime> = jobs::table.select(max(jobs::last_run_at)).first(conn).await?;
+                Ok(latest.map(|at| at.and_utc()))
+            })
+            .await
+    }
+
+    async fn backlog(&self, now: DateTime<Utc>) -> Result<Backlog, BackendError> {
+        self.pools
+            .read(async move |conn| {
+                let due = jobs::table.filter(jobs::next_due.le(now.naive_utc())).filter(jobs::open_run.is_null());
+                let due: i64 = due.count().get_result(conn).await?;
+                let open: i64 = runs::table.filter(runs::finished_at.is_null()).count().get_result(conn).await?;
+                let count = |number: i64| number.try_into().unwrap_or_default();
+                Ok(Backlog { due: count(due), open: count(open) })
+            })
+            .await
+    }
+
+    async fn forget_before(&self, ended: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError> {
+        sweep(self, Expired::SpentJobs { before: spent }).await?;
+        sweep(self, Expired::Runs { before: ended }).await
     }
 }
 
-fn due_job(
-    (id, cron, tz, next_due, status): (String, String, String, Option<NaiveDateTime>, String),
-) -> Option<DueJob> {
+/// Returns how many rows are looked at so that friends can take turns; one friend has at most 50 of them.
+fn candidates(limit: u32) -> i64 {
+    i64::from(limit) * 4
+}
+
+fn due_job(row: DueRow) -> Option<DueJob> {
+    let id = row.id;
     // Left out and logged: an invalid row must not keep everybody else's jobs from firing.
-    let schedule = Schedule::parse(&cron, &tz)
-        .inspect_err(|invalid| tracing::error!(job.id = %id, "a stored schedule is invalid: {invalid}"))
+    let timing = row.timing.try_into();
+    let timing = timing
+        .inspect_err(|error: &QueryError| tracing::error!(job.id = %id, ?error, "a stored timing is invalid"))
         .ok()?;
-    let is_active = status == FriendshipStatus::Active.as_str();
-    Some(DueJob { id, schedule, due_since: next_due?.and_utc(), is_active })
+    let is_active = row.friendship == FriendshipStatus::Active.as_str();
+    Some(DueJob { id, timing, created_at: row.created_at.and_utc(), due_since: row.next_due?.and_utc(), is_active })
 }
 
 /// Stores firings that are not stale, of jobs that have no open run and that no other runner has locked.
-async fn fire(conn: &mut Conn, firings: &[Firing], lease: Lease) -> Result<Vec<LeasedRun>, QueryError> {
+async fn fire(conn: &mut Conn, firings: &[Firing], lease: RunLease) -> Result<Vec<LeasedRun>, QueryError> {
     let wanted: Vec<&str> = firings.iter().map(|firing| firing.job.as_str()).collect();
-    let free = jobs::table.filter(jobs::id.eq_any(&wanted)).select((jobs::id, jobs::next_due));
+    let free = jobs::table.filter(jobs::id.eq_any(&wanted)).filter(jobs::open_run.is_null());
+    let free = free.select((jobs::id, jobs::next_due));
     let locked: HashMap<String, Option<NaiveDateTime>> =
         for_update_skip_locked!(free).load(conn).await?.into_iter().collect();
-    let busy = job_rows::with_open_run(conn, &wanted).await?;
     let mut fired = Vec::new();
     for firing in firings {
         let is_due = locked.get(&firing.job).copied().flatten() == Some(firing.due_since.naive_utc());
-        if is_due && !busy.contains(&firing.job) {
+        if is_due {
             fired.extend(fire_one(conn, firing, lease).await?);
         }
     }
     with_jobs(conn, fired).await
 }
 
-async fn fire_one(conn: &mut Conn, firing: &Firing, lease: Lease) -> Result<Option<ClaimedRow>, QueryError> {
+async fn fire_one(conn: &mut Conn, firing: &Firing, lease: RunLease) -> Result<Option<ClaimedRow>, QueryError> {
     let job = jobs::table.find(&firing.job);
     diesel::update(job).set(jobs::next_due.eq(firing.next_due.map(|at| at.naive_utc()))).execute(conn).await?;
     if let Some((run, window)) = &firing.missed {
-        job_rows::insert_missed(conn, &firing.job, run, window, lease.now).await?;
+        insert_missed(conn, &firing.job, run, window, lease.now).await?;
     }
-    let Some((run, due_at)) = &firing.run else { return Ok(None) };
+    let Some((run, due_at)) = &firing.run else {
+        // Its moment passed while the friendship was not active, so no run will end it.
+        disable_spent(conn, &firing.job).await?;
+        return Ok(None);
+    };
     let now = lease.now.naive_utc();
     let fired = diesel::insert_into(runs::table)
         .values((
             runs::id.eq(run),
             runs::job_id.eq(&firing.job),
-            runs::cause.eq(Trigger::Schedule.as_str()),
+            runs::trigger.eq(Trigger::Schedule.as_str()),
             runs::status.eq(RunStatus::Running.as_str()),
             runs::attempts.eq(1),
             runs::started_at.eq(now),
             runs::due_at.eq(due_at.naive_utc()),
             runs::claimable_at.eq(lease.until.naive_utc()),
         ))
+        // The fire time has its row already: the clock went back after it.
         .on_conflict_do_nothing()
         .returning(ClaimedRow::as_returning())
         .get_result(conn)
         .await
         .optional()?;
     if fired.is_some() {
-        diesel::update(job).set(jobs::last_run_at.eq(now)).execute(conn).await?;
+        diesel::update(job).set((jobs::open_run.eq(run), jobs::last_run_at.eq(now))).execute(conn).await?;
     }
     Ok(fired)
 }
 
 /// Claims open runs that no runner holds.
-async fn claim_open(conn: &mut Conn, lease: Lease, limit: u32) -> Result<Vec<LeasedRun>, QueryError> {
+async fn claim_open(
+    conn: &mut Conn,
+    lease: RunLease,
+    limit: u32,
+    shares: &FriendShares,
+) -> Result<Vec<LeasedRun>, QueryError> {
     let now = lease.now.naive_utc();
     let pair = friendships::friend_id.eq(jobs::friend_id).and(friendships::agent_id.eq(jobs::agent_id));
     let claimable = runs::finished_at.is_null().and(runs::claimable_at.le(now));
-    let free: Vec<(String, String)> = runs::table
+    let free: Vec<(String, (String, String))> = runs::table
         .inner_join(jobs::table.inner_join(friendships::table.on(pair)))
         .filter(claimable)
         .filter(friendships::status.eq(FriendshipStatus::Active.as_str()))
+        .filter(jobs::friend_id.ne_all(shares.exhausted()))
         .order((runs::claimable_at, runs::id))
-        .limit(limit.into())
-        .select((runs::id, runs::job_id))
+        .limit(candidates(limit))
+        .select((jobs::friend_id, (runs::id, runs::job_id)))
         .load(conn)
         .await?;
+    let free = shares.choose(free, limit);
+    if free.is_empty() {
+        return Ok(Vec::new());
+    }
     let (free, of): (Vec<String>, Vec<String>) = free.into_iter().unzip();
     // The job's row before the run's, as in every other change of a run.
     let locked = jobs::table.filter(jobs::id.eq_any(of)).select(jobs::id);
@@ -148,6 +220,7 @@ async fn claim_open(conn: &mut Conn, lease: Lease, limit: u32) -> Result<Vec<Lea
     let claimed: Vec<ClaimedRow> = diesel::update(runs::table)
         .filter(runs::id.eq_any(free))
         .filter(runs::job_id.eq_any(locked))
+        // Asked again under the lock: another runner may have claimed it since.
         .filter(claimable)
         .set((
             runs::status.eq(RunStatus::Running.as_str()),
@@ -176,53 +249,115 @@ async fn record_start(conn: &mut Conn, claimed: &[ClaimedRow], now: NaiveDateTim
 /// Returns claimed runs with their jobs.
 async fn with_jobs(conn: &mut Conn, claimed: Vec<ClaimedRow>) -> Result<Vec<LeasedRun>, QueryError> {
     let of: Vec<&str> = claimed.iter().map(|run| run.job_id.as_str()).collect();
-    let rows: Vec<job_rows::JobRow> =
-        jobs::table.filter(jobs::id.eq_any(of)).select(job_rows::JobRow::as_select()).load(conn).await?;
+    let rows: Vec<JobRow> = jobs::table.filter(jobs::id.eq_any(of)).select(JobRow::as_select()).load(conn).await?;
     let found = rows.into_iter().map(Job::try_from).collect::<Result<Vec<_>, _>>()?;
     let found: HashMap<String, Job> = found.into_iter().map(|job| (job.id.clone(), job)).collect();
     let mut leased = Vec::new();
     for run in claimed {
         if let Some(job) = found.get(&run.job_id).cloned() {
             let attempt = run.attempts.try_into().unwrap_or_default();
-            let trigger = Trigger::parse(&run.cause)?;
+            let trigger = Trigger::parse(&run.trigger)?;
             leased.push(LeasedRun { id: run.id, attempt, trigger, due_at: run.due_at.and_utc(), job });
         }
     }
     Ok(leased)
 }
 
-/// Ends an attempt, if it is the newest one of an open run.
-async fn complete_attempt(conn: &mut Conn, settlement: &Settlement) -> Result<Settled, QueryError> {
-    let run = runs::table.find(&settlement.run);
-    let Some(job) = run.select(runs::job_id).first::<String>(conn).await.optional()? else {
-        return Ok(Settled::Superseded);
-    };
-    let locked = for_update!(jobs::table.find(&job).select(jobs::consecutive_errors));
-    let Some(errors) = locked.first::<i32>(conn).await.optional()? else { return Ok(Settled::Superseded) };
-    let attempt = i32::try_from(settlement.attempt).unwrap_or(i32::MAX);
+/// Ends attempts, each if it is the newest one of an open run.
+async fn complete_attempts(conn: &mut Conn, completed: &[CompletedAttempt]) -> Result<Vec<bool>, QueryError> {
+    let ids: Vec<&str> = completed.iter().map(|attempt| attempt.run.as_str()).collect();
+    let of = runs::table.filter(runs::id.eq_any(ids)).select((runs::id, runs::job_id));
+    let of: HashMap<String, String> = of.load(conn).await?.into_iter().collect();
+    // All jobs at once and in one order, so that two groups cannot deadlock.
+    let locked = jobs::table.filter(jobs::id.eq_any(of.values())).order(jobs::id).select(jobs::id);
+    let locked: HashSet<String> = for_update!(locked).load(conn).await?.into_iter().collect();
+    let mut results = Vec::with_capacity(completed.len());
+    for attempt in completed {
+        results.push(match of.get(&attempt.run).filter(|job| locked.contains(*job)) {
+            Some(job) => complete_attempt(conn, job, attempt).await?,
+            None => false,
+        });
+    }
+    Ok(results)
+}
+
+async fn complete_attempt(conn: &mut Conn, job: &str, completed: &CompletedAttempt) -> Result<bool, QueryError> {
+    let attempt = i32::try_from(completed.attempt).unwrap_or(i32::MAX);
     let is_newest = runs::attempts.eq(attempt).and(runs::finished_at.is_null());
-    let at = settlement.at.naive_utc();
-    let (status, error, finished_at, claimable_at) = match &settlement.verdict {
-        Verdict::Delivered => (RunStatus::Delivered, None, Some(at), at),
-        Verdict::Failed(error) => (RunStatus::Failed, Some(error), Some(at), at),
-        Verdict::Retry { at, error } => (RunStatus::Retrying, Some(error), None, at.naive_utc()),
+    let at = completed.at.naive_utc();
+    let (status, error, finished_at, claimable_at) = match &completed.outcome {
+        AttemptOutcome::Delivered => (RunStatus::Delivered, None, Some(at), at),
+        AttemptOutcome::Failed(error) => (RunStatus::Failed, Some(error), Some(at), at),
+        AttemptOutcome::Retry { at, error } => (RunStatus::Retrying, Some(error), None, at.naive_utc()),
     };
-    let changed = diesel::update(run.filter(is_newest))
+    let changed = diesel::update(runs::table.find(&completed.run).filter(is_newest))
         .set((
             runs::status.eq(status.as_str()),
             runs::finished_at.eq(finished_at),
             runs::claimable_at.eq(claimable_at),
             runs::error.eq(error),
         ))
-        .execute(conn)
-        .await?;
-    if changed == 0 {
-        return Ok(Settled::Superseded);
-    }
+        .returning(runs::due_at)
+        .get_result::<NaiveDateTime>(conn)
+        .await
+        .optional()?;
+    let Some(due_at) = changed else { return Ok(false) };
     if finished_at.is_some() {
-        let errors = if status == RunStatus::Failed { errors.saturating_add(1) } else { 0 };
-        let state = (jobs::last_status.eq(status.as_str()), jobs::consecutive_errors.eq(errors));
-        diesel::update(jobs::table.find(&job)).set(state).execute(conn).await?;
+        let run = RecentRun { status, due_at: due_at.and_utc() };
+        diesel::update(jobs::table.find(job)).set(jobs::open_run.eq(None::<String>)).execute(conn).await?;
+        record_end(conn, job, run, error.map(String::as_str)).await?;
     }
-    Ok(Settled::Done)
+    Ok(true)
+}
+
+/// Returns the moment from which a parked run can be claimed: never, until its friendship is active again.
+fn parked_until() -> NaiveDateTime {
+    NaiveDate::from_ymd_opt(9999, 12, 31).unwrap_or(NaiveDate::MAX).and_time(NaiveTime::MIN)
+}
+
+/// Takes due jobs and claimable runs of friendships that are not active out of the queue.
+async fn park_inactive(conn: &mut Conn, now: NaiveDateTime) -> Result<u64, QueryError> {
+    let is_active = exists(
+        friendships::table
+            .filter(friendships::friend_id.eq(jobs::friend_id))
+            .filter(friendships::agent_id.eq(jobs::agent_id))
+            .filter(friendships::status.eq(FriendshipStatus::Active.as_str())),
+    );
+    let due = jobs::table.filter(jobs::next_due.le(now)).filter(jobs::open_run.is_null()).filter(not(is_active));
+    let parked = diesel::update(due).set(jobs::next_due.eq(None::<NaiveDateTime>)).execute(conn).await?;
+    let of_inactive = exists(jobs::table.filter(jobs::id.eq(runs::job_id)).filter(not(is_active)));
+    let open = runs::table.filter(runs::finished_at.is_null()).filter(runs::claimable_at.le(now));
+    let open = open.filter(of_inactive);
+    let waiting = diesel::update(open).set(runs::claimable_at.eq(parked_until())).execute(conn).await?;
+    // A friendship that became active while its jobs were being parked has put back what was not parked yet; this finds
+    // the rest.
+    let stranded = jobs::table.filter(jobs::enabled).filter(jobs::next_due.is_null()).filter(jobs::fires_at.is_null());
+    let stranded = stranded.filter(is_active);
+    diesel::update(stranded).set(jobs::next_due.eq(now)).execute(conn).await?;
+    Ok((parked + waiting).try_into().unwrap_or(u64::MAX))
+}
+
+/// Puts the jobs and open runs of a friendship that became active at `at` back into the queue. Fire times before that
+/// are not missed.
+pub(super) async fn resume(conn: &mut Conn, pair: &Friendship, at: DateTime<Utc>) -> Result<(), QueryError> {
+    let at = at.naive_utc();
+    let own = jobs::friend_id.eq(pair.friend.as_str()).and(jobs::agent_id.eq(pair.agent.as_str()));
+    let waiting = jobs::table.filter(own).filter(jobs::enabled);
+    let waiting = waiting.filter(jobs::next_due.is_null().or(jobs::next_due.lt(at)));
+    diesel::update(waiting).set(jobs::next_due.eq(at)).execute(conn).await?;
+    let of_theirs = exists(jobs::table.filter(jobs::id.eq(runs::job_id)).filter(own));
+    let parked = runs::table.filter(runs::finished_at.is_null()).filter(runs::claimable_at.eq(parked_until()));
+    diesel::update(parked.filter(of_theirs)).set(runs::claimable_at.eq(at)).execute(conn).await?;
+    Ok(())
+}
+
+/// Makes jobs due whose next fire time is later than `now`: planned from there, they get the fire time that is right.
+async fn replan(conn: &mut Conn, now: NaiveDateTime) -> Result<u64, QueryError> {
+    let later = jobs::table.filter(jobs::next_due.gt(now));
+    let jobs = diesel::update(later).set(jobs::next_due.eq(now)).execute(conn).await?;
+    // No pause lasts a day: this one was computed by the later time.
+    let late = runs::table.filter(runs::finished_at.is_null()).filter(runs::claimable_at.gt(now + TimeDelta::days(1)));
+    let late = late.filter(runs::claimable_at.lt(parked_until()));
+    diesel::update(late).set(runs::claimable_at.eq(now)).execute(conn).await?;
+    Ok(jobs.try_into().unwrap_or(u64::MAX))
 }

@@ -5,8 +5,8 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{
-    AgentId, AuditEntry, BackendError, Expired, FriendId, FriendshipStatus, Session, SessionState, SessionStore,
-    StoredSession, Token, TokenHash, sweep,
+    AgentId, AuditEntry, BackendError, Expired, FriendId, FriendshipStatus, Origin, Session, SessionState,
+    SessionStore, StoredSession, Token, TokenHash, sweep,
 };
 
 use super::{Conn, Store, audit, friends as friend_rows, friendships as friendship_rows};
@@ -21,6 +21,7 @@ struct Row {
     agent_id: String,
     created_at: NaiveDateTime,
     expires_at: NaiveDateTime,
+    origin: Option<String>,
 }
 
 impl TryFrom<Row> for Session {
@@ -33,6 +34,7 @@ impl TryFrom<Row> for Session {
             agent: AgentId::parse(&row.agent_id)?,
             created_at: row.created_at.and_utc(),
             expires_at: row.expires_at.and_utc(),
+            origin: row.origin.as_deref().map(Origin::parse).transpose()?,
         })
     }
 }
@@ -49,17 +51,7 @@ impl SessionStore for Store {
                 if friendship.is_none_or(|friendship| friendship.status != FriendshipStatus::Active) {
                     return Ok(false);
                 }
-                diesel::insert_into(sessions::table)
-                    .values((
-                        sessions::id.eq(&session.id),
-                        sessions::token_hash.eq(token.to_hex()),
-                        sessions::friend_id.eq(session.friend.as_str()),
-                        sessions::agent_id.eq(session.agent.as_str()),
-                        sessions::created_at.eq(session.created_at.naive_utc()),
-                        sessions::expires_at.eq(session.expires_at.naive_utc()),
-                    ))
-                    .execute(conn)
-                    .await?;
+                insert(conn, &session, &token).await?;
                 audit::insert(conn, &audit).await?;
                 Ok(true)
             })
@@ -90,6 +82,18 @@ impl SessionStore for Store {
                 let state = if revoked_at.is_some() { SessionState::Revoked } else { SessionState::Valid };
                 let friendship = status.as_deref().map(FriendshipStatus::parse).transpose()?;
                 Ok(Some(StoredSession { session: row.try_into()?, state, friendship, friend: friend.try_into()? }))
+            })
+            .await
+    }
+
+    async fn extend(&self, id: &str, expires_at: DateTime<Utc>) -> Result<(), BackendError> {
+        let id = id.to_owned();
+        self.pools
+            .write(async move |conn| {
+                let valid = sessions::table.filter(sessions::id.eq(id)).filter(sessions::revoked_at.is_null());
+                let earlier = valid.filter(sessions::expires_at.lt(expires_at.naive_utc()));
+                diesel::update(earlier).set(sessions::expires_at.eq(expires_at.naive_utc())).execute(conn).await?;
+                Ok(())
             })
             .await
     }
@@ -125,6 +129,23 @@ impl SessionStore for Store {
     async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
         sweep(self, Expired::Sessions { before }).await
     }
+}
+
+/// Stores a new session.
+pub(super) async fn insert(conn: &mut Conn, session: &Session, token: &TokenHash) -> Result<(), QueryError> {
+    diesel::insert_into(sessions::table)
+        .values((
+            sessions::id.eq(&session.id),
+            sessions::token_hash.eq(token.to_hex()),
+            sessions::friend_id.eq(session.friend.as_str()),
+            sessions::agent_id.eq(session.agent.as_str()),
+            sessions::created_at.eq(session.created_at.naive_utc()),
+            sessions::expires_at.eq(session.expires_at.naive_utc()),
+            sessions::origin.eq(session.origin.map(Origin::as_str)),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Revokes a friend's session of that id, or all of them; returns the number of sessions that were valid until then.

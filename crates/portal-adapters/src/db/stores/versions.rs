@@ -6,7 +6,9 @@ use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel_async::{AsyncConnectionCore, RunQueryDsl};
 use portal_core::{AgentId, BackendError, FriendId, Invalid};
-use portal_workspace::{Author, Begin, DocumentPath, Ended, NewVersion, Tag, Version, VersionStore};
+use portal_workspace::{
+    Author, DocumentPath, LatestVersion, NewVersion, Tag, Version, VersionStore, WriteIntent, WriteOutcome,
+};
 
 use super::{Conn, Store};
 use crate::db::error::QueryError;
@@ -19,6 +21,7 @@ type Backend = <Conn as AsyncConnectionCore>::Backend;
 struct Row {
     id: String,
     agent_id: String,
+    tag: String,
     size: i64,
     saved_at: NaiveDateTime,
     friend_id: Option<String>,
@@ -32,8 +35,8 @@ impl TryFrom<Row> for Version {
             Some(friend) => Author::Friend(FriendId::parse(friend)?),
             None => Author::Agent(AgentId::parse(&row.agent_id)?),
         };
-        let bytes = u64::try_from(row.size).unwrap_or(0);
-        Ok(Self { id: row.id, saved_at: row.saved_at.and_utc(), author, bytes })
+        let (tag, bytes) = (tag(&row.tag)?, u64::try_from(row.size).unwrap_or(0));
+        Ok(Self { id: row.id, saved_at: row.saved_at.and_utc(), author, tag, bytes })
     }
 }
 
@@ -63,6 +66,32 @@ impl VersionStore for Store {
                 let found =
                     query.select((Row::as_select(), document_versions::bytes)).first::<(Row, Vec<u8>)>(conn).await;
                 found.optional()?.map(|(row, bytes)| Ok((row.try_into()?, bytes))).transpose()
+            })
+            .await
+    }
+
+    async fn find_by_tag(&self, path: &DocumentPath, tag: &Tag) -> Result<Option<Vec<u8>>, BackendError> {
+        let (path, tag) = (path.clone(), tag.clone());
+        self.pools
+            .read(async move |conn| {
+                let stored = of(&path, "kept").filter(document_versions::tag.eq(tag.as_str()));
+                Ok(stored.select(document_versions::bytes).first::<Vec<u8>>(conn).await.optional()?)
+            })
+            .await
+    }
+
+    async fn latest(&self, paths: &[DocumentPath]) -> Result<Vec<Option<LatestVersion>>, BackendError> {
+        let paths = paths.to_vec();
+        self.pools
+            .read(async move |conn| {
+                let mut latest = Vec::with_capacity(paths.len());
+                for path in &paths {
+                    let newest = of(path, "kept").order(document_versions::seq.desc()).select(Row::as_select());
+                    let row = newest.first::<Row>(conn).await.optional()?;
+                    let version = row.map(Version::try_from).transpose()?;
+                    latest.push(version.map(|version| LatestVersion { tag: version.tag, author: version.author }));
+                }
+                Ok(latest)
             })
             .await
     }
@@ -109,7 +138,7 @@ pub(super) async fn insert_unless_newest(
     path: &DocumentPath,
     found: &NewVersion,
 ) -> Result<(), QueryError> {
-    if newest_tag(conn, path).await? == Some(Tag::of(&found.bytes)) {
+    if newest_tag(conn, path).await?.as_ref() == Some(&found.tag) {
         return Ok(());
     }
     insert(conn, path, found, None).await
@@ -120,7 +149,7 @@ pub(super) async fn insert(
     conn: &mut Conn,
     path: &DocumentPath,
     new: &NewVersion,
-    begin: Option<&Begin>,
+    intent: Option<&WriteIntent>,
 ) -> Result<(), QueryError> {
     let friend = match &new.author {
         Author::Friend(friend) => Some(friend.as_str()),
@@ -132,16 +161,16 @@ pub(super) async fn insert(
             document_versions::agent_id.eq(path.agent().as_str()),
             document_versions::path.eq(path.to_string()),
             document_versions::seq.eq(next(conn, path).await?),
-            document_versions::state.eq(if begin.is_some() { "pending" } else { "kept" }),
-            document_versions::tag.eq(Tag::of(&new.bytes).as_str()),
+            document_versions::state.eq(if intent.is_some() { "pending" } else { "kept" }),
+            document_versions::tag.eq(new.tag.as_str()),
             document_versions::size.eq(i64::try_from(new.bytes.len()).unwrap_or(i64::MAX)),
             document_versions::bytes.eq(&new.bytes),
             document_versions::saved_at.eq(new.saved_at.naive_utc()),
             document_versions::friend_id.eq(friend),
-            document_versions::session_id.eq(begin.map(|begin| &begin.session)),
-            document_versions::burst_since.eq(begin.map(|begin| begin.burst_since.naive_utc())),
-            document_versions::replaces.eq(begin.and_then(|begin| begin.replaces.as_ref())),
-            document_versions::previous_tag.eq(begin.and_then(|begin| begin.previous.as_ref()).map(Tag::as_str)),
+            document_versions::session_id.eq(intent.map(|intent| &intent.session)),
+            document_versions::burst_since.eq(intent.map(|intent| intent.burst_since.naive_utc())),
+            document_versions::replaces.eq(intent.and_then(|intent| intent.replaces.as_ref())),
+            document_versions::previous_tag.eq(intent.and_then(|intent| intent.previous.as_ref()).map(Tag::as_str)),
         ))
         .execute(conn)
         .await?;
@@ -149,18 +178,23 @@ pub(super) async fn insert(
 }
 
 /// Turns the pending text into a version or deletes it; the document's row is locked.
-pub(super) async fn end_pending(conn: &mut Conn, path: &DocumentPath, ended: Ended) -> Result<(), QueryError> {
+pub(super) async fn finish_pending(
+    conn: &mut Conn,
+    path: &DocumentPath,
+    outcome: WriteOutcome,
+) -> Result<(), QueryError> {
     let pending = of(path, "pending").select((document_versions::id, document_versions::replaces));
     let Some((id, replaces)) = pending.first::<(String, Option<String>)>(conn).await.optional()? else {
         return Ok(());
     };
-    if ended == Ended::NotWritten {
+    if outcome == WriteOutcome::Aborted {
         diesel::delete(document_versions::table.find(id)).execute(conn).await?;
         return Ok(());
     }
-    if let (Ended::Written, Some(replaced)) = (ended, replaces) {
+    if let (WriteOutcome::Committed, Some(replaced)) = (outcome, replaces) {
         delete(conn, path, &[replaced]).await?;
     }
+    // A new number: versions are ordered by when they were finished, not by when they were begun.
     let seq = next(conn, path).await?;
     diesel::update(document_versions::table.find(id))
         .set((

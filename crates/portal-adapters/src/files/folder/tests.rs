@@ -5,7 +5,7 @@ use rustix::io::Errno;
 
 use super::Folder;
 
-/// A way that both ways of walking have to judge alike.
+/// Both ways of walking must agree.
 #[track_caller]
 fn check(root: &Folder, names: &[&str], expected: Result<(), Errno>) {
     assert_eq!(root.enter_at_once(names).map(drop), expected, "at once: {names:?}");
@@ -30,7 +30,7 @@ fn a_kernel_that_cannot_walk_at_once_leads_to_the_same_places() {
         let refused = [Errno::NOTDIR, Errno::LOOP];
         let walks = [root.enter_at_once(&["friends", link]), root.enter_one_by_one(&["friends", link])];
         for walk in walks {
-            assert!(walk.is_err_and(|trouble| refused.contains(&trouble)), "{link}");
+            assert!(walk.is_err_and(|error| refused.contains(&error)), "{link}");
         }
     }
 }

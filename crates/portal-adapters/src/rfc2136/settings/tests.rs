@@ -51,7 +51,7 @@ fn the_secret_is_not_printed() {
 #[test]
 fn an_algorithm_is_read_as_name_servers_write_it() {
     for (text, accepted) in
-        [("hmac-sha256", true), ("HMAC-SHA512", true), ("hmac-sha384", true), ("hmac-md5", false), ("", false)]
+        [("hmac-sha256", true), ("HMAC-SHA512", true), ("hmac-sha384", false), ("hmac-md5", false), ("", false)]
     {
         assert_eq!(TsigKeyAlgorithm::parse(text).is_ok(), accepted, "{text}");
     }

@@ -1,0 +1,224 @@
+//! Alice and Bob, friends of agent `main`, at nine o'clock on New Year's Day.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+use portal_adapters::memory::{
+    MemoryAgents, MemoryAuditLog, MemoryContacts, MemoryFriends, MemoryFriendships, MemoryJobs, MemoryPeople,
+};
+use portal_core::{
+    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
+    Clock, Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey,
+    FriendshipStatus, FriendshipStore, SeededIds, Token,
+};
+use portal_cron::{
+    CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, JobPatch, Jobs, LeasedRun, NoObserver, Receipt, Run,
+    RunQueue, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
+};
+use tokio::sync::Notify;
+
+pub(crate) type TestResult<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// A scripted receiver's response to the next message.
+pub(crate) enum Response {
+    Accept,
+    Refuse,
+    Fail,
+    Busy(Duration),
+    Hang,
+    /// Lets this happen first, then accepts.
+    AcceptAfter(Arc<Notify>),
+}
+
+/// A receiver that stores its messages and responses as scripted, else accepts.
+#[derive(Default)]
+pub(crate) struct Receiver {
+    pub(crate) responses: Mutex<VecDeque<Response>>,
+    pub(crate) received: Mutex<Vec<(LeasedRun, SessionKey)>>,
+}
+
+impl Receiver {
+    pub(crate) fn will(&self, response: Response) {
+        self.responses.lock().push_back(response);
+    }
+
+    /// Returns the messages since the last call.
+    pub(crate) fn take(&self) -> Vec<(LeasedRun, SessionKey)> {
+        std::mem::take(&mut *self.received.lock())
+    }
+}
+
+#[async_trait]
+impl Delivery for Receiver {
+    async fn deliver(&self, run: &LeasedRun, session: &SessionKey) -> Result<Receipt, BackendError> {
+        self.received.lock().push((run.clone(), session.clone()));
+        let response = self.responses.lock().pop_front();
+        match response.unwrap_or(Response::Accept) {
+            Response::Accept => Ok(Receipt::Accepted),
+            Response::Refuse => Ok(Receipt::Refused("the receiver said no".to_owned())),
+            Response::Fail => Err(BackendError::unavailable(Backend::Delivery, "connection refused")),
+            Response::Busy(after) => {
+                Err(BackendError::unavailable(Backend::Delivery, "busy").with_retry_after(Some(after)))
+            }
+            Response::Hang => std::future::pending().await,
+            Response::AcceptAfter(signal) => {
+                signal.notified().await;
+                Ok(Receipt::Accepted)
+            }
+        }
+    }
+}
+
+pub(crate) struct Fixture {
+    pub(crate) people: MemoryPeople,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) store: Arc<MemoryJobs>,
+    pub(crate) receiver: Arc<Receiver>,
+    pub(crate) jobs: Jobs,
+    pub(crate) runner: Runner,
+}
+
+pub(crate) fn utc(text: &str) -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339(text).map_or(DateTime::UNIX_EPOCH, |at| at.to_utc())
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> TestResult<Self> {
+        let (people, clock) = (MemoryPeople::new(), Arc::new(FixedClock::at(utc("2026-01-01T09:00:00Z"))));
+        settle_in(&people, clock.now()).await?;
+        let store = Arc::new(MemoryJobs::new(&people, clock.clone()));
+        let ids = Arc::new(SeededIds::from_seed(11));
+        let zones = TimeZones::bundled();
+        let engines = Engines::new(Arc::new(EmbeddedEngine::new(store.clone(), zones.clone(), clock.clone(), ids)));
+        let jobs = Jobs::new(engines, keys(&people)?, zones, clock.clone());
+        let receiver = Arc::new(Receiver::default());
+        let runner = runner(&people, store.clone(), receiver.clone(), RunnerSettings::default())?;
+        Ok(Self { people, clock, store, receiver, jobs, runner })
+    }
+
+    /// Another runner of the same queue.
+    pub(crate) fn runner(&self, settings: RunnerSettings) -> TestResult<Runner> {
+        self.runner_of(self.store.clone(), settings)
+    }
+
+    /// A runner of a queue that stands before this fixture's.
+    pub(crate) fn runner_of(&self, queue: Arc<dyn RunQueue>, settings: RunnerSettings) -> TestResult<Runner> {
+        runner(&self.people, queue, self.receiver.clone(), settings)
+    }
+
+    /// Makes a job of alice's that says hello.
+    pub(crate) async fn job(&self, name: &str, cron: &str) -> Result<Job, CronError> {
+        self.jobs.create(&alice(), draft(name, cron), friend("alice")).await
+    }
+
+    /// Alice's job of that name.
+    pub(crate) async fn find(&self, name: &str) -> TestResult<Job> {
+        let jobs = self.jobs.list(&alice()).await?;
+        jobs.into_iter().find(|job| job.spec.name.as_str() == name).ok_or_else(|| "no such job".into())
+    }
+
+    pub(crate) async fn runs(&self, name: &str) -> Result<Vec<Run>, CronError> {
+        self.jobs.runs(&alice(), name).await
+    }
+
+    /// Enables or disables alice's job of that name.
+    pub(crate) async fn toggle(&self, name: &str, enabled: bool) -> Result<Job, CronError> {
+        self.change(name, JobPatch { enabled: Some(enabled), ..JobPatch::default() }).await
+    }
+
+    /// Changes alice's job of that name.
+    pub(crate) async fn change(&self, name: &str, patch: JobPatch) -> Result<Job, CronError> {
+        self.jobs.update(&alice(), name, patch, friend("alice")).await
+    }
+
+    /// Moves the clock, does one pass and waits until its deliveries have ended.
+    pub(crate) async fn pass_after(&self, minutes: u64) -> TestResult<usize> {
+        self.clock.advance(Duration::from_secs(60 * minutes));
+        let begun = self.runner.tick().await?;
+        self.runner.idle().await;
+        Ok(begun)
+    }
+
+    pub(crate) async fn befriend(&self, status: FriendshipStatus) -> TestResult<()> {
+        let FriendshipKey { friend, agent } = alice();
+        let friendship =
+            Friendship { agent, friend, status, heartbeat_writable: Some(true), created_at: DateTime::UNIX_EPOCH };
+        MemoryFriendships::new(&self.people).set(friendship, audit(Action::FriendshipSet)).await?;
+        Ok(())
+    }
+
+    /// The actions and subjects of the audit log about jobs, oldest first.
+    pub(crate) async fn audited(&self) -> TestResult<Vec<(String, String)>> {
+        let filter = AuditFilter { action: Some("job".to_owned()), limit: 100, ..AuditFilter::default() };
+        let mut records = MemoryAuditLog::new(&self.people).list(filter).await?;
+        records.reverse();
+        Ok(records.into_iter().map(|record| (record.action, record.subject)).collect())
+    }
+}
+
+fn runner(
+    people: &MemoryPeople,
+    queue: Arc<dyn RunQueue>,
+    receiver: Arc<Receiver>,
+    settings: RunnerSettings,
+) -> TestResult<Runner> {
+    let (ids, zones) = (Arc::new(SeededIds::from_seed(12)), TimeZones::bundled());
+    let observer = Arc::new(NoObserver);
+    Ok(Runner::new(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones, observer }, settings))
+}
+
+fn keys(people: &MemoryPeople) -> TestResult<Arc<SessionKeys>> {
+    Ok(Arc::new(SessionKeys::new(Arc::new(MemoryContacts::new(people)), vec![ChannelId::parse("signal")?])))
+}
+
+pub(crate) fn alice() -> FriendshipKey {
+    owner("alice")
+}
+
+#[expect(clippy::unwrap_used, reason = "the names are written in the tests")]
+pub(crate) fn owner(friend: &str) -> FriendshipKey {
+    FriendshipKey { friend: FriendId::parse(friend).unwrap(), agent: AgentId::parse("main").unwrap() }
+}
+
+pub(crate) fn friend(name: &str) -> Actor {
+    Actor::Friend(owner(name).friend)
+}
+
+pub(crate) fn draft(name: &str, cron: &str) -> JobDraft {
+    let timing = TimingDraft { cron: Some(cron.to_owned()), ..TimingDraft::default() };
+    let tz = Some("Europe/Berlin".to_owned());
+    JobDraft { name: name.to_owned(), message: "Hello".to_owned(), timing, tz, ..JobDraft::default() }
+}
+
+pub(crate) fn audit(action: Action) -> AuditEntry {
+    let actor = Actor::Operator("test".to_owned());
+    AuditEntry::new(DateTime::UNIX_EPOCH, actor, action)
+}
+
+/// The contact that alice has on signal.
+pub(crate) fn contact() -> TestResult<Contact> {
+    Ok(Contact::parse(alice().friend, "signal", "+15550100")?)
+}
+
+async fn settle_in(people: &MemoryPeople, created_at: DateTime<Utc>) -> TestResult<()> {
+    let agent = alice().agent;
+    let token = Token::presented("fpa_test").hash();
+    MemoryAgents::new(people)
+        .create(Agent { id: agent.clone(), created_at }, token, audit(Action::AgentCreate))
+        .await?;
+    for name in ["alice", "bob"] {
+        let id = owner(name).friend;
+        let person =
+            Friend { id: id.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at };
+        MemoryFriends::new(people).create(person, audit(Action::FriendCreate)).await?;
+        let (agent, status) = (agent.clone(), FriendshipStatus::Active);
+        let friendship = Friendship { agent, friend: id, status, heartbeat_writable: Some(true), created_at };
+        MemoryFriendships::new(people).set(friendship, audit(Action::FriendshipSet)).await?;
+    }
+    MemoryContacts::new(people).add(contact()?, audit(Action::ContactAdd)).await?;
+    Ok(())
+}

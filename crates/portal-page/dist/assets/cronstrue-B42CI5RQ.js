@@ -1,0 +1,1 @@
+import{a}from"./chunk-LLXBJG5C.js";import"./chunk-6ATBPRIA.js";export default a();

@@ -1,0 +1,170 @@
+//! The web page of the portal, embedded in the binary: an actix-web scope that serves the files of `dist/`.
+//!
+//! `ui/` holds the sources, in TypeScript; `cargo xtask page` builds `dist/`, which is committed, so that the portal
+//! itself needs nothing but Rust. Every address of the page gets the same `index.html`; the page reads its own address.
+//!
+//! The page is a client like any other: it talks to the portal over HTTP from the browser. This crate knows no use cases
+//! and no ports. Nothing is loaded from elsewhere, and the code of a login link stands in the fragment of the address,
+//! which no browser sends to a server.
+
+use std::borrow::Cow;
+
+use actix_web::http::header::{self, CacheDirective};
+use actix_web::web::{Bytes, Path, ServiceConfig};
+use actix_web::{HttpResponse, HttpResponseBuilder, get};
+use rust_embed::{Embed, EmbeddedFile};
+
+/// Content security policy of every answer: own files only, no inline code, no frames, no forms.
+pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src 'self' data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'";
+
+/// Lifetime of files whose name holds a hash of their content, in seconds: a year.
+const ASSET_MAX_AGE: u32 = 365 * 24 * 60 * 60;
+
+#[derive(Embed)]
+#[folder = "dist/"]
+struct Dist;
+
+/// Tokens of the portal that serves the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tokens {
+    /// Nobody knows them but their owners.
+    Secret,
+    /// Those of the demo, with which the page offers to log in.
+    Public,
+}
+
+/// Registers the page: `/` and everything below `/portal`. Mount it before the API's routes, which answer whatever no
+/// other service takes.
+pub fn configure(config: &mut ServiceConfig, tokens: Tokens) {
+    match tokens {
+        Tokens::Public => config.service(show_demo),
+        Tokens::Secret => config.service(show_no_demo),
+    };
+    config.service(show_asset).service(show_manifest).service(show_icon).service(show_page).service(show_start);
+}
+
+#[get("/portal/demo")]
+async fn show_demo() -> HttpResponse {
+    HttpResponse::Ok().insert_header(header::CacheControl(vec![CacheDirective::NoStore])).json(["alice", "bob"])
+}
+
+#[get("/portal/demo")]
+async fn show_no_demo() -> HttpResponse {
+    HttpResponse::NotFound().finish()
+}
+
+#[get("/portal/assets/{name}")]
+async fn show_asset(name: Path<String>) -> HttpResponse {
+    let cache = [CacheDirective::Public, CacheDirective::MaxAge(ASSET_MAX_AGE), immutable()];
+    serve(&format!("assets/{name}"), cache.into())
+}
+
+#[get("/portal/manifest.webmanifest")]
+async fn show_manifest() -> HttpResponse {
+    serve("manifest.webmanifest", vec![CacheDirective::NoCache])
+}
+
+#[get("/portal/icon.svg")]
+async fn show_icon() -> HttpResponse {
+    serve("icon.svg", vec![CacheDirective::NoCache])
+}
+
+#[get("/portal/{path:.*}")]
+async fn show_page() -> HttpResponse {
+    index()
+}
+
+#[get("/")]
+async fn show_start() -> HttpResponse {
+    index()
+}
+
+fn index() -> HttpResponse {
+    serve("index.html", vec![CacheDirective::NoCache, CacheDirective::Extension("no-transform".to_owned(), None)])
+}
+
+fn immutable() -> CacheDirective {
+    CacheDirective::Extension("immutable".to_owned(), None)
+}
+
+fn serve(name: &str, cache: Vec<CacheDirective>) -> HttpResponse {
+    let Some(EmbeddedFile { data, .. }) = Dist::get(name) else { return HttpResponse::NotFound().finish() };
+    let body = match data {
+        Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    };
+    let mut response = HttpResponse::Ok();
+    secure(&mut response);
+    response.content_type(media_type(name)).insert_header(header::CacheControl(cache)).body(body)
+}
+
+fn secure(response: &mut HttpResponseBuilder) {
+    response
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        // The address of the page may hold a code in its fragment; no other site learns the address.
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("webmanifest") => "application/manifest+json",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+    use actix_web::{App, test as http};
+
+    use super::{Dist, POLICY, Tokens, configure};
+
+    async fn get(path: &str) -> (StatusCode, String, String) {
+        let app = http::init_service(App::new().configure(|config| configure(config, Tokens::Secret))).await;
+        let response = http::call_service(&app, http::TestRequest::get().uri(path).to_request()).await;
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if response.status().is_success() {
+            assert_eq!(header(CONTENT_SECURITY_POLICY), POLICY, "{path}");
+        }
+        (response.status(), header(CONTENT_TYPE).to_owned(), header(CACHE_CONTROL).to_owned())
+    }
+
+    #[actix_web::test]
+    async fn every_address_of_the_page_is_the_page() {
+        for path in ["/", "/portal/enter", "/portal/apps/my-app/publish?name=photos", "/portal/schedule/a%20b"] {
+            let expected = (StatusCode::OK, "text/html; charset=utf-8".to_owned(), "no-cache, no-transform".to_owned());
+            assert_eq!(get(path).await, expected, "{path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn files_with_a_hash_in_their_name_are_cached_for_ever() {
+        let assets: Vec<_> = Dist::iter().filter(|name| name.starts_with("assets/")).collect();
+        assert!(assets.len() > 2, "{assets:?}");
+        for name in assets {
+            let (status, _, cache) = get(&format!("/portal/{name}")).await;
+            assert_eq!((status, &*cache), (StatusCode::OK, "public, max-age=31536000, immutable"), "{name}");
+        }
+        for path in ["/portal/assets/none.js", "/portal/demo"] {
+            assert_eq!(get(path).await.0, StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_page_names_only_files_that_are_there() {
+        let index = String::from_utf8(Dist::get("index.html").unwrap().data.into_owned()).unwrap();
+        let named: Vec<_> = index.split('"').filter_map(|piece| piece.strip_prefix("/portal/")).collect();
+        assert!(named.len() >= 4, "{named:?}");
+        for name in named {
+            assert!(Dist::get(name).is_some(), "{name}");
+        }
+    }
+}

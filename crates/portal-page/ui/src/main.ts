@@ -1,0 +1,127 @@
+// The page: who is logged in, which view is shown, and the way between views.
+import { html, nothing } from "lit";
+import { client, session, take } from "./api";
+import { agents, chooseAgent, chosenAgent, forgetAll, keepFresh, me } from "./model";
+import { followLinks, go, parse, type Route } from "./router";
+import { texts } from "./text";
+import { View } from "./view";
+import "./views/enter";
+import "./views/home";
+import "./views/apps";
+import "./views/memory";
+import "./views/schedule";
+import "./views/more";
+
+class PortalApp extends View {
+  static override properties = { route: { state: true }, ended: { state: true } };
+  declare route: Route;
+  declare ended: boolean;
+
+  constructor() {
+    super();
+    this.route = parse(location);
+    this.ended = false;
+  }
+
+  override connectedCallback() {
+    super.connectedCallback();
+    this.addEventListener("click", followLinks);
+    window.addEventListener("popstate", this.navigated);
+    window.addEventListener("navigated", this.navigated);
+    window.addEventListener("session-ended", this.sessionEnded);
+    this.navigated();
+  }
+
+  private navigated = () => {
+    const before = this.route.view;
+    this.route = parse(location);
+    if (this.route.view !== "enter" && !session.get()) go("/portal/enter", true);
+    if (before !== this.route.view) this.updateComplete.then(() => this.querySelector<HTMLElement>("h1")?.focus());
+    if (session.get() && me.known.value === null && this.route.view !== "enter") {
+      void me.refresh();
+      void agents.refresh();
+    }
+  };
+
+  private sessionEnded = () => {
+    forgetAll();
+    this.ended = true;
+    go("/portal/enter", true);
+  };
+
+  private async logOut() {
+    try {
+      await take(client.DELETE("/api/portal/sessions/current"));
+    } catch {
+      // The session may have ended already, or ends by itself; this device forgets it in any case.
+    }
+    session.clear();
+    keepFresh([]);
+    forgetAll();
+    go("/portal/enter", true);
+  }
+
+  protected override render() {
+    const t = texts();
+    const { view, name, action, query } = this.route;
+    if (view === "enter" || !session.get()) {
+      return html`<main><portal-enter .ended=${this.ended}></portal-enter></main>`;
+    }
+    const entry = (path: string, text: string, current: boolean) =>
+      html`<a href=${path} aria-current=${current ? "page" : nothing}>${text}</a>`;
+    return html`
+      <a class="skip" href="#content">${t.home}</a>
+      <header>
+        <a class="brand" href="/">${t.portal}</a>
+        <details class="menu">
+          <summary>${me.known.value?.display_name ?? t.more}</summary>
+          <div>
+            ${this.agentSwitch()}
+            <a href="/portal/devices">${t.devices}</a>
+            <a href="/portal/help">${t.help}</a>
+            <button class="quiet" @click=${() => this.logOut()}>${t.logOut}</button>
+          </div>
+        </details>
+      </header>
+      <nav aria-label=${t.portal}>
+        ${entry("/", t.home, view === "")} ${entry("/portal/apps", t.apps, view === "apps")}
+        ${entry("/portal/memory", t.memory, view === "memory")} ${entry("/portal/schedule", t.schedule, view === "schedule")}
+      </nav>
+      <main id="content">${this.content(view, name, action, query)}</main>
+      <p id="said" class="said" role="status" aria-live="polite"></p>
+    `;
+  }
+
+  private content(view: string, name: string, action: string, query: URLSearchParams) {
+    switch (view) {
+      case "":
+        return html`<portal-home></portal-home>`;
+      case "apps":
+        return html`<portal-apps .name=${name} .action=${action} .query=${query}></portal-apps>`;
+      case "memory":
+        return html`<portal-memory .name=${name}></portal-memory>`;
+      case "schedule":
+        return html`<portal-schedule .name=${name} .query=${query}></portal-schedule>`;
+      case "devices":
+        return html`<portal-devices></portal-devices>`;
+      case "help":
+        return html`<portal-help></portal-help>`;
+      default:
+        return html`<h1 tabindex="-1">${texts().notFound}</h1>`;
+    }
+  }
+
+  private agentSwitch() {
+    const known = (agents.known.value ?? []).filter((one) => one.status === "active");
+    if (known.length < 2) return nothing;
+    const choose = (event: Event) => {
+      chooseAgent((event.target as HTMLSelectElement).value);
+      go(location.pathname, true);
+    };
+    return html`<label>${texts().agent}
+      <select @change=${choose}>
+        ${known.map((one) => html`<option ?selected=${one.agent_id === chosenAgent()}>${one.agent_id}</option>`)}
+      </select></label>`;
+  }
+}
+customElements.define("portal-app", PortalApp);

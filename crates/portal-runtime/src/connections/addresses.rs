@@ -1,0 +1,68 @@
+//! Connections counted by address.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::metrics;
+
+/// Connections by address.
+#[derive(Clone)]
+pub(super) struct Addresses {
+    limit: Option<u32>,
+    open: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+impl Addresses {
+    pub(super) fn new(limit: Option<u32>) -> Self {
+        Self { limit, open: Arc::default() }
+    }
+
+    /// Counts a new connection; `None` if its address may have no more.
+    pub(super) fn admit(&self, address: IpAddr) -> Option<Admission> {
+        let Some(limit) = self.limit else { return Some(Admission::new(None)) };
+        let address = network(address);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        drop(open);
+        Some(Admission::new(Some((self.clone(), address))))
+    }
+}
+
+/// A customer is given at least a /64 of IPv6, so its addresses count as one.
+pub(super) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// A connection's place in the counts of its address, until it is dropped.
+pub(super) struct Admission {
+    counted: Option<(Addresses, IpAddr)>,
+}
+
+impl Admission {
+    fn new(counted: Option<(Addresses, IpAddr)>) -> Self {
+        metrics::connection_opened();
+        Self { counted }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        metrics::connection_ended();
+        let Some((addresses, address)) = &self.counted else { return };
+        let mut open = addresses.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(address);
+            }
+        }
+    }
+}

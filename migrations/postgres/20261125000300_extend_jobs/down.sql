@@ -1,0 +1,15 @@
+alter table portal drop column time_zone_release;
+drop index jobs_spent;
+delete from jobs where cron is null;
+update jobs set thinking = 'low' where thinking = 'minimal';
+update jobs set thinking = 'high' where thinking = 'xhigh';
+alter table jobs drop constraint jobs_one_timing;
+alter table jobs drop column recent;
+alter table jobs drop column last_error;
+alter table jobs drop column revision;
+alter table jobs drop column answer_to;
+alter table jobs drop column every_minutes;
+alter table jobs drop column fires_at;
+alter table jobs drop constraint jobs_thinking_check;
+alter table jobs add constraint jobs_thinking_check check (thinking in ('off', 'low', 'medium', 'high'));
+alter table jobs alter column cron set not null;

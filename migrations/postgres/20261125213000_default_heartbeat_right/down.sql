@@ -1,0 +1,1 @@
+alter table friendships drop column heartbeat_default;

@@ -1,0 +1,2 @@
+alter table sessions drop column origin;
+drop table login_codes;
