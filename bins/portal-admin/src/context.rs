@@ -54,6 +54,11 @@ impl AdminContext {
         }
     }
 
+    /// Returns the portal's configuration, unless the database was named instead of it.
+    pub(crate) fn loaded_settings(&self) -> Option<&Settings> {
+        self.settings.get().map(|settings| &**settings)
+    }
+
     /// The line that goes with a change.
     pub(crate) fn audit(&self, action: Action, friend: Option<&FriendId>, subject: &str) -> AuditEntry {
         AuditEntry::new(self.clock.now(), self.operator.clone(), action)

@@ -17,6 +17,7 @@ mod failure;
 mod friend;
 mod friendship;
 mod output;
+mod prune;
 mod session;
 
 use std::path::PathBuf;
@@ -81,13 +82,15 @@ enum Noun {
     Dns(dns::Verb),
     /// Lines of the audit log, newest first
     Audit(audit::Search),
+    /// Deletes rows that are older than [retention] says
+    Prune(prune::Prune),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let command = Command::parse();
     let json = command.json;
-    match run(command).await.and_then(|answer| answer.print(json).map_err(Failure::Output)) {
+    match Box::pin(run(command)).await.and_then(|answer| answer.print(json).map_err(Failure::Output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(json),
     }
@@ -105,5 +108,6 @@ async fn run(command: Command) -> Result<Output, Failure> {
         Noun::Domain(verb) => domain::run(&verb, &location.config),
         Noun::Dns(verb) => dns::run(verb, &AdminContext::open(location).await?).await,
         Noun::Audit(search) => audit::run(search, &AdminContext::open(location).await?).await,
+        Noun::Prune(command) => prune::run(&command, &AdminContext::open(location).await?).await,
     }
 }

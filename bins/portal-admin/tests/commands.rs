@@ -206,6 +206,25 @@ fn the_audit_log_says_who_did_what_to_whom() {
     register.refused("audit --since yesterday", "--since", "such as");
 }
 
+#[test]
+fn expired_rows_are_counted_and_deleted() {
+    let register = Register::with_alice();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let db = Db::open(&DbSettings::new(register.url()), runtime.handle().clone()).unwrap();
+    let actor = Actor::Operator("root".to_owned());
+    let long_ago = AuditEntry::new(DateTime::UNIX_EPOCH, actor, Action::FriendCreate).with_subject("long ago");
+    runtime.block_on(db.audit_log().append(long_ago)).unwrap();
+    let first = |json: &Value, column: &str| (json["pruned"][0]["kind"].clone(), json["pruned"][0][column].clone());
+    let counted = (json!("audit entries"), json!(1));
+    assert_eq!(first(&register.run_ok("prune --dry-run"), "expired"), counted);
+    assert_eq!(first(&register.run_ok("prune --dry-run"), "expired"), counted, "nothing was deleted");
+    assert_eq!(first(&register.run_ok("prune"), "deleted"), counted);
+    assert_eq!(first(&register.run_ok("prune"), "deleted").1, json!(0));
+    let lines = register.run_ok("audit --action portal");
+    let details: Vec<_> = lines["lines"].as_array().unwrap().iter().map(|line| line["detail"].clone()).collect();
+    assert_eq!(details, ["1 rows"], "a run that deleted nothing leaves no entry");
+}
+
 /// Has a friend ask for an exposure `web` of their Service `web`, which no portal has made true yet.
 fn ask_for_web(register: &Register, friend: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -30,15 +30,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use portal_core::{
-    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, LoginStore,
-    SessionStore,
+    AgentStore, AuditLog, Backend, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
+    LoginStore, RetentionStore, SessionStore,
 };
 use portal_cron::{JobStore, RunQueue};
 use portal_dns::ExposureStore;
 use portal_workspace::{DocumentStore, VersionStore};
 use tokio::runtime::Handle;
 
-pub use probes::{DbProbe, MigrationsProbe};
+pub use probes::{DbProbe, MigrationsProbe, WritesProbe};
 pub use settings::DbSettings;
 
 use crate::SystemClock;
@@ -100,6 +100,8 @@ stores! {
     logins: LoginStore;
     /// Scheduled jobs.
     jobs: JobStore;
+    /// Deletion of expired rows.
+    retention: RetentionStore;
     /// The queue of runs, which all runners share.
     runs: RunQueue;
     /// Sessions.
@@ -187,6 +189,19 @@ impl Db {
     /// It does not.
     pub async fn ping(&self) -> Result<(), BackendError> {
         on_store!(self, store => store.ping().await)
+    }
+
+    /// Checks that the database takes writes: the last one succeeded, or failed a while ago and another try succeeds. A full
+    /// disk refuses writes while reads go on.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn check_writes(&self) -> Result<(), BackendError> {
+        match self.executor.failed_write() {
+            None => Ok(()),
+            Some((error, true)) => Err(BackendError::unavailable(Backend::Database, error)),
+            Some((_, false)) => on_store!(self, store => store.try_write().await),
+        }
     }
 
     /// Returns the portal's instance, the middle part of its ownership markers: 32 hexadecimal digits, drawn when a

@@ -79,6 +79,8 @@ crate::word_enum! {
         ExposureClose = "exposure.close",
         /// An operator asked for an exposure to be repaired now.
         ExposureRepair = "exposure.repair",
+        /// An operator had expired rows deleted.
+        PortalPrune = "portal.prune",
         /// An operator deleted a record of ours that no exposure knows.
         OrphanDelete = "orphan.delete",
         /// A document was written.

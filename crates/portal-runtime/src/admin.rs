@@ -8,7 +8,7 @@ use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
     AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, Logins,
-    Sessions,
+    RetentionStore, Sessions,
 };
 use portal_dns::{ExposureStore, InstanceId, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;
@@ -35,6 +35,8 @@ pub struct Admin {
     pub exposures: Arc<dyn ExposureStore>,
     /// The audit log.
     pub audit_log: Arc<dyn AuditLog>,
+    /// Deletion of expired rows.
+    pub retention: Arc<dyn RetentionStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -59,6 +61,7 @@ impl Admin {
             logins: Logins::new(db.logins(), clock.clone(), ids.clone()),
             exposures: db.exposures(),
             audit_log: db.audit_log(),
+            retention: db.retention(),
             clock,
             ids,
             db,

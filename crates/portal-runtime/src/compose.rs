@@ -3,6 +3,7 @@
 mod cluster;
 mod configured;
 mod disk;
+mod jump_guard;
 mod rotation;
 mod workspaces;
 mod zones;
@@ -12,9 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe};
+use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe, WritesProbe};
 use portal_api::{ApiState, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
-use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, LoginStore, Logins, Probe, SessionStore, Sessions};
+use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Logins, Probe, Retention, Sessions, sweep};
 use portal_cron::{
     Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
 };
@@ -24,6 +25,7 @@ use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
+use self::jump_guard::JumpGuard;
 use crate::background::BackgroundTasks;
 use crate::config::DatabaseSettings;
 use crate::metrics::{self, RunnerMetrics};
@@ -33,12 +35,10 @@ pub(crate) use self::disk::DiskProbe;
 pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
 
+/// Period of the deletion of expired rows.
+const SWEEP_PERIOD: Duration = Duration::from_hours(1);
 /// Period at which the probes run for metrics and log.
 const PROBE_PERIOD: Duration = Duration::from_secs(15);
-/// Period of the task that deletes sessions which ended long ago.
-const SESSION_SWEEP: Duration = Duration::from_hours(1);
-/// Most login codes that one statement deletes.
-const SWEEP_BATCH: u32 = 1000;
 /// Period of the pass that compares every exposure with zones and cluster.
 const EXPOSURE_PASS: Duration = Duration::from_mins(1);
 /// Delay of the first pass, so that the cluster can be listed before it.
@@ -53,8 +53,6 @@ const RUNNER_TICK: Duration = Duration::from_secs(1);
 const RUNNER_STOP: Duration = Duration::from_secs(10);
 /// Interval at which due jobs and open runs are counted.
 const BACKLOG_TICK: Duration = Duration::from_secs(15);
-/// Period of the task that deletes old runs.
-const RUN_SWEEP: Duration = Duration::from_hours(1);
 /// Period of the recovery pass over the documents: the first look at a displaced file is due after a second.
 const DOCUMENT_PASS: Duration = Duration::from_secs(1);
 
@@ -90,6 +88,8 @@ pub struct Parts {
     pub files: Arc<dyn DocumentFiles>,
     /// Probes of the other backends; those of the database are added.
     pub probes: Vec<Arc<dyn Probe>>,
+    /// Retention of rows that grow with use.
+    pub retention: Retention,
 }
 
 /// Logging in, as it is configured.
@@ -138,10 +138,11 @@ pub fn assemble(parts: Parts) -> Portal {
         files,
         require_if_match,
         probes,
+        retention,
     } = parts;
     let sessions = db.sessions();
     let mut tasks = BackgroundTasks::default();
-    sweep_sessions(&mut tasks, sessions.clone(), db.logins(), clock.clone());
+    sweep_expired(&mut tasks, &db, clock.clone(), retention);
     // Where the cluster is watched, the first pass begins when all of it was listed.
     keep_exposures(&mut tasks, &exposures, if work.is_some() { LISTING } else { Duration::ZERO });
     tell_budgets(&mut tasks, budgets);
@@ -188,17 +189,23 @@ fn watch_probes(tasks: &mut BackgroundTasks, readiness: Readiness) {
     });
 }
 
-fn sweep_sessions(
-    tasks: &mut BackgroundTasks,
-    store: Arc<dyn SessionStore>,
-    codes: Arc<dyn LoginStore>,
-    clock: Arc<dyn Clock>,
-) {
-    tasks.repeat("sessions", SESSION_SWEEP, None, move || {
-        let (store, codes, now) = (store.clone(), codes.clone(), clock.now());
+/// Deletes expired rows, a kind after the other.
+fn sweep_expired(tasks: &mut BackgroundTasks, db: &Db, clock: Arc<dyn Clock>, retention: Retention) {
+    let (store, guard) = (db.retention(), Arc::new(JumpGuard::default()));
+    tasks.repeat("expired rows", SWEEP_PERIOD, None, move || {
+        let (store, guard, now) = (store.clone(), guard.clone(), clock.now());
         async move {
-            store.sweep(now).await?;
-            while codes.forget_before(now, SWEEP_BATCH).await? == u64::from(SWEEP_BATCH) {}
+            if guard.has_jumped(now) {
+                // Rows deleted by a wrong clock would not come back when it is set right.
+                tracing::warn!("the clock jumped ahead; expired rows are deleted an hour later");
+                return Ok(());
+            }
+            for expired in retention.expired(now) {
+                let deleted = sweep(&*store, expired).await?;
+                if deleted > 0 {
+                    tracing::info!(deleted, kind = expired.kind(), "deleted expired rows");
+                }
+            }
             Ok(())
         }
     });
@@ -213,14 +220,10 @@ fn logins(db: &Db, settings: LoginSettings, clock: &Arc<dyn Clock>, ids: &Arc<dy
 /// Delivers due messages. A stopping portal claims no more of them, and hands back what it cannot end.
 fn run_jobs(tasks: &mut BackgroundTasks, runner: Runner) {
     let runner = Arc::new(runner);
-    let (sweeper, counter, stopping) = (runner.clone(), runner.clone(), runner.clone());
+    let (counter, stopping) = (runner.clone(), runner.clone());
     tasks.repeat("jobs", RUNNER_TICK, None, move || {
         let runner = runner.clone();
         async move { runner.run_due().await }
-    });
-    tasks.repeat("runs", RUN_SWEEP, None, move || {
-        let sweeper = sweeper.clone();
-        async move { sweeper.forget_old().await.map(drop) }
     });
     tasks.repeat("backlog", BACKLOG_TICK, None, move || {
         let counter = counter.clone();
@@ -302,7 +305,10 @@ fn recover_documents(tasks: &mut BackgroundTasks, documents: Documents) {
 
 /// Returns all probes of a portal with this database, the most important ones first.
 pub(crate) fn all_probes(db: &Db, others: Vec<Arc<dyn Probe>>) -> Vec<Arc<dyn Probe>> {
-    let database: [Arc<dyn Probe>; 2] =
-        [Arc::new(DbProbe::new(db.clone())), Arc::new(MigrationsProbe::new(db.clone()))];
+    let database: [Arc<dyn Probe>; 3] = [
+        Arc::new(DbProbe::new(db.clone())),
+        Arc::new(MigrationsProbe::new(db.clone())),
+        Arc::new(WritesProbe::new(db.clone())),
+    ];
     database.into_iter().chain(others).collect()
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, Environment, File, FileFormat};
 use portal_api::LimitSettings;
-use portal_core::{AgentId, ChannelId};
+use portal_core::{AgentId, ChannelId, Retention};
 use portal_cron::TimeZones;
 use portal_dns::{Domain, DomainName};
 use portal_k8s::Provisioning;
@@ -56,6 +56,8 @@ pub struct Settings {
     pub page: bool,
     /// The domains, the default one first.
     pub domains: Vec<DomainSettings>,
+    /// Retention of rows that grow with use.
+    pub retention: Retention,
 }
 
 /// Listening addresses and shutdown.

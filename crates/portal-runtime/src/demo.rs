@@ -18,7 +18,7 @@ use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_api::{LimitSettings, Rate};
-use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Probe};
+use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Probe, Retention};
 use portal_cron::TimeZones;
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
@@ -145,6 +145,7 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
         may_login: [AgentId::parse(seed::AGENT)?].into(),
         public_url: Some(format!("http://{address}")),
     };
+    let retention = Retention::default();
     Ok(Parts {
         db,
         clock,
@@ -161,6 +162,7 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
         time_zones,
         files,
         probes,
+        retention,
     })
 }
 

@@ -1,8 +1,11 @@
 //! Runs queries to their end, whether or not the caller still waits for them.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
 
-use portal_core::{Backend, BackendError};
+use parking_lot::Mutex;
+use portal_core::{Backend, BackendError, BackendErrorKind, error_text};
 use tokio::runtime::{EnterGuard, Handle};
 use tokio::task::{JoinError, JoinHandle};
 use tracing::{Instrument, Span};
@@ -13,8 +16,8 @@ use crate::blocking::{BlockingPool, Timeouts};
 /// A query whose future may move between threads, which `AsyncFnOnce` alone cannot say. To be written as the bound
 /// `AsyncFnOnce(&mut Conn) -> Result<T, QueryError> + for<'c> SendQuery<&'c mut Conn, T>`: the first half is what the
 /// compiler reads a closure's types from.
-pub(super) trait SendQuery<C, T>: FnOnce(C) -> Self::Answer + Send + 'static {
-    type Answer: Future<Output = Result<T, QueryError>> + Send;
+pub(super) trait SendQuery<C, T>: FnOnce(C) -> Self::Running + Send + 'static {
+    type Running: Future<Output = Result<T, QueryError>> + Send;
 }
 
 impl<C, T, Q, A> SendQuery<C, T> for Q
@@ -22,7 +25,15 @@ where
     Q: FnOnce(C) -> A + Send + 'static,
     A: Future<Output = Result<T, QueryError>> + Send,
 {
-    type Answer = A;
+    type Running = A;
+}
+
+/// A failed write counts as recent for this many statement timeouts.
+const RECENT: u32 = 6;
+
+struct FailedWrite {
+    at: Instant,
+    error: String,
 }
 
 /// The runtime that queries run on, and their limits.
@@ -30,12 +41,14 @@ where
 pub(super) struct Executor {
     handle: Handle,
     timeouts: Timeouts,
+    /// The last write, if it failed for a reason outside the portal, such as a full disk.
+    failed_write: Arc<Mutex<Option<FailedWrite>>>,
 }
 
 impl Executor {
     /// `handle` must be of a multi-thread runtime.
     pub(super) fn new(handle: Handle, timeouts: Timeouts) -> Self {
-        Self { handle, timeouts }
+        Self { handle, timeouts, failed_write: Arc::default() }
     }
 
     pub(super) fn enter(&self) -> EnterGuard<'_> {
@@ -83,6 +96,27 @@ impl Executor {
         work: impl FnOnce() -> Result<T, BackendError> + Send + 'static,
     ) -> Result<T, BackendError> {
         self.handle.spawn_blocking(work).await.unwrap_or_else(|panicked| Err(panic_error(panicked)))
+    }
+
+    /// Remembers whether writes succeed, and returns the result of one.
+    pub(super) fn record_write<T>(&self, result: Result<T, BackendError>) -> Result<T, BackendError> {
+        let failed = match &result {
+            Ok(_) => None,
+            Err(error) if error.kind == BackendErrorKind::Unavailable => {
+                Some(FailedWrite { at: Instant::now(), error: error_text(error) })
+            }
+            // A statement that the database refused says nothing about the next one.
+            Err(_) => return result,
+        };
+        *self.failed_write.lock() = failed;
+        result
+    }
+
+    /// Returns how the last write failed, if it did, and whether that is recent: a full disk may take a small write
+    /// between two that it refuses, so that trying one at once would prove nothing.
+    pub(super) fn failed_write(&self) -> Option<(String, bool)> {
+        let failed = self.failed_write.lock();
+        failed.as_ref().map(|failed| (failed.error.clone(), failed.at.elapsed() < RECENT * self.timeouts.work))
     }
 
     /// Waits for a task, within the limits.

@@ -1,6 +1,7 @@
-//! What is particular to PostgreSQL: a server that comes and goes, row locks, a clock of its own.
+//! PostgreSQL: a server that comes and goes, row locks, a clock of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::{ConnectionError, ConnectionResult};
@@ -69,6 +70,7 @@ pub(super) struct Pools {
     server: Arc<Server>,
     pool: Pool<Conn>,
     executor: Executor,
+    pub(super) migration_timeout: Duration,
 }
 
 struct Server {
@@ -92,7 +94,7 @@ impl Pools {
             .max_size(settings.connections.max(1))
             .connection_timeout(settings.acquire_timeout)
             .build_unchecked(AsyncDieselConnectionManager::new_with_config(String::new(), config));
-        Self { server, pool, executor }
+        Self { server, pool, executor, migration_timeout: settings.migration_timeout }
     }
 
     /// Runs a query.
@@ -112,7 +114,8 @@ impl Pools {
         Q: AsyncFnOnce(&mut Conn) -> Result<T, QueryError> + for<'c> SendQuery<&'c mut Conn, T>,
     {
         let pools = self.clone();
-        self.executor.spawn(async move { Ok(transaction(&mut *pools.connection().await?, query).await?) }).await
+        let work = async move { Ok(transaction(&mut *pools.connection().await?, query).await?) };
+        self.executor.record_write(self.executor.spawn(work).await)
     }
 
     async fn connection(&self) -> Result<PooledConnection<'_, Conn>, BackendError> {

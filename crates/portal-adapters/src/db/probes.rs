@@ -1,11 +1,11 @@
-//! Whether the database answers, and whether it is this version's.
+//! Probes of the database: it answers, it takes writes, and its tables are this version's.
 
 use async_trait::async_trait;
 use portal_core::{Backend, BackendError, Probe};
 
 use super::Db;
 
-/// Asks whether the database answers.
+/// Checks that the database answers.
 pub struct DbProbe(Db);
 
 impl DbProbe {
@@ -31,7 +31,7 @@ impl Probe for DbProbe {
     }
 }
 
-/// Asks whether every migration of this version has run.
+/// Checks that every migration of this version has run.
 pub struct MigrationsProbe(Db);
 
 impl MigrationsProbe {
@@ -58,5 +58,31 @@ impl Probe for MigrationsProbe {
             return Ok(());
         }
         Err(BackendError::unavailable(Backend::Database, format!("migrations have not run: {}", pending.join(", "))))
+    }
+}
+
+/// Checks that the database takes writes. Not required: with a full disk the portal goes on reading.
+pub struct WritesProbe(Db);
+
+impl WritesProbe {
+    /// A probe of this database's writes.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self(db)
+    }
+}
+
+#[async_trait]
+impl Probe for WritesProbe {
+    fn name(&self) -> &'static str {
+        "database-writes"
+    }
+
+    fn required(&self) -> bool {
+        false
+    }
+
+    async fn probe(&self) -> Result<(), BackendError> {
+        self.0.check_writes().await
     }
 }

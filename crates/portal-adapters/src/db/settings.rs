@@ -1,4 +1,4 @@
-//! Where the database is and how long it may take.
+//! Location and limits of the database.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use super::tls::Tls;
 
 const FIELD: &str = "database.url";
 
-/// Where the database is and how long it may take.
+/// Location and limits of the database.
 #[derive(Debug, Clone)]
 pub struct DbSettings {
     /// `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/NAME`, where `?sslmode=` is `disable`, `require` or
@@ -23,16 +23,22 @@ pub struct DbSettings {
     /// File of the URL of a PostgreSQL server. It is read again for every new connection, since a password may change
     /// while the portal runs.
     pub url_file: Option<PathBuf>,
-    /// How many connections at most: readers of SQLite, all of PostgreSQL's.
+    /// Most connections: readers on SQLite, all of them on PostgreSQL.
     pub connections: u32,
-    /// How long to wait for a free connection, or for a new one.
+    /// Longest wait for a free connection, or for a new one.
     pub acquire_timeout: Duration,
-    /// How long a statement may take, or wait for a lock.
+    /// Longest duration of a statement, and longest wait for a lock.
     pub statement_timeout: Duration,
+    /// Longest duration of one statement of a migration, and longest wait for another portal that migrates.
+    pub migration_timeout: Duration,
 }
 
+/// Longest wait of a migration for a lock on a table. Statements of running portals queue behind that wait, so it is
+/// much shorter than a migration may take.
+pub(super) const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
 impl DbSettings {
-    /// Eight connections, two seconds for one of them, five seconds per statement.
+    /// Eight connections, two seconds for one of them, five seconds per statement, an hour per statement of a migration.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: SecretString::from(url.into()),
@@ -40,6 +46,7 @@ impl DbSettings {
             connections: 8,
             acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
+            migration_timeout: Duration::from_hours(1),
         }
     }
 
@@ -118,11 +125,11 @@ pub(super) enum Target {
     Postgres(Box<PostgresTarget>),
 }
 
-/// How to reach a PostgreSQL server.
+/// Address of a PostgreSQL server.
 #[derive(Debug, Clone)]
 pub(super) struct PostgresTarget {
     pub(super) config: tokio_postgres::Config,
-    /// How to speak TLS with it; `None` for clear text.
+    /// TLS settings; `None` for clear text.
     pub(super) tls: Option<Tls>,
 }
 

@@ -1,4 +1,4 @@
-//! What is particular to SQLite: one writer, several readers, one file, and calls that block.
+//! SQLite: one writer, several readers, one file, and calls that block.
 
 use std::future::ready;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use portal_core::{Backend, BackendError, BoxError};
 use super::DbSettings;
 use super::error::{QueryError, no_connection};
 use super::executor::{Executor, SendQuery};
+use super::settings::MIGRATION_LOCK_TIMEOUT;
 use crate::blocking::BlockingPool;
 
 /// A connection. Its futures are ready at once, and block the thread that polls them until then.
@@ -172,13 +173,14 @@ impl Pools {
         Q: AsyncFnOnce(&mut Conn) -> Result<T, QueryError> + for<'c> SendQuery<&'c mut Conn, T>,
     {
         let CheckedOut { connection, threads } = self.check_out(&self.writer);
-        self.executor.block(&threads, async move || Ok(transaction(&mut *connection.await?, query).await?)).await
+        let work = async move || Ok(transaction(&mut *connection.await?, query).await?);
+        self.executor.record_write(self.executor.block(&threads, work).await)
     }
 
     /// A connection of its own, for migrations; makes the file if there is none. Blocks.
     pub(super) fn create(&self) -> Result<Conn, BackendError> {
         self.file.create().map_err(|error| BackendError::unavailable(Backend::Database, error))?;
-        self.open()
+        self.file.connect(Access::Migrate).map_err(|error| BackendError::unavailable(Backend::Database, error))
     }
 
     /// A connection of its own to a file that must be there. Blocks.
@@ -201,6 +203,7 @@ impl Pools {
 enum Access {
     Read,
     Write,
+    Migrate,
 }
 
 impl File {
@@ -212,10 +215,15 @@ impl File {
     }
 
     fn set_up(&self, access: Access) -> ConnectionResult<SqliteConnection> {
+        let busy_timeout = match access {
+            Access::Read | Access::Write => self.busy_timeout_ms,
+            // Portals that run, and others that migrate, hold the write lock for longer than a request waits.
+            Access::Migrate => MIGRATION_LOCK_TIMEOUT.as_millis(),
+        };
         // `rw`: a file that is gone must not come back empty.
         let mut conn = SqliteConnection::establish(&format!("file:{}?mode=rw", escaped(&self.path)))?;
         let pragmas = [
-            format!("pragma busy_timeout = {};", self.busy_timeout_ms),
+            format!("pragma busy_timeout = {busy_timeout};"),
             "pragma journal_mode = wal;".to_owned(),
             "pragma synchronous = full;".to_owned(),
             "pragma foreign_keys = on;".to_owned(),
@@ -240,8 +248,8 @@ impl File {
         options.open(&self.path).map(drop)
     }
 
-    /// Whether the path still leads to the file that the connections have open. What is written to a file that was
-    /// removed or replaced is gone with the last connection, so nothing may be acknowledged on it.
+    /// Fails unless the path still leads to the file that the connections have open. Writes to a file that was removed or
+    /// replaced are lost with the last connection, so nothing may be acknowledged on it.
     #[cfg(unix)]
     fn is_still_there(&self) -> std::io::Result<()> {
         use std::os::unix::fs::MetadataExt;
@@ -250,7 +258,7 @@ impl File {
         if *self.identity.get_or_init(|| found) == found {
             return Ok(());
         }
-        Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the database file was replaced; start the portal anew"))
+        Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the database file was replaced; restart the portal"))
     }
 
     #[cfg(not(unix))]

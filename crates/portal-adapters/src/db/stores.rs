@@ -29,6 +29,8 @@ mod jobs;
 mod logins;
 #[path = "stores/portal.rs"]
 mod portal;
+#[path = "stores/retention.rs"]
+mod retention;
 #[path = "stores/runs.rs"]
 mod runs;
 #[path = "stores/sessions.rs"]

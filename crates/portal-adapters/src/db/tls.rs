@@ -1,4 +1,4 @@
-//! How the portal makes sure that it speaks with the right PostgreSQL server.
+//! TLS to PostgreSQL: certificate and name of the server are checked.
 
 use std::path::Path;
 use std::sync::Arc;

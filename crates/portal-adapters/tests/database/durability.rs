@@ -1,4 +1,4 @@
-//! What was acknowledged is there after the process was killed.
+//! Acknowledged writes survive the death of the process.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +11,7 @@ use crate::newcomer::newcomer;
 
 /// Names the file that this process is to fill until it is killed.
 const FILE_TO_FILL: &str = "PORTAL_TEST_FILE_TO_FILL";
-/// What the filling process says before each id that the database acknowledged.
+/// Prefix of each id that the database acknowledged, in the output of the filling process.
 const ACKNOWLEDGED: &str = "acknowledged ";
 /// After how many acknowledgements each of the filling processes is killed.
 const LIVES: [usize; 10] = [1, 7, 40, 3, 2, 5, 11, 4, 9, 6];

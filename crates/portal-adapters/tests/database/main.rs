@@ -1,5 +1,5 @@
-//! What the database itself promises, whatever is kept in it: its tables are what the code believes, its trouble is
-//! told apart from its answers, nothing acknowledged is lost, and no caller who leaves hurts it.
+//! The database under every store: its tables are those that the code declares, its failures are never taken for
+//! answers, nothing acknowledged is lost, and no caller who leaves hurts it.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its premise fails")]
 
@@ -13,6 +13,8 @@ mod outage;
 #[path = "../contract/postgres.rs"]
 mod postgres;
 mod racing;
+mod retention;
 mod runners;
 mod schema;
 mod tables;
+mod upgrade;

@@ -1,5 +1,5 @@
-//! A database that is in trouble: every question ends in time with trouble, never with an answer it did not give, and
-//! goes on as if nothing had been once the trouble is over.
+//! A database that fails: every query ends in time with an error, never with an answer that the database did not give,
+//! and queries succeed again once the database is back.
 
 mod proxy;
 
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
+use portal_adapters::RandomIds;
 use portal_adapters::db::{Db, DbSettings};
 use portal_core::{BackendError, BackendErrorKind, Friend, FriendCreated, FriendId, FriendStore};
 
@@ -16,7 +17,7 @@ use crate::newcomer::newcomer;
 use crate::postgres::Database;
 use proxy::{Mode, Proxy};
 
-/// How long these databases may take for a connection, and again for a statement.
+/// Limit of a connection, and again of a statement, in these tests.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 fn settings(url: String) -> DbSettings {
@@ -51,14 +52,19 @@ fn is_unavailable<T: std::fmt::Debug>(outcome: &Result<T, BackendError>) {
 
 struct File {
     folder: tempfile::TempDir,
+    db: Db,
     friends: Arc<dyn FriendStore>,
 }
 
 impl File {
     async fn with_alice() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let friends = with_alice(&settings(format!("sqlite:{}", folder.path().join("portal.db").display()))).await;
-        Self { folder, friends }
+        let settings = settings(format!("sqlite:{}", folder.path().join("portal.db").display()));
+        with_alice(&settings).await;
+        let db = Db::open(&settings, tokio::runtime::Handle::current()).unwrap();
+        // The first query is what ties the portal to this very file.
+        assert!(find(&db.friends(), "alice").await.unwrap().is_some());
+        Self { folder, friends: db.friends(), db }
     }
 
     fn path(&self) -> PathBuf {
@@ -89,6 +95,77 @@ async fn nothing_is_written_to_a_file_that_was_replaced() {
     std::fs::rename(file.elsewhere(), file.path()).unwrap();
     is_unavailable(&register(&file.friends, "bob").await);
     is_unavailable(&find(&file.friends, "nobody").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_failed_is_tried_again_by_whoever_asks_whether_writes_work() {
+    let file = File::with_alice().await;
+    let mut other = SqliteConnection::establish(&file.path().display().to_string()).unwrap();
+    other.batch_execute("begin immediate").unwrap();
+    file.db.check_writes().await.unwrap();
+    is_unavailable(&register(&file.friends, "bob").await);
+    is_unavailable(&file.db.check_writes().await);
+    other.batch_execute("rollback").unwrap();
+    let deadline = Instant::now() + 20 * TIMEOUT;
+    while file.db.check_writes().await.is_err() {
+        assert!(Instant::now() < deadline, "no write was tried");
+        tokio::time::sleep(TIMEOUT / 10).await;
+    }
+}
+
+mod mounts {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Tells the process inside the namespace which folder is mounted there.
+    const MOUNTED: &str = "PORTAL_TEST_MOUNTED";
+    /// Room for the tables, the log and some friends.
+    const SMALL: &str = "mount -t tmpfs -o size=900k tmpfs \"$0\"";
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "tier mounts"]
+    async fn with_a_full_disk_reads_go_on_and_writes_recover_once_there_is_room() {
+        let Some(folder) = std::env::var_os(MOUNTED) else {
+            let name = "outage::mounts::with_a_full_disk_reads_go_on_and_writes_recover_once_there_is_room";
+            let folder = tempfile::tempdir().unwrap();
+            let script = format!("{SMALL} && exec \"$1\" --ignored --exact {name} --nocapture");
+            let status = Command::new("unshare")
+                .args(["--map-root-user", "--mount", "sh", "-ec", &script])
+                .arg(folder.path())
+                .arg(std::env::current_exe().unwrap())
+                .env(MOUNTED, folder.path())
+                .status()
+                .unwrap();
+            assert!(status.success());
+            return;
+        };
+        let folder = PathBuf::from(folder);
+        let settings = settings(format!("sqlite:{}", folder.join("portal.db").display()));
+        let db = Db::open(&settings, tokio::runtime::Handle::current()).unwrap();
+        let friends = with_alice(&settings).await;
+        db.instance(&RandomIds).await.unwrap();
+        let ballast = folder.join("ballast");
+        let mut file = std::fs::File::create(&ballast).unwrap();
+        while std::io::Write::write_all(&mut file, &[0; 1024]).is_ok() {}
+        db.check_writes().await.unwrap();
+        // The log has no room to grow.
+        let mut number = 0;
+        let refused = loop {
+            match register(&db.friends(), &format!("f{number}")).await {
+                Ok(_) => number += 1,
+                refused => break refused,
+            }
+        };
+        is_unavailable(&refused);
+        assert!(find(&friends, "alice").await.unwrap().is_some());
+        db.ping().await.unwrap();
+        is_unavailable(&db.check_writes().await);
+        std::fs::remove_file(&ballast).unwrap();
+        drop(file);
+        assert_eq!(register(&db.friends(), "bob").await.unwrap(), FriendCreated::New);
+        db.check_writes().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,8 +230,8 @@ async fn ask_two_hundred_times(friends: &Arc<dyn FriendStore>) -> usize {
                 assert!(found.is_some(), "alice was there all the time");
                 answers += 1;
             }
-            Err(trouble) => {
-                assert!(matches!(trouble, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{trouble:?}");
+            Err(error) => {
+                assert!(matches!(error, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{error:?}");
             }
         }
     }

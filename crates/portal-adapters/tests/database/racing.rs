@@ -139,3 +139,49 @@ async fn removing_and_adding_at_once_through_two_portals_ends_in_one_of_both() {
     over.store(true, Ordering::SeqCst);
     assert_eq!(watching.join().unwrap(), 1);
 }
+
+mod postgres {
+    use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+    use portal_dns::{
+        ExposureId, ExposureName, ExposureSpec, Hostname, Reservation, Reserved, ServiceName, ServicePort,
+    };
+
+    use super::*;
+    use crate::postgres::Database;
+
+    /// Frees the hostname right after an insert that found it owned, as a removal that commits at this moment does.
+    const FREED_IN_BETWEEN: &str = "
+        create function free() returns trigger language plpgsql as $$
+        begin delete from hostnames where exposure_id = repeat('0', 32); return null; end $$;
+        create trigger free after insert on hostnames for each statement execute function free();";
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "tier postgres"]
+    async fn a_hostname_that_is_freed_while_it_is_claimed_is_claimed() {
+        let database = Database::create().await;
+        let db = Db::open(&DbSettings::new(database.url()), Handle::current()).unwrap();
+        db.migrate().await.unwrap();
+        let mut other = AsyncPgConnection::establish(&database.url()).await.unwrap();
+        for (name, id) in CUTS {
+            let id = friend(id);
+            let (person, audit) = crate::newcomer::newcomer(id.as_str());
+            db.friends().create(person, audit.clone()).await.unwrap();
+            let domain = DomainName::parse("your-domain.net").unwrap();
+            let name = ExposureName::parse(name).unwrap();
+            let is_second = id == friend(CUTS[1].1);
+            let spec = ExposureSpec {
+                service: ServiceName::parse("my-app").unwrap(),
+                port: ServicePort::parse(80).unwrap(),
+                hostname: Hostname::of(&name, &id, &domain).unwrap(),
+                domain,
+            };
+            let exposure = ExposureId::parse(&if is_second { "1" } else { "0" }.repeat(32)).unwrap();
+            let reservation = Reservation { id: exposure, friend: id, name, spec, only_if_absent: false };
+            let reserved = db.exposures().reserve(reservation, audit).await.unwrap();
+            assert!(matches!(reserved, Reserved::New(_)), "{reserved:?}");
+            if !is_second {
+                other.batch_execute(FREED_IN_BETWEEN).await.unwrap();
+            }
+        }
+    }
+}

@@ -32,18 +32,18 @@ const DATABASE: &str = "PORTAL_TEST_RUNNER_DATABASE";
 const FOLDER: &str = "PORTAL_TEST_RUNNER_FOLDER";
 /// Set in a process that makes one attempt and waits in its delivery.
 const STALLS: &str = "PORTAL_TEST_RUNNER_STALLS";
-/// How long a run belongs to its runner here.
+/// Lease of a run in these tests.
 const LEASE: Duration = Duration::from_secs(2);
-/// How long anything here may take.
-const PATIENCE: Duration = Duration::from_mins(2);
-/// How many jobs are due in the crowd, and how many of them come while runners die.
+/// Longest wait for anything here.
+const DEADLINE: Duration = Duration::from_mins(2);
+/// Number of due jobs, and of those that are added while runners die.
 const CROWD: usize = 120;
 
 /// Waits until `condition` holds.
 async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     let begun = Instant::now();
     while !condition().await {
-        assert!(begun.elapsed() < PATIENCE, "{what} did not happen");
+        assert!(begun.elapsed() < DEADLINE, "{what} did not happen");
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -99,7 +99,7 @@ impl Ground {
         assert!(matches!(created, JobCreated::New(_)));
     }
 
-    /// The runs of every job.
+    /// Returns the runs of every job.
     async fn runs(&self) -> Vec<Vec<Run>> {
         let mut runs = Vec::new();
         for job in self.jobs.list(&self.owner).await.unwrap() {
@@ -112,7 +112,7 @@ impl Ground {
         self.runs().await.iter().flatten().filter(|run| run.finished_at.is_some()).count()
     }
 
-    /// Number of times that each run reached the receiver.
+    /// Counts the deliveries of each run.
     fn received(&self) -> HashMap<String, usize> {
         let text = std::fs::read_to_string(deliveries(self.folder.path())).unwrap_or_default();
         let mut received = HashMap::new();
@@ -214,14 +214,14 @@ impl Delivery for Stalling {
         std::fs::write(self.0.join("begun"), "").unwrap();
         let begun = Instant::now();
         while !self.0.join("go on").exists() {
-            assert!(begun.elapsed() < PATIENCE, "nobody said to go on");
+            assert!(begun.elapsed() < DEADLINE, "nobody said to go on");
             sleep(Duration::from_millis(20)).await;
         }
         Ok(Receipt::Refused("the receiver did not want it any more".to_owned()))
     }
 }
 
-/// What a runner's process does.
+/// Main function of a runner's process.
 async fn run(database: &OsStr, folder: &Path, stalls: bool) {
     let db = open(database.to_str().unwrap());
     let keys = Arc::new(SessionKeys::new(db.contacts(), Vec::new()));
@@ -293,7 +293,7 @@ async fn a_stalled_runner_overwrites_nothing(ground: Ground) {
     stalled.signal("CONT");
     let begun = Instant::now();
     while !stalled.has_ended() {
-        assert!(begun.elapsed() < PATIENCE, "the stalled runner did not end");
+        assert!(begun.elapsed() < DEADLINE, "the stalled runner did not end");
         sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(ground.runs().await, before);

@@ -1,9 +1,11 @@
 //! The migrations, and the tables they make.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
-use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection};
+use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use portal_adapters::db::{Db, DbSettings};
 
@@ -28,7 +30,7 @@ fn migrated_sqlite() -> Tables {
     tables::on_sqlite(&path)
 }
 
-/// What the code declares of a table.
+/// The tables as the code declares them.
 fn declarable(tables: &Tables) -> Tables {
     let declarable = |table: &Table| Table {
         columns: table.columns.clone(),
@@ -96,8 +98,43 @@ async fn sqlite_says_what_is_pending_until_it_is_migrated() {
     pending_until_migrated(&DbSettings::new(format!("sqlite:{path}"))).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_waits_longer_for_a_writer_than_a_request_does() {
+    let (_folder, path) = sqlite_file();
+    let mut settings = DbSettings::new(format!("sqlite:{path}"));
+    settings.statement_timeout = Duration::from_millis(50);
+    std::fs::File::create(&path).unwrap();
+    let mut other = SqliteConnection::establish(&path).unwrap();
+    other.batch_execute("pragma journal_mode = wal; begin immediate").unwrap();
+    let db = Db::open(&settings, tokio::runtime::Handle::current()).unwrap();
+    let migrating = tokio::spawn(async move { db.migrate().await });
+    // Ten times what a request would wait.
+    tokio::time::sleep(10 * settings.statement_timeout).await;
+    assert!(!migrating.is_finished());
+    other.batch_execute("commit").unwrap();
+    assert!(!migrating.await.unwrap().unwrap().is_empty());
+}
+
 mod postgres {
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "tier postgres"]
+    async fn a_statement_of_a_migration_may_take_longer_than_one_of_a_request() {
+        let database = Database::create().await;
+        let mut settings = DbSettings::new(database.url());
+        settings.statement_timeout = Duration::from_millis(200);
+        let db = Db::open(&settings, tokio::runtime::Handle::current()).unwrap();
+        // Another portal that migrates.
+        let mut other = AsyncPgConnection::establish(&database.url()).await.unwrap();
+        let lock = format!("select pg_advisory_lock({})", 0x706f_7274_616c_i64);
+        other.batch_execute(&lock).await.unwrap();
+        let migrating = tokio::spawn(async move { db.migrate().await });
+        tokio::time::sleep(5 * settings.statement_timeout).await;
+        assert!(!migrating.is_finished());
+        drop(other);
+        assert!(!migrating.await.unwrap().unwrap().is_empty());
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "tier postgres"]

@@ -10,7 +10,7 @@ pub(crate) type Tables = BTreeMap<String, Table>;
 /// The names of columns, in the order that matters to whoever lists them.
 pub(crate) type Columns = Vec<String>;
 
-/// What a table promises.
+/// Columns and constraints of a table.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {
     /// Type, in diesel's words, and whether it may be null.

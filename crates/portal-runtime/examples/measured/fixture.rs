@@ -12,7 +12,7 @@ use portal_adapters::memory::MemoryCluster;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BoxError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
-    SESSION_LIFETIME, Session, Token,
+    Retention, SESSION_LIFETIME, Session, Token,
 };
 use portal_cron::TimeZones;
 use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
@@ -94,6 +94,7 @@ pub(crate) async fn serve(
         time_zones: TimeZones::bundled(),
         files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),
         probes: Vec::new(),
+        retention: Retention::default(),
     });
     let serving = Serving {
         listen: address,

@@ -68,6 +68,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         delivery,
         time_zones: settings.time_zones.clone(),
         files: Arc::new(files),
+        retention: settings.retention,
     })
 }
 

@@ -8,14 +8,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config::{Config, ConfigError, Source, Value};
-use portal_core::{AgentId, ChannelId, Invalid};
+use portal_core::{AgentId, ChannelId, Invalid, Retention};
 use portal_cron::TimeZones;
+use portal_dns::TOMBSTONE_LIFETIME;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::sections::{
     AgentSection, ClusterSection, DatabaseSection, DeliverySection, DocumentsSection, JobsSection, LogSection,
-    PageSection, ServerSection, TimeSection,
+    PageSection, RetentionSection, ServerSection, TimeSection,
 };
 use super::{
     AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
@@ -29,11 +30,12 @@ mod limits;
 mod provisioning;
 
 /// The sections there are.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "server",
     "limits",
     "log",
     "database",
+    "retention",
     "cluster",
     "provisioning",
     "agents",
@@ -44,6 +46,10 @@ const SECTIONS: [&str; 13] = [
     "delivery",
     "domains",
 ];
+/// Longest retention, in days: ten years.
+const RETENTION_DAYS_MAX: u32 = 3_650;
+/// Most finished runs that may be kept per job.
+const RUNS_PER_JOB_MAX: u32 = 100_000;
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a webhook may be given: a delivery must end well within a run's lease.
@@ -57,6 +63,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let limits = check.limits(raw);
     let log = check.log(raw);
     let database = check.database(raw);
+    let retention = check.retention(raw);
     let cluster = check.cluster(raw);
     let provisioning = check.provisioning(raw);
     let agents = check.agents(raw);
@@ -82,6 +89,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
             time_zones: time_zones?,
             delivery,
             domains: domains?,
+            retention: retention?,
         })
     };
     match whole() {
@@ -277,6 +285,35 @@ impl Check {
         {
             self.problem(key, format!("{} cannot be read: {error}", file.display()));
         }
+    }
+
+    fn retention(&mut self, raw: &Config) -> Option<Retention> {
+        let section: RetentionSection = self.section(raw, "retention")?;
+        let audit = self.days("retention.audit_days", section.audit_days);
+        let runs = self.days("retention.runs_days", section.runs_days);
+        let sessions = self.days("retention.sessions_days", section.sessions_days);
+        let runs_per_job = section.runs_per_job;
+        if !(1..=RUNS_PER_JOB_MAX).contains(&runs_per_job) {
+            self.problem("retention.runs_per_job", format!("must be 1 to {RUNS_PER_JOB_MAX}"));
+        }
+        // Tombstones are no setting: how long a process may lag behind its lease decides about them. What was spent or
+        // expired as planned, such as login codes, is none either.
+        Some(Retention {
+            audit: audit?,
+            runs: runs?,
+            runs_per_job,
+            sessions: sessions?,
+            tombstones: TOMBSTONE_LIFETIME,
+            ..Retention::default()
+        })
+    }
+
+    fn days(&mut self, key: &str, days: u32) -> Option<Duration> {
+        if !(1..=RETENTION_DAYS_MAX).contains(&days) {
+            self.problem(key, format!("must be 1 to {RETENTION_DAYS_MAX} days"));
+            return None;
+        }
+        Some(Duration::from_hours(24 * u64::from(days)))
     }
 
     fn cluster(&mut self, raw: &Config) -> Option<ClusterSettings> {

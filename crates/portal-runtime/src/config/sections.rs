@@ -111,6 +111,26 @@ pub(super) struct DatabaseSection {
     pub(super) max_connections: Option<u32>,
 }
 
+/// `[retention]`: how long rows stay that nothing refers to any more.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RetentionSection {
+    /// Days that an entry of the audit log stays.
+    pub(super) audit_days: u32,
+    /// Days that a finished run stays.
+    pub(super) runs_days: u32,
+    /// Most finished runs per job.
+    pub(super) runs_per_job: u32,
+    /// Days that a session stays after it expired.
+    pub(super) sessions_days: u32,
+}
+
+impl Default for RetentionSection {
+    fn default() -> Self {
+        Self { audit_days: 400, runs_days: 30, runs_per_job: 200, sessions_days: 7 }
+    }
+}
+
 /// `[cluster]`: the Kubernetes cluster whose namespaces are shown.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -2,6 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use config::{Config, File, FileFormat};
 use portal_api::LimitSettings;
+use portal_core::Retention;
 use portal_k8s::Provisioning;
 
 use super::{Problems, Provider, Settings, overlaid, parse};
@@ -55,6 +56,11 @@ fn the_example_shows_what_namespaces_are_made_of_by_default() {
 }
 
 #[test]
+fn the_example_shows_the_default_retention() {
+    assert_eq!(parse(&example()).unwrap().retention, Retention::default());
+}
+
+#[test]
 fn a_quota_that_is_given_replaces_the_default_one() {
     let settings = parse(&format!("{SMALL}[provisioning.quota]\n\"requests.storage\" = \"5Gi\"\npods = 2\n")).unwrap();
     let expected = [("pods", "2"), ("requests.storage", "5Gi")].map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -95,6 +101,8 @@ fn a_problem_names_its_key_and_its_rule() {
     check("[[agents]]\nid = \"Main\"\nworkspace = \"/a\"", "agents[0].id", "agent must be");
     check("[[agents]]\nid = \"main\"\nworkspace = \"a\"", "agents[0].workspace", "absolute");
     check("[[agents]]\nid = \"main\"\nworkspace = \"/a\"", "delivery.webhook_url", "missing");
+    check("[retention]\naudit_days = 0", "retention.audit_days", "1 to 3650 days");
+    check("[retention]\nruns_per_job = 0", "retention.runs_per_job", "1 to 100000");
     check("[delivery]\nwebhook_url = \"ftp://example.org\"", "delivery.webhook_url", "http or https");
     check("[delivery]\nwebhook_url = \"http://localhost/\"", "delivery.webhook_secret", "missing");
     let signed = |rest: &str| format!("[delivery]\nwebhook_url = \"http://localhost/\"\n{rest}");

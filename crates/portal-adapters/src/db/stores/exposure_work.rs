@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{AuditEntry, BackendError, FriendId, Invalid};
+use portal_core::{AuditEntry, BackendError, Expired, FriendId, Invalid, sweep};
 use portal_dns::{
     Claimed, Exposure, ExposureId, ExposureName, Fence, Hostname, Intent, IntentStore, Lease, Outcome, Recorded,
     ReleaseReason, Tombstone,
@@ -127,13 +127,7 @@ impl IntentStore for Store {
     }
 
     async fn forget_before(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.pools
-            .write(async move |conn| {
-                let old = tombstones::table.filter(tombstones::at.lt(before.naive_utc()));
-                let deleted = diesel::delete(old).execute(conn).await?;
-                Ok(deleted.try_into().unwrap_or(u64::MAX))
-            })
-            .await
+        sweep(self, Expired::Tombstones { before }).await
     }
 
     async fn requeue_now(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {

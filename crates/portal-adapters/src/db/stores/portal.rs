@@ -33,6 +33,16 @@ impl Store {
             .await
     }
 
+    /// Writes a row without changing it.
+    pub(in crate::db) async fn try_write(&self) -> Result<(), BackendError> {
+        self.pools
+            .write(async move |conn| {
+                diesel::update(portal::table).set(portal::instance.eq(portal::instance)).execute(conn).await?;
+                Ok(())
+            })
+            .await
+    }
+
     /// Returns the time by which leases are granted.
     pub(in crate::db) async fn lease_time(&self) -> Result<DateTime<Utc>, BackendError> {
         let portal_time = self.clock.now();

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use diesel::dsl::{exists, max, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{BackendError, Friendship, FriendshipStatus};
+use portal_core::{BackendError, Expired, Friendship, FriendshipStatus, sweep};
 use portal_cron::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, LeasedRun, RecentRun, RunLease,
     RunQueue, RunStatus, Trigger,
@@ -116,15 +116,8 @@ impl RunQueue for Store {
     }
 
     async fn forget_before(&self, ended: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.pools
-            .write(async move |conn| {
-                let over = jobs::table.filter(not(jobs::enabled)).filter(jobs::fires_at.lt(spent.naive_utc()));
-                diesel::delete(over).execute(conn).await?;
-                let old = runs::table.filter(runs::finished_at.lt(ended.naive_utc()));
-                let deleted = diesel::delete(old).execute(conn).await?;
-                Ok(deleted.try_into().unwrap_or(u64::MAX))
-            })
-            .await
+        sweep(self, Expired::SpentJobs { before: spent }).await?;
+        sweep(self, Expired::Runs { before: ended }).await
     }
 }
 

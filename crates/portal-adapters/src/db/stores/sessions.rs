@@ -5,8 +5,8 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{
-    AgentId, AuditEntry, BackendError, FriendId, FriendshipStatus, Origin, Session, SessionState, SessionStore,
-    StoredSession, Token, TokenHash,
+    AgentId, AuditEntry, BackendError, Expired, FriendId, FriendshipStatus, Origin, Session, SessionState,
+    SessionStore, StoredSession, Token, TokenHash, sweep,
 };
 
 use super::{Conn, Store, audit, friends as friend_rows, friendships as friendship_rows};
@@ -127,13 +127,7 @@ impl SessionStore for Store {
     }
 
     async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.pools
-            .write(async move |conn| {
-                let expired = sessions::table.filter(sessions::expires_at.lt(before.naive_utc()));
-                let deleted = diesel::delete(expired).execute(conn).await?;
-                Ok(deleted.try_into().unwrap_or(u64::MAX))
-            })
-            .await
+        sweep(self, Expired::Sessions { before }).await
     }
 }
 

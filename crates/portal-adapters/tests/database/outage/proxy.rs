@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use url::Url;
 
-/// What the stretch does.
+/// Behaviour of the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     /// Everything passes.
@@ -41,7 +41,7 @@ impl Proxy {
         Self { address, mode }
     }
 
-    /// How to reach the database through here.
+    /// URL of the database through the proxy.
     pub(super) fn url(&self, url: &str) -> String {
         let mut url = Url::parse(url).unwrap();
         url.set_host(Some(&self.address.ip().to_string())).unwrap();
