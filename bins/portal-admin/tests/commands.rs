@@ -278,7 +278,7 @@ fn text_is_a_table() {
     let text = String::from_utf8(output.stdout).unwrap();
     let mut lines = text.lines();
     assert_eq!(lines.next().unwrap(), "AGENT  FRIEND  STATUS  HEARTBEAT_WRITABLE  CREATED_AT");
-    assert!(lines.next().unwrap().starts_with("main   alice   active  true                20"), "{text}");
+    assert!(lines.next().unwrap().starts_with("main   alice   active  -                   20"), "{text}");
     let refused = register.run(&["friend", "show", "carol"]);
     assert_eq!(String::from_utf8(refused.stderr).unwrap(), "FRIEND: there is no friend carol\n");
 }

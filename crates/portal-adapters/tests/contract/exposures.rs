@@ -438,6 +438,7 @@ async fn two_hundred_removed_hostnames_keep_a_friend_from_new_names_for_a_day(wo
     let (alice, bob) = (world.friend("alice").await, world.friend("bob").await);
     for number in 0..TOMBSTONES_PER_FRIEND {
         let intent = new(world, &alice, &format!("app-{number}")).await;
+        world.clock.advance(Duration::from_secs(1));
         work(world, &intent.exposure.id, Outcome::Gone).await;
     }
     let refused = Reserved::Refused(Refusal::TooManyRemoved);

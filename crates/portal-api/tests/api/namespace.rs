@@ -49,6 +49,7 @@ fn exposure() -> Value {
         "status": "active",
         "reason": null,
         "error": null,
+        "steps": [{"step": "route", "done": true}, {"step": "record", "done": true}],
         "created_at": "2026-03-01T10:00:00Z",
     })
 }

@@ -175,7 +175,7 @@ async fn the_list_says_of_each_document_what_a_page_needs() {
             "updated_by": exists.then_some("agent:main"),
             "etag": exists.then_some(&etag),
             "writable": name != "friend-notes",
-            "shared_with": u32::from(name == "heartbeat"),
+            "shared_with": if name == "heartbeat" { 4 } else { 0 },
             "read": (name == "memory").then(|| json!({"etag": etag, "at": "2026-03-01T10:00:00Z"})),
         })
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
+use portal_adapters::RandomIds;
 use portal_adapters::memory::{
     MemoryAgents, MemoryAuditLog, MemoryContacts, MemoryFriends, MemoryFriendships, MemoryJobs, MemoryPeople,
 };
@@ -147,7 +148,8 @@ impl Fixture {
         let FriendshipKey { friend, agent } = alice();
         let friendship =
             Friendship { agent, friend, status, heartbeat_writable: Some(true), created_at: DateTime::UNIX_EPOCH };
-        MemoryFriendships::new(&self.people).set(friendship, audit(Action::FriendshipSet)).await?;
+        let entry = AuditEntry::new(self.clock.now(), Actor::Operator("test".to_owned()), Action::FriendshipSet);
+        MemoryFriendships::new(&self.people).set(friendship, entry).await?;
         Ok(())
     }
 
@@ -166,7 +168,8 @@ fn runner(
     receiver: Arc<Receiver>,
     settings: RunnerSettings,
 ) -> TestResult<Runner> {
-    let (ids, zones) = (Arc::new(SeededIds::from_seed(12)), TimeZones::bundled());
+    // Runners that share a queue must not draw the same ids.
+    let (ids, zones) = (Arc::new(RandomIds), TimeZones::bundled());
     let observer = Arc::new(NoObserver);
     Ok(Runner::new(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones, observer }, settings))
 }

@@ -202,7 +202,7 @@ async fn the_jobs_of_a_friend_who_is_removed_go_with_them() -> TestResult<()> {
     MemoryFriends::new(&fixture.people).remove(&alice().friend, audit(Action::FriendRemove)).await?;
     assert_eq!(fixture.pass_after(60).await?, 0);
     assert_eq!(fixture.receiver.take(), []);
-    check_refused(&fixture.job("hourly", "@hourly").await, "job-not-found");
+    check_refused(&fixture.job("hourly", "@hourly").await, "friend-unknown");
     Ok(())
 }
 
