@@ -82,7 +82,7 @@ enum Noun {
     Dns(dns::Verb),
     /// Lines of the audit log, newest first
     Audit(audit::Search),
-    /// Deletes rows that are older than [retention] says
+    /// Deletes rows that are older than the section retention allows
     Prune(prune::Prune),
 }
 

@@ -160,7 +160,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Makes one pass: claims as many runs as there are free slots, at most [`BATCH`], and begins to deliver them, each
+    /// Makes one pass: claims as many runs as there are free slots, at most 64, and begins to deliver them, each
     /// in a task of its own; returns their number.
     ///
     /// # Errors

@@ -139,7 +139,7 @@ impl Schedule {
     /// Reads the schedule of a job that was created at `created_at`, from which intervals are counted.
     ///
     /// # Errors
-    /// Names `cron` or `tz`: only for a timing that [`Timing::parse`] did not check, or a time zone that a later
+    /// Names `cron` or `tz`: only for a timing that [`TimingDraft::parse`] did not check, or a time zone that a later
     /// release no longer has.
     pub fn new(timing: &Timing, created_at: DateTime<Utc>, zones: &TimeZones) -> Result<Self, Invalid> {
         Ok(Self(match &timing.kind {

@@ -104,7 +104,12 @@ async fn connections_that_read_nothing_cost_little_and_end() -> anyhow::Result<(
         most = most.max(demo.memory()?.saturating_sub(memory));
         sleep(Duration::from_millis(200)).await;
     }
-    assert!(demo.descriptors()? >= descriptors + UNREAD, "the connections are open while nothing was taken for 30 s");
+    // The first connection, and files of a background pass, may have been open when the descriptors were counted.
+    let open = demo.descriptors()?;
+    assert!(
+        open + SPARE_DESCRIPTORS >= descriptors + UNREAD,
+        "{open} descriptors after less than 30 s, {descriptors} before"
+    );
     println!("{UNREAD} connections added {} KiB each", most / 1024 / UNREAD as u64);
     assert!(most <= UNREAD as u64 * UNREAD_MEMORY, "{UNREAD} connections added {most} bytes");
 
