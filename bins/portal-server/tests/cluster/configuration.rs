@@ -49,6 +49,10 @@ pub(crate) fn configuration(folder: &Path, kubeconfig: &Path, domains: &[Domain]
     let (folder_shown, kubeconfig) = (folder.display(), kubeconfig.display());
     let mut text = format!(
         r#"
+# These tests ask faster than any friend does.
+[limits]
+enabled = false
+
 [server]
 listen = "127.0.0.1:0"
 operations_listen = "127.0.0.1:0"

@@ -11,7 +11,7 @@ use crate::kubectl::file;
 use crate::portal::run;
 
 /// Every right that the server needs, as `check` lists them.
-const RIGHTS: [&str; 18] = [
+const RIGHTS: [&str; 32] = [
     "get namespaces",
     "list namespaces",
     "watch namespaces",
@@ -30,6 +30,20 @@ const RIGHTS: [&str; 18] = [
     "create ingressroutes.traefik.io",
     "patch ingressroutes.traefik.io",
     "delete ingressroutes.traefik.io",
+    "list ingressroutetcps.traefik.io",
+    "watch ingressroutetcps.traefik.io",
+    "list ingressroutes.traefik.containo.us",
+    "watch ingressroutes.traefik.containo.us",
+    "list ingressroutetcps.traefik.containo.us",
+    "watch ingressroutetcps.traefik.containo.us",
+    "list ingresses.networking.k8s.io",
+    "watch ingresses.networking.k8s.io",
+    "list httproutes.gateway.networking.k8s.io",
+    "watch httproutes.gateway.networking.k8s.io",
+    "list grpcroutes.gateway.networking.k8s.io",
+    "watch grpcroutes.gateway.networking.k8s.io",
+    "list tlsroutes.gateway.networking.k8s.io",
+    "watch tlsroutes.gateway.networking.k8s.io",
 ];
 
 /// Returns the line of `check` about a right.

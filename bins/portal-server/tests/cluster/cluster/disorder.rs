@@ -38,11 +38,12 @@ async fn a_route_that_was_edited_by_hand_is_repaired() -> anyhow::Result<()> {
     let (fixture, one) = (Fixture::start().await?, Backend::start("one").await?);
     fixture.serve(&[&one]).await?;
     fixture.exposed().await?;
-    let route = async || object("ingressroute", "expose-web", &fixture.namespace).await;
+    let route = async || object("ingressroutes.traefik.io", "expose-web", &fixture.namespace).await;
     let written = route().await?["spec"].take();
     let other = json!([{"kind": "Rule", "match": "Host(`elsewhere.test`)", "services": [{"name": "web", "port": 80}]}]);
     let edit = json!({"spec": {"routes": other, "tls": {"options": {"name": "old"}}}}).to_string();
-    let arguments = ["patch", "ingressroute", "expose-web", "-n", &fixture.namespace, "--type=merge", "-p", &edit];
+    let arguments =
+        ["patch", "ingressroutes.traefik.io", "expose-web", "-n", &fixture.namespace, "--type=merge", "-p", &edit];
     kubectl(&arguments, "").await?;
     until_within(QUICKLY, "the route is repaired", async || Ok(route().await?["spec"] == written)).await?;
     until("the hostname answers", async || Ok(fixture.visit().await?.0 == StatusCode::OK)).await
@@ -55,11 +56,12 @@ async fn a_deleted_route_is_made_again() -> anyhow::Result<()> {
     fixture.serve(&[&one]).await?;
     fixture.exposed().await?;
     let uid = async || {
-        let arguments = ["get", "ingressroute", "-n", &fixture.namespace, "-o", "jsonpath={.items[*].metadata.uid}"];
+        let arguments =
+            ["get", "ingressroutes.traefik.io", "-n", &fixture.namespace, "-o", "jsonpath={.items[*].metadata.uid}"];
         kubectl(&arguments, "").await
     };
     let first = uid().await?;
-    fixture.delete("ingressroute", "expose-web").await?;
+    fixture.delete("ingressroutes.traefik.io", "expose-web").await?;
     until_within(QUICKLY, "there is another route", async || {
         let now = uid().await?;
         Ok(!now.is_empty() && now != first)
@@ -80,10 +82,10 @@ fn foreign(namespace: &str, name: &str, host: &str) -> String {
 
 /// That the hostname is refused, and the route of somebody else left as it is, to the byte.
 async fn check_refused(fixture: &Fixture, namespace: &str, name: &str) -> anyhow::Result<()> {
-    let before = object("ingressroute", name, namespace).await?;
+    let before = object("ingressroutes.traefik.io", name, namespace).await?;
     let Reply { status, body, .. } = fixture.expose(80).await?;
     assert_eq!((status, &body["code"]), (StatusCode::CONFLICT, &json!("hostname-taken")), "{body}");
-    assert_eq!(object("ingressroute", name, namespace).await?.to_string(), before.to_string());
+    assert_eq!(object("ingressroutes.traefik.io", name, namespace).await?.to_string(), before.to_string());
     assert_eq!(fixture.exposure().await?, Value::Null);
     assert!(!fixture.has_record());
     Ok(())

@@ -106,7 +106,7 @@ async fn miss_changes(flags: &'static [&'static str]) -> anyhow::Result<()> {
     server.kill()?;
     // The other API server knows nothing of that.
     let namespace = fixture.namespace.clone();
-    for (kind, name) in [("service", "old"), ("deployment", "old"), ("ingressroute", "old")] {
+    for (kind, name) in [("service", "old"), ("deployment", "old"), ("ingressroutes.traefik.io", "old")] {
         kubectl(&["delete", kind, name, "--namespace", &namespace, "--wait=false"], "").await?;
     }
     put(&fixture, &[service("new"), quota(6), deployment("new"), route("new")]).await?;

@@ -67,6 +67,6 @@ async fn what_is_shipped_around_the_pods_is_about_them() -> anyhow::Result<()> {
 async fn what_is_shipped_is_taken_without_a_warning() -> anyhow::Result<()> {
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/base").display().to_string();
     let applied = kubectl(&["apply", "--dry-run=server", "--warnings-as-errors", "-k", &base], "").await?;
-    assert_eq!(applied.lines().count(), 8, "{applied}");
+    assert_eq!(applied.lines().count(), 9, "{applied}");
     Ok(())
 }
