@@ -97,7 +97,11 @@ pub(super) async fn watch<K: Watched, R: Fn(&K) -> Content>(source: Source<K, R>
                 continue;
             }
             Err(Lost::Version(error)) => {
-                tracing::info!(?topic, "the API server has forgotten a watch's version; everything is listed again");
+                tracing::info!(
+                    ?topic,
+                    error = &error as &dyn std::error::Error,
+                    "the API server has forgotten a watch's version; everything is listed again"
+                );
                 // Another API server may answer now, one that streams.
                 (watch.version, watch.streams) = (None, true);
                 error
