@@ -83,8 +83,6 @@ pub trait LoginStore: Send + Sync {
         code: TokenHash,
         session: NewSession,
     ) -> Result<Option<(Session, Option<String>)>, BackendError>;
-    /// Deletes up to `limit` codes that expired before `before`; returns how many.
-    async fn forget_before(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, BackendError>;
 }
 
 /// A login link just made, with the only copy of its code.

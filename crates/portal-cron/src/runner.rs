@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use portal_core::{BackendError, Ids};
+use portal_core::{BackendError, Ids, Retention};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -61,9 +61,6 @@ const FRIEND_SLOTS_MIN: u32 = 4;
 /// Interval at which open runs of friendships that are not active are parked.
 const PARK_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Time for which a job that fired once, and will not again, is still listed.
-const SPENT_RETENTION: Duration = Duration::from_hours(7 * 24);
-
 /// Settings of a runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunnerSettings {
@@ -84,7 +81,7 @@ impl Default for RunnerSettings {
             window: Duration::from_hours(1),
             lease: Duration::from_mins(1),
             slots: 256,
-            retention: Duration::from_hours(30 * 24),
+            retention: Retention::default().runs,
         }
     }
 }
@@ -325,7 +322,8 @@ impl Runner {
     /// The queue failed.
     pub async fn forget_old(&self) -> Result<u64, BackendError> {
         let now = self.ports.queue.now().await?;
-        self.ports.queue.forget_before(now - span(self.settings.retention), now - span(SPENT_RETENTION)).await
+        let spent = Retention::default().spent_jobs;
+        self.ports.queue.forget_before(now - span(self.settings.retention), now - span(spent)).await
     }
 }
 

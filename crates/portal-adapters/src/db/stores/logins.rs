@@ -1,7 +1,6 @@
 //! The single-use codes of login links.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{
@@ -58,17 +57,6 @@ impl LoginStore for Store {
         new: NewSession,
     ) -> Result<Option<(Session, Option<String>)>, BackendError> {
         self.pools.write(async move |conn| exchange(conn, &code, new).await).await
-    }
-
-    async fn forget_before(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, BackendError> {
-        self.pools
-            .write(async move |conn| {
-                let old = login_codes::table.filter(login_codes::expires_at.lt(before.naive_utc()));
-                let old: Vec<String> = old.select(login_codes::code_hash).limit(limit.into()).load(conn).await?;
-                let of = login_codes::table.filter(login_codes::code_hash.eq_any(old));
-                Ok(diesel::delete(of).execute(conn).await?.try_into().unwrap_or(u64::MAX))
-            })
-            .await
     }
 }
 
