@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::DateTime;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use portal_adapters::RandomIds;
 use portal_adapters::db::{Db, DbSettings};
-use portal_core::{BackendError, BackendErrorKind, Friend, FriendCreated, FriendId, FriendStore};
+use portal_core::{BackendError, BackendErrorKind, Friend, FriendCreated, FriendId, FriendStore, NewSession, Token};
 
 use crate::newcomer::newcomer;
 use crate::postgres::Database;
@@ -111,6 +112,17 @@ async fn a_write_that_failed_is_tried_again_by_whoever_asks_whether_writes_work(
         assert!(Instant::now() < deadline, "no write was tried");
         tokio::time::sleep(TIMEOUT / 10).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guessed_login_code_does_not_wait_for_the_writer() {
+    let file = File::with_alice().await;
+    let mut other = SqliteConnection::establish(&file.path().display().to_string()).unwrap();
+    other.batch_execute("begin immediate").unwrap();
+    let (created_at, expires_at) = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
+    let session = NewSession { id: "1".repeat(32), token: Token::presented("new").hash(), created_at, expires_at };
+    let exchanged = file.db.logins().exchange(Token::presented("guess").hash(), session).await;
+    assert!(matches!(exchanged, Ok(None)), "{exchanged:?}");
 }
 
 mod mounts {

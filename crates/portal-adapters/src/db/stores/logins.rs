@@ -56,6 +56,10 @@ impl LoginStore for Store {
         code: TokenHash,
         new: NewSession,
     ) -> Result<Option<(Session, Option<String>)>, BackendError> {
+        // Read first: anybody may guess codes, and on SQLite each guess would take the one writer's turn from others.
+        if !self.pools.read(async move |conn| is_known(conn, &code).await).await? {
+            return Ok(None);
+        }
         self.pools.write(async move |conn| exchange(conn, &code, new).await).await
     }
 }
@@ -82,6 +86,11 @@ async fn active_friend(
         }
     };
     Ok(found.as_deref().map(FriendId::parse).transpose()?)
+}
+
+async fn is_known(conn: &mut Conn, code: &TokenHash) -> Result<bool, QueryError> {
+    let known = login_codes::table.find(code.to_hex()).select(login_codes::code_hash);
+    Ok(known.first::<String>(conn).await.optional()?.is_some())
 }
 
 async fn exchange(
