@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 
 use crate::fixture::until;
-use crate::kubectl::file;
+use crate::kubectl::{file, kubectl};
 
 /// An API server of the test's own, on the data of the one that all tests use.
 pub(crate) struct ApiServer {
@@ -45,7 +45,8 @@ impl ApiServer {
         Ok(())
     }
 
-    /// A kubeconfig of the portal's account for this server, once it has its certificate, which `authority` signed.
+    /// A kubeconfig of the portal's account for this server, once it serves that account; `authority` signed its
+    /// certificate.
     pub(crate) async fn kubeconfig(&self, authority: &str) -> anyhow::Result<PathBuf> {
         let certificate = self.folder.path().join(authority);
         until("the API server has a certificate", async || Ok(certificate.exists())).await?;
@@ -53,7 +54,12 @@ impl ApiServer {
         let token = after(&shared, "token: ", "}")?;
         let path = self.folder.path().join("kubeconfig");
         let server = format!("https://127.0.0.1:{}", self.port);
-        fs::write(&path, kubeconfig(&server, &certificate.display().to_string(), &format!("token: {token}")))?;
+        let certificate = certificate.display().to_string();
+        fs::write(&path, kubeconfig(&server, &certificate, &format!("token: {token}")))?;
+        // A server that has just started answers 503 for IngressRoutes and 403 for whatever it did not read the rights of.
+        let here = ["--server", &server, "--certificate-authority", &certificate, "--token", token];
+        let list = [&["get", "ingressroutes.traefik.io", "--all-namespaces"], &here[..]].concat();
+        until("the API server serves the portal's account", async || Ok(kubectl(&list, "").await.is_ok())).await?;
         Ok(path)
     }
 }
