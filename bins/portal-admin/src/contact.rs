@@ -40,22 +40,27 @@ impl Given {
 
 pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
     match verb {
-        Verb::Add(given) => add(given.parse()?, context).await,
+        Verb::Add(given) => {
+            let contact = given.parse()?;
+            add(&contact, "ADDRESS", context).await?;
+            Ok(one(&contact))
+        }
         Verb::List { friend } => list(&friend, context).await,
         Verb::Remove(given) => remove(&given.parse()?, context).await,
     }
 }
 
-async fn add(contact: Contact, context: &AdminContext) -> Result<Output, Failure> {
+/// Adds an address, which the command calls `argument`; the same one again changes nothing.
+pub(crate) async fn add(contact: &Contact, argument: &'static str, context: &AdminContext) -> Result<(), Failure> {
     let subject = format!("{}:{}", contact.channel, contact.address);
     let audit = context.audit(Action::ContactAdd, Some(&contact.friend), &subject);
     match context.contacts.add(contact.clone(), audit).await? {
-        ContactAdded::New | ContactAdded::Same => Ok(one(&contact)),
+        ContactAdded::New | ContactAdded::Same => Ok(()),
         ContactAdded::Taken => {
-            Err(Failure::refused("ADDRESS", format!("{subject} is a contact of another friend already")))
+            Err(Failure::refused(argument, format!("{subject} is a contact of another friend already")))
         }
         ContactAdded::IsFriendId => Err(Failure::refused(
-            "ADDRESS",
+            argument,
             format!("{} is the id of a friend, and a session key could mean either", contact.address),
         )),
         ContactAdded::NoFriend => Err(Failure::unknown_friend(&contact.friend)),

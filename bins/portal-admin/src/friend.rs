@@ -1,4 +1,4 @@
-//! `friend add|list|show|update|remove|provision`.
+//! `friend add|invite|list|show|update|remove|provision`.
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use portal_runtime::admin;
 
 use crate::context::AdminContext;
 use crate::failure::Failure;
+use crate::invite::{self, Invitation};
 use crate::output::{Fields, Output, plain, time};
 
 /// Longest name, in characters: what pages have room for.
@@ -25,9 +26,11 @@ pub(crate) enum Verb {
         #[command(flatten)]
         given: Given,
     },
+    /// Bring a friend from nothing to a login link, and say what is left to do; may be repeated
+    Invite(Invitation),
     /// All friends
     List,
-    /// One friend, with contacts and friendships
+    /// One friend, with contacts, friendships and what is left to do
     Show {
         #[arg(value_parser = FriendId::parse)]
         friend: FriendId,
@@ -68,6 +71,11 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    /// Returns true if anything was given.
+    pub(crate) fn is_any(&self) -> bool {
+        self.name.is_some() || self.channel.is_some() || self.time_zone.is_some()
+    }
+
     /// Puts what was given into a friend's row; an empty value takes away what is there.
     fn write(self, friend: &mut Friend) -> Result<(), Failure> {
         if let Some(name) = self.name {
@@ -98,6 +106,7 @@ fn name(text: &str) -> Result<String, String> {
 pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Failure> {
     match verb {
         Verb::Add { friend, given } => add(friend, given, context).await,
+        Verb::Invite(invitation) => invite::invite(invitation, context).await.map(Output::Record),
         Verb::List => list(context).await,
         Verb::Show { friend } => show(&friend, context).await,
         Verb::Update { friend, given } => update(&friend, given, context).await,
@@ -107,18 +116,30 @@ pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Fa
 }
 
 async fn add(id: FriendId, given: Given, context: &AdminContext) -> Result<Output, Failure> {
-    let created_at = context.clock.now();
-    let mut friend = Friend::new(id, created_at);
-    given.write(&mut friend)?;
-    let audit = context.audit(Action::FriendCreate, Some(&friend.id), friend.id.as_str());
-    match context.friends.create(friend.clone(), audit).await? {
+    let (friend, created) = create(id, given, context).await?;
+    match created {
         FriendCreated::New => Ok(Output::Record(fields(&friend))),
         FriendCreated::Exists => Err(Failure::refused("FRIEND", format!("there is a friend {} already", friend.id))),
-        FriendCreated::IsContact => Err(Failure::refused(
-            "FRIEND",
-            format!("{} is somebody's contact, and a session key could mean either", friend.id),
-        )),
+        FriendCreated::IsContact => Err(is_contact(&friend.id)),
     }
+}
+
+/// Creates a friend with what was given.
+pub(crate) async fn create(
+    id: FriendId,
+    given: Given,
+    context: &AdminContext,
+) -> Result<(Friend, FriendCreated), Failure> {
+    let mut friend = Friend::new(id, context.clock.now());
+    given.write(&mut friend)?;
+    let audit = context.audit(Action::FriendCreate, Some(&friend.id), friend.id.as_str());
+    let created = context.friends.create(friend.clone(), audit).await?;
+    Ok((friend, created))
+}
+
+/// The refusal of an id that is an address already.
+pub(crate) fn is_contact(id: &FriendId) -> Failure {
+    Failure::refused("FRIEND", format!("{id} is somebody's contact, and a session key could mean either"))
 }
 
 async fn list(context: &AdminContext) -> Result<Output, Failure> {
@@ -141,11 +162,12 @@ async fn show(id: &FriendId, context: &AdminContext) -> Result<Output, Failure> 
         ("contacts", plain(contacts)),
         ("friendships", plain(friendships)),
         ("sessions", plain(sessions)),
+        ("left_to_do", plain(invite::left_to_do(id, context).await?)),
     ]);
     Ok(Output::Record(shown))
 }
 
-async fn update(id: &FriendId, given: Given, context: &AdminContext) -> Result<Output, Failure> {
+pub(crate) async fn update(id: &FriendId, given: Given, context: &AdminContext) -> Result<Output, Failure> {
     let mut friend = context.friends.find(id).await?.ok_or_else(|| Failure::unknown_friend(id))?;
     given.write(&mut friend)?;
     if !context.friends.update(friend.clone(), context.audit(Action::FriendUpdate, Some(id), id.as_str())).await? {
@@ -166,7 +188,11 @@ async fn remove(id: &FriendId, context: &AdminContext) -> Result<Output, Failure
 
 /// The line is written first, so that nothing is ever done to a cluster without one; what came of it otherwise than
 /// meant is another line.
-async fn provision(id: &FriendId, kubeconfig: Option<&Path>, context: &AdminContext) -> Result<Output, Failure> {
+pub(crate) async fn provision(
+    id: &FriendId,
+    kubeconfig: Option<&Path>,
+    context: &AdminContext,
+) -> Result<Output, Failure> {
     context.known(id).await?;
     let manifests = context.settings()?.provisioning.manifests(id);
     let namespaces = admin::namespaces(kubeconfig).await.map_err(|error| Failure::Setup(Box::new(error)))?;

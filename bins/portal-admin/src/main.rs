@@ -3,8 +3,8 @@
 //! They work on the portal's database, whether or not a portal is running; what they change takes effect within a
 //! second. Every change leaves a line in the audit log under the operator's login name.
 //!
-//! Exit codes: 0 done, 1 refused (nothing was changed), 2 not understood, 3 the database, the cluster or a zone could not
-//! be asked, or did not do what it was asked.
+//! Exit codes: 0 done, 1 refused (nothing was changed; of `friend invite`, nothing from the refused step on), 2 not
+//! understood, 3 the database, the cluster or a zone could not be asked, or did not do what it was asked.
 
 mod agent;
 mod audit;
@@ -16,6 +16,7 @@ mod exposure;
 mod failure;
 mod friend;
 mod friendship;
+mod invite;
 mod output;
 mod prune;
 mod session;

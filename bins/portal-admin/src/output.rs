@@ -48,7 +48,7 @@ impl Output {
     fn text(&self) -> String {
         match self {
             Self::Record(fields) => {
-                aligned(&fields.iter().map(|(name, value)| vec![format!("{name}:"), cell(value)]).collect::<Vec<_>>())
+                aligned(&fields.iter().flat_map(|(name, value)| lines(name, value)).collect::<Vec<_>>())
             }
             Self::List { columns, rows, .. } => {
                 let head = columns.iter().map(|column| column.to_uppercase()).collect();
@@ -56,6 +56,18 @@ impl Output {
                 aligned(&std::iter::once(head).chain(body).collect::<Vec<Vec<String>>>())
             }
         }
+    }
+}
+
+/// A field of a record: its name and value; of an array a line each.
+fn lines(name: &str, value: &Value) -> Vec<Vec<String>> {
+    match value {
+        Value::Array(values) if !values.is_empty() => {
+            let names = std::iter::once(format!("{name}:")).chain(std::iter::repeat(String::new()));
+            names.zip(values).map(|(name, value)| vec![name, cell(value)]).collect()
+        }
+        Value::Array(_) => vec![vec![format!("{name}:"), cell(&Value::Null)]],
+        one => vec![vec![format!("{name}:"), cell(one)]],
     }
 }
 

@@ -1,7 +1,8 @@
-//! `session issue|list|revoke`.
+//! `session issue|link|list|revoke`.
 
 use clap::{ArgGroup, Subcommand};
 use portal_core::{AgentId, FriendId, FriendshipStatus, Recipient, Session};
+use serde_json::Value;
 
 use crate::context::AdminContext;
 use crate::failure::Failure;
@@ -82,17 +83,34 @@ async fn link(friend: FriendId, agent: Option<AgentId>, context: &AdminContext) 
         Some(agent) => agent,
         None => only_agent(&friend, context).await?,
     };
-    let recipient = Recipient::Friend(friend.clone());
-    let made = context.logins.create(recipient, &agent, None, context.operator.clone()).await?;
-    let made = made.ok_or_else(|| {
-        Failure::refused("--agent", format!("{friend} has no active friendship with {agent}; see friendship set"))
-    })?;
+    let made = make_link(&friend, &agent, &public_url, context).await?;
     Ok(Output::Record(vec![
         ("friend", plain(friend.as_str())),
         ("agent", plain(agent.as_str())),
-        ("expires_at", time(made.expires_at)),
-        ("link", plain(made.url(&public_url))),
+        ("expires_at", made.expires_at),
+        ("link", plain(made.url)),
     ]))
+}
+
+/// A login link as it is printed.
+pub(crate) struct PrintedLink {
+    pub(crate) url: String,
+    pub(crate) expires_at: Value,
+}
+
+/// Makes a login link that begins with the portal's public address.
+pub(crate) async fn make_link(
+    friend: &FriendId,
+    agent: &AgentId,
+    public_url: &str,
+    context: &AdminContext,
+) -> Result<PrintedLink, Failure> {
+    let recipient = Recipient::Friend(friend.clone());
+    let made = context.logins.create(recipient, agent, None, context.operator.clone()).await?;
+    let made = made.ok_or_else(|| {
+        Failure::refused("--agent", format!("{friend} has no active friendship with {agent}; see friendship set"))
+    })?;
+    Ok(PrintedLink { url: made.url(public_url), expires_at: time(made.expires_at) })
 }
 
 /// The agent a friend talks to, if there is no doubt about it.

@@ -110,6 +110,48 @@ fn what_a_friend_cannot_be_is_refused_by_argument() {
 }
 
 #[test]
+fn an_invitation_goes_from_nothing_to_a_link_and_can_be_repeated() {
+    let register = Register::new();
+    let config = register.folder.path().join("portal.toml");
+    std::fs::write(&config, format!("[database]\nurl = \"{}\"\n", register.url())).unwrap();
+    let invite = format!("friend invite alice --agent main --signal +15550100 --config {}", config.display());
+    register.refused(&invite, "--agent", "no agent main");
+    register.run_ok("agent add main");
+    let invited = register.run_ok(&invite);
+    assert_eq!((&invited["link"], &invited["link_expires_at"]), (&Value::Null, &Value::Null));
+    let left = invited["left_to_do"].as_array().unwrap();
+    for part in ["add agent main to the configuration", "server.public_url", "friend provision alice", "session link"] {
+        assert!(left.iter().any(|step| step.as_str().unwrap().contains(part)), "{part}: {left:?}");
+    }
+
+    let public = "[server]\npublic_url = \"https://portal.example.org\"\n";
+    std::fs::write(&config, format!("{public}[database]\nurl = \"{}\"\n", register.url())).unwrap();
+    let again = register.run_ok(&format!("{invite} --name Alice --contact irc:al"));
+    let link = again["link"].as_str().unwrap();
+    assert!(link.starts_with("https://portal.example.org/portal/enter#code=fpl_"), "{link}");
+    register.run_ok("session issue alice");
+    let shown = register.run_ok("friend show alice");
+    assert_eq!((&shown["name"], &shown["contacts"]), (&json!("Alice"), &json!(["irc:al", "signal:+15550100"])));
+    assert_eq!(shown["left_to_do"].as_array().unwrap().len(), 1, "{shown}");
+    assert!(!register.run_ok("audit").to_string().contains(link.split_once("code=").unwrap().1));
+}
+
+#[test]
+fn an_invitation_does_not_undo_what_an_operator_decided() {
+    let register = Register::with_alice();
+    let config = register.folder.path().join("portal.toml");
+    std::fs::write(&config, format!("[database]\nurl = \"{}\"\n", register.url())).unwrap();
+    let rest = format!("--agent main --config {}", config.display());
+    register.run_ok("friendship set main alice blocked");
+    register.refused(&format!("friend invite alice {rest}"), "--agent", "is blocked; see friendship set");
+    register.refused(&format!("friend invite bob {rest} --contact signal"), "--contact", "CHANNEL:ADDRESS");
+    register.refused(&format!("friend invite bob {rest} --signal a::b"), "--signal", "address must be");
+    register.run_ok("contact add alice signal +1");
+    register.turned_down(&format!("friend invite bob {rest} --signal +1"), "--contact", "another friend");
+    assert_eq!(register.run_ok("friendship list --friend bob"), json!({"friendships": []}));
+}
+
+#[test]
 fn a_contact_belongs_to_one_friend() {
     let register = Register::with_alice();
     register.run_ok("friend add bob");
