@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 
+use crate::page::{self, Compared};
 use crate::{table, workspace};
 
 /// Outcome of a step.
@@ -23,6 +24,7 @@ pub fn run() -> anyhow::Result<bool> {
     for (name, command) in own_steps() {
         steps.push((name, step(command)?));
     }
+    steps.push(("page", page_is_built()?));
     // Optional: it takes long to install, and a contributor may go without.
     let deny_is_here = workspace::cargo(["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     if deny_is_here.success() {
@@ -51,6 +53,15 @@ fn own_steps() -> [(&'static str, Command); 4] {
 fn step(mut command: Command) -> anyhow::Result<Outcome> {
     let passed = command.status().with_context(|| format!("running {command:?}"))?.success();
     Ok(if passed { Outcome::Passed } else { Outcome::Failed })
+}
+
+/// Compares the committed page with a build of its sources, where Node.js is there.
+fn page_is_built() -> anyhow::Result<Outcome> {
+    Ok(match page::compare()? {
+        Compared::Same => Outcome::Passed,
+        Compared::Different => Outcome::Failed,
+        Compared::Missing(why) => Outcome::LeftOut(why),
+    })
 }
 
 /// Known vulnerabilities, where the database of them can be reached.

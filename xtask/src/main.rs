@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use xtask::tiers::{self, Machine};
-use xtask::{bench, check, openapi, testing};
+use xtask::{bench, check, openapi, page, testing};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Checks, tests and generates what is in this repository")]
@@ -23,6 +23,8 @@ enum Command {
     Check,
     /// Write openapi/portal.json
     Openapi,
+    /// Build the web page into crates/portal-page/dist (needs Node.js with npm)
+    Page,
     /// Measure
     #[command(subcommand)]
     Bench(Bench),
@@ -109,6 +111,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Check => check::run()?,
         Command::Openapi => {
             openapi::write()?;
+            true
+        }
+        Command::Page => {
+            page::build()?;
             true
         }
         Command::Bench(Bench::Api(api)) => {

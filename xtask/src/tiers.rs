@@ -10,6 +10,7 @@ mod dns;
 mod mounts;
 mod node;
 mod packages;
+mod page;
 mod peer;
 mod postgres;
 mod unit;
@@ -23,8 +24,17 @@ use crate::tally::Ignored;
 pub const UNIT: &str = "unit";
 
 /// Every tier, in the order in which they run.
-pub const TIERS: [Tier; 8] =
-    [unit::TIER, mounts::TIER, node::TIER, packages::TIER, abuse::TIER, postgres::TIER, dns::TIER, cluster::TIER];
+pub const TIERS: [Tier; 9] = [
+    unit::TIER,
+    mounts::TIER,
+    node::TIER,
+    packages::TIER,
+    page::TIER,
+    abuse::TIER,
+    postgres::TIER,
+    dns::TIER,
+    cluster::TIER,
+];
 
 /// A set of tests that need the same things.
 pub struct Tier {

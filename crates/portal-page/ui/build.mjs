@@ -4,7 +4,8 @@ import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 
-const out = new URL("../dist/", import.meta.url).pathname;
+// A folder elsewhere, to compare a build with what is committed.
+const out = process.argv[2] ? `${process.argv[2]}/` : new URL("../dist/", import.meta.url).pathname;
 const here = new URL("./", import.meta.url).pathname;
 
 await rm(out, { recursive: true, force: true });

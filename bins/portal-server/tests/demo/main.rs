@@ -2,6 +2,7 @@
 
 mod log;
 mod login;
+mod page;
 mod process;
 mod survival;
 mod tour;

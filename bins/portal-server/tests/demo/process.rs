@@ -108,6 +108,11 @@ impl Drop for Demo {
 }
 
 impl Portal {
+    /// Returns the address that the demo named.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Asks as a friend.
     pub(crate) async fn get(&self, friend: &str, path: &str) -> anyhow::Result<Reply> {
         reply(self.request(friend, Method::GET, path)).await

@@ -45,16 +45,19 @@ function describe(name: string, deployment: Deployment | null, pods: Pod[], serv
   const bad = pods.find((pod) => pod.reason || pod.status === "Failed") ?? null;
   const problem = wanted === 0 ? null : problemOf(name, deployment, bad, ready, wanted);
   const state: State = wanted === 0 ? "switchedOff" : ready >= wanted && !problem ? "running" : problem ? "notRunning" : "starting";
-  return { name, deployment, pods, services, addresses, ready, wanted, state, problem, lastWords: bad?.message ?? null };
+  return { name, deployment, pods, services, addresses, ready, wanted, state, problem, lastWords: lastWordsOf(bad) };
+}
+
+/** What the app said before it ended; the back-off's own message is no word of the app's. */
+function lastWordsOf(pod: Pod | null): string | null {
+  return pod?.lastMessage ?? (pod?.reason === "CrashLoopBackOff" ? null : (pod?.message ?? null));
 }
 
 function problemOf(app: string, deployment: Deployment | null, pod: Pod | null, ready: number, wanted: number): string | null {
   const t = texts();
-  const details = pod as (Pod & { lastReason?: string | null }) | null;
-  const refused = deployment as (Deployment & { reason?: string | null }) | null;
-  if (refused?.reason === "FailedCreate" || refused?.reason === "ReplicaFailure") return t.noRoom(app);
+  if (deployment?.reason === "FailedCreate" || deployment?.reason === "ReplicaFailure") return t.noRoom(app);
   if (!pod) return null;
-  if (details?.lastReason === "OOMKilled" || pod.reason === "OOMKilled") return `${t.crashing(app, pod.restarts)} ${t.outOfMemory}`;
+  if (pod.lastReason === "OOMKilled" || pod.reason === "OOMKilled") return `${t.crashing(app, pod.restarts)} ${t.outOfMemory}`;
   if (pod.reason === "CrashLoopBackOff") return t.crashing(app, pod.restarts);
   if (pod.reason === "ImagePullBackOff" || pod.reason === "ErrImagePull" || pod.reason === "InvalidImageName") return t.imageMissing(app);
   if (pod.reason === "Unschedulable") return t.noRoom(app);

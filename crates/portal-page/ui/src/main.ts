@@ -35,6 +35,7 @@ class PortalApp extends View {
   private navigated = () => {
     const before = this.route.view;
     this.route = parse(location);
+    this.closeMenu();
     if (this.route.view !== "enter" && !session.get()) go("/portal/enter", true);
     if (before !== this.route.view) this.updateComplete.then(() => this.querySelector<HTMLElement>("h1")?.focus());
     if (session.get() && me.known.value === null && this.route.view !== "enter") {
@@ -42,6 +43,10 @@ class PortalApp extends View {
       void agents.refresh();
     }
   };
+
+  private closeMenu() {
+    this.querySelector("details.menu")?.removeAttribute("open");
+  }
 
   private sessionEnded = () => {
     forgetAll();
@@ -70,10 +75,10 @@ class PortalApp extends View {
     const entry = (path: string, text: string, current: boolean) =>
       html`<a href=${path} aria-current=${current ? "page" : nothing}>${text}</a>`;
     return html`
-      <a class="skip" href="#content">${t.home}</a>
+      <a class="skip" href="#content">${t.skip}</a>
       <header>
         <a class="brand" href="/">${t.portal}</a>
-        <details class="menu">
+        <details class="menu" @keydown=${(event: KeyboardEvent) => event.key === "Escape" && this.closeMenu()}>
           <summary>${me.known.value?.display_name ?? t.more}</summary>
           <div>
             ${this.agentSwitch()}

@@ -75,7 +75,7 @@ customElements.define("portal-retry", Retry);
 /** A part of a view that has a value, is being asked for, or could not be asked: never an empty list for the last. */
 export function part<T>(known: Known<T>, retry: () => void, show: (value: T) => unknown): unknown {
   const t = texts();
-  if (known.value === null) return known.failure ? failed(known.failure, retry) : html`<p class="muted">${t.loading}</p>`;
+  if (known.value === null) return known.failure ? failed(known.failure, retry) : html`<p class="muted" data-loading>${t.loading}</p>`;
   if (!known.failure) return show(known.value);
   return html`${failed(known.failure, retry)}
     <div class="stale"><p class="small">${t.asOf(time(known.at))}</p>${show(known.value)}</div>`;
@@ -122,5 +122,8 @@ export function ask(question: string, action: string): Promise<boolean> {
 /** Tells everybody, also who does not see it, that something is done. */
 export function announce(sentence: string) {
   const place = document.getElementById("said");
-  if (place) place.textContent = sentence;
+  if (!place) return;
+  // The same sentence twice is a change only if the place was empty between.
+  place.textContent = "";
+  setTimeout(() => (place.textContent = sentence), 50);
 }

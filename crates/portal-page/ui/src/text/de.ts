@@ -4,6 +4,7 @@ const count = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : 
 
 export const de: Texts = {
   portal: "Freundesportal",
+  skip: "Zum Inhalt springen",
   home: "Start",
   apps: "Apps",
   memory: "Gedächtnis",

@@ -3,6 +3,7 @@ const count = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : 
 
 export const en = {
   portal: "Friend Portal",
+  skip: "Skip to the content",
   home: "Home",
   apps: "Apps",
   memory: "Memory",

@@ -67,7 +67,7 @@ class Home extends View {
 
   private steps(value: Schemas["Namespace"]) {
     const t = texts();
-    const told = documents.known.value?.documents.some((one) => one.name === "MEMORY.md" && one.exists && one.bytes > 0) ?? false;
+    const told = documents.known.value?.documents.some((one) => one.name === "memory" && one.exists && one.bytes > 0) ?? false;
     const step = (isDone: boolean, text: string, path: string) =>
       html`<li><a href=${path}>${text}</a>${isDone ? html` <span class="tick">✓ ${t.done}</span>` : nothing}</li>`;
     return html`<section aria-labelledby="steps">

@@ -37,7 +37,7 @@ const drafts = {
   },
 };
 
-function read(kind: Kind): Promise<Answer<Schemas["DocumentBody"]>> {
+function read(kind: Kind): Promise<Answer<Schemas["Document"]>> {
   return kind === "memory"
     ? take(client.GET("/api/portal/workspace/memory", { params: query() }))
     : take(client.GET("/api/portal/workspace/heartbeat", { params: query() }));
@@ -151,16 +151,18 @@ class Memory extends View {
   }
 
   private async save(text: string, base: string | null) {
+    const before = this.text;
     this.busy = true;
     this.saveFailure = null;
     try {
       const { etag } = await write(this.kind, text, base);
       this.stored = { content: text, exists: true, etag };
-      this.text = text;
       this.base = etag;
       this.theirs = null;
       this.isSaved = true;
-      this.keep(null);
+      // What was typed while the answer was under way is a draft of its own.
+      if (this.text === before) this.text = text;
+      this.keep(this.text === text ? null : { text: this.text, base: etag });
       announce(texts().saved);
       void documents.refresh();
       if (this.versions) void this.loadVersions();
@@ -180,6 +182,7 @@ class Memory extends View {
         this.stored = { content: data.content, exists: data.exists, etag };
         this.isSaved = true;
         this.keep(null);
+        announce(texts().saved);
         return;
       }
       this.theirs = { content: data.content, etag: data.exists ? etag : null };
@@ -247,7 +250,7 @@ class Memory extends View {
       ${this.failure
         ? failed(this.failure, () => this.loadNotes())
         : this.notes === null
-          ? html`<p class="muted">${t.loading}</p>`
+          ? html`<p class="muted" data-loading>${t.loading}</p>`
           : this.notes === ""
             ? html`<p>${t.notesNone("main")}</p>`
             : html`<article>${markdown(this.notes)}</article>`}`;
@@ -262,9 +265,9 @@ class Memory extends View {
         ${failed(this.failure, () => this.load())}
         ${draft ? html`<p><a class="button" download=${FILES[this.kind]} href=${`data:text/markdown;charset=utf-8,${encodeURIComponent(draft.text)}`}>${t.memoryDownload}</a></p>` : nothing}`;
     }
-    if (!this.stored) return html`<h1 tabindex="-1">${title}</h1><p class="muted">${t.loading}</p>`;
+    if (!this.stored) return html`<h1 tabindex="-1">${title}</h1><p class="muted" data-loading>${t.loading}</p>`;
     if (this.theirs) return this.comparison(title, this.theirs);
-    const about = documents.known.value?.documents.find((one) => one.name === FILES[this.kind]);
+    const about = documents.known.value?.documents.find((one) => one.name === this.kind);
     const max = about?.max_bytes ?? 262_144;
     const size = byteLength(this.text);
     const isChanged = this.text !== this.stored.content;
@@ -336,7 +339,7 @@ class Memory extends View {
     return html`<details @toggle=${(event: Event) => (event.target as HTMLDetailsElement).open && this.loadVersions()}>
       <summary>${t.history}</summary>
       ${this.versions === null
-        ? html`<p class="muted">${t.loading}</p>`
+        ? html`<p class="muted" data-loading>${t.loading}</p>`
         : this.versions.length === 0
           ? html`<p>${t.historyNone}</p>`
           : html`<ul class="rows">

@@ -211,7 +211,7 @@ class Schedule extends View {
         ${this.runsFailure
           ? failed(this.runsFailure, () => this.loadRuns())
           : this.runs === null
-            ? html`<p class="muted">${t.loading}</p>`
+            ? html`<p class="muted" data-loading>${t.loading}</p>`
             : this.runs.length === 0
               ? html`<p class="muted">${t.noRuns}</p>`
               : html`<ul class="rows">

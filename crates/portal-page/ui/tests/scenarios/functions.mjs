@@ -1,0 +1,177 @@
+// Every function, clicked through as a friend would.
+import { api, equal, fail, settle, until } from "../browser.mjs";
+
+export default async function functions({ used, base }) {
+  const person = await used.person(base);
+  await enter(person, base);
+  const page = await person.tab("/", "demo-alice");
+  await home(page);
+  await apps(page, base);
+  person.expected.add("412");
+  await memory(page, base);
+  person.expected.clear();
+  await schedule(page, base);
+  await twoTabs(person, page);
+  await others(page, base);
+  await person.close();
+}
+
+/** A link: loading it spends nothing, a tap does, a second use is told, somebody else's asks first. */
+async function enter(person, base) {
+  const link = async (friend) => {
+    const { portal_url: url } = (await api(base, "demo-agent", "POST", "/api/auth/portal-session", { body: { friend_id: friend } })).body;
+    return `${base}${new URL(url).pathname}${new URL(url).hash}`;
+  };
+  const url = await link("bob");
+  const page = await person.tab(new URL(url).pathname + new URL(url).hash);
+  await page.getByRole("button", { name: "Open my portal" }).waitFor();
+  await page.reload();
+  await page.getByRole("button", { name: "Copy this link" }).click();
+  equal(await page.evaluate(() => navigator.clipboard.readText()), url, "the copied link");
+  await page.getByRole("button", { name: "Open my portal" }).click();
+  await page.getByText("Bob", { exact: true }).waitFor();
+  if (page.url().includes("fpl_")) fail("the code stays in the address");
+  // The same link again: the reason, and a field for another one.
+  person.expected.add("401");
+  await page.evaluate((hash) => window.open(`/portal/enter${hash}`, "_self"), new URL(url).hash);
+  await page.getByRole("button", { name: "Open my portal" }).click();
+  await page.getByText(/already used or is older than 10 minutes/).waitFor();
+  await page.getByLabel(/Paste the link/).fill("https://example.org/");
+  await page.getByRole("button", { name: "Use this link" }).click();
+  await page.getByText(/not a link to a portal/).waitFor();
+  // Another friend's link asks before it replaces this one.
+  await page.getByLabel(/Paste the link/).fill(await link("alice"));
+  await page.getByRole("button", { name: "Use this link" }).click();
+  await page.getByRole("button", { name: "Open my portal" }).click();
+  await page.getByRole("heading", { name: /You are Bob here/ }).waitFor();
+  await page.getByRole("button", { name: /Switch to/ }).click();
+  await page.getByText("Alice", { exact: true }).waitFor();
+  await page.getByText("Alice", { exact: true }).click();
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.getByRole("button", { name: "Demo: come in as Alice" }).waitFor();
+  person.expected.clear();
+  await page.close();
+}
+
+async function home(page) {
+  await page.getByRole("heading", { level: 1, name: /need.* your attention/ }).waitFor();
+  await page.getByRole("heading", { name: "Needs attention" }).waitFor();
+  await page.getByText(/mailer stops right after starting/).waitFor();
+}
+
+/** Publish, move, take offline; what is wrong with a name is said while it is typed. */
+async function apps(page, base) {
+  await page.getByRole("link", { name: "Apps" }).click();
+  await page.getByRole("link", { name: /^my-app/ }).click();
+  await page.getByRole("link", { name: "Publish" }).click();
+  await page.getByLabel("Name").fill("photos");
+  await page.getByText("photos-alice.your-domain.net").waitFor();
+  await page.getByRole("button", { name: "Publish" }).click();
+  const address = page.getByRole("link", { name: "photos-alice.your-domain.net" });
+  await address.waitFor();
+  await page.getByRole("button", { name: "Copy" }).click();
+  equal(await page.evaluate(() => navigator.clipboard.readText()), "https://photos-alice.your-domain.net", "the copied address");
+  await page.getByRole("button", { name: "QR code" }).click();
+  await page.getByRole("img", { name: /QR code/ }).waitFor();
+  const exposures = async () => (await api(base, "demo-alice", "GET", "/api/portal/namespace/expose")).body.exposures;
+  equal((await exposures()).map((one) => one.hostname), ["photos-alice.your-domain.net"], "exposures");
+
+  // A link of main's fills the form in; nothing happens until the button is pressed, and moving asks.
+  await page.goto("/portal/apps/my-app/publish?name=photos&domain=example.org");
+  await page.getByRole("button", { name: "Publish" }).waitFor();
+  equal((await exposures()).map((one) => one.hostname), ["photos-alice.your-domain.net"], "exposures after a link was opened");
+  await page.getByRole("button", { name: "Publish" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  equal((await exposures())[0].domain, "your-domain.net", "the domain before the friend agreed");
+  await page.getByRole("button", { name: "Publish" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Move" }).click();
+  await page.getByRole("link", { name: "photos-alice.example.org" }).waitFor();
+  await page.getByRole("button", { name: "Take offline" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Take offline" }).click();
+  await page.getByRole("link", { name: "Publish" }).waitFor();
+  equal(await exposures(), [], "exposures at the end");
+}
+
+/** Write, find the draft again after a reload, meet a conflict and keep both, restore; notes are only shown. */
+async function memory(page, base) {
+  await page.getByRole("link", { name: "Memory", exact: true }).click();
+  const text = page.getByRole("textbox");
+  await text.fill("Draft of mine\n");
+  await page.reload();
+  await settle(page);
+  equal(await text.inputValue(), "Draft of mine\n", "the draft after a reload");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.locator("#said", { hasText: "Saved." }).waitFor({ state: "attached" });
+  await text.fill("Mine\n");
+  await api(base, "demo-alice", "PUT", "/api/portal/workspace/memory", { body: { content: "Theirs\n" } });
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("alert").getByText(/while you wrote/).waitFor();
+  await page.getByRole("button", { name: "Keep both" }).click();
+  await until(async () => (await text.count()) > 0 && (await text.inputValue()) === "Theirs\n\nMine\n", "both texts are kept");
+  await page.locator("summary", { hasText: "History" }).click();
+  await page.getByRole("button", { name: "Compare" }).first().click();
+  await page.locator("portal-memory li pre").waitFor();
+  await page.getByRole("button", { name: "Restore" }).last().click();
+  await page.getByRole("dialog").getByRole("button", { name: "Restore" }).click();
+  await until(async () => (await text.count()) > 0 && !(await text.inputValue()).includes("Mine"), "an earlier version is restored");
+  await page.getByRole("link", { name: /noted about me/ }).click();
+  await page.getByText("Alice likes short answers.").waitFor();
+  await page.getByRole("link", { name: /does on its own/ }).click();
+  await until(async () => (await page.getByRole("textbox").count()) === 1, "the heartbeat can be edited");
+}
+
+async function schedule(page, base) {
+  await page.getByRole("link", { name: "Schedule", exact: true }).click();
+  await page.getByRole("link", { name: "New task" }).click();
+  await page.getByLabel("Name").fill("weekly");
+  await page.getByLabel(/should do/).fill("Plan the week");
+  await page.getByLabel("Every week").check();
+  await page.getByLabel("On", { exact: true }).selectOption({ label: "Sunday" });
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("heading", { level: 1, name: "weekly" }).waitFor();
+  const job = async () => (await api(base, "demo-alice", "GET", "/api/portal/workspace/crons")).body.jobs.find((one) => one.name === "weekly");
+  equal((await job()).cron, "0 9 * * 0", "the timetable");
+  await page.getByRole("button", { name: "Run now" }).click();
+  await page.getByText("accepted").first().waitFor();
+  await page.getByRole("link", { name: "Schedule", exact: true }).click();
+  await page.getByRole("switch").first().uncheck();
+  await until(async () => !(await job()).enabled, "the task is switched off");
+  await page.getByRole("link", { name: "weekly" }).click();
+  await page.getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByText(/No tasks yet/).waitFor();
+  await page.getByRole("link", { name: /every morning/ }).click();
+  equal(await page.getByLabel("Name").inputValue(), "morning", "an example fills the form in");
+}
+
+/** What one tab changes the other shows. */
+async function twoTabs(person, page) {
+  await page.goto("/portal/schedule");
+  const other = await person.tab("/portal/schedule/new?name=agreed&message=x");
+  await other.getByRole("button", { name: "Create" }).click();
+  await other.getByRole("heading", { level: 1, name: "agreed" }).waitFor();
+  const created = Date.now();
+  await page.bringToFront();
+  await page.getByRole("link", { name: "agreed" }).waitFor({ timeout: 10_000 });
+  console.log(`two tabs agree after ${Date.now() - created} ms`);
+  await other.close();
+}
+
+async function others(page, base) {
+  const token = async () => (await api(base, "demo-agent", "POST", "/api/auth/portal-session", { body: { friend_id: "alice" } })).body;
+  const code = new URL((await token()).portal_url).hash.match(/fpl_[0-9a-f]+/)[0];
+  await api(base, "", "POST", "/api/auth/exchange", { body: { code } });
+  await page.locator("header summary").click();
+  await page.getByRole("link", { name: "Devices" }).click();
+  await page.getByText("this device").waitFor();
+  await page.getByRole("button", { name: "End all others" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "End all others" }).click();
+  await until(async () => (await api(base, "demo-alice", "GET", "/api/portal/sessions")).body.sessions.length === 1, "the others are ended");
+  await page.getByRole("link", { name: "Friend Portal" }).click();
+  await page.locator("header summary").click();
+  await page.getByRole("link", { name: "Help" }).click();
+  await page.getByRole("heading", { level: 1, name: "Help" }).waitFor();
+  await page.locator("header summary").click();
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.getByRole("button", { name: "Demo: come in as Alice" }).waitFor();
+}
