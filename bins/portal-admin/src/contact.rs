@@ -70,7 +70,7 @@ pub(crate) async fn add(contact: &Contact, argument: &'static str, context: &Adm
 async fn list(friend: &FriendId, context: &AdminContext) -> Result<Output, Failure> {
     context.known(friend).await?;
     let contacts = context.contacts.list(friend).await?;
-    let row = |contact: &Contact| vec![plain(contact.channel.as_str()), plain(&contact.address)];
+    let row = |contact: &Contact| vec![plain(contact.channel.as_str()), plain(&contact.typed)];
     Ok(Output::list("contacts", &["channel", "address"], contacts.iter().map(row).collect()))
 }
 
@@ -87,6 +87,6 @@ fn one(contact: &Contact) -> Output {
     Output::Record(vec![
         ("friend", plain(contact.friend.as_str())),
         ("channel", plain(contact.channel.as_str())),
-        ("address", plain(&contact.address)),
+        ("address", plain(&contact.typed)),
     ])
 }

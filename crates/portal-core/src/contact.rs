@@ -41,6 +41,8 @@ pub struct Contact {
     pub channel: ChannelId,
     /// The address there, in lower case: session keys are compared that way.
     pub address: String,
+    /// The address as it was typed: some channels tell upper from lower case, and the agent's answers are sent to it.
+    pub typed: String,
 }
 
 impl Contact {
@@ -51,12 +53,12 @@ impl Contact {
     /// control characters, an empty segment (`::`) or `:thread:`, all of which a session key cannot carry.
     pub fn parse(friend: FriendId, channel: &str, address: &str) -> Result<Self, Invalid> {
         let channel = ChannelId::parse(channel)?;
-        let address = address.to_lowercase();
+        let (typed, address) = (address.to_owned(), address.to_lowercase());
         let segments_are_full = address.split(':').all(|segment| !segment.is_empty());
-        let printable = !address.chars().any(|letter| letter.is_whitespace() || letter.is_control());
+        let printable = !typed.chars().any(|letter| letter.is_whitespace() || letter.is_control());
         let threaded = address.split(':').any(|segment| segment == "thread");
         if address.len() <= ADDRESS_MAX && segments_are_full && printable && !threaded {
-            return Ok(Self { friend, channel, address });
+            return Ok(Self { friend, channel, address, typed });
         }
         Err(Invalid::new(
             "address",
@@ -68,7 +70,7 @@ impl Contact {
 /// Outcome of adding a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContactAdded {
-    /// It is the friend's now.
+    /// It is the friend's now, as it was typed.
     New,
     /// It was the friend's before; nothing changed.
     Same,

@@ -33,9 +33,18 @@ impl ContactStore for MemoryContacts {
             if !register.friends.contains_key(&contact.friend) {
                 return ContactAdded::NoFriend;
             }
-            let same_address = |kept: &&Contact| (&kept.channel, &kept.address) == (&contact.channel, &contact.address);
+            let same_address = |kept: &&Contact| is_same(kept, &contact);
             if let Some(kept) = register.contacts.iter().find(same_address) {
-                return if kept.friend == contact.friend { ContactAdded::Same } else { ContactAdded::Taken };
+                if kept.friend != contact.friend {
+                    return ContactAdded::Taken;
+                }
+                if *kept == contact {
+                    return ContactAdded::Same;
+                }
+                register.contacts.retain(|kept| !is_same(kept, &contact));
+                register.contacts.push(contact);
+                register.record(audit);
+                return ContactAdded::New;
             }
             if register.friends.keys().any(|id| id.as_str() == contact.address) {
                 return ContactAdded::IsFriendId;
@@ -49,7 +58,7 @@ impl ContactStore for MemoryContacts {
     async fn remove(&self, contact: &Contact, audit: AuditEntry) -> Result<bool, BackendError> {
         self.0.transaction(|register| {
             let before = register.contacts.len();
-            register.contacts.retain(|kept| kept != contact);
+            register.contacts.retain(|kept| kept.friend != contact.friend || !is_same(kept, contact));
             let removed = register.contacts.len() < before;
             if removed {
                 register.record(audit);
@@ -57,4 +66,9 @@ impl ContactStore for MemoryContacts {
             removed
         })
     }
+}
+
+/// Compares the addresses as session keys do.
+fn is_same(one: &Contact, other: &Contact) -> bool {
+    (&one.channel, &one.address) == (&other.channel, &other.address)
 }

@@ -119,12 +119,19 @@ async fn an_address_on_a_channel_belongs_to_one_friend(world: &World) {
         (contact("bob", "whatsapp", "+1"), ContactAdded::New),
         (contact("alice", "irc", "x"), ContactAdded::New),
         (contact("carol", "irc", "y"), ContactAdded::NoFriend),
+        (contact("alice", "slack", "u12ab"), ContactAdded::New),
+        // The same address, typed as the channel has it.
+        (contact("alice", "slack", "U12AB"), ContactAdded::New),
+        (contact("alice", "slack", "U12AB"), ContactAdded::Same),
+        (contact("bob", "slack", "u12AB"), ContactAdded::Taken),
     ] {
         let added = world.contacts.add(contact.clone(), world.audit(Action::ContactAdd)).await.unwrap();
         assert_eq!(added, expected, "{contact:?}");
     }
     let alices = world.contacts.list(&friend_id("alice")).await.unwrap();
-    assert_eq!(alices, [contact("alice", "irc", "x"), contact("alice", "signal", "+1")]);
+    let expected = [contact("alice", "irc", "x"), contact("alice", "signal", "+1"), contact("alice", "slack", "U12AB")];
+    assert_eq!(alices, expected);
+    assert_eq!([alices[2].address.as_str(), alices[2].typed.as_str()], ["u12ab", "U12AB"]);
 }
 
 async fn an_address_is_never_the_id_of_a_friend(world: &World) {

@@ -23,6 +23,7 @@ diesel::table! {
         channel -> Text,
         address -> Text,
         friend_id -> Text,
+        typed_address -> Nullable<Text>,
     }
 }
 

@@ -18,14 +18,16 @@ impl ContactStore for Store {
             .read(async move |conn| {
                 let rows = contacts::table
                     .filter(contacts::friend_id.eq(friend.as_str()))
-                    .select((contacts::channel, contacts::address))
+                    .select((contacts::channel, contacts::address, contacts::typed_address))
                     .order((contacts::channel, contacts::address))
-                    .load::<(String, String)>(conn)
+                    .load::<(String, String, Option<String>)>(conn)
                     .await?;
-                let contact = |(channel, address): (String, String)| {
+                let contact = |(channel, address, typed): (String, String, Option<String>)| {
                     Ok::<_, QueryError>(Contact {
                         friend: friend.clone(),
                         channel: ChannelId::parse(&channel)?,
+                        // Contacts of older portals were stored in lower case only.
+                        typed: typed.unwrap_or_else(|| address.clone()),
                         address,
                     })
                 };
@@ -49,6 +51,7 @@ impl ContactStore for Store {
                     .values((
                         contacts::channel.eq(contact.channel.as_str()),
                         contacts::address.eq(&contact.address),
+                        contacts::typed_address.eq(&contact.typed),
                         contacts::friend_id.eq(contact.friend.as_str()),
                     ))
                     .on_conflict_do_nothing()
@@ -58,12 +61,16 @@ impl ContactStore for Store {
                     audit::insert(conn, &audit).await?;
                     return Ok(ContactAdded::New);
                 }
-                let owner = contacts::table
-                    .find((contact.channel.as_str(), &contact.address))
-                    .select(contacts::friend_id)
-                    .first::<String>(conn)
-                    .await?;
-                Ok(if owner == contact.friend.as_str() { ContactAdded::Same } else { ContactAdded::Taken })
+                let stored = contacts::table.find((contact.channel.as_str(), &contact.address));
+                let owner = stored.select(contacts::friend_id).first::<String>(conn).await?;
+                if owner != contact.friend.as_str() {
+                    return Ok(ContactAdded::Taken);
+                }
+                let typed = &contact.typed;
+                let otherwise = stored.filter(contacts::typed_address.is_null().or(contacts::typed_address.ne(typed)));
+                let retyped = diesel::update(otherwise).set(contacts::typed_address.eq(typed)).execute(conn).await?;
+                let is_retyped = audit::insert_if(retyped > 0, conn, &audit).await?;
+                Ok(if is_retyped { ContactAdded::New } else { ContactAdded::Same })
             })
             .await
     }
