@@ -7,9 +7,11 @@
 
 #[cfg(any(feature = "db", feature = "files"))]
 mod blocking;
+#[cfg(any(feature = "webhook", feature = "openclaw"))]
+mod http_retry;
 #[cfg(any(feature = "kube", feature = "memory"))]
 mod ingress_route;
-#[cfg(any(feature = "log", feature = "webhook"))]
+#[cfg(any(feature = "log", feature = "webhook", all(test, feature = "openclaw")))]
 mod message;
 #[cfg(any(feature = "kube", feature = "memory"))]
 mod service_state;
@@ -28,6 +30,8 @@ pub mod files;
 pub mod log;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "openclaw")]
+pub mod openclaw;
 #[cfg(feature = "rfc2136")]
 pub mod rfc2136;
 #[cfg(feature = "webhook")]

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use portal_core::{Backend, BackendError};
+use portal_core::{Backend, BackendError, Contact};
 use portal_cron::{Delivery, LeasedRun, Receipt, SessionKey};
 
 use crate::message::to_line;
@@ -29,7 +29,12 @@ impl LogDelivery {
 
 #[async_trait]
 impl Delivery for LogDelivery {
-    async fn deliver(&self, run: &LeasedRun, session: &SessionKey) -> Result<Receipt, BackendError> {
+    async fn deliver(
+        &self,
+        run: &LeasedRun,
+        session: &SessionKey,
+        _answer: Option<&Contact>,
+    ) -> Result<Receipt, BackendError> {
         let path = self.path.clone();
         let line = format!("{}\n", to_line(run, session)?);
         tokio::task::spawn_blocking(move || append(&path, &line))
@@ -64,7 +69,7 @@ mod tests {
         let delivery = LogDelivery::new(&path);
         let (run, session) = sample();
         for _ in 0..2 {
-            assert_eq!(delivery.deliver(&run, &session).await.unwrap(), Receipt::Accepted);
+            assert_eq!(delivery.deliver(&run, &session, None).await.unwrap(), Receipt::Accepted);
         }
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -79,7 +84,7 @@ mod tests {
         let (run, session) = sample();
         let delivery = LogDelivery::new(folder.path().join("gone").join("deliveries.jsonl"));
         assert!(matches!(
-            delivery.deliver(&run, &session).await,
+            delivery.deliver(&run, &session, None).await,
             Err(BackendError { kind: BackendErrorKind::Unavailable, .. })
         ));
     }

@@ -8,15 +8,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
-use portal_core::{Backend, BackendError, Clock, Invalid};
+use portal_core::{Backend, BackendError, Clock, Contact, Invalid};
 use portal_cron::{Delivery, LeasedRun, Receipt, SessionKey};
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sha2::Sha256;
 use url::Url;
 
+use crate::http_retry::retry_after;
 use crate::message::to_line;
 
 /// Fewest bytes of a legacy secret: a shorter one could be guessed from one signature.
@@ -158,7 +159,13 @@ impl WebhookDelivery {
 
 #[async_trait]
 impl Delivery for WebhookDelivery {
-    async fn deliver(&self, run: &LeasedRun, session: &SessionKey) -> Result<Receipt, BackendError> {
+    async fn deliver(
+        &self,
+        run: &LeasedRun,
+        session: &SessionKey,
+        // A receiver of its own decides what becomes of the agent's answer.
+        _answer: Option<&Contact>,
+    ) -> Result<Receipt, BackendError> {
         let now = self.clock.now();
         let body = to_line(run, session)?.into_bytes();
         let request = self
@@ -186,19 +193,10 @@ fn receipt(answer: &Response, now: DateTime<Utc>) -> Result<Receipt, BackendErro
         Ok(Receipt::Accepted)
     } else if later || status.is_server_error() {
         let source = format!("the webhook answered {status}");
-        Err(BackendError::unavailable(Backend::Delivery, source).with_retry_after(retry_after(answer, now)))
+        Err(BackendError::unavailable(Backend::Delivery, source).with_retry_after(retry_after(answer.headers(), now)))
     } else {
         Ok(Receipt::Refused(format!("the receiver refused the message with status {}", status.as_u16())))
     }
-}
-
-/// Returns `Retry-After` of either form, seconds or a date.
-fn retry_after(answer: &Response, now: DateTime<Utc>) -> Option<Duration> {
-    let text = answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    DateTime::parse_from_rfc2822(text).ok().and_then(|at| (at.to_utc() - now).to_std().ok())
 }
 
 #[cfg(test)]

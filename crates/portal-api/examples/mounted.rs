@@ -196,7 +196,7 @@ async fn exposures(
 
 fn jobs(db: &Db, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Jobs {
     let engine = EmbeddedEngine::new(db.jobs(), TimeZones::bundled(), clock.clone(), ids.clone());
-    let keys = SessionKeys::new(db.contacts(), Vec::new());
+    let keys = SessionKeys::new(db.contacts(), db.friends(), Vec::new());
     Jobs::new(Engines::new(Arc::new(engine)), Arc::new(keys), TimeZones::bundled(), clock.clone())
 }
 

@@ -1,7 +1,7 @@
 //! The way of a message to its receiver.
 
 use async_trait::async_trait;
-use portal_core::BackendError;
+use portal_core::{BackendError, Contact};
 
 use crate::{LeasedRun, SessionKey};
 
@@ -17,10 +17,16 @@ pub enum Receipt {
 /// A way to a receiver.
 #[async_trait]
 pub trait Delivery: Send + Sync {
-    /// Hands over the message of `run`, to be said in the conversation `session`.
+    /// Hands over the message of `run`, to be said in the conversation `session`; the agent's answer goes to `answer`,
+    /// or nowhere.
     ///
     /// # Errors
     /// The receiver may or may not have the message, so it is handed over again under the same run id; a way that can
     /// tells the receiver that id, so that it can leave out what it has.
-    async fn deliver(&self, run: &LeasedRun, session: &SessionKey) -> Result<Receipt, BackendError>;
+    async fn deliver(
+        &self,
+        run: &LeasedRun,
+        session: &SessionKey,
+        answer: Option<&Contact>,
+    ) -> Result<Receipt, BackendError>;
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use portal_core::{AgentId, BackendError, ChannelId, Contact, ContactStore, FriendId, FriendshipKey};
+use async_trait::async_trait;
+use portal_core::{AgentId, BackendError, ChannelId, Contact, ContactStore, FriendId, FriendStore, FriendshipKey};
 
 /// Word for the default session, in which a friend and an agent talk across channels.
 pub(crate) const DEFAULT_SESSION: &str = "isolated";
@@ -22,6 +23,17 @@ const NO_ACCOUNTS: [&str; 7] = ["group", "channel", "room", "dm", "direct", "top
 pub struct SessionKey(String);
 
 portal_core::string_newtype!(write only: SessionKey);
+
+impl SessionKey {
+    /// Returns channel and peer of a conversation on one channel; `None` for the one across channels.
+    fn channel_and_peer(&self) -> Option<(&str, &str)> {
+        let (_, rest) = self.0.strip_prefix("agent:")?.split_once(':')?;
+        let (channel, rest) = rest.split_once(':').filter(|(first, _)| *first != "direct")?;
+        let direct = rest.strip_prefix("direct:");
+        // An account is never `direct`, and everything behind that word is the peer.
+        direct.or_else(|| rest.split_once(":direct:").map(|(_, peer)| peer)).map(|peer| (channel, peer))
+    }
+}
 
 /// A friend and an agent whose conversation a session key may name, with all that identifies them.
 #[derive(Debug, Clone, Copy)]
@@ -110,16 +122,52 @@ fn is_account(text: &str) -> bool {
     text.len() <= ACCOUNT_MAX && text.bytes().all(plain) && !NO_ACCOUNTS.contains(&text)
 }
 
+/// Conversation of a contact in a gateway, for jobs that name none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultConversation {
+    /// One across all channels, under the friend's id.
+    OfFriend,
+    /// One on the contact's channel, under the friend's id.
+    OnChannelOfFriend,
+    /// One on the contact's channel, under the contact's address.
+    OnChannelOfAddress,
+}
+
+/// Gateways, as far as they decide in which conversation a friend's messages are.
+#[async_trait]
+pub trait ConversationScopes: Send + Sync {
+    /// Returns the conversation in which the agent's gateway has what comes from `contact`.
+    async fn conversation(&self, agent: &AgentId, contact: &Contact) -> Result<DefaultConversation, BackendError>;
+}
+
+/// Gateways that are not asked: every friend has one conversation across all channels.
+pub struct OneConversation;
+
+#[async_trait]
+impl ConversationScopes for OneConversation {
+    async fn conversation(&self, _: &AgentId, _: &Contact) -> Result<DefaultConversation, BackendError> {
+        Ok(DefaultConversation::OfFriend)
+    }
+}
+
 /// The session keys of friends, by their contacts and the configured channels.
 pub struct SessionKeys {
     contacts: Arc<dyn ContactStore>,
+    friends: Arc<dyn FriendStore>,
+    scopes: Arc<dyn ConversationScopes>,
     channels: Vec<ChannelId>,
 }
 
 impl SessionKeys {
     /// Keys over these channels.
-    pub fn new(contacts: Arc<dyn ContactStore>, channels: Vec<ChannelId>) -> Self {
-        Self { contacts, channels }
+    pub fn new(contacts: Arc<dyn ContactStore>, friends: Arc<dyn FriendStore>, channels: Vec<ChannelId>) -> Self {
+        Self { contacts, friends, scopes: Arc::new(OneConversation), channels }
+    }
+
+    /// The same, with gateways that decide in which conversation a friend's messages are.
+    #[must_use]
+    pub fn with_scopes(self, scopes: Arc<dyn ConversationScopes>) -> Self {
+        Self { scopes, ..self }
     }
 
     /// Returns the friend's contacts at this moment.
@@ -135,6 +183,58 @@ impl SessionKeys {
     #[must_use]
     pub fn own(&self, owner: &FriendshipKey, contacts: &[Contact], session: &str) -> Option<SessionKey> {
         Claimant { agent: &owner.agent, friend: &owner.friend, contacts, channels: &self.channels }.own(session)
+    }
+
+    /// Returns the owner's own conversation for a message, as [`Self::own`] does; one that names none is where the
+    /// gateway has what the friend writes.
+    ///
+    /// # Errors
+    /// The register of friends or the agent's gateway failed.
+    pub async fn destination(
+        &self,
+        owner: &FriendshipKey,
+        contacts: &[Contact],
+        session: &str,
+    ) -> Result<Option<SessionKey>, BackendError> {
+        let Some(own) = self.own(owner, contacts, session) else { return Ok(None) };
+        if !session.eq_ignore_ascii_case(DEFAULT_SESSION) {
+            return Ok(Some(own));
+        }
+        let Some(contact) = self.answer_contact(owner, contacts, &own).await? else { return Ok(Some(own)) };
+        let FriendshipKey { friend, agent } = owner;
+        let channel = &contact.channel;
+        Ok(Some(match self.scopes.conversation(agent, contact).await? {
+            DefaultConversation::OfFriend => own,
+            DefaultConversation::OnChannelOfFriend => SessionKey(format!("agent:{agent}:{channel}:direct:{friend}")),
+            DefaultConversation::OnChannelOfAddress => {
+                SessionKey(format!("agent:{agent}:{channel}:direct:{}", contact.address))
+            }
+        }))
+    }
+
+    /// Returns the contact to which the answers in the owner's conversation `session` go: the one whom it is with, else
+    /// one on its channel, else one on the friend's preferred channel, else the first; `None` without contacts.
+    ///
+    /// # Errors
+    /// The register of friends failed; it is asked only about a session across channels and several contacts.
+    pub async fn answer_contact<'a>(
+        &self,
+        owner: &FriendshipKey,
+        contacts: &'a [Contact],
+        session: &SessionKey,
+    ) -> Result<Option<&'a Contact>, BackendError> {
+        if let Some((channel, peer)) = session.channel_and_peer() {
+            let on_channel = || contacts.iter().filter(|contact| contact.channel.as_str() == channel);
+            let found = on_channel().find(|contact| contact.address == peer).or_else(|| on_channel().next());
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        let [first, _, ..] = contacts else { return Ok(contacts.first()) };
+        let friend = self.friends.find(&owner.friend).await?;
+        let preferred = friend.and_then(|friend| friend.preferred_channel);
+        let found = contacts.iter().find(|contact| Some(&contact.channel) == preferred.as_ref());
+        Ok(Some(found.unwrap_or(first)))
     }
 }
 

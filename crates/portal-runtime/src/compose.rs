@@ -2,7 +2,9 @@
 
 mod cluster;
 mod configured;
+mod deliveries;
 mod disk;
+mod gateways;
 mod jump_guard;
 mod rotation;
 mod workspaces;
@@ -17,7 +19,8 @@ use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe, WritesProbe}
 use portal_api::{ApiState, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Logins, Probe, Retention, Sessions, sweep};
 use portal_cron::{
-    Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
+    ConversationScopes, Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys,
+    TimeZones,
 };
 use portal_dns::{DomainName, Exposures, WorkQueue};
 use portal_k8s::Cluster;
@@ -32,6 +35,7 @@ use crate::metrics::{self, RunnerMetrics};
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
 pub(crate) use self::disk::DiskProbe;
+pub(crate) use self::gateways::check as check_gateways;
 pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
 
@@ -82,6 +86,8 @@ pub struct Parts {
     pub login: LoginSettings,
     /// The way of due messages.
     pub delivery: Arc<dyn Delivery>,
+    /// Where the agents' gateways have what friends write.
+    pub scopes: Arc<dyn ConversationScopes>,
     /// Rules of the time zones in which they are due.
     pub time_zones: TimeZones,
     /// The agents' folders.
@@ -134,6 +140,7 @@ pub fn assemble(parts: Parts) -> Portal {
         channels,
         login,
         delivery,
+        scopes,
         time_zones,
         files,
         require_if_match,
@@ -149,7 +156,7 @@ pub fn assemble(parts: Parts) -> Portal {
     if let Some(queue) = work {
         follow_the_cluster(&mut tasks, exposures.clone(), queue);
     }
-    let keys = Arc::new(SessionKeys::new(db.contacts(), channels));
+    let keys = Arc::new(SessionKeys::new(db.contacts(), db.friends(), channels).with_scopes(scopes));
     let zones = time_zones.clone();
     let (queue, observer) = (db.runs(), Arc::new(RunnerMetrics));
     let runner = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };

@@ -13,6 +13,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::builder::DefaultState;
@@ -24,7 +25,7 @@ use portal_dns::{Domain, DomainName};
 use portal_k8s::Provisioning;
 use secrecy::SecretString;
 
-use crate::signing::SigningKey;
+use crate::signing::{DeviceKey, SigningKey};
 use crate::telemetry::LogFormat;
 
 /// A configuration that can be run.
@@ -50,7 +51,7 @@ pub struct Settings {
     pub channels: Vec<ChannelId>,
     /// Rules of the time zones in which jobs are due.
     pub time_zones: TimeZones,
-    /// Receiver of due messages; `None` only where there are no agents.
+    /// Receiver of due messages; `None` only where every agent has hooks of its own.
     pub delivery: Option<WebhookTarget>,
     /// Whether the web page is served.
     pub page: bool,
@@ -126,6 +127,32 @@ pub struct AgentSettings {
     pub workspace: PathBuf,
     /// Whether the agent may log its friends in.
     pub may_login: bool,
+    /// The hooks that take the agent's due messages; `None` for the webhook.
+    pub hook: Option<HookTarget>,
+    /// The agent's gateway; `None` where the portal does not call it.
+    pub gateway: Option<GatewayTarget>,
+}
+
+/// The WebSocket of an OpenClaw gateway.
+#[derive(Debug, Clone)]
+pub struct GatewayTarget {
+    /// Its address.
+    pub url: url::Url,
+    /// The gateway's `gateway.auth.token`.
+    pub token: Secret,
+    /// The key of the portal's device there.
+    pub device_key: Option<Arc<DeviceKey>>,
+}
+
+/// Hooks of an OpenClaw gateway.
+#[derive(Debug, Clone)]
+pub struct HookTarget {
+    /// Their address.
+    pub url: url::Url,
+    /// The gateway's `hooks.token`.
+    pub token: Secret,
+    /// Accepts that an older gateway starts the conversation anew for each message.
+    pub fresh_session: bool,
 }
 
 /// A secret, and the file that it was read from.

@@ -19,7 +19,7 @@ use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_api::{LimitSettings, Rate};
 use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Probe, Retention};
-use portal_cron::TimeZones;
+use portal_cron::{OneConversation, TimeZones};
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
 
@@ -159,6 +159,7 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
         channels,
         login,
         delivery,
+        scopes: Arc::new(OneConversation),
         time_zones,
         files,
         probes,

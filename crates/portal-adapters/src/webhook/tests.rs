@@ -31,7 +31,7 @@ fn settings(address: &str, timeout: Duration) -> WebhookSettings {
 async fn deliver(settings: WebhookSettings) -> Result<Receipt, BackendError> {
     let clock = Arc::new(FixedClock::at(DateTime::from_timestamp(1_772_438_401, 0).unwrap()));
     let (run, session) = sample();
-    WebhookDelivery::new(settings, clock).unwrap().deliver(&run, &session).await
+    WebhookDelivery::new(settings, clock).unwrap().deliver(&run, &session, None).await
 }
 
 async fn deliver_to(answer: ResponseTemplate) -> Result<Receipt, BackendError> {
@@ -199,7 +199,7 @@ new Webhook(secret).verify(body, JSON.parse(headers));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (run, session) = sample();
         let settings = settings(&server.uri(), Duration::from_secs(5));
-        WebhookDelivery::new(settings, clock).unwrap().deliver(&run, &session).await.unwrap();
+        WebhookDelivery::new(settings, clock).unwrap().deliver(&run, &session, None).await.unwrap();
         let request = server.received_requests().await.unwrap().remove(0);
         let header = |name: &str| (name.to_owned(), request.headers[name].to_str().unwrap().into());
         let headers = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(header);

@@ -15,8 +15,8 @@ use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AuditEntry, BackendError, Clock, Friend, FriendId, Friendship, FriendshipKey,
-    FriendshipStatus, Ids, Token,
+    Action, Actor, Agent, AgentId, AuditEntry, BackendError, Clock, Contact, Friend, FriendId, Friendship,
+    FriendshipKey, FriendshipStatus, Ids, Token,
 };
 use portal_cron::{
     AnswerTo, Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, LeasedRun, NoObserver, Receipt, Run,
@@ -197,9 +197,14 @@ struct Slow(LogDelivery);
 
 #[async_trait]
 impl Delivery for Slow {
-    async fn deliver(&self, run: &LeasedRun, session: &SessionKey) -> Result<Receipt, BackendError> {
+    async fn deliver(
+        &self,
+        run: &LeasedRun,
+        session: &SessionKey,
+        answer: Option<&Contact>,
+    ) -> Result<Receipt, BackendError> {
         sleep(Duration::from_millis(30)).await;
-        let receipt = self.0.deliver(run, session).await;
+        let receipt = self.0.deliver(run, session, answer).await;
         sleep(Duration::from_millis(30)).await;
         receipt
     }
@@ -210,7 +215,7 @@ struct Stalling(PathBuf);
 
 #[async_trait]
 impl Delivery for Stalling {
-    async fn deliver(&self, _: &LeasedRun, _: &SessionKey) -> Result<Receipt, BackendError> {
+    async fn deliver(&self, _: &LeasedRun, _: &SessionKey, _: Option<&Contact>) -> Result<Receipt, BackendError> {
         std::fs::write(self.0.join("begun"), "").unwrap();
         let begun = Instant::now();
         while !self.0.join("go on").exists() {
@@ -224,7 +229,7 @@ impl Delivery for Stalling {
 /// Main function of a runner's process.
 async fn run(database: &OsStr, folder: &Path, stalls: bool) {
     let db = open(database.to_str().unwrap());
-    let keys = Arc::new(SessionKeys::new(db.contacts(), Vec::new()));
+    let keys = Arc::new(SessionKeys::new(db.contacts(), db.friends(), Vec::new()));
     let delivery: Arc<dyn Delivery> = if stalls {
         Arc::new(Stalling(folder.to_owned()))
     } else {

@@ -161,7 +161,7 @@ fn jobs(people: &MemoryPeople, clock: &Arc<FixedClock>, ids: &Arc<SeededIds>) ->
     let zones = TimeZones::bundled();
     let engine = EmbeddedEngine::new(store, zones.clone(), clock.clone(), ids.clone());
     let channels = vec![ChannelId::parse("signal").unwrap()];
-    let keys = SessionKeys::new(Arc::new(MemoryContacts::new(people)), channels);
+    let keys = SessionKeys::new(Arc::new(MemoryContacts::new(people)), Arc::new(MemoryFriends::new(people)), channels);
     Jobs::new(Engines::new(Arc::new(engine)), Arc::new(keys), zones, clock.clone())
 }
 

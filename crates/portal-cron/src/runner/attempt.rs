@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use portal_core::{BackendError, Ids};
+use portal_core::{BackendError, Contact, Ids};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::observer::AttemptEnd;
 use super::outcome::OutcomeWriter;
 use super::{RunnerPorts, RunnerSettings, span};
-use crate::{AttemptOutcome, CompletedAttempt, LeasedRun, Receipt, SessionKey, Trigger};
+use crate::{AnswerTo, AttemptOutcome, CompletedAttempt, LeasedRun, Receipt, SessionKey, Trigger};
 
 /// Pause after the first attempt that failed; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -82,17 +82,33 @@ impl DeliveryWorker {
             Err(error) => return Some(self.retry(attempt, "the portal could not check the session", &error)),
         };
         // Asked anew each time: a contact can become another friend's after the job was made.
-        let Some(session) = self.ports.keys.own(owner, &contacts, &leased.job.spec.session) else {
-            return Some(AttemptOutcome::Failed("the job's session is no longer the friend's own".to_owned()));
+        let session = match self.ports.keys.destination(owner, &contacts, &leased.job.spec.session).await {
+            Ok(Some(session)) => session,
+            Ok(None) => {
+                return Some(AttemptOutcome::Failed("the job's session is no longer the friend's own".to_owned()));
+            }
+            Err(error) => return Some(self.retry(attempt, "the portal could not find the conversation", &error)),
+        };
+        let answer = match leased.job.spec.answer_to {
+            // A contact that was removed since is none: the message is said all the same.
+            AnswerTo::Chat => self.ports.keys.answer_contact(owner, &contacts, &session).await,
+            AnswerTo::Nowhere => Ok(None),
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                return Some(self.retry(attempt, "the portal could not look up the friend's address", &error));
+            }
         };
         if attempt.clock_read.elapsed() > self.delivery_timeout() {
             return None;
         }
-        Some(self.deliver(attempt, session).await)
+        Some(self.deliver(attempt, &session, answer).await)
     }
 
-    async fn deliver(&self, attempt: &Attempt, session: SessionKey) -> AttemptOutcome {
-        match timeout(self.delivery_timeout(), self.ports.delivery.deliver(&attempt.leased, &session)).await {
+    async fn deliver(&self, attempt: &Attempt, session: &SessionKey, answer: Option<&Contact>) -> AttemptOutcome {
+        let delivery = self.ports.delivery.deliver(&attempt.leased, session, answer);
+        match timeout(self.delivery_timeout(), delivery).await {
             Ok(Ok(Receipt::Accepted)) => AttemptOutcome::Delivered,
             Ok(Ok(Receipt::Refused(reason))) => AttemptOutcome::Failed(reason),
             Ok(Err(error)) => self.retry(attempt, "the receiver could not be reached or reported an error", &error),

@@ -40,6 +40,8 @@ pub(crate) enum Response {
 pub(crate) struct Receiver {
     pub(crate) responses: Mutex<VecDeque<Response>>,
     pub(crate) received: Mutex<Vec<(LeasedRun, SessionKey)>>,
+    /// The contact for the answer of the newest message.
+    pub(crate) answer: Mutex<Option<Contact>>,
 }
 
 impl Receiver {
@@ -55,7 +57,13 @@ impl Receiver {
 
 #[async_trait]
 impl Delivery for Receiver {
-    async fn deliver(&self, run: &LeasedRun, session: &SessionKey) -> Result<Receipt, BackendError> {
+    async fn deliver(
+        &self,
+        run: &LeasedRun,
+        session: &SessionKey,
+        answer: Option<&Contact>,
+    ) -> Result<Receipt, BackendError> {
+        *self.answer.lock() = answer.cloned();
         self.received.lock().push((run.clone(), session.clone()));
         let response = self.responses.lock().pop_front();
         match response.unwrap_or(Response::Accept) {
@@ -175,7 +183,8 @@ fn runner(
 }
 
 fn keys(people: &MemoryPeople) -> TestResult<Arc<SessionKeys>> {
-    Ok(Arc::new(SessionKeys::new(Arc::new(MemoryContacts::new(people)), vec![ChannelId::parse("signal")?])))
+    let (contacts, friends) = (Arc::new(MemoryContacts::new(people)), Arc::new(MemoryFriends::new(people)));
+    Ok(Arc::new(SessionKeys::new(contacts, friends, vec![ChannelId::parse("signal")?])))
 }
 
 pub(crate) fn alice() -> FriendshipKey {

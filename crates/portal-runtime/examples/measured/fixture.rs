@@ -14,7 +14,7 @@ use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BoxError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
     Retention, SESSION_LIFETIME, Session, Token,
 };
-use portal_cron::TimeZones;
+use portal_cron::{OneConversation, TimeZones};
 use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
 use portal_k8s::Cluster;
 use portal_runtime::compose::{self, LoginSettings, Parts};
@@ -91,6 +91,7 @@ pub(crate) async fn serve(
         channels: Vec::new(),
         login: LoginSettings::default(),
         delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
+        scopes: Arc::new(OneConversation),
         time_zones: TimeZones::bundled(),
         files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),
         probes: Vec::new(),

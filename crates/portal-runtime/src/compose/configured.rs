@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use portal_adapters::webhook::{WebhookDelivery, WebhookSettings};
+use portal_adapters::openclaw::{GatewayFiles, GatewayOf, GatewayScopes};
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
-use portal_cron::{Delivery, LeasedRun, Receipt, SessionKey, TimeZones};
+use portal_core::{BackendError, Clock, Ids};
+use portal_cron::TimeZones;
 use portal_dns::{
     ExposurePorts, Exposures, InstanceId, IntentStore, Zone, uncertifiable_hostnames, unserved_hostnames,
 };
@@ -14,12 +13,14 @@ use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
 use super::cluster::{self, Watched};
+use super::deliveries::Deliveries;
+use super::gateways::{self, Gateways};
 use super::workspaces::{self, WorkspacesProbe};
 use super::zones::{self, ZonesProbe};
 use super::{DiskProbe, LoginSettings, Parts, database};
 use crate::check::{self, CheckStatus, Finding, with_timeout};
 use crate::command_error::CommandError;
-use crate::config::{Settings, WebhookTarget};
+use crate::config::Settings;
 
 /// The parts of the configured portal; the cluster is watched from now on.
 ///
@@ -30,7 +31,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(RandomIds);
     let (zones, budgets) = zones::zones_with_budgets(settings, &clock)?;
-    let delivery = delivery(settings.delivery.as_ref(), &clock)?;
+    let delivery = Arc::new(Deliveries::new(settings, &clock)?);
     let db = database(&settings.database)?;
     // Asked before anything is watched or written: an old portal may still run on this database.
     let pending = db.pending_migrations().await?;
@@ -46,6 +47,9 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
     let instance = InstanceId::parse(&db.instance(&*ids).await?)?;
     let exposures = Exposures::new(ports, instance, zones, Handle::current());
     let files = workspaces::files(&settings.agents);
+    let gateways = Arc::new(Gateways::start(&settings.agents)?);
+    let shared = gateways.clone();
+    let gateway_of: GatewayOf = Arc::new(move |agent| shared.of(agent));
     let agents = settings.agents.iter().map(|agent| agent.id.clone()).collect();
     Ok(Parts {
         db,
@@ -58,6 +62,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
             Arc::new(ZonesProbe(exposures.clone())),
             Arc::new(DiskProbe::configured(settings, settings.database.url.expose_secret())),
             Arc::new(WorkspacesProbe { files: files.clone(), agents }),
+            gateways,
         ],
         cluster,
         exposures,
@@ -66,8 +71,9 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         channels: settings.channels.clone(),
         login: login(settings),
         delivery,
+        scopes: Arc::new(GatewayScopes::new(gateway_of.clone())),
         time_zones: settings.time_zones.clone(),
-        files: Arc::new(files),
+        files: Arc::new(GatewayFiles::new(Arc::new(files), gateway_of)),
         retention: settings.retention,
     })
 }
@@ -75,24 +81,6 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
 fn login(settings: &Settings) -> LoginSettings {
     let may_login = settings.agents.iter().filter(|agent| agent.may_login).map(|agent| agent.id.clone()).collect();
     LoginSettings { may_login, public_url: settings.server.public_url.clone() }
-}
-
-fn delivery(target: Option<&WebhookTarget>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Delivery>, Invalid> {
-    let Some(WebhookTarget { url, key, bearer_token, timeout }) = target.cloned() else {
-        return Ok(Arc::new(NoReceiver));
-    };
-    Ok(Arc::new(WebhookDelivery::new(WebhookSettings { url, key, bearer_token, timeout }, clock.clone())?))
-}
-
-/// In place of a receiver where none is configured: messages of agents that the configuration does not know wait, and
-/// are recorded as missed in the end.
-struct NoReceiver;
-
-#[async_trait]
-impl Delivery for NoReceiver {
-    async fn deliver(&self, _: &LeasedRun, _: &SessionKey) -> Result<Receipt, BackendError> {
-        Err(BackendError::unavailable(Backend::Delivery, "no receiver is configured"))
-    }
 }
 
 /// Fails if a hostname of an exposure lies in no configured domain.
@@ -139,7 +127,7 @@ async fn hostnames_certifiable(store: &dyn IntentStore) -> Result<CheckStatus, B
 pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let zones = zones::zones(settings, &clock)?;
-    delivery(settings.delivery.as_ref(), &clock)?;
+    let deliveries = Deliveries::new(settings, &clock)?;
     let db = database(&settings.database)?;
     let mut findings = vec![time_zones(&settings.time_zones, &*clock)];
     for probe in super::all_probes(&db, Vec::new()) {
@@ -154,6 +142,8 @@ pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandEr
         let read = async { zones::read(zone).await.map(|()| CheckStatus::Ok) };
         findings.push(with_timeout(format!("zone {}", zone.domain.name), read).await);
     }
+    findings.extend(deliveries.check().await);
+    findings.extend(gateways::check(&settings.agents, &db).await);
     findings.extend(workspaces::check(&settings.agents, db.friendships()).await);
     Ok(findings)
 }

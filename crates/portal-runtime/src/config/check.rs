@@ -1,6 +1,5 @@
 //! From what is written to what can be run: every rule of the configuration, and every problem at once.
 
-use std::collections::HashSet;
 use std::fmt::Display;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -8,15 +7,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config::{Config, ConfigError, Source, Value};
-use portal_core::{AgentId, ChannelId, Invalid, Retention};
+use portal_core::{ChannelId, Invalid, Retention};
 use portal_cron::TimeZones;
 use portal_dns::TOMBSTONE_LIFETIME;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::sections::{
-    AgentSection, ClusterSection, DatabaseSection, DeliverySection, DocumentsSection, JobsSection, LogSection,
-    PageSection, RetentionSection, ServerSection, TimeSection,
+    ClusterSection, DatabaseSection, DeliverySection, DocumentsSection, JobsSection, LogSection, PageSection,
+    RetentionSection, ServerSection, TimeSection,
 };
 use super::{
     AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
@@ -25,6 +24,7 @@ use super::{
 use crate::signing::{Signature, SigningKey};
 use crate::telemetry::{self, LogFormat};
 
+mod agents;
 mod domains;
 mod limits;
 mod provisioning;
@@ -341,27 +341,6 @@ impl Check {
         Some(section.enabled)
     }
 
-    fn agents(&mut self, raw: &Config) -> Option<Vec<AgentSettings>> {
-        let sections: Vec<AgentSection> = self.items(raw, "agents")?;
-        let mut seen = HashSet::new();
-        let mut agents = Vec::new();
-        for (index, section) in sections.into_iter().enumerate() {
-            let key = |member: &str| format!("agents[{index}].{member}");
-            if section.engine != "embedded" {
-                self.problem(key("engine"), format!("`{}` is not an engine; there is embedded", section.engine));
-            }
-            if !section.workspace.is_absolute() {
-                self.problem(key("workspace"), "must be an absolute path");
-            }
-            let Some(id) = self.accepted(key("id"), AgentId::parse(&section.id)) else { continue };
-            if !seen.insert(id.clone()) {
-                self.problem(key("id"), format!("there are two agents `{id}`"));
-            }
-            agents.push(AgentSettings { id, workspace: section.workspace, may_login: section.may_login });
-        }
-        Some(agents)
-    }
-
     fn require_if_match(&mut self, raw: &Config) -> Option<bool> {
         Some(self.section::<DocumentsSection>(raw, "documents")?.require_if_match)
     }
@@ -376,10 +355,13 @@ impl Check {
         let section: DeliverySection = self.section(raw, "delivery")?;
         // Without agents there are no jobs, and nothing to deliver.
         let Some(text) = &section.webhook_url else {
-            if !agents.is_empty() {
+            if let Some(agent) = agents.iter().find(|agent| agent.hook.is_none()) {
                 self.problem(
                     "delivery.webhook_url",
-                    "is missing: without it nobody gets the agents' scheduled messages",
+                    format!(
+                        "is missing: without it, or agents.hook, nobody gets the scheduled messages to agent {}",
+                        agent.id
+                    ),
                 );
             }
             return None;

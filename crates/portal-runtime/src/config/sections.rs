@@ -182,6 +182,38 @@ pub(super) struct AgentSection {
     /// Whether the agent may log its friends in by sending them a link.
     #[serde(default)]
     pub(super) may_login: bool,
+    /// The hooks of the agent's gateway, in place of the webhook.
+    #[serde(default)]
+    pub(super) hook: Option<HookSection>,
+    /// The agent's gateway itself.
+    #[serde(default)]
+    pub(super) gateway: Option<GatewaySection>,
+}
+
+/// `[agents.gateway]`: the WebSocket of the agent's OpenClaw gateway.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GatewaySection {
+    /// Its address.
+    pub(super) url: String,
+    /// A file that holds the gateway's `gateway.auth.token`.
+    pub(super) token_file: PathBuf,
+    /// A file that holds the key of the portal's device.
+    #[serde(default)]
+    pub(super) device_key_file: Option<PathBuf>,
+}
+
+/// `[agents.hook]`: due messages go to the hooks of the agent's OpenClaw gateway.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HookSection {
+    /// Address of the hooks.
+    pub(super) url: String,
+    /// A file that holds the gateway's `hooks.token`.
+    pub(super) token_file: PathBuf,
+    /// Accepts that an older gateway starts the conversation anew for each message.
+    #[serde(default)]
+    pub(super) fresh_session: bool,
 }
 
 fn embedded() -> String {

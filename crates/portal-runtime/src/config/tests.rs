@@ -4,6 +4,7 @@ use config::{Config, File, FileFormat};
 use portal_api::LimitSettings;
 use portal_core::Retention;
 use portal_k8s::Provisioning;
+use secrecy::ExposeSecret;
 
 use super::{Problems, Provider, Settings, overlaid, parse};
 
@@ -101,6 +102,17 @@ fn a_problem_names_its_key_and_its_rule() {
     check("[[agents]]\nid = \"Main\"\nworkspace = \"/a\"", "agents[0].id", "agent must be");
     check("[[agents]]\nid = \"main\"\nworkspace = \"a\"", "agents[0].workspace", "absolute");
     check("[[agents]]\nid = \"main\"\nworkspace = \"/a\"", "delivery.webhook_url", "missing");
+    let hook = |rest: &str| format!("[[agents]]\nid = \"main\"\nworkspace = \"/a\"\n[agents.hook]\n{rest}");
+    let token = "token_file = \"/nowhere\"\n";
+    check(&hook(&format!("{token}url = \"http://gw/hooks\"")), "agents[0].hook.token_file", "cannot be read");
+    for url in ["gw/hooks", "ws://gw/hooks", "http://user:pw@gw/hooks", "http://gw/hooks?token=t"] {
+        check(&hook(&format!("{token}url = \"{url}\"")), "agents[0].hook.url", "such as http://127.0.0.1:18789/hooks");
+    }
+    let gateway = |rest: &str| format!("[[agents]]\nid = \"main\"\nworkspace = \"/a\"\n[agents.gateway]\n{rest}");
+    check(&gateway(&format!("{token}url = \"http://gw\"")), "agents[0].gateway.url", "such as ws://127.0.0.1:18789/");
+    check(&gateway(&format!("{token}url = \"ws://gw\"")), "agents[0].gateway.token_file", "cannot be read");
+    let key = format!("{token}url = \"ws://gw\"\ndevice_key_file = \"/dev/null\"");
+    check(&gateway(&key), "agents[0].gateway.device_key", "must not be empty");
     check("[retention]\naudit_days = 0", "retention.audit_days", "1 to 3650 days");
     check("[retention]\nruns_per_job = 0", "retention.runs_per_job", "1 to 100000");
     check("[delivery]\nwebhook_url = \"ftp://example.org\"", "delivery.webhook_url", "http or https");
@@ -112,6 +124,23 @@ fn a_problem_names_its_key_and_its_rule() {
     check(&signed(&format!("signature = \"none\"\n{hex}")), "delivery.signature", "standard or legacy");
     check(&signed("bearer_token_file = \"/nowhere\""), "delivery.bearer_token_file", "cannot be read");
     check("[time]\nzoneinfo = \"/nowhere\"", "time.zoneinfo", "name the release");
+}
+
+#[test]
+fn an_agent_with_hooks_needs_no_webhook() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "hook-token\n").unwrap();
+    let hook = format!("[agents.hook]\nurl = \"http://127.0.0.1:1/hooks\"\ntoken_file = {:?}\n", file.path());
+    let agents = |rest: &str| format!("{SMALL}[[agents]]\nid = \"main\"\nworkspace = \"/a\"\n{hook}{rest}");
+    let settings = parse(&agents("")).unwrap();
+    let hook = settings.agents[0].hook.as_ref().unwrap();
+    assert_eq!((hook.token.value.expose_secret(), hook.fresh_session), ("hook-token", false));
+    assert!(settings.delivery.is_none() && !format!("{settings:?}").contains("hook-token"));
+    let found = problems(&agents("[[agents]]\nid = \"other\"\nworkspace = \"/b\"\n"));
+    assert!(
+        matches!(&found[..], [(key, why)] if key == "delivery.webhook_url" && why.contains("agent other")),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -180,7 +209,9 @@ fn fields_of(text: &str) -> BTreeSet<String> {
 fn the_example_has_every_key() {
     let uncommented: String = include_str!("../../../../portal.example.toml")
         .lines()
-        .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line))
+        .map(|line| {
+            line.strip_prefix("# ").filter(|rest| rest.contains(" = ") || rest.starts_with('[')).unwrap_or(line)
+        })
         .flat_map(|line| [line, "\n"])
         .collect();
     let unknown = problems(&uncommented).into_iter().find(|(_, message)| message.contains("unknown"));
@@ -200,6 +231,8 @@ fn the_example_has_every_key() {
         ("jobs", "[jobs]\nzzz = 1".to_owned()),
         ("delivery", "[delivery]\nzzz = 1".to_owned()),
         ("agents", "[[agents]]\nzzz = 1".to_owned()),
+        ("agents.gateway", "[[agents]]\nid = \"a\"\nworkspace = \"/\"\n[agents.gateway]\nzzz = 1".to_owned()),
+        ("agents.hook", "[[agents]]\nid = \"a\"\nworkspace = \"/\"\n[agents.hook]\nzzz = 1".to_owned()),
         ("domains", "[[domains]]\nzzz = 1".to_owned()),
         ("domains.tls", format!("[[domains]]\n{required}[domains.tls]\nzzz = 1")),
         ("domains.cloudflare", format!("[[domains]]\n{required}[domains.cloudflare]\nzzz = 1")),

@@ -1,0 +1,203 @@
+//! The agents' gateways: their clients, and how `portal-server check` asks them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use portal_adapters::db::Db;
+use portal_adapters::openclaw::{Conversations, DmScope, GatewayClient, GatewaySettings};
+use portal_core::{AgentId, BackendError, Contact, FriendshipStatus, Invalid, Probe};
+
+use super::rotation::Rotating;
+use crate::check::{CheckStatus, Finding, with_timeout};
+use crate::config::{AgentSettings, GatewayTarget};
+
+/// Clients of the configured gateways, by agent. They connect by themselves, and anew when the token's file changes.
+pub(super) struct Gateways(HashMap<AgentId, Rotating<GatewayClient>>);
+
+impl Gateways {
+    /// Begins to connect.
+    ///
+    /// # Errors
+    /// Never in fact: a client takes all settings that the configuration accepts.
+    pub(super) fn start(agents: &[AgentSettings]) -> Result<Self, Invalid> {
+        let mut clients = HashMap::new();
+        for agent in agents {
+            if let Some(target) = agent.gateway.clone() {
+                let secret = target.token.clone();
+                let client = Rotating::new(&secret, move |token| {
+                    let GatewayTarget { url, device_key, .. } = target.clone();
+                    Ok(Arc::new(GatewayClient::start(GatewaySettings { url, token: token.clone(), device_key })))
+                })?;
+                clients.insert(agent.id.clone(), client);
+            }
+        }
+        Ok(Self(clients))
+    }
+
+    /// Returns the client of an agent's gateway.
+    pub(super) fn of(&self, agent: &AgentId) -> Option<Arc<GatewayClient>> {
+        self.0.get(agent).map(Rotating::current)
+    }
+}
+
+#[async_trait]
+impl Probe for Gateways {
+    fn name(&self) -> &'static str {
+        "gateways"
+    }
+
+    fn required(&self) -> bool {
+        // Whoever does not ask for the agent's jobs and heartbeat needs no gateway.
+        false
+    }
+
+    async fn probe(&self) -> Result<(), BackendError> {
+        for client in self.0.values() {
+            client.current().hello().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Asks each agent's gateway who it is, and whose conversations it keeps apart.
+pub(crate) async fn check(agents: &[AgentSettings], db: &Db) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for agent in agents {
+        if let Some(target) = &agent.gateway {
+            findings.extend(check_one(agent, target, db).await);
+        }
+    }
+    findings
+}
+
+async fn check_one(agent: &AgentSettings, target: &GatewayTarget, db: &Db) -> Vec<Finding> {
+    let GatewayTarget { url, token, device_key } = target;
+    let settings = GatewaySettings { url: url.clone(), token: token.value.clone(), device_key: device_key.clone() };
+    let name = format!("gateway of {}", agent.id);
+    let hello = match GatewayClient::introduce(&settings).await {
+        Ok(hello) => hello,
+        Err(refused) => return vec![Finding { name, status: CheckStatus::Failed(refused.message) }],
+    };
+    let name = format!("{name} (OpenClaw {}, protocol {})", hello.version, hello.protocol);
+    let reached = Finding { name, status: CheckStatus::Ok };
+    let asked = with_timeout(format!("conversations of {}", agent.id), conversations(settings, agent, db)).await;
+    vec![reached, asked]
+}
+
+async fn conversations(settings: GatewaySettings, agent: &AgentSettings, db: &Db) -> Result<CheckStatus, BackendError> {
+    let found = Conversations::read(&GatewayClient::start(settings)).await?;
+    let mut friends = Vec::new();
+    for friendship in db.friendships().of_agent(&agent.id).await? {
+        if friendship.status == FriendshipStatus::Active {
+            friends.push(db.contacts().list(&friendship.friend).await?);
+        }
+    }
+    Ok(status(&found, &agent.id, agent.hook.is_some(), &friends))
+}
+
+/// Judges a gateway's configuration by the contacts of each active friend.
+fn status(found: &Conversations, agent: &AgentId, uses_hooks: bool, friends: &[Vec<Contact>]) -> CheckStatus {
+    if uses_hooks && !found.accepts(&format!("agent:{agent}:direct:")) {
+        return CheckStatus::Failed(format!(
+            "the hooks refuse the friends' conversations: set hooks.allowRequestSessionKey = true, and put \
+             agent:{agent}:direct: into hooks.allowedSessionKeyPrefixes"
+        ));
+    }
+    match found.scope {
+        Some(DmScope::Main) if friends.len() > 1 => CheckStatus::Failed(format!(
+            "session.dmScope is main, the default: {} friends share one conversation; set it to per-peer",
+            friends.len()
+        )),
+        Some(DmScope::Main) => CheckStatus::Warning(
+            "session.dmScope is main, the default: everybody shares one conversation, which is not the one of the \
+             portal's messages; set it to per-peer"
+                .to_owned(),
+        ),
+        Some(DmScope::PerPeer) => links(found, friends),
+        Some(DmScope::PerChannelPeer) => on_channels(found, agent, uses_hooks, friends),
+        Some(DmScope::PerAccountChannelPeer) => CheckStatus::Warning(
+            "session.dmScope is per-account-channel-peer: a job without a session is said in a conversation that no \
+             channel leads to; name the session of the channel in the job, or set per-peer"
+                .to_owned(),
+        ),
+        None => CheckStatus::Warning("session.dmScope has a value that this portal does not know".to_owned()),
+    }
+}
+
+/// Names the channels whose conversations the hooks refuse.
+fn on_channels(found: &Conversations, agent: &AgentId, uses_hooks: bool, friends: &[Vec<Contact>]) -> CheckStatus {
+    let prefixes = friends.iter().flatten().map(|contact| format!("agent:{agent}:{}:direct:", contact.channel));
+    let refused: BTreeSet<_> = prefixes.filter(|prefix| uses_hooks && !found.accepts(prefix)).collect();
+    if refused.is_empty() {
+        return CheckStatus::Ok;
+    }
+    let listed = refused.into_iter().collect::<Vec<_>>().join(", ");
+    CheckStatus::Failed(format!(
+        "the hooks refuse the friends' conversations: put {listed} into hooks.allowedSessionKeyPrefixes"
+    ))
+}
+
+/// Names the contacts whose messages go to another conversation than the portal's.
+fn links(found: &Conversations, friends: &[Vec<Contact>]) -> CheckStatus {
+    let unlinked: Vec<_> = friends
+        .iter()
+        .flatten()
+        // A contact that is the friend's own id needs no link.
+        .filter(|contact| contact.address != contact.friend.as_str() && !found.links(contact))
+        .map(|contact| format!("session.identityLinks.{} lacks {}:{}", contact.friend, contact.channel, contact.typed))
+        .collect();
+    if unlinked.is_empty() {
+        return CheckStatus::Ok;
+    }
+    CheckStatus::Warning(format!(
+        "what these people write and what the portal says are two conversations: {}",
+        unlinked.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use portal_core::{AgentId, Contact, FriendId};
+    use serde_json::{Value, json};
+
+    use super::{Conversations, status};
+    use crate::check::CheckStatus;
+
+    fn contact(friend: &str, address: &str) -> Contact {
+        Contact::parse(FriendId::parse(friend).unwrap(), "signal", address).unwrap()
+    }
+
+    #[track_caller]
+    fn check(config: &Value, uses_hooks: bool, friends: &[Vec<Contact>], failed: bool, part: &str) {
+        let found = Conversations::parse(config);
+        let (has_failed, why) = match status(&found, &AgentId::parse("main").unwrap(), uses_hooks, friends) {
+            CheckStatus::Ok => (false, String::new()),
+            CheckStatus::Warning(why) => (false, why),
+            CheckStatus::Failed(why) => (true, why),
+        };
+        assert_eq!(has_failed, failed, "{config}: {why}");
+        assert!(why.contains(part) && why.is_empty() == part.is_empty(), "{config}: {why}");
+    }
+
+    #[test]
+    fn an_operator_hears_who_shares_a_conversation_and_what_to_set() {
+        let both = [vec![contact("alice", "+1")], vec![contact("bob", "+2")]];
+        check(&json!({}), false, &both, true, "2 friends share one conversation");
+        check(&json!({}), false, &both[..1], false, "set it to per-peer");
+        check(&json!({"session": {"dmScope": "per-channel-peer"}}), false, &both, false, "");
+        check(&json!({"session": {"dmScope": "per-account-channel-peer"}}), false, &both, false, "no channel leads to");
+        check(&json!({"session": {"dmScope": "per-planet"}}), false, &both, false, "does not know");
+        let alone = json!({"session": {"dmScope": "per-peer", "identityLinks": {"alice": ["signal:+1"]}}});
+        check(&alone, false, &both, false, "session.identityLinks.bob lacks signal:+2");
+        check(&alone, false, &both[..1], false, "");
+        check(&alone, true, &both[..1], true, "hooks.allowRequestSessionKey");
+        let mut hooks = alone.clone();
+        hooks["hooks"] = json!({"allowRequestSessionKey": true, "allowedSessionKeyPrefixes": ["hook:"]});
+        check(&hooks, true, &both[..1], true, "agent:main:direct:");
+        hooks["hooks"]["allowedSessionKeyPrefixes"] = json!(["hook:", "agent:main:direct:"]);
+        check(&hooks, true, &both[..1], false, "");
+        hooks["session"]["dmScope"] = "per-channel-peer".into();
+        check(&hooks, true, &both[..1], true, "put agent:main:signal:direct: into");
+    }
+}
