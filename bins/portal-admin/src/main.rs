@@ -102,6 +102,8 @@ async fn run(command: Command) -> Result<Output, Failure> {
     match noun {
         Noun::Friend(verb) => friend::run(verb, &AdminContext::open(location).await?).await,
         Noun::Contact(verb) => contact::run(verb, &AdminContext::open(location).await?).await,
+        // Before there is a portal: its configuration names the key.
+        Noun::Agent(agent::Verb::DeviceKey { file }) => agent::device_key(&file),
         Noun::Agent(verb) => agent::run(verb, &AdminContext::open(location).await?).await,
         Noun::Friendship(verb) => friendship::run(verb, &AdminContext::open(location).await?).await,
         Noun::Session(verb) => session::run(verb, &AdminContext::open(location).await?).await,

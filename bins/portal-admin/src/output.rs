@@ -14,6 +14,8 @@ pub(crate) enum Output {
     Record(Fields),
     /// Several things of a kind: the member that holds them in JSON, the columns, and a row each.
     List { member: &'static str, columns: &'static [&'static str], rows: Vec<Vec<Value>> },
+    /// A document of another program, and what is worth knowing about it.
+    Document { member: &'static str, document: Value, notes: Vec<String> },
 }
 
 /// Names and values, in the order in which they are shown.
@@ -42,6 +44,7 @@ impl Output {
                 let row = |row: &Vec<Value>| object(columns.iter().copied().zip(row.iter().cloned()));
                 json!({ *member: rows.iter().map(row).collect::<Vec<_>>() })
             }
+            Self::Document { member, document, notes } => json!({ *member: document, "notes": notes }),
         }
     }
 
@@ -54,6 +57,11 @@ impl Output {
                 let head = columns.iter().map(|column| column.to_uppercase()).collect();
                 let body = rows.iter().map(|row| row.iter().map(cell).collect());
                 aligned(&std::iter::once(head).chain(body).collect::<Vec<Vec<String>>>())
+            }
+            Self::Document { document, notes, .. } => {
+                // JSON escapes control characters itself.
+                let notes: String = notes.iter().map(|note| format!("{}\n", cell(&note.as_str().into()))).collect();
+                format!("{document:#}\n{notes}")
             }
         }
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends where its premise fails")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use chrono::DateTime;
@@ -194,6 +195,54 @@ fn an_agent_is_registered_once() {
     assert_eq!(register.run_ok("agent list")["agents"][0]["id"], "main");
     register.run_ok("agent remove main");
     assert_eq!(register.run_ok("friendship list --friend alice"), json!({"friendships": []}));
+}
+
+#[test]
+fn the_addresses_of_active_friends_are_written_for_the_memory_hook() {
+    let register = Register::with_alice();
+    for command in ["friend add bob", "friendship set main bob inactive", "contact add alice slack U12AB"] {
+        register.run_ok(command);
+    }
+    register.run_ok("contact add bob signal +2");
+    let file = register.folder.path().join("contacts.json");
+    let expected = json!([{"channel": "slack", "address": "U12AB", "friend": "alice"}]);
+    for _ in 0..2 {
+        let told = register.run_ok(&format!("agent contacts main --write {}", file.display()));
+        assert_eq!(told["contacts"], expected);
+        assert_eq!(serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap(), expected);
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    register.refused("agent contacts other", "AGENT", "no agent other");
+    register.refused("agent contacts main --write /nowhere/contacts.json", "--write", "cannot be written");
+}
+
+#[test]
+fn what_a_gateway_has_to_say_is_printed_for_its_active_friends() {
+    let register = Register::with_alice();
+    register.run_ok("contact add alice slack U12AB");
+    let wiring = register.run_ok("agent wiring main");
+    let fragment = &wiring["openclaw_json"];
+    assert_eq!(fragment["session"], json!({"dmScope": "per-peer", "identityLinks": {"alice": ["slack:U12AB"]}}));
+    assert_eq!(fragment["hooks"]["allowedSessionKeyPrefixes"], json!(["hook:", "agent:main:direct:"]));
+    register.refused("agent wiring other", "AGENT", "no agent other");
+}
+
+#[test]
+fn a_device_key_needs_no_portal_and_is_never_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("device-key");
+    let make = || {
+        let arguments = ["agent", "device-key", file.to_str().unwrap(), "--json", "--config", "/nowhere"];
+        Command::new(env!("CARGO_BIN_EXE_portal-admin")).args(arguments).output().unwrap()
+    };
+    let made = make();
+    let told: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let key = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(told["device"].as_str().map(str::len), Some(64));
+    assert!(key.starts_with("fpd_") && !String::from_utf8_lossy(&made.stdout).contains(key.trim()));
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(make().status.code(), Some(1));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), key);
 }
 
 #[test]

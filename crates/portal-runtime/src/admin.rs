@@ -7,15 +7,17 @@ use portal_adapters::db::Db;
 use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid, Logins,
-    RetentionStore, Sessions,
+    AgentId, AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
+    Logins, RetentionStore, Sessions,
 };
 use portal_dns::{ExposureStore, InstanceId, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;
 
+use crate::check::{CheckStatus, Finding};
 use crate::command_error::CommandError;
 use crate::compose;
 use crate::config::{DatabaseSettings, Settings};
+pub use crate::signing::DeviceKey;
 
 /// The stores of one portal.
 pub struct Admin {
@@ -74,6 +76,17 @@ impl Admin {
     /// The database cannot be reached.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, BackendError> {
         self.db.pending_migrations().await
+    }
+
+    /// Asks the gateway of a configured agent; returns what has to be done there, in words.
+    pub async fn gateway_problems(&self, settings: &Settings, agent: &AgentId) -> Vec<String> {
+        let agents: Vec<_> = settings.agents.iter().filter(|known| known.id == *agent).cloned().collect();
+        let findings = compose::check_gateways(&agents, &self.db).await;
+        let problem = |finding: Finding| match finding.status {
+            CheckStatus::Ok => None,
+            CheckStatus::Warning(why) | CheckStatus::Failed(why) => Some(format!("{}: {why}", finding.name)),
+        };
+        findings.into_iter().filter_map(problem).collect()
     }
 
     /// The records in the configured zones that carry this portal's marker and that the database does not know. The
