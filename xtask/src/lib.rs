@@ -9,6 +9,7 @@
 pub mod bench;
 pub mod check;
 pub mod openapi;
+pub mod openclaw;
 pub mod page;
 pub mod sources;
 pub mod table;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use xtask::tiers::{self, Machine};
-use xtask::{bench, check, openapi, page, testing};
+use xtask::{bench, check, openapi, openclaw, page, testing};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Checks, tests and generates what is in this repository")]
@@ -28,6 +28,18 @@ enum Command {
     /// Measure
     #[command(subcommand)]
     Bench(Bench),
+    /// Gateways for the tier `gateway`
+    #[command(subcommand)]
+    Openclaw(Openclaw),
+}
+
+#[derive(Subcommand)]
+enum Openclaw {
+    /// Install the versions that the tests want from npm, 1.4 GB, into a folder
+    Install {
+        /// The folder, made if missing
+        folder: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -100,13 +112,19 @@ struct Test {
     /// those that a Go module of ours builds
     #[arg(long, env = "KUBEBUILDER_ASSETS", value_name = "FOLDER")]
     kubernetes_programs: Option<PathBuf>,
+    /// A folder with OpenClaw gateways for the tier `gateway`, as `cargo xtask openclaw install` makes it
+    #[arg(long, env = "PORTAL_TEST_OPENCLAW", value_name = "FOLDER")]
+    openclaw: Option<PathBuf>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let passed = match Cli::parse().command {
         Command::Test(test) => {
-            let machine = Machine { database_url: test.database_url, kubernetes_programs: test.kubernetes_programs };
-            testing::run(&testing::Selection { require: test.require, only: test.only }, &machine)?
+            let Test { require, only, database_url, kubernetes_programs, openclaw } = test;
+            testing::run(
+                &testing::Selection { require, only },
+                &Machine { database_url, kubernetes_programs, openclaw },
+            )?
         }
         Command::Check => check::run()?,
         Command::Openapi => {
@@ -115,6 +133,10 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Page => {
             page::build()?;
+            true
+        }
+        Command::Openclaw(Openclaw::Install { folder }) => {
+            openclaw::install(&folder)?;
             true
         }
         Command::Bench(Bench::Api(api)) => {
@@ -128,7 +150,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Bench(Bench::Overview(it)) => {
             let Overview { namespaces, rounds, slice, connections, kubernetes_programs, unoptimised } = it;
-            let machine = Machine { database_url: None, kubernetes_programs };
+            let machine = Machine { database_url: None, kubernetes_programs, openclaw: None };
             bench::overview(&bench::OverviewOptions { namespaces, rounds, slice, connections, unoptimised }, &machine)?;
             true
         }

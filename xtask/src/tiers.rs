@@ -7,6 +7,7 @@
 mod abuse;
 mod cluster;
 mod dns;
+mod gateway;
 mod mounts;
 mod node;
 mod packages;
@@ -24,7 +25,7 @@ use crate::tally::Ignored;
 pub const UNIT: &str = "unit";
 
 /// Every tier, in the order in which they run.
-pub const TIERS: [Tier; 9] = [
+pub const TIERS: [Tier; 10] = [
     unit::TIER,
     mounts::TIER,
     node::TIER,
@@ -33,6 +34,7 @@ pub const TIERS: [Tier; 9] = [
     abuse::TIER,
     postgres::TIER,
     dns::TIER,
+    gateway::TIER,
     cluster::TIER,
 ];
 
@@ -50,6 +52,8 @@ pub struct Machine {
     pub database_url: Option<String>,
     /// A folder with the programs of a Kubernetes control plane.
     pub kubernetes_programs: Option<PathBuf>,
+    /// A folder with OpenClaw gateways.
+    pub openclaw: Option<PathBuf>,
 }
 
 /// Result of preparing a tier.

@@ -1,0 +1,93 @@
+//! Alice and bob, friends of agent `main`, and a runner that delivers their jobs.
+
+use std::sync::Arc;
+
+use portal_adapters::memory::{
+    MemoryAgents, MemoryContacts, MemoryFriends, MemoryFriendships, MemoryJobs, MemoryPeople,
+};
+use portal_adapters::{RandomIds, SystemClock};
+use portal_core::{
+    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, BackendError, Clock, Contact, ContactStore, Friend,
+    FriendId, FriendStore, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore, Token,
+};
+use portal_cron::{
+    Delivery, EmbeddedEngine, Engines, JobDraft, Jobs, LeasedRun, NoObserver, Receipt, RunStatus, Runner, RunnerPorts,
+    RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
+};
+
+pub(crate) struct People {
+    register: MemoryPeople,
+    jobs: Jobs,
+    runner: Runner,
+}
+
+pub(crate) fn owner(friend: &str) -> FriendshipKey {
+    FriendshipKey { friend: FriendId::parse(friend).unwrap(), agent: AgentId::parse("main").unwrap() }
+}
+
+impl People {
+    pub(crate) async fn new(delivery: Arc<dyn Delivery>) -> Self {
+        let (people, clock) = (MemoryPeople::new(), Arc::new(SystemClock));
+        register(&people, clock.now()).await;
+        let (store, zones) = (Arc::new(MemoryJobs::new(&people, clock.clone())), TimeZones::bundled());
+        let (contacts, friends) = (Arc::new(MemoryContacts::new(&people)), Arc::new(MemoryFriends::new(&people)));
+        let (ids, keys) = (Arc::new(RandomIds), Arc::new(SessionKeys::new(contacts, friends, Vec::new())));
+        let engine = EmbeddedEngine::new(store.clone(), zones.clone(), clock.clone(), ids.clone());
+        let jobs = Jobs::new(Engines::new(Arc::new(engine)), keys.clone(), zones.clone(), clock);
+        let ports = RunnerPorts { queue: store, keys, delivery, ids, zones, observer: Arc::new(NoObserver) };
+        Self { register: people, jobs, runner: Runner::new(ports, RunnerSettings::default()) }
+    }
+
+    pub(crate) async fn add_contact(&self, friend: &str, channel: &str, address: &str) {
+        let contact = Contact::parse(owner(friend).friend, channel, address).unwrap();
+        let audit = AuditEntry::new(SystemClock.now(), Actor::Operator("test".to_owned()), Action::ContactAdd);
+        MemoryContacts::new(&self.register).add(contact, audit).await.unwrap();
+    }
+
+    /// Creates a job of this message that is run by hand, once; returns the end of the run.
+    pub(crate) async fn say(&self, friend: &str, name: &str, message: &str) -> (RunStatus, Option<String>) {
+        let (owner, actor) = (owner(friend), Actor::Friend(owner(friend).friend));
+        let timing = TimingDraft { cron: Some("0 0 29 2 *".to_owned()), ..TimingDraft::default() };
+        let draft = JobDraft { name: name.to_owned(), message: message.to_owned(), timing, ..JobDraft::default() };
+        self.jobs.create(&owner, draft, actor.clone()).await.unwrap();
+        self.jobs.run(&owner, name, actor).await.unwrap();
+        self.runner.tick().await.unwrap();
+        self.runner.idle().await;
+        let run = self.jobs.runs(&owner, name).await.unwrap().remove(0);
+        (run.status, run.error)
+    }
+}
+
+async fn register(people: &MemoryPeople, created_at: chrono::DateTime<chrono::Utc>) {
+    let audit = |action| AuditEntry::new(created_at, Actor::Operator("test".to_owned()), action);
+    let id = AgentId::parse("main").unwrap();
+    let token = Token::presented("fpa_test").hash();
+    MemoryAgents::new(people)
+        .create(Agent { id: id.clone(), created_at }, token, audit(Action::AgentCreate))
+        .await
+        .unwrap();
+    for name in ["alice", "bob"] {
+        let friend = Friend::new(owner(name).friend, created_at);
+        MemoryFriends::new(people).create(friend.clone(), audit(Action::FriendCreate)).await.unwrap();
+        let status = FriendshipStatus::Active;
+        let friendship =
+            Friendship { agent: id.clone(), friend: friend.id, status, heartbeat_writable: None, created_at };
+        MemoryFriendships::new(people).set(friendship, audit(Action::FriendshipSet)).await.unwrap();
+    }
+}
+
+/// A way that hands each message over twice, as a runner does that could not store the end of its first attempt.
+pub(crate) struct Twice(pub(crate) Arc<dyn Delivery>);
+
+#[async_trait::async_trait]
+impl Delivery for Twice {
+    async fn deliver(
+        &self,
+        run: &LeasedRun,
+        session: &SessionKey,
+        answer: Option<&Contact>,
+    ) -> Result<Receipt, BackendError> {
+        self.0.deliver(run, session, answer).await?;
+        self.0.deliver(run, session, answer).await
+    }
+}
