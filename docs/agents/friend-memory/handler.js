@@ -7,7 +7,7 @@ const path = require("node:path");
 const MAX_BYTES = 256 * 1024;
 const FRIEND = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 // agent:<agent>:[<channel>:[<account>:]]direct:<peer>
-const DIRECT = /^agent:[^:]+:(?:(?!direct:)([^:]+):(?:(?!direct:)[^:]+:)?)?direct:(.+)$/;
+const DIRECT = /^agent:[^:]+:(?:(?!direct:)([^:]+):(?:(?!(?:direct|group|channel|room|topic|thread):)[^:]+:)?)?direct:(.+)$/;
 const NO_CHANNEL = ["cron", "hook", "subagent"];
 
 module.exports = async function friendMemory(event) {

@@ -80,6 +80,7 @@ fn a_friends_memory_is_in_their_own_direct_conversations_only() {
         "agent:main:direct:carol",
         "agent:main:direct:alice:thread:1",
         "agent:main:signal:group:alice",
+        "agent:main:signal:group:direct:alice",
         "agent:main:cron:job:run:alice",
         "agent:main:cron:direct:alice",
         "agent:main:direct:../alice",
