@@ -76,6 +76,24 @@ async fn an_answer_reaches_the_friends_own_address_in_the_chat_and_nobody_elses(
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier gateway"]
+async fn a_command_asks_for_the_senders_link_in_a_direct_message_alone_and_without_the_model() {
+    let gateway = Gateway::start("2026.9.6").await;
+    let client = GatewayClient::start(gateway.settings(GATEWAY_TOKEN));
+    for (key, session) in [("1", "agent:main:fakechat:group:7"), ("2", "agent:main:direct:alice")] {
+        let params = json!({"sessionKey": session, "message": "/portal", "idempotencyKey": key});
+        let sent = client.call(CallKind::Write, "chat.send", params).await.unwrap();
+        assert_eq!(sent["status"], "started");
+        if key == "2" {
+            // The gateway names the sender; as an operator's client this portal is one.
+            let expected = json!({"channel": "webchat", "address": "gateway-client"});
+            assert_eq!(gateway.asked_for_links().await, [expected]);
+        }
+    }
+    assert!(gateway.prompts_now("/portal").await.is_empty(), "the model was asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier gateway"]
 async fn an_older_gateway_gets_a_message_only_where_a_fresh_conversation_is_allowed() {
     let gateway = Gateway::start("2026.3.24").await;
     let refusing = delivery(&gateway, HOOKS_TOKEN, false);

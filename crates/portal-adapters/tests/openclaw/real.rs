@@ -37,6 +37,7 @@ pub(crate) struct Gateway {
     folder: TempDir,
     model: MockServer,
     chat: MockServer,
+    portal: MockServer,
     port: u16,
 }
 
@@ -77,13 +78,18 @@ impl Gateway {
         install_hook(folder.path());
         let chat = MockServer::start().await;
         Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).mount(&chat).await;
+        let portal = MockServer::start().await;
+        let link = json!({"portal_url": "https://portal.example.org/portal/enter#code"});
+        Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_json(link)).mount(&portal).await;
         let mut configuration = configuration(folder.path(), port, &model.uri());
         if version == CHATTING {
-            add_chat(&mut configuration);
+            let token = folder.path().join("token");
+            fs::write(&token, "fpa_agent\n").unwrap();
+            add_plugins(&mut configuration, &portal.uri(), &token);
         }
         fs::write(folder.path().join("openclaw.json"), configuration.to_string()).unwrap();
         let process = run(&packages, version, folder.path(), &chat.uri());
-        let gateway = Self { process, packages, version: version.to_owned(), folder, model, chat, port };
+        let gateway = Self { process, packages, version: version.to_owned(), folder, model, chat, portal, port };
         gateway.wait_until_ready().await;
         gateway
     }
@@ -137,6 +143,19 @@ impl Gateway {
         let asked = self.model.received_requests().await.unwrap();
         let bodies = asked.into_iter().map(|request| String::from_utf8_lossy(&request.body).into_owned());
         bodies.filter(|body| body.contains(text)).collect()
+    }
+
+    /// Waits until somebody has asked the portal for a link; returns all who were named.
+    pub(crate) async fn asked_for_links(&self) -> Vec<Value> {
+        let begun = Instant::now();
+        loop {
+            let asked = self.portal.received_requests().await.unwrap();
+            if !asked.is_empty() {
+                return asked.iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect();
+            }
+            assert!(begun.elapsed() < TURN, "nobody asked for a link\n{}", self.log());
+            sleep(POLL).await;
+        }
     }
 
     /// Waits until the agent has sent something to the chat; returns all of it.
@@ -228,11 +247,15 @@ fn configuration(folder: &Path, port: u16, model: &str) -> Value {
     })
 }
 
-/// Adds a channel whose messages go to a server of the test.
-fn add_chat(configuration: &mut Value) {
-    let plugin: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/openclaw/fakechat"].iter().collect();
+/// Adds a channel whose messages go to a server of the test, and the command for a link to this portal.
+fn add_plugins(configuration: &mut Value, portal: &str, token: &Path) {
+    let folder = |path: &str| [env!("CARGO_MANIFEST_DIR"), path].iter().collect::<PathBuf>();
+    let paths = [folder("tests/openclaw/fakechat"), folder("../../docs/agents/portal-command")];
+    let command = json!({"url": portal, "tokenFile": token});
     configuration["channels"] = json!({"fakechat": {"enabled": true}});
-    configuration["plugins"] = json!({"load": {"paths": [plugin]}, "entries": {"fakechat": {"enabled": true}}});
+    configuration["plugins"] = json!({"load": {"paths": paths}, "entries": {
+        "fakechat": {"enabled": true}, "portal-command": {"enabled": true, "config": command},
+    }});
 }
 
 fn run(packages: &Path, version: &str, folder: &Path, chat: &str) -> Child {
