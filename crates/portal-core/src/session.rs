@@ -213,7 +213,7 @@ impl Sessions {
     /// Logs a friend in with an agent; `None` if their friendship is not active.
     ///
     /// # Errors
-    /// Trouble with the store; no session exists then, or one whose token nobody has.
+    /// A failure of the store; no session exists then, or one whose token nobody has.
     pub async fn issue(
         &self,
         friend: FriendId,
@@ -235,7 +235,7 @@ impl Sessions {
     /// The friend's sessions that still count, newest first.
     ///
     /// # Errors
-    /// Trouble with the store.
+    /// A failure of the store.
     pub async fn list(&self, friend: &FriendId) -> Result<Vec<Session>, BackendError> {
         self.store.list(friend, self.clock.now()).await
     }
@@ -244,7 +244,7 @@ impl Sessions {
     /// replica within a second.
     ///
     /// # Errors
-    /// Trouble with the store; the session may or may not be revoked.
+    /// A failure of the store; the session may or may not be revoked.
     pub async fn revoke(&self, friend: &FriendId, id: &str, actor: Actor) -> Result<bool, BackendError> {
         let revoked = self.store.revoke(friend, id, self.revocation(friend, id, actor)).await;
         self.cache.invalidate_all();
@@ -268,7 +268,7 @@ impl Sessions {
     /// Ends all of the friend's sessions; tells how many.
     ///
     /// # Errors
-    /// Trouble with the store; the sessions may or may not be revoked.
+    /// A failure of the store; the sessions may or may not be revoked.
     pub async fn revoke_all(&self, friend: &FriendId, actor: Actor) -> Result<u64, BackendError> {
         let revoked = self.store.revoke_all(friend, self.revocation(friend, "all", actor)).await;
         self.cache.invalidate_all();

@@ -10,10 +10,12 @@ use crate::{
     LatestVersion, Precondition, ReadReceipt, Tag, Unreadable, Version, VersionStore, WorkspaceError,
 };
 
+mod burst;
 mod displaced;
 mod recover;
 mod write;
 
+pub use burst::MERGE_WINDOW;
 pub use displaced::{DISPLACED_MAX, LOOKS};
 pub use recover::RecoveryReport;
 

@@ -27,6 +27,8 @@ mod friendships;
 mod jobs;
 #[path = "stores/logins.rs"]
 mod logins;
+#[path = "stores/parking.rs"]
+mod parking;
 #[path = "stores/portal.rs"]
 mod portal;
 #[path = "stores/retention.rs"]

@@ -16,8 +16,8 @@ impl MemoryAuditLog {
         Self(people.clone())
     }
 
-    /// Appends a line, for another store in memory that makes a change; trouble exactly while the register is down,
-    /// so such a store calls this before it changes anything.
+    /// Appends an entry, for another store in memory that makes a change. It fails exactly while the register is down, so
+    /// such a store calls this before it changes anything.
     ///
     /// # Errors
     /// The register is down.

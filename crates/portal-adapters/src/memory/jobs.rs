@@ -16,14 +16,7 @@ use portal_cron::{
 
 use super::MemoryPeople;
 use super::people::Register;
-
-/// A stored run.
-pub(super) struct StoredRun {
-    pub(super) run: Run,
-    pub(super) job: String,
-    /// Earliest moment of a claim, while the run is open.
-    claimable_at: DateTime<Utc>,
-}
+use super::rows::StoredRun;
 
 impl StoredRun {
     fn is_open(&self) -> bool {

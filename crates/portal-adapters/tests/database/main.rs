@@ -4,16 +4,16 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its premise fails")]
 
 mod audit;
-mod door;
 mod durability;
 mod hang_up;
 mod instance;
-mod newcomer;
 mod outage;
 #[path = "../contract/postgres.rs"]
 mod postgres;
 mod racing;
+mod registration;
 mod retention;
+mod revocation;
 mod runners;
 mod schema;
 mod tables;

@@ -164,7 +164,7 @@ mod postgres {
         let mut other = AsyncPgConnection::establish(&database.url()).await.unwrap();
         for (name, id) in CUTS {
             let id = friend(id);
-            let (person, audit) = crate::newcomer::newcomer(id.as_str());
+            let (person, audit) = crate::registration::friend_and_audit(id.as_str());
             db.friends().create(person, audit.clone()).await.unwrap();
             let domain = DomainName::parse("your-domain.net").unwrap();
             let name = ExposureName::parse(name).unwrap();

@@ -15,8 +15,8 @@ use portal_core::{
     Action, AuditFilter, BackendError, Expired, FriendId, Retention, RetentionStore, SWEEP_BATCH, sweep,
 };
 
-use crate::newcomer::by_root;
 use crate::postgres::Database;
+use crate::registration::by_root;
 use crate::tables;
 
 /// Every table, and its bound.

@@ -8,8 +8,8 @@ use serde_json::json;
 use crate::logs::Log;
 use crate::world::{Answer, CAUSE, World};
 
-/// For longer no answer of a probe is believed.
-const BELIEF: Duration = Duration::from_secs(2);
+/// More than the cache lifetime of the probes' answers.
+const LATER: Duration = Duration::from_secs(2);
 
 async fn ask(world: &World, path: &str) -> Answer {
     world.ask(TestRequest::get().uri(path)).await
@@ -56,15 +56,16 @@ async fn what_is_not_there_is_logged_when_that_changes_and_not_whenever_somebody
     assert_eq!(told(), Vec::<String>::new());
     world.database.switch.go_down();
     for _ in 0..2 {
-        tokio::time::advance(BELIEF).await;
+        tokio::time::advance(LATER).await;
         assert_eq!(ask(&world, "/readyz").await.status, 503);
     }
     let lines = told();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    let is_whole = lines[0].contains("WARN") && lines[0].contains("database is not there") && lines[0].contains(CAUSE);
+    let is_whole =
+        lines[0].contains("WARN") && lines[0].contains("database does not answer") && lines[0].contains(CAUSE);
     assert!(is_whole, "{lines:?}");
     world.database.switch.come_back();
-    tokio::time::advance(BELIEF).await;
+    tokio::time::advance(LATER).await;
     assert_eq!(ask(&world, "/readyz").await.status, 200);
     assert_eq!(told().len(), 2, "{:?}", told());
 }

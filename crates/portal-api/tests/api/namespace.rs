@@ -206,7 +206,7 @@ async fn a_namespace_is_shown_to_a_friend_with_a_session_only() {
 
 #[actix_web::test]
 async fn secrets_are_counted_by_the_quota() {
-    let cluster = MemoryCluster::new(Arc::new(FixedClock::at(now())));
+    let cluster = MemoryCluster::new(Arc::new(FixedClock::new(now())));
     let secrets = QuotaSecrets(Arc::new(cluster.clone()));
     let key = FriendshipKey::new(friend_id("alice"), agent_id("main"));
     assert_eq!(secrets.count(&key).await.unwrap(), Some(0));

@@ -173,7 +173,7 @@ impl World {
     /// A portal in which something is different.
     pub(crate) async fn with(change: impl FnOnce(&mut ApiState)) -> Self {
         let people = MemoryPeople::new();
-        let clock = Arc::new(FixedClock::at(now()));
+        let clock = Arc::new(FixedClock::new(now()));
         let ids = Arc::new(SeededIds::from_seed(1));
         let logs = Arc::new(Counted { number: 42, backend: Backend::Workspace, switch: Switch::default() });
         let secrets = Arc::new(Counted { number: 3, backend: Backend::Cluster, switch: Switch::default() });

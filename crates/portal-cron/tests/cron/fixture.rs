@@ -89,7 +89,7 @@ pub(crate) fn utc(text: &str) -> DateTime<Utc> {
 
 impl Fixture {
     pub(crate) async fn new() -> TestResult<Self> {
-        let (people, clock) = (MemoryPeople::new(), Arc::new(FixedClock::at(utc("2026-01-01T09:00:00Z"))));
+        let (people, clock) = (MemoryPeople::new(), Arc::new(FixedClock::new(utc("2026-01-01T09:00:00Z"))));
         settle_in(&people, clock.now()).await?;
         let store = Arc::new(MemoryJobs::new(&people, clock.clone()));
         let ids = Arc::new(SeededIds::from_seed(11));

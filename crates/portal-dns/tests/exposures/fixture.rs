@@ -52,7 +52,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// Friends `alice`, `bob`, `a-b` and `b-c`, each with the same Services; nothing exposed.
     pub(crate) async fn new() -> Self {
-        let clock = Arc::new(FixedClock::at(DateTime::UNIX_EPOCH + Duration::from_hours(480_000)));
+        let clock = Arc::new(FixedClock::new(DateTime::UNIX_EPOCH + Duration::from_hours(480_000)));
         let people = MemoryPeople::new();
         let store = MemoryExposures::new(&people);
         let cluster = MemoryCluster::new(clock.clone());

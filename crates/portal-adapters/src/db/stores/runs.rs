@@ -3,17 +3,18 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::dsl::{exists, max, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{BackendError, Expired, Friendship, FriendshipStatus, sweep};
+use portal_core::{BackendError, Expired, FriendshipStatus, sweep};
 use portal_cron::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, LeasedRun, RecentRun, RunLease,
     RunQueue, RunStatus, Trigger,
 };
 
 use super::jobs::{JobRow, TimingRow, disable_spent, insert_missed, record_end};
+use super::parking::parked_until;
 use super::{Conn, Store};
 use crate::db::error::QueryError;
 use crate::db::schema::{friendships, jobs, runs};
@@ -310,11 +311,6 @@ async fn complete_attempt(conn: &mut Conn, job: &str, completed: &CompletedAttem
     Ok(true)
 }
 
-/// Returns the moment from which a parked run can be claimed: never, until its friendship is active again.
-fn parked_until() -> NaiveDateTime {
-    NaiveDate::from_ymd_opt(9999, 12, 31).unwrap_or(NaiveDate::MAX).and_time(NaiveTime::MIN)
-}
-
 /// Takes due jobs and claimable runs of friendships that are not active out of the queue.
 async fn park_inactive(conn: &mut Conn, now: NaiveDateTime) -> Result<u64, QueryError> {
     let is_active = exists(
@@ -335,20 +331,6 @@ async fn park_inactive(conn: &mut Conn, now: NaiveDateTime) -> Result<u64, Query
     let stranded = stranded.filter(is_active);
     diesel::update(stranded).set(jobs::next_due.eq(now)).execute(conn).await?;
     Ok((parked + waiting).try_into().unwrap_or(u64::MAX))
-}
-
-/// Puts the jobs and open runs of a friendship that became active at `at` back into the queue. Fire times before that
-/// are not missed.
-pub(super) async fn resume(conn: &mut Conn, pair: &Friendship, at: DateTime<Utc>) -> Result<(), QueryError> {
-    let at = at.naive_utc();
-    let own = jobs::friend_id.eq(pair.friend.as_str()).and(jobs::agent_id.eq(pair.agent.as_str()));
-    let waiting = jobs::table.filter(own).filter(jobs::enabled);
-    let waiting = waiting.filter(jobs::next_due.is_null().or(jobs::next_due.lt(at)));
-    diesel::update(waiting).set(jobs::next_due.eq(at)).execute(conn).await?;
-    let of_theirs = exists(jobs::table.filter(jobs::id.eq(runs::job_id)).filter(own));
-    let parked = runs::table.filter(runs::finished_at.is_null()).filter(runs::claimable_at.eq(parked_until()));
-    diesel::update(parked.filter(of_theirs)).set(runs::claimable_at.eq(at)).execute(conn).await?;
-    Ok(())
 }
 
 /// Makes jobs due whose next fire time is later than `now`: planned from there, they get the fire time that is right.

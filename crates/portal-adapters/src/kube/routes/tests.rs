@@ -26,14 +26,14 @@ type Server = mock::Handle<Request<Body>, Response<Body>>;
 
 fn routes() -> (KubeRoutes, Server) {
     let (watched, _) = mock::pair::<Request<Body>, Response<Body>>();
-    let clock = Arc::new(FixedClock::at(DateTime::UNIX_EPOCH));
+    let clock = Arc::new(FixedClock::new(DateTime::UNIX_EPOCH));
     let watching = Client::new(watched, "default");
     let cluster = KubeCluster::watching(&watching, KubeSettings::default(), clock, &Handle::current());
     let (service, server) = mock::pair();
     (KubeRoutes::new(Client::new(service, "default"), Arc::new(cluster)), server)
 }
 
-fn place() -> RoutePlace {
+fn route_place() -> RoutePlace {
     RoutePlace { namespace: "friend-alice".to_owned(), name: "expose-my-app".to_owned() }
 }
 
@@ -76,7 +76,7 @@ async fn created(code: u16, body: Value) -> Result<RouteCreated, BackendError> {
         assert_eq!(request.uri().path(), path);
         send(answer, code, &body);
     });
-    let created = routes.create(&place(), &spec(), &marker()).await;
+    let created = routes.create(&route_place(), &spec(), &marker()).await;
     answering.await.unwrap();
     created
 }
@@ -112,7 +112,7 @@ async fn failures_are_told_apart_by_what_an_operator_would_do_about_it() {
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_does_not_answer_is_unavailable() {
     let (routes, _server) = routes();
-    let silent = routes.create(&place(), &spec(), &marker()).await.unwrap_err();
+    let silent = routes.create(&route_place(), &spec(), &marker()).await.unwrap_err();
     assert!(matches!(silent, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{silent:?}");
 }
 
@@ -121,12 +121,12 @@ async fn what_was_not_watched_yet_is_unavailable_and_not_empty() {
     let (routes, _server) = routes();
     assert!(matches!(routes.list().await, Err(BackendError { kind: BackendErrorKind::Unavailable, .. })));
     for freshness in [Freshness::Live, Freshness::Watched] {
-        let routes = routes.look(&place(), &[host()], freshness).await;
+        let routes = routes.look(&route_place(), &[host()], freshness).await;
         assert!(matches!(routes, Err(BackendError { kind: BackendErrorKind::Unavailable, .. })));
     }
     routes.cluster.cache.listed_all(Topic::Objects(Kind::Route), &HashSet::new());
     assert!(routes.list().await.unwrap().is_empty());
-    let claims = routes.claims(&place(), &[host()]).await;
+    let claims = routes.claims(&route_place(), &[host()]).await;
     assert!(matches!(claims, Err(BackendError { kind: BackendErrorKind::Unavailable, .. })), "kinds that may claim it");
 }
 
@@ -145,9 +145,9 @@ async fn live_means_our_own_route_alone() {
         send(answer, 200, &json!({"metadata": metadata, "spec": {"routes": []}}));
         assert!(server.next_request().await.is_none(), "nothing is listed");
     });
-    let seen = routes.look(&place(), &[host()], Freshness::Live).await.unwrap();
+    let seen = routes.look(&route_place(), &[host()], Freshness::Live).await.unwrap();
     assert_eq!(seen.own.map(|own| own.version.uid), Some("u".to_owned()));
-    assert_eq!(routes.claims(&place(), &[host()]).await.unwrap(), []);
+    assert_eq!(routes.claims(&route_place(), &[host()]).await.unwrap(), []);
     drop(routes);
     answering.await.unwrap();
 }
@@ -174,9 +174,9 @@ async fn claims_of_all_kinds_are_told_and_our_own_route_is_none() {
     let content = Content::Claims(ClaimKind::Ingress, claims);
     routes.cluster.cache.put(ObjectUpdate { namespace: "other".to_owned(), name: "theirs".to_owned(), content });
 
-    let others = routes.look(&place(), &[host()], Freshness::Watched).await.unwrap().others;
+    let others = routes.look(&route_place(), &[host()], Freshness::Watched).await.unwrap().others;
     assert_eq!(others.iter().map(|route| route.place.name.as_str()).collect::<Vec<_>>(), ["copied"]);
-    let mut claims = routes.claims(&place(), &[host()]).await.unwrap();
+    let mut claims = routes.claims(&route_place(), &[host()]).await.unwrap();
     claims.sort_by(|one, other| one.kind.cmp(&other.kind));
     let told: Vec<_> = claims.iter().map(|it| (it.kind.as_str(), it.place.namespace.as_str(), it.priority)).collect();
     assert_eq!(told, [("ingress.networking.k8s.io", "other", 100_000), ("ingressroute.traefik.io", "other", 7)]);

@@ -1,4 +1,4 @@
-//! A cluster to stand on, and hands that do what people do with `kubectl`.
+//! A cluster, and access to it as people have with `kubectl`.
 
 use std::env;
 use std::panic::Location;
@@ -29,7 +29,7 @@ const ACCOUNT: &str = "friend-portal";
 const UNTIL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A cluster, and a friend in it who has no namespace yet.
-pub(super) struct Ground {
+pub(super) struct Fixture {
     pub(super) friend: FriendId,
     pub(super) routes: Arc<dyn Routes>,
     pub(super) services: Arc<dyn Services>,
@@ -43,7 +43,7 @@ enum Hands {
     Operator(Client),
 }
 
-impl Ground {
+impl Fixture {
     pub(super) fn in_memory() -> Self {
         let cluster = MemoryCluster::new(Arc::new(SystemClock));
         Self {
@@ -62,15 +62,15 @@ impl Ground {
         let watched =
             KubeCluster::watching(&portal, KubeSettings::default(), Arc::new(SystemClock), &Handle::current());
         let watched = Arc::new(watched);
-        let ground = Self {
+        let fixture = Self {
             friend: FriendId::parse(&format!("f-{:08x}", rand::random::<u32>())).unwrap(),
             routes: Arc::new(KubeRoutes::new(portal.clone(), watched.clone())),
             services: Arc::new(KubeServices::new(portal, watched.clone())),
             cluster: watched,
             hands: Hands::Operator(operator),
         };
-        until(|| async { ground.cluster.overview(&ground.friend).await.is_ok() }).await;
-        ground
+        until(|| async { fixture.cluster.overview(&fixture.friend).await.is_ok() }).await;
+        fixture
     }
 
     pub(super) fn namespace(&self) -> String {

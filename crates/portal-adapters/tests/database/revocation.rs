@@ -12,10 +12,10 @@ use portal_core::{
     Token,
 };
 
-use crate::newcomer::{by_root, newcomer};
+use crate::registration::{by_root, friend_and_audit};
 
-/// How long a portal may believe what it was told.
-const BELIEF: Duration = Duration::from_secs(1);
+/// Cache lifetime of a session look-up.
+const CACHE_LIFETIME: Duration = Duration::from_secs(1);
 
 /// Two portals on one file, and alice's session, which the second one has just let in.
 struct Portals {
@@ -38,7 +38,7 @@ impl Portals {
         let settings = DbSettings::new(format!("sqlite:{}", folder.path().join("portal.db").display()));
         let [db, other] = [(); 2].map(|()| Db::open(&settings, tokio::runtime::Handle::current()).unwrap());
         db.migrate().await.unwrap();
-        let (alice, audit) = newcomer("alice");
+        let (alice, audit) = friend_and_audit("alice");
         let agent = AgentId::parse("main").unwrap();
         db.friends().create(alice.clone(), audit.clone()).await.unwrap();
         let known = Agent { id: agent.clone(), created_at: alice.created_at };
@@ -55,9 +55,9 @@ impl Portals {
         self.folder.path().join("portal.db")
     }
 
-    /// The second portal refuses alice once what it believes is a second old.
+    /// The second portal refuses alice once its cached look-up is a second old.
     async fn is_refused_in_time(&self) {
-        tokio::time::sleep(BELIEF).await;
+        tokio::time::sleep(CACHE_LIFETIME).await;
         let answer = self.second.check(&self.issued.token).await;
         assert!(matches!(answer, Err(SessionError::Invalid)), "{answer:?}");
     }
@@ -92,7 +92,7 @@ async fn a_friend_who_is_blocked_is_refused_a_second_later_and_let_in_again_afte
         [(FriendshipStatus::Blocked, false), (FriendshipStatus::Active, true), (FriendshipStatus::Inactive, false)]
     {
         befriend(&portals.db, &portals.alice, &portals.agent, status).await;
-        tokio::time::sleep(BELIEF).await;
+        tokio::time::sleep(CACHE_LIFETIME).await;
         assert_eq!(portals.second.check(&portals.issued.token).await.is_ok(), let_in, "{status}");
     }
 }
@@ -118,7 +118,7 @@ async fn without_its_database_a_portal_calls_nobody_a_stranger() {
     let portals = Portals::with_alice_let_in().await;
     let away = portals.folder.path().join("away.db");
     std::fs::rename(portals.file(), &away).unwrap();
-    tokio::time::sleep(BELIEF).await;
+    tokio::time::sleep(CACHE_LIFETIME).await;
     for token in [&portals.issued.token, &Token::presented("fps_unknown")] {
         let answer = portals.second.check(token).await;
         assert!(matches!(answer, Err(SessionError::Unchecked(_))), "{answer:?}");

@@ -1,10 +1,10 @@
-//! Somebody to register.
+//! A friend to register.
 
 use chrono::DateTime;
 use portal_core::{Action, Actor, AuditEntry, Friend, FriendId};
 
 /// A friend with nothing but an id, and the line that goes with their registration.
-pub(crate) fn newcomer(id: &str) -> (Friend, AuditEntry) {
+pub(crate) fn friend_and_audit(id: &str) -> (Friend, AuditEntry) {
     let id = FriendId::parse(id).unwrap();
     let audit = by_root(Action::FriendCreate, &id);
     let friend = Friend::new(id, DateTime::UNIX_EPOCH);
