@@ -81,6 +81,9 @@ struct Api {
     /// Connections that are kept busy
     #[arg(long, default_value_t = 16)]
     connections: usize,
+    /// A `portal-server` of another build, such as the last release's, to measure beside this one
+    #[arg(long, value_name = "PROGRAM")]
+    beside: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -112,8 +115,8 @@ fn main() -> anyhow::Result<ExitCode> {
             true
         }
         Command::Bench(Bench::Api(api)) => {
-            let Api { friends, rounds, slice, connections } = api;
-            bench::api(&bench::Options { friends, rounds, slice, connections })?;
+            let Api { friends, rounds, slice, connections, beside } = api;
+            bench::api(&bench::Options { friends, rounds, slice, connections, beside })?;
             true
         }
         Command::Bench(Bench::Expose(Expose { unoptimised })) => {

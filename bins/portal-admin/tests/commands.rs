@@ -74,6 +74,8 @@ impl Register {
         assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]), "{command}");
         let refusal: Value = serde_json::from_slice(&output.stderr).unwrap();
         assert_eq!(refusal["argument"], argument, "{command}");
+        let code = refusal["code"].as_str().unwrap();
+        assert!(portal_core::code::ALL.contains(&code), "{command}: {code}");
         assert!(refusal["error"].as_str().unwrap().contains(part), "{command}: {refusal}");
     }
 }
@@ -93,6 +95,23 @@ fn a_friend_is_added_shown_changed_and_removed() {
     assert_eq!(register.run_ok("friend list")["friends"].as_array().unwrap().len(), 1);
     assert_eq!(register.run_ok("friend remove alice"), json!({"removed": "alice"}));
     assert_eq!(register.run_ok("friend list"), json!({"friends": []}));
+}
+
+#[test]
+fn what_is_absent_has_the_word_that_the_api_has_for_it() {
+    let register = Register::with_alice();
+    for (command, code) in [
+        ("friend show nobody", "friend-not-found"),
+        ("contact add nobody signal +1", "friend-not-found"),
+        ("agent rotate nothing", "agent-not-found"),
+        ("exposure repair alice nothing", "exposure-not-found"),
+        ("session revoke alice nothing", "session-not-found"),
+        ("friend add alice", "value-invalid"),
+    ] {
+        let arguments: Vec<&str> = command.split(' ').chain(["--json"]).collect();
+        let refusal: Value = serde_json::from_slice(&register.run(&arguments).stderr).unwrap();
+        assert_eq!(refusal["code"], code, "{command}: {refusal}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@
 //!
 //! To add a store: the tables in `migrations/{sqlite,postgres}/` (rules are constraints, foreign keys have an index; on
 //! PostgreSQL sorted text is `collate "C"` and times are `timestamp(3)`), `db/schema/`, a file with a line in
-//! `stores.rs`, a line in `stores!` below, and the port's suite in `tests/contract/`.
+//! `stores.rs`, a line in `stores!` below, and a suite of the port in portal-testkit.
 
 #![expect(clippy::duplicate_mod, reason = "each store is compiled once per database")]
 

@@ -180,13 +180,7 @@ async fn exposures(
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn Ids>,
 ) -> Result<Exposures, Box<dyn Error>> {
-    let ports = ExposurePorts {
-        store: db.exposures(),
-        routes: cluster.clone(),
-        services: cluster.clone(),
-        clock: clock.clone(),
-        ids: ids.clone(),
-    };
+    let ports = ExposurePorts::new(db.exposures(), cluster.clone(), cluster.clone(), clock.clone(), ids.clone());
     let name = DomainName::parse("your-domain.net")?;
     let domain = Domain::new(name.clone(), Target::Cname(DomainName::parse("tunnel.example.net")?));
     let zone = Zone { domain, records: Arc::new(MemoryRecords::new(name)) };

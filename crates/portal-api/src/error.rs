@@ -106,7 +106,7 @@ impl ApiError {
     /// One member of the body is not what the operation takes.
     pub(crate) fn body_member(path: &str, rule: &'static str, detail: impl Into<String>) -> Self {
         let error = Self::body_malformed(detail);
-        let field = FieldError::new(path, error.detail.clone()).with_rule::<String>(rule, []);
+        let field = FieldError { rule, ..FieldError::new(path, error.detail.clone()) };
         error.with_field(field)
     }
 

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 /// Longest wait for one probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long an answer is cache: anybody may ask, so nobody can make the portal ask its backends more often.
+/// Cache lifetime of the probes' answers. Anybody may ask for readiness, and must not make the portal ask its backends
+/// more often.
 const CACHE_LIFETIME: Duration = Duration::from_secs(1);
 
 /// Answer of one probe.

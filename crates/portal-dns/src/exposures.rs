@@ -43,6 +43,7 @@ const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Ports of [`Exposures`].
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct ExposurePorts {
     /// The stored exposures.
     pub store: Arc<dyn ExposureStore>,
@@ -54,6 +55,20 @@ pub struct ExposurePorts {
     pub clock: Arc<dyn Clock>,
     /// Random ids.
     pub ids: Arc<dyn Ids>,
+}
+
+impl ExposurePorts {
+    /// Collects the ports that have no default.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn ExposureStore>,
+        routes: Arc<dyn Routes>,
+        services: Arc<dyn Services>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Self {
+        Self { store, routes, services, clock, ids }
+    }
 }
 
 /// Result of a request to expose a Service.

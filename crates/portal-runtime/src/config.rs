@@ -52,7 +52,7 @@ pub struct Settings {
     pub time_zones: TimeZones,
     /// Receiver of due messages; `None` only where there are no agents.
     pub delivery: Option<WebhookTarget>,
-    /// Whether the web page is served.
+    /// True if the web page is served.
     pub page: bool,
     /// The domains, the default one first.
     pub domains: Vec<DomainSettings>,
@@ -65,8 +65,8 @@ pub struct Settings {
 pub struct ServerSettings {
     /// Address of the API.
     pub listen: SocketAddr,
-    /// Address of the operations port.
-    pub operations_listen: SocketAddr,
+    /// Address of `/metrics` and the probes; `None` for no such port.
+    pub operations_listen: Option<SocketAddr>,
     /// Origins whose pages may call the API from a browser.
     pub allowed_origins: Vec<String>,
     /// Address at which friends reach the portal, without a `/` at its end; `None` where nothing needs it.
@@ -79,8 +79,25 @@ pub struct ServerSettings {
     pub shutdown: Duration,
 }
 
+impl ServerSettings {
+    /// Returns the settings of a portal that stands alone: no operations port, nobody before it, and 5 seconds for open
+    /// requests to end.
+    #[must_use]
+    pub fn embedded(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            operations_listen: None,
+            allowed_origins: Vec::new(),
+            public_url: None,
+            replicas: NonZeroU32::MIN,
+            drain: Duration::ZERO,
+            shutdown: Duration::from_secs(5),
+        }
+    }
+}
+
 /// Limits of each friend and of each address.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct LimitsSettings {
     /// Limits of each friend; `None` for none.
     pub per_friend: Option<LimitSettings>,

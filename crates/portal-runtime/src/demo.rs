@@ -11,7 +11,6 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
@@ -25,6 +24,7 @@ use tokio::runtime::Handle;
 
 use crate::command_error::CommandError;
 use crate::compose::{self, DiskProbe, LoginSettings, Parts};
+use crate::config::{LimitsSettings, ServerSettings};
 use crate::database_file::DatabaseFile;
 use crate::server::{self, Page, Serving};
 use crate::telemetry::{self, LogFormat};
@@ -100,17 +100,12 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
     }
     telemetry::start(LogFormat::Text, LOG_FILTER)?;
     let serving = Serving {
-        listen: options.listen,
-        operations_listen: None,
-        allowed_origins: Vec::new(),
-        connections_per_address: None,
-        limits: options.limits.settings(),
-        shutdown: Duration::from_secs(5),
-        drain: Duration::ZERO,
+        server: ServerSettings::embedded(options.listen),
+        limits: LimitsSettings { per_friend: options.limits.settings(), connections_per_address: None },
         page: Page::Demo,
     };
     // Before anything is written: two demos on one folder would both go on with the same work.
-    let listening = server::listen(&serving)?;
+    let listening = server::listen(&serving.server)?;
     let portal = compose::assemble(parts(&options, listening.address).await?);
     console::print(&greeting(listening.address))?;
     let file = DatabaseFile::of_url(&database_url(&options.data));

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
@@ -18,6 +17,7 @@ use portal_cron::TimeZones;
 use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
 use portal_k8s::Cluster;
 use portal_runtime::compose::{self, LoginSettings, Parts};
+use portal_runtime::config::{LimitsSettings, ServerSettings};
 use portal_runtime::server::{self, Page, Serving};
 use tokio::runtime::Handle;
 
@@ -69,13 +69,8 @@ pub(crate) async fn serve(
     shown: Arc<dyn Cluster>,
     (exposing, zones): (MemoryCluster, Vec<Zone>),
 ) -> Result<(), BoxError> {
-    let ports = ExposurePorts {
-        store: db.exposures(),
-        routes: Arc::new(exposing.clone()),
-        services: Arc::new(exposing),
-        clock: Arc::new(SystemClock),
-        ids: Arc::new(RandomIds),
-    };
+    let (store, clock) = (db.exposures(), Arc::new(SystemClock));
+    let ports = ExposurePorts::new(store, Arc::new(exposing.clone()), Arc::new(exposing), clock, Arc::new(RandomIds));
     let instance = InstanceId::parse(&db.instance(&RandomIds).await?)?;
     let exposures = Exposures::new(ports, instance, zones, Handle::current());
     let portal = compose::assemble(Parts {
@@ -96,16 +91,8 @@ pub(crate) async fn serve(
         probes: Vec::new(),
         retention: Retention::default(),
     });
-    let serving = Serving {
-        listen: address,
-        operations_listen: None,
-        allowed_origins: Vec::new(),
-        connections_per_address: None,
-        limits: None,
-        page: Page::Off,
-        shutdown: Duration::from_secs(1),
-        drain: Duration::ZERO,
-    };
-    let listening = server::listen(&serving)?;
+    let serving =
+        Serving { server: ServerSettings::embedded(address), limits: LimitsSettings::default(), page: Page::Off };
+    let listening = server::listen(&serving.server)?;
     Ok(server::run(listening, portal.state, portal.tasks, serving).await?)
 }

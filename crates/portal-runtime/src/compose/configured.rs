@@ -42,7 +42,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         return Err(CommandError::Domains(why));
     }
     let Watched { cluster, routes, services } = cluster::watch(&settings.cluster, clock.clone()).await?;
-    let ports = ExposurePorts { store, routes, services, clock: clock.clone(), ids: ids.clone() };
+    let ports = ExposurePorts::new(store, routes, services, clock.clone(), ids.clone());
     let instance = InstanceId::parse(&db.instance(&*ids).await?)?;
     let exposures = Exposures::new(ports, instance, zones, Handle::current());
     let files = workspaces::files(&settings.agents);

@@ -223,7 +223,7 @@ impl Check {
         Some(ServerSettings {
             public_url,
             listen: listen?,
-            operations_listen: operations?,
+            operations_listen: Some(operations?),
             allowed_origins: section.allowed_origins,
             replicas: replicas?,
             drain: Duration::from_secs(section.drain_seconds),

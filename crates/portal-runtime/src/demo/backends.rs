@@ -52,13 +52,8 @@ pub(super) async fn exposures(
     domains: &[DomainName],
     ids: &Arc<dyn Ids>,
 ) -> Result<Exposures, CommandError> {
-    let ports = ExposurePorts {
-        store: db.exposures(),
-        routes: Arc::new(cluster.clone()),
-        services: Arc::new(cluster.clone()),
-        clock: Arc::new(SystemClock),
-        ids: ids.clone(),
-    };
+    let (store, clock) = (db.exposures(), Arc::new(SystemClock));
+    let ports = ExposurePorts::new(store, Arc::new(cluster.clone()), Arc::new(cluster.clone()), clock, ids.clone());
     let zones = domains.iter().map(zone).collect::<Result<_, _>>()?;
     // The instance comes from the database, so that records of an earlier start stay ours.
     let instance = InstanceId::parse(&db.instance(&**ids).await?)?;
@@ -66,15 +61,8 @@ pub(super) async fn exposures(
 }
 
 fn zone(name: &DomainName) -> Result<Zone, Invalid> {
-    let domain = Domain {
-        name: name.clone(),
-        target: Target::A(TARGET),
-        ttl: Ttl::parse(TTL)?,
-        proxied: false,
-        tls: Tls::Default,
-        entry_points: Vec::new(),
-        fallback_routes: Vec::new(),
-        retired: false,
-    };
+    let mut domain = Domain::new(name.clone(), Target::A(TARGET));
+    domain.ttl = Ttl::parse(TTL)?;
+    domain.tls = Tls::Default;
     Ok(Zone { domain, records: Arc::new(MemoryRecords::new(name.clone())) })
 }
