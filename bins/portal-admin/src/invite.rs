@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use portal_core::{
-    Action, AgentId, AuditFilter, Contact, FriendCreated, FriendId, Friendship, FriendshipKey, FriendshipStatus,
+    Action, AgentId, AuditFilter, Contact, FriendCreated, FriendId, Friendship, FriendshipKey, FriendshipStatus, code,
 };
 
 use crate::context::AdminContext;
@@ -48,7 +48,11 @@ pub(crate) async fn invite(invitation: Invitation, context: &AdminContext) -> Re
     let contacts = parse_contacts(&id, &contacts, signal.as_deref())?;
     let public_url = context.settings()?.server.public_url.as_deref();
     if !context.agents.list().await?.iter().any(|known| known.id == agent) {
-        return Err(Failure::refused("--agent", format!("there is no agent {agent}; see agent add")));
+        return Err(Failure::coded(
+            "--agent",
+            code::AGENT_NOT_FOUND,
+            format!("there is no agent {agent}; see agent add"),
+        ));
     }
     let key = FriendshipKey::new(id.clone(), agent.clone());
     let friendship = context.friendships.find(&key).await?;
@@ -65,7 +69,11 @@ pub(crate) async fn invite(invitation: Invitation, context: &AdminContext) -> Re
     if friendship.is_none() {
         let audit = context.audit(Action::FriendshipSet, Some(&id), agent.as_str()).with_detail("active");
         if !context.friendships.set(Friendship::new(key, context.clock.now()), audit).await? {
-            return Err(Failure::refused("--agent", format!("there is no agent {agent}; see agent add")));
+            return Err(Failure::coded(
+                "--agent",
+                code::AGENT_NOT_FOUND,
+                format!("there is no agent {agent}; see agent add"),
+            ));
         }
     }
     if provision {

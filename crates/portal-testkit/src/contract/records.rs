@@ -69,7 +69,7 @@ impl ZoneFixture {
         self.records.remove(host, &marker(number), &Priority::Background).await.unwrap()
     }
 
-    async fn at(&self, host: &Hostname) -> Vec<(String, String)> {
+    async fn records_at(&self, host: &Hostname) -> Vec<(String, String)> {
         self.editor.records_at(host).await
     }
 
@@ -95,7 +95,7 @@ pub async fn a_record_is_created_and_read_back_as_it_was_asked_for(zone: &ZoneFi
         let (host, wanted) = (zone.host(label), wanted(1, target));
         assert_eq!(zone.ensure(&host, &wanted).await, Ensured::Created);
         assert_eq!(zone.look(&host).await, Observed::Marked(wanted));
-        assert_eq!(zone.at(&host).await, [(expected.0.to_owned(), expected.1.to_owned())]);
+        assert_eq!(zone.records_at(&host).await, [(expected.0.to_owned(), expected.1.to_owned())]);
     }
 }
 
@@ -104,11 +104,11 @@ pub async fn making_a_record_again_changes_nothing(zone: &ZoneFixture) {
     for target in [tunnel(), address(7)] {
         let wanted = wanted(1, target);
         zone.ensure(&host, &wanted).await;
-        let before = zone.at(&host).await;
+        let before = zone.records_at(&host).await;
         assert_eq!(zone.ensure(&host, &wanted).await, Ensured::Same);
         // An answer that was lost leaves us with the observation that nothing is there.
         assert_eq!(zone.ensure_observed(&host, &wanted, &Observed::Absent).await, Ensured::Same);
-        assert_eq!(zone.at(&host).await, before);
+        assert_eq!(zone.records_at(&host).await, before);
     }
 }
 
@@ -121,7 +121,7 @@ pub async fn a_record_of_ours_is_changed_in_place(zone: &ZoneFixture) {
         let wanted = wanted(1, target);
         assert_eq!(zone.ensure(&host, &wanted).await, Ensured::Changed, "{:?}", wanted.target);
         assert_eq!(zone.look(&host).await, Observed::Marked(wanted));
-        assert_eq!(zone.at(&host).await.len(), 1);
+        assert_eq!(zone.records_at(&host).await.len(), 1);
     }
     let longer = RecordState { ttl: Ttl::parse(3600).unwrap(), ..wanted(1, tunnel()) };
     assert_eq!(zone.ensure(&host, &longer).await, Ensured::Changed);
@@ -177,7 +177,7 @@ pub async fn a_record_with_another_marker_is_left_alone(zone: &ZoneFixture) {
         }
         assert_eq!(zone.remove(&host, 1).await, Removed::Foreign);
         assert_eq!(zone.look(&host).await, Observed::Marked(theirs));
-        assert_eq!(zone.at(&host).await.len(), 1);
+        assert_eq!(zone.records_at(&host).await.len(), 1);
     }
 }
 
@@ -192,7 +192,7 @@ pub async fn a_record_that_was_edited_is_put_right(zone: &ZoneFixture) {
         assert_eq!((&edited.marker, edited.target == wanted.target), (&wanted.marker, false));
         assert_eq!(zone.ensure(&host, &wanted).await, Ensured::Changed);
         assert_eq!(zone.look(&host).await, Observed::Marked(wanted));
-        assert_eq!(zone.at(&host).await.len(), 1);
+        assert_eq!(zone.records_at(&host).await.len(), 1);
     }
 }
 
@@ -225,7 +225,7 @@ pub async fn removing_takes_what_carries_the_marker_and_nothing_else(zone: &Zone
     let alone = zone.host("alone-alice");
     zone.ensure(&alone, &wanted(1, tunnel())).await;
     assert_eq!(zone.remove(&alone, 1).await, Removed::Done);
-    assert_eq!((zone.look(&alone).await, zone.at(&alone).await), (Observed::Absent, Vec::new()));
+    assert_eq!((zone.look(&alone).await, zone.records_at(&alone).await), (Observed::Absent, Vec::new()));
     assert_eq!(zone.remove(&alone, 1).await, Removed::Absent);
     assert_eq!(zone.ensure(&alone, &wanted(3, address(7))).await, Ensured::Created);
 }
@@ -294,7 +294,7 @@ pub async fn of_two_writers_one_wins(zone: &ZoneFixture) {
             won => panic!("{won:?}"),
         };
         assert_eq!(zone.look(&host).await, Observed::Marked(winner));
-        assert_eq!(zone.at(&host).await.len(), 1);
+        assert_eq!(zone.records_at(&host).await.len(), 1);
     }
 }
 

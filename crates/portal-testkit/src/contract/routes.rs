@@ -8,7 +8,7 @@ use portal_dns::{
 
 use crate::fixture::ClusterFixture;
 
-fn place(friend: &str, name: &str) -> RoutePlace {
+fn route_place(friend: &str, name: &str) -> RoutePlace {
     RoutePlace::of(&FriendId::parse(friend).unwrap(), &ExposureName::parse(name).unwrap())
 }
 
@@ -79,7 +79,7 @@ impl ClusterFixture {
 }
 
 pub async fn where_there_is_nothing_nothing_is_seen(cluster: &ClusterFixture) {
-    let place = place("alice", "app");
+    let place = route_place("alice", "app");
     assert_eq!(cluster.look(&place, &["app-alice"]).await, ObservedRoutes::default());
     assert_eq!(cluster.routes.list().await.unwrap(), []);
     let version = RouteVersion { uid: "none".to_owned(), resource_version: "1".to_owned() };
@@ -96,7 +96,7 @@ pub async fn a_route_is_created_and_read_back_as_it_was_asked_for(cluster: &Clus
         ("secret", RouteSpec { tls: Tls::Secret("wildcard".to_owned()), ..plain.clone() }),
         ("resolver", RouteSpec { tls: Tls::Resolver("letsencrypt".to_owned()), ..plain }),
     ] {
-        let place = place("alice", name);
+        let place = route_place("alice", name);
         assert_eq!(cluster.create(&place, &spec).await, RouteCreated::Done);
         let seen = cluster.own(&place).await;
         assert_eq!((&seen.place, seen.marker, seen.spec), (&place, Some(marker(1)), Some(spec)));
@@ -104,7 +104,7 @@ pub async fn a_route_is_created_and_read_back_as_it_was_asked_for(cluster: &Clus
 }
 
 pub async fn what_exists_is_never_overwritten(cluster: &ClusterFixture) {
-    let place = place("alice", "app");
+    let place = route_place("alice", "app");
     cluster.editor.apply("friend-alice", &theirs("expose-app", "Host(`x.example.org`)")).await;
     let before = cluster.editor.route(&place).await;
     assert_eq!(cluster.create(&place, &spec(&["app-alice"])).await, RouteCreated::Exists);
@@ -113,7 +113,7 @@ pub async fn what_exists_is_never_overwritten(cluster: &ClusterFixture) {
 }
 
 pub async fn a_route_is_changed_only_as_it_was_seen(cluster: &ClusterFixture) {
-    let place = place("alice", "app");
+    let place = route_place("alice", "app");
     cluster.create(&place, &spec(&["app-alice"])).await;
     let first = cluster.own(&place).await;
     let both = spec(&["new-alice", "app-alice"]);
@@ -126,7 +126,7 @@ pub async fn a_route_is_changed_only_as_it_was_seen(cluster: &ClusterFixture) {
 }
 
 pub async fn a_route_without_our_marker_is_neither_changed_nor_deleted(cluster: &ClusterFixture) {
-    let place = place("alice", "app");
+    let place = route_place("alice", "app");
     cluster.create(&place, &spec(&["app-alice"])).await;
     for unlabelled in [false, true] {
         if unlabelled {
@@ -141,7 +141,7 @@ pub async fn a_route_without_our_marker_is_neither_changed_nor_deleted(cluster: 
 }
 
 pub async fn a_route_is_deleted_only_if_it_is_the_one_that_was_seen(cluster: &ClusterFixture) {
-    let place = place("alice", "app");
+    let place = route_place("alice", "app");
     cluster.create(&place, &spec(&["app-alice"])).await;
     let first = cluster.own(&place).await;
     assert_eq!(cluster.delete(&place, 1, &first.version).await, RouteChanged::Done);
@@ -155,7 +155,7 @@ pub async fn a_route_is_deleted_only_if_it_is_the_one_that_was_seen(cluster: &Cl
 }
 
 pub async fn a_route_that_was_edited_does_not_say_what_we_said(cluster: &ClusterFixture) {
-    let place = place("alice", "app");
+    let place = route_place("alice", "app");
     let wanted = spec(&["app-alice"]);
     for rule in ["Host(`evil.example.net`)", "Host(`app-alice.example.org`) && PathPrefix(`/x`)", "PathPrefix(`/`)"] {
         cluster.create(&place, &wanted).await;
@@ -169,7 +169,7 @@ pub async fn a_route_that_was_edited_does_not_say_what_we_said(cluster: &Cluster
 }
 
 pub async fn routes_of_any_namespace_that_could_match_are_seen(cluster: &ClusterFixture) {
-    let mine = place("alice", "app");
+    let mine = route_place("alice", "app");
     cluster.create(&mine, &spec(&["app-alice"])).await;
     for (namespace, name, rule) in [
         ("friend-bob", "host", "Host(`app-alice.example.org`)"),
@@ -180,7 +180,7 @@ pub async fn routes_of_any_namespace_that_could_match_are_seen(cluster: &Cluster
     ] {
         cluster.editor.apply(namespace, &theirs(name, rule)).await;
     }
-    let copied = place("bob", "copied");
+    let copied = route_place("bob", "copied");
     cluster.create(&copied, &spec(&["app-alice"])).await;
     let seen = cluster.look(&mine, &["app-alice"]).await;
     assert_eq!(seen.others.iter().map(|other| &other.place).collect::<Vec<_>>(), [&copied]);
@@ -190,7 +190,7 @@ pub async fn routes_of_any_namespace_that_could_match_are_seen(cluster: &Cluster
 }
 
 pub async fn every_kind_that_can_claim_a_hostname_is_seen(cluster: &ClusterFixture) {
-    let mine = place("alice", "app");
+    let mine = route_place("alice", "app");
     for (name, version, kind, spec) in [
         (
             "old",
@@ -215,12 +215,12 @@ pub async fn every_kind_that_can_claim_a_hostname_is_seen(cluster: &ClusterFixtu
 }
 
 pub async fn only_marked_routes_are_listed(cluster: &ClusterFixture) {
-    cluster.create(&place("alice", "one"), &spec(&["one-alice"])).await;
-    cluster.create(&place("bob", "two"), &spec(&["two-bob"])).await;
+    cluster.create(&route_place("alice", "one"), &spec(&["one-alice"])).await;
+    cluster.create(&route_place("bob", "two"), &spec(&["two-bob"])).await;
     cluster.editor.apply("friend-bob", &theirs("theirs", "Host(`x.example.org`)")).await;
     let mut listed: Vec<_> = cluster.routes.list().await.unwrap().into_iter().map(|route| route.place).collect();
     listed.sort_by(|one, other| one.name.cmp(&other.name));
-    assert_eq!(listed, [place("alice", "one"), place("bob", "two")]);
+    assert_eq!(listed, [route_place("alice", "one"), route_place("bob", "two")]);
 }
 
 pub async fn a_namespace_that_is_gone_takes_no_route(cluster: &ClusterFixture) {
@@ -231,7 +231,7 @@ pub async fn a_namespace_that_is_gone_takes_no_route(cluster: &ClusterFixture) {
     cluster.editor.end_namespace("friend-alice").await;
     for friend in ["alice", "nobody"] {
         assert_eq!(
-            cluster.create(&place(friend, "app"), &spec(&["app"])).await,
+            cluster.create(&route_place(friend, "app"), &spec(&["app"])).await,
             RouteCreated::NamespaceGone,
             "{friend}"
         );
