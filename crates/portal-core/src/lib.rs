@@ -6,7 +6,7 @@
 //! crate and not on each other. It knows no HTTP, no database and no cluster; what it needs from those it asks
 //! through the ports declared here.
 //!
-//! Start reading at [`Sessions`] (authentication) and [`BackendError`] (the only kind of error of a port).
+//! Start reading at [`Sessions`] (authentication) and [`BackendError`] (the error of nearly every port).
 
 mod accounts;
 mod agent;

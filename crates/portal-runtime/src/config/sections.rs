@@ -1,4 +1,4 @@
-//! The sections of `portal.toml` as they are written, before anything in them is believed.
+//! The sections of `portal.toml` as they are written, before anything in them is checked.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -99,7 +99,7 @@ impl Default for LogSection {
     }
 }
 
-/// `[database]`: where the portal keeps what it must not forget.
+/// `[database]`: the portal's database.
 #[derive(Debug, Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DatabaseSection {
