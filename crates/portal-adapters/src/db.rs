@@ -33,7 +33,7 @@ use portal_core::{
     AgentStore, AuditLog, Backend, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
     LoginStore, RetentionStore, SessionStore,
 };
-use portal_cron::{JobStore, RunQueue};
+use portal_cron::{JobStore, Release, RunQueue};
 use portal_dns::ExposureStore;
 use portal_workspace::{DocumentStore, VersionStore};
 use tokio::runtime::Handle;
@@ -212,6 +212,15 @@ impl Db {
     pub async fn instance(&self, ids: &dyn Ids) -> Result<String, BackendError> {
         let candidate = ids.id();
         on_store!(self, store => store.instance(candidate).await)
+    }
+
+    /// Returns the newest release of the time zone rules by which jobs were planned; `None` before any were.
+    ///
+    /// # Errors
+    /// The database cannot be reached or was not migrated.
+    pub async fn time_zone_release(&self) -> Result<Option<Release>, BackendError> {
+        let stored = on_store!(self, store => store.time_zone_release().await)?;
+        Ok(stored.and_then(|stored| Release::parse(&stored).ok()))
     }
 
     /// Returns the time by which leases are granted.

@@ -33,8 +33,8 @@ use tokio::time::Instant;
 
 use crate::firing::plan_firing;
 use crate::{
-    AttemptOutcome, CompletedAttempt, Delivery, DueJob, Firing, FriendShares, LeasedRun, RunLease, RunQueue, Schedule,
-    SessionKeys, TimeZones,
+    AttemptOutcome, CompletedAttempt, Delivery, DueJob, Firing, FriendShares, LeasedRun, ReleaseAnnounced, RunLease,
+    RunQueue, Schedule, SessionKeys, TimeZones,
 };
 
 mod attempt;
@@ -196,6 +196,8 @@ impl Runner {
     async fn read_clock(&self) -> Result<PassTime, BackendError> {
         let time = PassTime { read_at: Instant::now(), now: self.ports.queue.now().await? };
         if self.clock.is_new() {
+            // Before the clock is remembered: a first pass that fails here is a first pass again.
+            self.announce_release(time.now).await?;
             // The clock may have gone back while no portal ran: no run can have started later than now.
             let latest = self.ports.queue.latest_start().await?.unwrap_or(time.now).max(time.now);
             self.clock.remember(PassTime { now: latest, ..time });
@@ -207,6 +209,22 @@ impl Runner {
         // After the re-planning: a pass whose re-planning failed must notice the jump again.
         self.clock.remember(time);
         Ok(time)
+    }
+
+    /// Makes the queue plan its jobs anew if this process is the first one with these time zone rules. A process with
+    /// older rules than another had only warns: it must not undo what was planned by the newer ones.
+    async fn announce_release(&self, now: DateTime<Utc>) -> Result<(), BackendError> {
+        let release = self.ports.zones.release();
+        match self.ports.queue.announce_release(release, now).await? {
+            ReleaseAnnounced::Current | ReleaseAnnounced::Adopted(0) => {}
+            ReleaseAnnounced::Adopted(jobs) => {
+                tracing::info!(%release, jobs, "the time zone rules are newer than before; jobs are planned anew");
+            }
+            ReleaseAnnounced::Outdated(newest) => {
+                tracing::warn!(%release, %newest, "jobs were planned by newer time zone rules than this process has");
+            }
+        }
+        Ok(())
     }
 
     /// Returns jobs that are due and whose friendship is active; parks the others if there are any.

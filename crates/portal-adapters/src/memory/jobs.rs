@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use portal_core::{AuditEntry, BackendError, Clock, FriendId, Friendship, FriendshipKey, FriendshipStatus};
 use portal_cron::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, JobCreated, JobStore, JobUpdate,
-    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunLease, RunQueue, RunRequested,
-    RunStatus, TimingKind, Trigger,
+    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Release, ReleaseAnnounced, Run, RunLease,
+    RunQueue, RunRequested, RunStatus, TimingKind, Trigger,
 };
 
 use super::MemoryPeople;
@@ -192,9 +192,17 @@ impl RunQueue for MemoryJobs {
     }
 
     async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.people.transaction(|register| {
-            let later = register.jobs.values_mut().filter(|job| job.state.next_run > Some(now));
-            later.map(|job| job.state.next_run = Some(now)).count().try_into().unwrap_or(u64::MAX)
+        self.people.transaction(|register| register.replan(now))
+    }
+
+    async fn announce_release(&self, release: &Release, now: DateTime<Utc>) -> Result<ReleaseAnnounced, BackendError> {
+        self.people.transaction(|register| match &register.time_zone_release {
+            Some(newest) if newest == release => ReleaseAnnounced::Current,
+            Some(newest) if newest > release => ReleaseAnnounced::Outdated(newest.clone()),
+            _ => {
+                register.time_zone_release = Some(release.clone());
+                ReleaseAnnounced::Adopted(register.replan(now))
+            }
         })
     }
 
@@ -249,6 +257,11 @@ impl Register {
         for job in self.jobs.values_mut().filter(own) {
             job.state.next_run = Some(job.state.next_run.unwrap_or(at).max(at));
         }
+    }
+
+    fn replan(&mut self, now: DateTime<Utc>) -> u64 {
+        let later = self.jobs.values_mut().filter(|job| job.state.next_run > Some(now));
+        later.map(|job| job.state.next_run = Some(now)).count().try_into().unwrap_or(u64::MAX)
     }
 
     fn complete_attempt(&mut self, completed: CompletedAttempt) -> bool {

@@ -8,7 +8,7 @@ use portal_core::{
     Agent, AgentId, AuditEntry, AuditRecord, Backend, BackendError, Contact, Friend, FriendId, Friendship,
     FriendshipKey, Session, SessionState, TokenHash,
 };
-use portal_cron::Job;
+use portal_cron::{Job, Release};
 use portal_workspace::DocumentPath;
 
 use super::documents::KeptDocument;
@@ -37,6 +37,8 @@ pub(super) struct Register {
     pub(super) sessions: BTreeMap<String, (TokenHash, KeptSession)>,
     pub(super) jobs: BTreeMap<String, Job>,
     pub(super) runs: BTreeMap<String, StoredRun>,
+    /// The newest release of the time zone rules that jobs were planned by.
+    pub(super) time_zone_release: Option<Release>,
     pub(super) documents: BTreeMap<DocumentPath, KeptDocument>,
     pub(super) audit: Vec<AuditRecord>,
     guards: Vec<Guard>,

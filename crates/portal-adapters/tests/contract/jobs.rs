@@ -8,8 +8,9 @@ use futures::future::join_all;
 use portal_core::{Action, AgentId, Clock, FriendId, FriendshipKey, FriendshipStatus, Ids};
 use portal_cron::{
     AnswerTo, AttemptOutcome, CompletedAttempt, DueJob, Firing, FriendShares, Interval, Job, JobCreated, JobName,
-    JobSpec, JobState, JobUpdate, JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RECENT_MAX, Run,
-    RunLease, RunRequested, RunStatus, Schedule, Thinking, TimeZones, Timing, TimingKind, Trigger,
+    JobSpec, JobState, JobUpdate, JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RECENT_MAX, Release,
+    ReleaseAnnounced, Run, RunLease, RunRequested, RunStatus, Schedule, Thinking, TimeZones, Timing, TimingKind,
+    Trigger,
 };
 
 use crate::world::World;
@@ -43,6 +44,7 @@ promises! {
     a_job_remembers_its_newest_runs,
     a_job_for_one_moment_is_disabled_when_it_is_over,
     a_friend_asks_for_ten_runs_a_minute,
+    the_newest_release_of_time_zone_rules_plans_all_jobs_anew,
 }
 
 const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -647,4 +649,25 @@ async fn a_friend_asks_for_ten_runs_a_minute(world: &World) {
     assert!(matches!(ask(&bob, "daily").await, RunRequested::Queued(_)));
     world.clock.advance(Duration::from_secs(50));
     assert!(matches!(ask(&owner, &last).await, RunRequested::Queued(_)));
+}
+
+async fn the_newest_release_of_time_zone_rules_plans_all_jobs_anew(world: &World) {
+    let owner = alice(world).await;
+    let (now, later) = (world.clock.now(), world.clock.now() + TimeDelta::hours(1));
+    let waiting = job(world, &owner, "waiting", Some(later));
+    let disabled = job(world, &owner, "disabled", None);
+    create(world, &waiting).await;
+    create(world, &disabled).await;
+    let announce =
+        async |release: &str| world.runs.announce_release(&Release::parse(release).unwrap(), now).await.unwrap();
+    assert_eq!(announce("2026b").await, ReleaseAnnounced::Adopted(1), "none was stored");
+    assert_eq!(stored(world, &waiting).await.state.next_run, Some(now));
+    assert_eq!(stored(world, &disabled).await.state.next_run, None);
+    let planned = change(&stored(world, &waiting).await, |job| job.state.next_run = Some(later));
+    assert!(matches!(update(world, &planned).await, JobUpdated::Done(_)));
+    assert_eq!(announce("2026b").await, ReleaseAnnounced::Current);
+    assert_eq!(announce("2026a").await, ReleaseAnnounced::Outdated(Release::parse("2026b").unwrap()));
+    assert_eq!(stored(world, &waiting).await.state.next_run, Some(later), "neither plans anew");
+    assert_eq!(announce("2027a").await, ReleaseAnnounced::Adopted(1));
+    assert_eq!(stored(world, &waiting).await.state.next_run, Some(now));
 }

@@ -57,6 +57,7 @@ impl World {
     async fn in_database(settings: &DbSettings, ground: Box<dyn Any + Send + Sync>) -> Self {
         let db = Db::open(settings, tokio::runtime::Handle::current()).unwrap();
         db.migrate().await.unwrap();
+        db.instance(&SeededIds::from_seed(2)).await.unwrap();
         let clock = world_clock();
         let db = db.with_clock(clock.clone());
         Self {

@@ -111,6 +111,12 @@ impl Fixture {
         runner(&self.people, queue, self.receiver.clone(), settings)
     }
 
+    /// Another runner of the same queue, with time zone rules of its own.
+    pub(crate) fn runner_with(&self, zones: TimeZones) -> TestResult<Runner> {
+        let ports = RunnerPorts { zones, ..ports(&self.people, self.store.clone(), self.receiver.clone())? };
+        Ok(Runner::new(ports, RunnerSettings::default()))
+    }
+
     /// Makes a job of alice's that says hello.
     pub(crate) async fn job(&self, name: &str, cron: &str) -> Result<Job, CronError> {
         self.jobs.create(&alice(), draft(name, cron), friend("alice")).await
@@ -168,10 +174,14 @@ fn runner(
     receiver: Arc<Receiver>,
     settings: RunnerSettings,
 ) -> TestResult<Runner> {
+    Ok(Runner::new(ports(people, queue, receiver)?, settings))
+}
+
+fn ports(people: &MemoryPeople, queue: Arc<dyn RunQueue>, receiver: Arc<Receiver>) -> TestResult<RunnerPorts> {
     // Runners that share a queue must not draw the same ids.
     let (ids, zones) = (Arc::new(RandomIds), TimeZones::bundled());
     let observer = Arc::new(NoObserver);
-    Ok(Runner::new(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones, observer }, settings))
+    Ok(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones, observer })
 }
 
 fn keys(people: &MemoryPeople) -> TestResult<Arc<SessionKeys>> {

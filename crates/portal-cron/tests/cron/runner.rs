@@ -11,7 +11,7 @@ use portal_adapters::memory::{MemoryContacts, MemoryJobs};
 use portal_core::{Action, Backend, BackendError, Clock, ContactStore, FriendshipStatus};
 use portal_cron::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, JobDraft, LeasedRun, MissedWindow,
-    RunLease, RunQueue, RunStatus, RunnerSettings, Schedule, TimeZones, Trigger,
+    Release, ReleaseAnnounced, RunLease, RunQueue, RunStatus, RunnerSettings, Schedule, TimeZones, Trigger,
 };
 use tokio::sync::Notify;
 
@@ -55,6 +55,10 @@ impl RunQueue for Restarting {
 
     async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
         self.queue.replan(now).await
+    }
+
+    async fn announce_release(&self, release: &Release, now: DateTime<Utc>) -> Result<ReleaseAnnounced, BackendError> {
+        self.queue.announce_release(release, now).await
     }
 
     async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError> {

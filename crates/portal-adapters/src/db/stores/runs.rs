@@ -9,14 +9,14 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{BackendError, Expired, Friendship, FriendshipStatus, sweep};
 use portal_cron::{
-    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, LeasedRun, RecentRun, RunLease,
-    RunQueue, RunStatus, Trigger,
+    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, LeasedRun, RecentRun, Release,
+    ReleaseAnnounced, RunLease, RunQueue, RunStatus, Trigger,
 };
 
 use super::jobs::{JobRow, TimingRow, disable_spent, insert_missed, record_end};
 use super::{Conn, Store};
 use crate::db::error::QueryError;
-use crate::db::schema::{friendships, jobs, runs};
+use crate::db::schema::{friendships, jobs, portal, runs};
 
 /// A job that is due, with its friendship.
 #[derive(Queryable)]
@@ -92,6 +92,11 @@ impl RunQueue for Store {
 
     async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
         self.pools.write(async move |conn| replan(conn, now.naive_utc()).await).await
+    }
+
+    async fn announce_release(&self, release: &Release, now: DateTime<Utc>) -> Result<ReleaseAnnounced, BackendError> {
+        let release = release.clone();
+        self.pools.write(async move |conn| announce_release(conn, &release, now.naive_utc()).await).await
     }
 
     async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError> {
@@ -349,6 +354,24 @@ pub(super) async fn resume(conn: &mut Conn, pair: &Friendship, at: DateTime<Utc>
     let parked = runs::table.filter(runs::finished_at.is_null()).filter(runs::claimable_at.eq(parked_until()));
     diesel::update(parked.filter(of_theirs)).set(runs::claimable_at.eq(at)).execute(conn).await?;
     Ok(())
+}
+
+/// Stores the release, under a lock on the portal's row, and plans anew if it is the newest one.
+async fn announce_release(
+    conn: &mut Conn,
+    release: &Release,
+    now: NaiveDateTime,
+) -> Result<ReleaseAnnounced, QueryError> {
+    let stored = portal::table.select(portal::time_zone_release);
+    let stored: Option<Option<String>> = for_update!(stored).first(conn).await.optional()?;
+    let newest = stored.flatten().and_then(|stored| Release::parse(&stored).ok());
+    match newest {
+        Some(newest) if newest == *release => return Ok(ReleaseAnnounced::Current),
+        Some(newest) if newest > *release => return Ok(ReleaseAnnounced::Outdated(newest)),
+        _ => {}
+    }
+    diesel::update(portal::table).set(portal::time_zone_release.eq(release.to_string())).execute(conn).await?;
+    replan(conn, now).await.map(ReleaseAnnounced::Adopted)
 }
 
 /// Makes jobs due whose next fire time is later than `now`: planned from there, they get the fire time that is right.
