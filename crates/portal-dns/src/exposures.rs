@@ -215,7 +215,8 @@ impl Exposures {
     }
 
     /// Compares every exposure with zones and cluster, repairs drift, and removes what suspended processes wrote after
-    /// their lease; to be called on start and every 60 seconds.
+    /// their lease; to be called on start and every 60 seconds. Tombstones stay until [`portal_core::Expired::Tombstones`]
+    /// of them are swept.
     ///
     /// # Errors
     /// A store that cannot be asked. Failures of a zone or of the cluster are counted in the report; everything else

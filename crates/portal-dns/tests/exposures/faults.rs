@@ -283,10 +283,6 @@ impl IntentStore for Struck<MemoryExposures> {
         self.faults.through(Backend::Database, self.inner.tombstones()).await
     }
 
-    async fn forget_before(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.faults.through(Backend::Database, self.inner.forget_before(before)).await
-    }
-
     async fn requeue_now(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {
         self.faults.through(Backend::Database, self.inner.requeue_now(id, audit)).await
     }
