@@ -153,6 +153,22 @@ async fn the_heartbeat_is_shared_and_nobody_overwrites_another_s_text_unseen() {
 }
 
 #[actix_web::test]
+async fn the_heartbeat_is_read_where_the_operator_says_that_the_gateway_does() {
+    let world = World::with(|state| {
+        state.documents = state.documents.clone().with_heartbeat_readers([agent_id("second")].into());
+    });
+    let world = world.await;
+    let token = world.login("alice").await;
+    let heartbeat = async |query: &str| {
+        world.get(&format!("/api/portal/workspace{query}"), &token).await.json()["documents"][2].clone()
+    };
+    let read = heartbeat("?agent=second").await;
+    assert_eq!((&read["agent_reads"], &read["agent_reads_chars"]), (&json!("always"), &json!(20_000)));
+    let ignored = heartbeat("").await;
+    assert_eq!((&ignored["agent_reads"], &ignored["agent_reads_chars"]), (&json!("no"), &json!(null)));
+}
+
+#[actix_web::test]
 async fn the_list_says_of_each_document_what_a_page_needs() {
     let world = World::new().await;
     let token = world.login("alice").await;
@@ -169,8 +185,8 @@ async fn the_list_says_of_each_document_what_a_page_needs() {
             "exists": exists,
             "bytes": if exists { 5 } else { 0 },
             "max_bytes": 262_144,
-            "agent_reads": match name { "memory" => "hook", "heartbeat" => "always", _ => "no" },
-            "agent_reads_chars": if name == "friend-notes" { json!(null) } else { json!(20_000) },
+            "agent_reads": if name == "memory" { "hook" } else { "no" },
+            "agent_reads_chars": (name == "memory").then_some(20_000),
             "updated_at": if exists { json!("2026-03-01T10:00:00Z") } else { json!(null) },
             "updated_by": exists.then_some("agent:main"),
             "etag": exists.then_some(&etag),
