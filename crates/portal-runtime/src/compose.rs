@@ -76,6 +76,8 @@ pub struct Parts {
     pub budgets: Vec<CallBudget>,
     /// Refuses a write of a document that has neither `If-Match` nor `If-None-Match`.
     pub require_if_match: bool,
+    /// Agents whose gateway puts `HEARTBEAT.md` into every conversation.
+    pub heartbeat_readers: BTreeSet<AgentId>,
     /// The channels whose conversations a job may name.
     pub channels: Vec<ChannelId>,
     /// Who may log friends in, and by which links.
@@ -137,6 +139,7 @@ pub fn assemble(parts: Parts) -> Portal {
         time_zones,
         files,
         require_if_match,
+        heartbeat_readers,
         probes,
         retention,
     } = parts;
@@ -155,7 +158,9 @@ pub fn assemble(parts: Parts) -> Portal {
     let runner = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
     run_jobs(&mut tasks, Runner::new(runner, RunnerSettings::default()));
     let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
-    let documents = documents(&db, files, &clock, &ids).with_required_precondition(require_if_match);
+    let documents = documents(&db, files, &clock, &ids)
+        .with_required_precondition(require_if_match)
+        .with_heartbeat_readers(heartbeat_readers);
     recover_documents(&mut tasks, documents.clone());
     let readiness = Readiness::new(all_probes(&db, probes));
     watch_probes(&mut tasks, readiness.clone());

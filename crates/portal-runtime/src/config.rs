@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, Environment, File, FileFormat};
-use portal_api::LimitSettings;
+use portal_api::{ClientAddresses, LimitSettings};
 use portal_core::{AgentId, ChannelId, Retention};
 use portal_cron::TimeZones;
 use portal_dns::{Domain, DomainName};
@@ -71,6 +71,8 @@ pub struct ServerSettings {
     pub allowed_origins: Vec<String>,
     /// Address at which friends reach the portal, without a `/` at its end; `None` where nothing needs it.
     pub public_url: Option<String>,
+    /// How the address of a client is found.
+    pub clients: ClientAddresses,
     /// Number of replicas that share the DNS provider's budget.
     pub replicas: NonZeroU32,
     /// Time between a stop signal and closing the port, in which load balancers see `/readyz` fail.
@@ -126,6 +128,8 @@ pub struct AgentSettings {
     pub workspace: PathBuf,
     /// Whether the agent may log its friends in.
     pub may_login: bool,
+    /// Whether the agent's gateway puts `HEARTBEAT.md` into every conversation.
+    pub reads_heartbeat: bool,
 }
 
 /// A secret, and the file that it was read from.
@@ -249,6 +253,7 @@ fn environment(settings: HashMap<String, String>) -> Environment {
         .try_parsing(true)
         .list_separator(",")
         .with_list_parse_key("server.allowed_origins")
+        .with_list_parse_key("server.trusted_proxies")
         .with_list_parse_key("jobs.channels")
 }
 

@@ -6,6 +6,7 @@
 mod backends;
 mod seed;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
-use portal_api::{LimitSettings, Rate};
+use portal_api::{ClientAddresses, LimitSettings, Rate};
 use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Probe, Retention};
 use portal_cron::TimeZones;
 use portal_dns::DomainName;
@@ -103,6 +104,7 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
         listen: options.listen,
         operations_listen: None,
         allowed_origins: Vec::new(),
+        clients: ClientAddresses::Unknown,
         connections_per_address: None,
         limits: options.limits.settings(),
         shutdown: Duration::from_secs(5),
@@ -156,6 +158,8 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
         exposures,
         budgets,
         require_if_match,
+        // Nothing reads the demo's documents.
+        heartbeat_readers: BTreeSet::new(),
         channels,
         login,
         delivery,

@@ -9,7 +9,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
-use portal_api::{ApiState, LimitSettings, Limits, Readiness, Settings};
+use portal_api::{ApiState, ClientAddresses, LimitSettings, Limits, Readiness, Settings};
 use portal_page::Tokens;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -41,6 +41,8 @@ pub struct Serving {
     pub operations_listen: Option<SocketAddr>,
     /// Origins whose pages may call the API.
     pub allowed_origins: Vec<String>,
+    /// How the address of a client is found.
+    pub clients: ClientAddresses,
     /// The web page.
     pub page: Page,
     /// Connections that one address may have; `None` for any number.
@@ -60,6 +62,7 @@ impl Serving {
             listen: settings.listen,
             operations_listen: Some(settings.operations_listen),
             allowed_origins: settings.allowed_origins.clone(),
+            clients: settings.clients.clone(),
             page: if page { Page::On } else { Page::Off },
             connections_per_address: limits.connections_per_address,
             limits: limits.per_friend,
@@ -130,6 +133,7 @@ pub async fn run(
     let operations = listening.operations.map(serve_operations).transpose()?;
     let limits = serving.limits.map_or_else(Limits::off, Limits::new);
     let settings = Settings::default().with_origins(serving.allowed_origins).with_limits(limits);
+    let settings = settings.with_clients(serving.clients);
     let per_address = serving.connections_per_address.map(NonZeroU32::get);
     let options = Options { shutdown: serving.shutdown, per_address };
     let page = serving.page;

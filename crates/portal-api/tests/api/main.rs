@@ -12,6 +12,7 @@ mod cron;
 mod exposing;
 mod exposure;
 mod friend;
+mod guesses;
 mod health;
 mod isolation;
 mod limits;

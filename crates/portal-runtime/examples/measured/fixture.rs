@@ -1,5 +1,6 @@
 //! Friends with known tokens, and a portal for them.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::log::LogDelivery;
 use portal_adapters::memory::MemoryCluster;
 use portal_adapters::{RandomIds, SystemClock};
+use portal_api::ClientAddresses;
 use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BoxError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
     Retention, SESSION_LIFETIME, Session, Token,
@@ -88,6 +90,7 @@ pub(crate) async fn serve(
         exposures,
         budgets: Vec::new(),
         require_if_match: false,
+        heartbeat_readers: BTreeSet::new(),
         channels: Vec::new(),
         login: LoginSettings::default(),
         delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
@@ -100,6 +103,7 @@ pub(crate) async fn serve(
         listen: address,
         operations_listen: None,
         allowed_origins: Vec::new(),
+        clients: ClientAddresses::Unknown,
         connections_per_address: None,
         limits: None,
         page: Page::Off,

@@ -1,11 +1,13 @@
 //! The parts of a portal as its configuration names them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use portal_adapters::db::Db;
 use portal_adapters::webhook::{WebhookDelivery, WebhookSettings};
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
+use portal_core::{AgentId, Backend, BackendError, Clock, Ids, Invalid};
 use portal_cron::{Delivery, LeasedRun, Receipt, SessionKey, TimeZones};
 use portal_dns::{
     ExposurePorts, Exposures, InstanceId, IntentStore, Zone, uncertifiable_hostnames, unserved_hostnames,
@@ -19,7 +21,7 @@ use super::zones::{self, ZonesProbe};
 use super::{DiskProbe, LoginSettings, Parts, database};
 use crate::check::{self, CheckStatus, Finding, with_timeout};
 use crate::command_error::CommandError;
-use crate::config::{Settings, WebhookTarget};
+use crate::config::{AgentSettings, Settings, WebhookTarget};
 
 /// The parts of the configured portal; the cluster is watched from now on.
 ///
@@ -63,6 +65,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         exposures,
         budgets,
         require_if_match: settings.require_if_match,
+        heartbeat_readers: agents_that(settings, |agent| agent.reads_heartbeat),
         channels: settings.channels.clone(),
         login: login(settings),
         delivery,
@@ -73,8 +76,12 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
 }
 
 fn login(settings: &Settings) -> LoginSettings {
-    let may_login = settings.agents.iter().filter(|agent| agent.may_login).map(|agent| agent.id.clone()).collect();
+    let may_login = agents_that(settings, |agent| agent.may_login);
     LoginSettings { may_login, public_url: settings.server.public_url.clone() }
+}
+
+fn agents_that(settings: &Settings, is_one: impl Fn(&AgentSettings) -> bool) -> BTreeSet<AgentId> {
+    settings.agents.iter().filter(|agent| is_one(agent)).map(|agent| agent.id.clone()).collect()
 }
 
 fn delivery(target: Option<&WebhookTarget>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Delivery>, Invalid> {
@@ -119,6 +126,18 @@ fn time_zones(zones: &TimeZones, clock: &dyn Clock) -> Finding {
     Finding { name: format!("time zone rules {release}"), status }
 }
 
+/// Warns of jobs that were planned by newer rules than these.
+async fn planned_by(db: &Db, zones: &TimeZones) -> Result<CheckStatus, BackendError> {
+    let own = zones.release();
+    Ok(match db.time_zone_release().await? {
+        Some(newest) if newest > *own => CheckStatus::Warning(format!(
+            "jobs were planned by the time zone rules {newest}, which are newer than {own} here: update the portal, or name \
+             the folder of a newer release by time.zoneinfo"
+        )),
+        _ => CheckStatus::Ok,
+    })
+}
+
 /// Warns of hostnames for which no certificate authority issues.
 async fn hostnames_certifiable(store: &dyn IntentStore) -> Result<CheckStatus, BackendError> {
     let refused = uncertifiable_hostnames(store).await?;
@@ -147,6 +166,7 @@ pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandEr
     }
     if findings.iter().all(Finding::is_acceptable) {
         findings.push(with_timeout("domains", domains_in_use(&*db.exposures(), &zones)).await);
+        findings.push(with_timeout("jobs", planned_by(&db, &settings.time_zones)).await);
         findings.push(with_timeout("hostnames", hostnames_certifiable(&*db.exposures())).await);
     }
     findings.extend(cluster::check_rights(&settings.cluster).await);

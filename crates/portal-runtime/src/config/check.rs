@@ -28,6 +28,7 @@ use crate::telemetry::{self, LogFormat};
 mod domains;
 mod limits;
 mod provisioning;
+mod proxies;
 
 /// The sections there are.
 const SECTIONS: [&str; 14] = [
@@ -216,6 +217,7 @@ impl Check {
                 );
             }
         }
+        let clients = self.clients(&section);
         let public_url = match section.public_url {
             Some(url) => Some(self.public_url(&url)?),
             None => None,
@@ -225,6 +227,7 @@ impl Check {
             listen: listen?,
             operations_listen: operations?,
             allowed_origins: section.allowed_origins,
+            clients: clients?,
             replicas: replicas?,
             drain: Duration::from_secs(section.drain_seconds),
             shutdown: Duration::from_secs(section.shutdown_seconds),
@@ -357,7 +360,8 @@ impl Check {
             if !seen.insert(id.clone()) {
                 self.problem(key("id"), format!("there are two agents `{id}`"));
             }
-            agents.push(AgentSettings { id, workspace: section.workspace, may_login: section.may_login });
+            let AgentSection { workspace, may_login, reads_heartbeat, .. } = section;
+            agents.push(AgentSettings { id, workspace, may_login, reads_heartbeat });
         }
         Some(agents)
     }

@@ -20,6 +20,10 @@ pub(super) struct ServerSection {
     pub(super) allowed_origins: Vec<String>,
     /// Address at which friends reach the portal: the beginning of login links.
     pub(super) public_url: Option<String>,
+    /// Networks of the proxies in front of the portal; empty for none. Without it, no client's address is known.
+    pub(super) trusted_proxies: Option<Vec<String>>,
+    /// Header in which these name the address that called them.
+    pub(super) client_address_header: Option<String>,
     /// Number of replicas that share the DNS provider's budget.
     pub(super) replicas: u32,
     /// Seconds between a stop signal and closing the port, in which load balancers see `/readyz` fail.
@@ -35,6 +39,8 @@ impl Default for ServerSection {
             operations_listen: "127.0.0.1:9090".to_owned(),
             allowed_origins: Vec::new(),
             public_url: None,
+            trusted_proxies: None,
+            client_address_header: None,
             replicas: 1,
             drain_seconds: 5,
             shutdown_seconds: 20,
@@ -62,13 +68,16 @@ pub(super) struct LimitsSection {
     pub(super) body_bytes: usize,
     /// Bytes of request bodies in flight of all friends.
     pub(super) all_body_bytes: usize,
+    /// Wrong login codes and agent tokens per minute of an address, where addresses are known.
+    pub(super) guesses_per_minute: u32,
     /// Connections of an address; 0 for any number. A proxy in front of the portal is one address.
     pub(super) connections_per_address: u32,
 }
 
 impl Default for LimitsSection {
     fn default() -> Self {
-        let LimitSettings { reads, writes, in_flight, body_bytes, all_body_bytes, .. } = LimitSettings::default();
+        let LimitSettings { reads, writes, in_flight, body_bytes, all_body_bytes, guesses_per_minute, .. } =
+            LimitSettings::default();
         Self {
             enabled: true,
             reads_per_second: reads.per_second.get(),
@@ -78,6 +87,7 @@ impl Default for LimitsSection {
             in_flight: in_flight.get(),
             body_bytes,
             all_body_bytes,
+            guesses_per_minute: guesses_per_minute.get(),
             connections_per_address: 0,
         }
     }
@@ -182,6 +192,9 @@ pub(super) struct AgentSection {
     /// Whether the agent may log its friends in by sending them a link.
     #[serde(default)]
     pub(super) may_login: bool,
+    /// Whether the agent's gateway puts `HEARTBEAT.md` into every conversation, as those before 2026.8 do.
+    #[serde(default)]
+    pub(super) reads_heartbeat: bool,
 }
 
 fn embedded() -> String {
