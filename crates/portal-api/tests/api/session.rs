@@ -1,13 +1,18 @@
 //! Who is let in, and the friend's logins.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
-use portal_core::{FriendStore, FriendshipStatus};
+use portal_adapters::memory::{MemoryAgents, MemoryFriends, MemoryFriendships, MemoryPeople, MemorySessions};
+use portal_core::{
+    Action, Actor, Agent, AgentStore, Friend, FriendStore, Friendship, FriendshipKey, FriendshipStatus,
+    FriendshipStore, SeededIds, Sessions, Token,
+};
 use serde_json::json;
 
-use crate::world::{World, request};
+use crate::world::{World, agent_id, audit, friend_id, now, request};
 
 #[actix_web::test]
 async fn without_a_token_nobody_is_let_in() {
@@ -167,4 +172,31 @@ async fn all_other_sessions_end_and_the_one_that_asks_stays() {
     let sessions = world.get("/api/portal/sessions", &mine).await.json();
     assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(1));
     assert_eq!(world.audit_of("alice").await.iter().filter(|line| line.contains("session.revoke")).count(), 2);
+}
+
+#[actix_web::test]
+async fn a_friend_of_accounts_elsewhere_whom_no_store_knows_is_told_so() {
+    let (elsewhere, key) = (MemoryPeople::new(), FriendshipKey::new(friend_id("zoe"), agent_id("main")));
+    let agent = Agent { id: key.agent.clone(), created_at: now() };
+    let token = Token::presented("fpa_main").hash();
+    MemoryAgents::new(&elsewhere).create(agent, token, audit(Action::AgentCreate)).await.unwrap();
+    let zoe = Friend::new(key.friend.clone(), now());
+    MemoryFriends::new(&elsewhere).create(zoe, audit(Action::FriendCreate)).await.unwrap();
+    let friendship = Friendship::new(key.clone(), now());
+    MemoryFriendships::new(&elsewhere).set(friendship, audit(Action::FriendshipSet)).await.unwrap();
+    let accounts = Arc::new(MemorySessions::new(&elsewhere));
+    let world = World::with(|state| {
+        let ids = Arc::new(SeededIds::from_seed(3));
+        state.sessions = Arc::new(Sessions::new(accounts, state.clock.clone(), ids));
+    });
+    let world = world.await;
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}";
+    world.kubernetes.load_yaml("service", service, "friend-zoe").unwrap();
+    let issued = world.state.sessions.issue(key.friend, key.agent, Actor::Operator("root".to_owned())).await.unwrap();
+    let token = issued.unwrap().token.reveal().to_owned();
+    assert_eq!(world.get("/api/portal/me", &token).await.status, 200, "the accounts let zoe in");
+    let expose = json!({"name": "web", "service": "web"});
+    world.post("/api/portal/namespace/expose", &token, expose).await.assert_problem(409, "friend-unknown");
+    let job = json!({"name": "daily", "message": "hello", "cron": "0 9 * * *"});
+    world.post("/api/portal/workspace/crons", &token, job).await.assert_problem(409, "friend-unknown");
 }
