@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what a request costs the server, beside a bare handler that returns the same bytes (`api`), what
-//! exposing a Service takes (`expose`), and what the overview costs beside asking the API server (`overview`).
+//! exposing a Service takes (`expose`), what the overview costs beside asking the API server (`overview`), and how long a
+//! friend waits while others attack the server (`hostile`).
 //!
 //! Machines differ and are rarely quiet, so nothing here is compared with a number from another day: a bare server, a
 //! portal, and a portal whose database knows very many friends run at the same time and are driven in turn, a slice
@@ -9,6 +10,7 @@
 mod build;
 mod expose;
 mod fixture;
+mod hostile;
 mod load;
 mod overview;
 mod report;
@@ -22,6 +24,7 @@ use load::{Load, Sample};
 use server::Server;
 
 pub use expose::expose;
+pub use hostile::{HostileOptions, hostile};
 pub use overview::{OverviewOptions, overview};
 
 /// Heading of numbers that nobody should quote.

@@ -38,6 +38,18 @@ enum Bench {
     Expose(Expose),
     /// Measure the cost of the overview: from watches, from five lists per request, and through `kubectl proxy`
     Overview(Overview),
+    /// Measure a friend's latency while strangers and another friend do their worst
+    Hostile(Hostile),
+}
+
+#[derive(Args)]
+struct Hostile {
+    /// Length of each attack, in milliseconds
+    #[arg(long, default_value_t = 15_000)]
+    slice: u64,
+    /// Build as for tests, to try the measurement out
+    #[arg(long)]
+    unoptimised: bool,
 }
 
 #[derive(Args)]
@@ -124,6 +136,10 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Bench(Bench::Expose(Expose { unoptimised })) => {
             bench::expose(unoptimised)?;
+            true
+        }
+        Command::Bench(Bench::Hostile(Hostile { slice, unoptimised })) => {
+            bench::hostile(&bench::HostileOptions { slice, unoptimised })?;
             true
         }
         Command::Bench(Bench::Overview(it)) => {
