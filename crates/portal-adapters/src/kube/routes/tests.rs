@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 use portal_core::{BackendError, BackendErrorKind, FixedClock};
 use portal_dns::{
-    EXPOSURE_LABEL, ExposureId, Freshness, Hostname, INSTANCE_LABEL, InstanceId, OwnershipMarker, RouteCreated,
-    RoutePlace, RouteSpec, Routes, ServiceName, ServicePort, Tls,
+    EXPOSURE_LABEL, ExposureId, Freshness, Hostname, INSTANCE_LABEL, InstanceId, OwnershipMarker, RouteChanged,
+    RouteCreated, RoutePlace, RouteSpec, RouteVersion, Routes, ServiceName, ServicePort, Tls,
 };
 use portal_k8s::{ClaimKind, HostClaims, IngressRoute, Kind};
 use serde_json::{Value, json};
@@ -114,6 +115,52 @@ async fn an_api_server_that_does_not_answer_is_unavailable() {
     let (routes, _server) = routes();
     let silent = routes.create(&place(), &spec(), &marker()).await.unwrap_err();
     assert!(matches!(silent, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{silent:?}");
+}
+
+/// The route at our place as the API server has it, of the exposure with this id.
+fn stored(exposure: &str) -> Value {
+    let labels = json!({EXPOSURE_LABEL: exposure, INSTANCE_LABEL: marker().instance.to_string()});
+    let metadata = json!({
+        "name": "expose-my-app", "namespace": "friend-alice", "uid": "u", "resourceVersion": "7", "labels": labels,
+    });
+    json!({"metadata": metadata, "spec": {"routes": []}})
+}
+
+fn version() -> RouteVersion {
+    RouteVersion { uid: "u".to_owned(), resource_version: "7".to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_is_deleted_only_as_it_was_read() {
+    let (routes, mut server) = routes();
+    let answering = tokio::spawn(async move {
+        let (request, answer) = server.next_request().await.unwrap();
+        assert_eq!(request.method(), "GET");
+        send(answer, 200, &stored(marker().exposure.as_str()));
+        let (request, answer) = server.next_request().await.unwrap();
+        assert_eq!(request.method(), "DELETE");
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["preconditions"], json!({"uid": "u", "resourceVersion": "7"}));
+        send(answer, 200, &json!({"kind": "Status", "apiVersion": "v1", "status": "Success", "code": 200}));
+    });
+    assert_eq!(routes.delete(&place(), &marker(), &version()).await.unwrap(), RouteChanged::Done);
+    answering.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_with_another_marker_is_neither_changed_nor_deleted() {
+    let (routes, mut server) = routes();
+    let answering = tokio::spawn(async move {
+        while let Some((request, answer)) = server.next_request().await {
+            assert_eq!(request.method(), "GET", "it is only looked at");
+            send(answer, 200, &stored(&"1".repeat(32)));
+        }
+    });
+    assert_eq!(routes.delete(&place(), &marker(), &version()).await.unwrap(), RouteChanged::Stale);
+    assert_eq!(routes.change(&place(), &spec(), &marker(), &version()).await.unwrap(), RouteChanged::Stale);
+    drop(routes);
+    answering.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
