@@ -46,7 +46,7 @@ pub use limits::{LimitSettings, Limits, Rate};
 pub use login::LoginPorts;
 pub use mount::{Settings, configure, configure_with};
 pub use openapi::{openapi, openapi_text};
-pub use params::{AgentQuery, IfAbsent, IfMatch, IfNoneMatch, IfRevision};
+pub use params::{AgentQuery, BeforeRun, IfAbsent, IfMatch, IfNoneMatch, IfRevision};
 pub use readiness::{Check, Readiness};
 pub use state::{ApiPorts, ApiState};
 pub use views::NamespaceViews;

@@ -38,7 +38,7 @@ pub use session_key::{Claimant, SessionKey, SessionKeys};
 pub use shares::FriendShares;
 pub use store::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, JOBS_PER_FRIEND, JobCreated, JobStore, JobUpdate,
-    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, RunLease, RunQueue, RunRequested,
+    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, RunLease, RunQueue, RunRequested, RunsListed,
 };
 pub use time_zone::{Release, TimeZones};
 pub use timing::{Interval, Timing, TimingKind};

@@ -90,8 +90,25 @@ pub trait JobStore: Send + Sync {
         run: &str,
         audit: AuditEntry,
     ) -> Result<RunRequested, BackendError>;
-    /// Returns the newest `limit` runs of a job, newest first; `None` if the owner has no such job.
-    async fn runs(&self, owner: &FriendshipKey, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError>;
+    /// Lists the newest `limit` runs of a job, or those that come right after the run `before` in that list.
+    async fn runs(
+        &self,
+        owner: &FriendshipKey,
+        name: &str,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<RunsListed, BackendError>;
+}
+
+/// Outcome of listing the runs of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunsListed {
+    /// The runs, newest first.
+    Page(Vec<Run>),
+    /// The job has no run of the id at which the page was to begin.
+    RunUnknown,
+    /// The owner has no such job.
+    Absent,
 }
 
 /// A job whose fire time has come.

@@ -11,7 +11,7 @@ use portal_core::{AuditEntry, BackendError, Clock, FriendId, Friendship, Friends
 use portal_cron::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, JobCreated, JobStore, JobUpdate,
     JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunLease, RunQueue, RunRequested,
-    RunStatus, TimingKind, Trigger,
+    RunStatus, RunsListed, TimingKind, Trigger,
 };
 
 use super::MemoryPeople;
@@ -129,13 +129,25 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn runs(&self, owner: &FriendshipKey, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
+    async fn runs(
+        &self,
+        owner: &FriendshipKey,
+        name: &str,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<RunsListed, BackendError> {
         self.people.transaction(|register| {
-            let id = register.named(owner, name)?.id.clone();
+            let Some(job) = register.named(owner, name) else { return RunsListed::Absent };
             let mut runs: Vec<&Run> =
-                register.runs.values().filter(|stored| stored.job == id).map(|stored| &stored.run).collect();
+                register.runs.values().filter(|stored| stored.job == job.id).map(|stored| &stored.run).collect();
             runs.sort_by_key(|run| Reverse((run.due_at, &run.id)));
-            Some(runs.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+            let start = match before {
+                None => Some(0),
+                Some(before) => runs.iter().position(|run| run.id == before).map(|place| place + 1),
+            };
+            let Some(start) = start else { return RunsListed::RunUnknown };
+            let page = runs.into_iter().skip(start).take(usize::try_from(limit).unwrap_or(usize::MAX));
+            RunsListed::Page(page.cloned().collect())
         })
     }
 }

@@ -9,7 +9,7 @@ use portal_core::{Action, AgentId, Clock, FriendId, FriendshipKey, FriendshipSta
 use portal_cron::{
     AnswerTo, AttemptOutcome, CompletedAttempt, DueJob, Firing, FriendShares, Interval, Job, JobCreated, JobName,
     JobSpec, JobState, JobUpdate, JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RECENT_MAX, Run,
-    RunLease, RunRequested, RunStatus, Schedule, Thinking, TimeZones, Timing, TimingKind, Trigger,
+    RunLease, RunRequested, RunStatus, RunsListed, Schedule, Thinking, TimeZones, Timing, TimingKind, Trigger,
 };
 
 use crate::world::World;
@@ -37,6 +37,7 @@ promises! {
     the_end_of_a_run_is_seen_on_its_job,
     runs_of_an_inactive_friendship_are_left,
     runs_are_listed_newest_first,
+    runs_are_listed_page_by_page,
     ended_runs_alone_are_forgotten,
     every_change_of_a_job_leaves_one_line,
     a_job_is_found_by_its_name_and_else_by_its_id,
@@ -129,7 +130,12 @@ async fn complete(world: &World, leased: &LeasedRun, outcome: AttemptOutcome) ->
 }
 
 async fn runs(world: &World, job: &Job) -> Vec<Run> {
-    world.jobs.runs(&job.owner, &job.id, 1000).await.unwrap().unwrap()
+    let RunsListed::Page(runs) = page(world, job, None, 1000).await else { panic!("the job is gone") };
+    runs
+}
+
+async fn page(world: &World, job: &Job, before: Option<&str>, limit: u32) -> RunsListed {
+    world.jobs.runs(&job.owner, &job.id, before, limit).await.unwrap()
 }
 
 async fn stored(world: &World, job: &Job) -> Job {
@@ -265,7 +271,7 @@ async fn a_job_is_changed_by_its_owner_only(world: &World) {
         assert_eq!(world.jobs.find(&stranger, &job.id).await.unwrap(), None);
         assert!(!world.jobs.remove(&stranger, &job.id, audit()).await.unwrap());
         assert_eq!(world.jobs.request(&stranger, &job.id, "run", audit()).await.unwrap(), RunRequested::Absent);
-        assert_eq!(world.jobs.runs(&stranger, &job.id, 10).await.unwrap(), None);
+        assert_eq!(world.jobs.runs(&stranger, &job.id, None, 10).await.unwrap(), RunsListed::Absent);
     }
     assert_eq!(stored(world, &job).await, job);
 }
@@ -292,7 +298,7 @@ async fn a_job_goes_with_its_friend_its_agent_and_its_runs(world: &World) {
     let carols = &world.jobs.list(&carol).await.unwrap()[0];
     assert!(world.jobs.remove(&carol, &carols.id, world.audit(Action::JobDelete)).await.unwrap());
     assert!(!world.jobs.remove(&carol, &carols.id, world.audit(Action::JobDelete)).await.unwrap());
-    assert_eq!(world.jobs.runs(&carol, &carols.id, 10).await.unwrap(), None);
+    assert_eq!(world.jobs.runs(&carol, &carols.id, None, 10).await.unwrap(), RunsListed::Absent);
 }
 
 async fn one_of_many_requests_is_queued(world: &World) {
@@ -540,8 +546,48 @@ async fn runs_are_listed_newest_first(world: &World) {
     }
     let listed = runs(world, &job).await;
     assert!(listed.windows(2).all(|pair| pair[0].due_at > pair[1].due_at));
-    let newest = world.jobs.runs(&owner, &job.id, 2).await.unwrap().unwrap();
-    assert_eq!(newest, listed[..2]);
+    assert_eq!(page(world, &job, None, 2).await, RunsListed::Page(listed[..2].to_vec()));
+}
+
+async fn runs_are_listed_page_by_page(world: &World) {
+    let owner = alice(world).await;
+    let (job, other) = (due_job(world, &owner, "daily").await, due_job(world, &owner, "other").await);
+    let at = world.clock.now();
+    // A run by hand at the very moment of a fire time, and a job whose runs must not come in between.
+    for (number, job) in [(0, &job), (1, &other), (2, &job), (3, &job)] {
+        let audit = world.audit(Action::JobRun);
+        let requested = world.jobs.request(&owner, &job.id, &format!("run-{number}"), audit).await.unwrap();
+        assert_eq!(requested, RunRequested::Queued(format!("run-{number}")));
+        let leased = world.runs.claim(lease(world), 1, FriendShares::of(100)).await.unwrap();
+        complete(world, &leased[0], AttemptOutcome::Delivered).await;
+    }
+    for leased in fire(world).await {
+        complete(world, &leased, AttemptOutcome::Delivered).await;
+    }
+    assert!(runs(world, &job).await.iter().all(|run| run.due_at == at));
+    world.clock.set(stored(world, &job).await.state.next_run.unwrap());
+    fire(world).await;
+    let all = runs(world, &job).await;
+    for size in 1..=all.len() {
+        let (mut pages, mut before) = (Vec::new(), None);
+        loop {
+            let RunsListed::Page(next) = page(world, &job, before.as_deref(), u32::try_from(size).unwrap()).await
+            else {
+                panic!("no page after {before:?}");
+            };
+            before = next.last().map(|run| run.id.clone());
+            if next.is_empty() {
+                break;
+            }
+            pages.extend(next);
+        }
+        assert_eq!(pages, all, "pages of {size}");
+    }
+    for unknown in ["run-1", "run-9", ""] {
+        assert_eq!(page(world, &job, Some(unknown), 2).await, RunsListed::RunUnknown, "{unknown}");
+    }
+    let bob = FriendshipKey { friend: world.friend("bob").await, ..owner };
+    assert_eq!(world.jobs.runs(&bob, &job.id, Some("run-0"), 2).await.unwrap(), RunsListed::Absent);
 }
 
 async fn ended_runs_alone_are_forgotten(world: &World) {
@@ -586,7 +632,7 @@ async fn a_job_is_found_by_its_name_and_else_by_its_id(world: &World) {
         assert_eq!(find(name).await, None, "{name}");
     }
     world.jobs.request(&owner, &decoy.id, "run", world.audit(Action::JobRun)).await.unwrap();
-    assert_eq!(world.jobs.runs(&owner, &job.id, 10).await.unwrap().unwrap().len(), 1);
+    assert_eq!(runs(world, &job).await.len(), 1);
     assert!(world.jobs.remove(&owner, &job.id, world.audit(Action::JobDelete)).await.unwrap());
     assert_eq!(find(&job.id).await.as_deref(), Some(job.id.as_str()));
 }

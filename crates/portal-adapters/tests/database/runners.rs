@@ -20,7 +20,8 @@ use portal_core::{
 };
 use portal_cron::{
     AnswerTo, Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, LeasedRun, NoObserver, Receipt, Run,
-    RunQueue, RunStatus, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, Timing, TimingKind,
+    RunQueue, RunStatus, Runner, RunnerPorts, RunnerSettings, RunsListed, SessionKey, SessionKeys, TimeZones, Timing,
+    TimingKind,
 };
 use tokio::time::{Instant, sleep};
 
@@ -103,7 +104,9 @@ impl Ground {
     async fn runs(&self) -> Vec<Vec<Run>> {
         let mut runs = Vec::new();
         for job in self.jobs.list(&self.owner).await.unwrap() {
-            runs.push(self.jobs.runs(&self.owner, &job.id, 100).await.unwrap().unwrap());
+            let listed = self.jobs.runs(&self.owner, &job.id, None, 100).await.unwrap();
+            let RunsListed::Page(page) = listed else { unreachable!("{listed:?}") };
+            runs.push(page);
         }
         runs
     }

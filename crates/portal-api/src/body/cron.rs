@@ -10,7 +10,7 @@ use crate::error::ApiError;
 
 mod view;
 
-pub(crate) use view::{Job, JobList, Run, RunList, RunStarted};
+pub(crate) use view::{Job, JobList, Run, RunList, RunPage, RunStarted};
 use view::{answer_to, thinking, thinking_or_null};
 
 /// A job to be made. Exactly one of `cron`, `at` and `every` says when it fires.

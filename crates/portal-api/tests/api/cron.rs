@@ -276,6 +276,39 @@ async fn missed_fire_times_are_listed_with_their_number() {
 }
 
 #[actix_web::test]
+async fn runs_are_listed_page_by_page() {
+    let world = World::new().await;
+    let token = world.login("alice").await;
+    create_with(&world, &token, json!({"cron": "@hourly"})).await;
+    create_with(&world, &token, json!({"cron": "@hourly", "name": "other"})).await;
+    for _ in 0..3 {
+        world.clock.advance(Duration::from_mins(61));
+        for (enabled, job) in [(false, "daily-check"), (true, "daily-check"), (false, "other"), (true, "other")] {
+            let toggled = post(&world, &format!("{CRONS}/{job}/toggle"), &token, &json!({"enabled": enabled})).await;
+            assert_eq!(toggled.status, 200);
+        }
+    }
+    let list = async |job: &str, query: &str| world.get(&format!("{CRONS}/{job}/runs{query}"), &token).await;
+    let ids = |answer: Answer| -> Vec<String> {
+        let runs = answer.json()["runs"].as_array().unwrap().clone();
+        runs.iter().map(|run| run["run_id"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = ids(list("daily-check", "").await);
+    assert_eq!(all.len(), 3);
+    assert_eq!(ids(list("daily-check", &format!("?before={}", all[0])).await), all[1..]);
+    assert_eq!(ids(list("daily-check", &format!("?agent=main&before={}", all[1])).await), all[2..]);
+    assert_eq!(ids(list("daily-check", &format!("?before={}", all[2])).await), [""; 0]);
+    for (job, before) in [("daily-check", "nothing"), ("daily-check", ""), ("other", &all[0])] {
+        let problem = list(job, &format!("?before={before}")).await.assert_problem(422, "value-invalid");
+        assert_eq!(problem["errors"][0]["field"], "before", "{problem}");
+    }
+    list("daily-check", &format!("?before={}&before={}", all[0], all[1])).await.assert_problem(400, "query-malformed");
+    let bob = world.login("bob").await;
+    let asked = format!("{CRONS}/daily-check/runs?before={}", all[0]);
+    world.get(&asked, &bob).await.assert_problem(404, "job-not-found");
+}
+
+#[actix_web::test]
 async fn a_job_is_deleted_by_name_or_id() {
     let world = World::new().await;
     let token = world.login("alice").await;

@@ -123,7 +123,7 @@ impl Fixture {
     }
 
     pub(crate) async fn runs(&self, name: &str) -> Result<Vec<Run>, CronError> {
-        self.jobs.runs(&alice(), name).await
+        self.jobs.runs(&alice(), name, None).await
     }
 
     /// Enables or disables alice's job of that name.

@@ -106,7 +106,7 @@ async fn somebody_elses_job_is_not_found() -> TestResult<()> {
         let off = JobPatch { enabled: Some(false), ..JobPatch::default() };
         check_refused(&fixture.jobs.update(&bob, name, off, friend("bob")).await, "job-not-found");
         check_refused(&fixture.jobs.run(&bob, name, friend("bob")).await, "job-not-found");
-        check_refused(&fixture.jobs.runs(&bob, name).await, "job-not-found");
+        check_refused(&fixture.jobs.runs(&bob, name, None).await, "job-not-found");
     }
     assert_eq!(fixture.jobs.list(&alice()).await?, [job]);
     Ok(())
@@ -191,7 +191,7 @@ async fn a_database_that_is_gone_is_an_error_and_never_an_empty_list() -> TestRe
     check_refused(&fixture.jobs.list(&alice()).await, "database-unavailable");
     check_refused(&fixture.job("other", "@daily").await, "database-unavailable");
     check_refused(&fixture.jobs.remove(&alice(), "daily", friend("alice")).await, "database-unavailable");
-    check_refused(&fixture.jobs.runs(&alice(), "daily").await, "database-unavailable");
+    check_refused(&fixture.jobs.runs(&alice(), "daily", None).await, "database-unavailable");
     Ok(())
 }
 

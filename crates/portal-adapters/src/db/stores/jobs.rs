@@ -10,8 +10,8 @@ use diesel_async::RunQueryDsl;
 use portal_core::{AgentId, AuditEntry, BackendError, FriendId, FriendshipKey, Invalid};
 use portal_cron::{
     AnswerTo, Interval, Job, JobCreated, JobName, JobSpec, JobState, JobStore, JobUpdate, JobUpdated,
-    MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunRequested, RunStatus, Thinking, Timing, TimingKind,
-    Trigger,
+    MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunRequested, RunStatus, RunsListed, Thinking, Timing,
+    TimingKind, Trigger,
 };
 use serde::{Deserialize, Serialize};
 
@@ -299,20 +299,29 @@ impl JobStore for Store {
             .await
     }
 
-    async fn runs(&self, owner: &FriendshipKey, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
-        let (owner, name) = (owner.clone(), name.to_owned());
+    async fn runs(
+        &self,
+        owner: &FriendshipKey,
+        name: &str,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<RunsListed, BackendError> {
+        let (owner, name, before) = (owner.clone(), name.to_owned(), before.map(str::to_owned));
         self.pools
             .read(async move |conn| {
                 let job = named!(owner, &name).select(jobs::id).first::<String>(conn).await.optional()?;
-                let Some(job) = job else { return Ok(None) };
-                let rows: Vec<RunRow> = runs::table
-                    .filter(runs::job_id.eq(&job))
-                    .order((runs::due_at.desc(), runs::id.desc()))
-                    .limit(limit.into())
-                    .select(RunRow::as_select())
-                    .load(conn)
-                    .await?;
-                rows.into_iter().map(Run::try_from).collect::<Result<_, _>>().map(Some)
+                let Some(job) = job else { return Ok(RunsListed::Absent) };
+                let mut page = runs::table.filter(runs::job_id.eq(&job)).select(RunRow::as_select()).into_boxed();
+                if let Some(before) = before {
+                    let run = runs::table.find(before).filter(runs::job_id.eq(&job)).select((runs::due_at, runs::id));
+                    let run = run.first::<(NaiveDateTime, String)>(conn).await.optional()?;
+                    let Some((due_at, id)) = run else { return Ok(RunsListed::RunUnknown) };
+                    // The first condition alone is a range of the index; the second one orders runs of one moment.
+                    page = page.filter(runs::due_at.le(due_at)).filter(runs::due_at.lt(due_at).or(runs::id.lt(id)));
+                }
+                let page = page.order((runs::due_at.desc(), runs::id.desc())).limit(limit.into());
+                let rows: Vec<RunRow> = page.load(conn).await?;
+                rows.into_iter().map(Run::try_from).collect::<Result<_, _>>().map(RunsListed::Page)
             })
             .await
     }
