@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use portal_core::{BackendError, Ids, Retention};
+use portal_core::{BackendError, Ids};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -71,18 +71,11 @@ pub struct RunnerSettings {
     pub lease: Duration,
     /// Most deliveries at once.
     pub slots: u32,
-    /// Time for which ended runs are stored.
-    pub retention: Duration,
 }
 
 impl Default for RunnerSettings {
     fn default() -> Self {
-        Self {
-            window: Duration::from_hours(1),
-            lease: Duration::from_mins(1),
-            slots: 256,
-            retention: Retention::default().runs,
-        }
+        Self { window: Duration::from_hours(1), lease: Duration::from_mins(1), slots: 256 }
     }
 }
 
@@ -314,16 +307,6 @@ impl Runner {
     pub async fn idle(&self) {
         // The semaphore is never closed, so this can only end with all slots in hand.
         let _all = self.slots.acquire_many(self.settings.slots).await;
-    }
-
-    /// Deletes old runs, and jobs that fired once a week ago; returns the number of runs.
-    ///
-    /// # Errors
-    /// The queue failed.
-    pub async fn forget_old(&self) -> Result<u64, BackendError> {
-        let now = self.ports.queue.now().await?;
-        let spent = Retention::default().spent_jobs;
-        self.ports.queue.forget_before(now - span(self.settings.retention), now - span(spent)).await
     }
 }
 

@@ -233,7 +233,4 @@ pub trait RunQueue: Send + Sync {
     async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError>;
     /// Counts what waits in the queue at `now`.
     async fn backlog(&self, now: DateTime<Utc>) -> Result<Backlog, BackendError>;
-    /// Deletes runs that ended before `runs`, and jobs for one moment that are disabled and whose moment was before
-    /// `spent`; returns the number of runs.
-    async fn forget_before(&self, runs: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError>;
 }

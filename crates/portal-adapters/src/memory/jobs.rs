@@ -222,16 +222,6 @@ impl RunQueue for MemoryJobs {
             Backlog { due, open: count(register.runs.values().filter(|stored| stored.is_open()).count()) }
         })
     }
-
-    async fn forget_before(&self, ended: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.people.transaction(|register| {
-            let is_spent = |job: &Job| matches!(job.spec.timing.kind, TimingKind::At(at) if !job.enabled && at < spent);
-            register.retain_jobs(|job| !is_spent(job));
-            let count = register.runs.len();
-            register.runs.retain(|_, stored| stored.run.finished_at.is_none_or(|at| at >= ended));
-            u64::try_from(count - register.runs.len()).unwrap_or(u64::MAX)
-        })
-    }
 }
 
 fn due_job(register: &Register, job: &Job, now: DateTime<Utc>) -> Option<DueJob> {

@@ -38,7 +38,6 @@ promises! {
     runs_of_an_inactive_friendship_are_left,
     runs_are_listed_newest_first,
     runs_are_listed_page_by_page,
-    ended_runs_alone_are_forgotten,
     every_change_of_a_job_leaves_one_line,
     a_job_is_found_by_its_name_and_else_by_its_id,
     a_job_remembers_its_newest_runs,
@@ -590,19 +589,6 @@ async fn runs_are_listed_page_by_page(world: &World) {
     assert_eq!(world.jobs.runs(&bob, &job.id, Some("run-0"), 2).await.unwrap(), RunsListed::Absent);
 }
 
-async fn ended_runs_alone_are_forgotten(world: &World) {
-    let owner = alice(world).await;
-    let job = due_job(world, &owner, "daily").await;
-    complete(world, &fire(world).await[0], AttemptOutcome::Delivered).await;
-    let ended = world.clock.now();
-    world.clock.set(stored(world, &job).await.state.next_run.unwrap());
-    fire(world).await;
-    let day = TimeDelta::days(1);
-    assert_eq!(world.runs.forget_before(ended, ended).await.unwrap(), 0);
-    assert_eq!(world.runs.forget_before(ended + day, ended).await.unwrap(), 1);
-    assert_eq!(runs(world, &job).await.iter().map(|run| run.status).collect::<Vec<_>>(), [RunStatus::Running]);
-}
-
 async fn every_change_of_a_job_leaves_one_line(world: &World) {
     let owner = alice(world).await;
     let job = due_job(world, &owner, "daily").await;
@@ -667,10 +653,6 @@ async fn a_job_for_one_moment_is_disabled_when_it_is_over(world: &World) {
     let leased = world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap().remove(0);
     complete(world, &leased, AttemptOutcome::Delivered).await;
     assert!(!stored(world, &job).await.enabled);
-    world.runs.forget_before(now, now).await.unwrap();
-    assert_eq!(world.jobs.list(&owner).await.unwrap().len(), 1);
-    world.runs.forget_before(now, now + TimeDelta::milliseconds(1)).await.unwrap();
-    assert_eq!(world.jobs.list(&owner).await.unwrap(), []);
 }
 
 async fn a_friend_asks_for_ten_runs_a_minute(world: &World) {

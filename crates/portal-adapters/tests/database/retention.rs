@@ -12,8 +12,10 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use portal_adapters::db::{Db, DbSettings};
 use portal_core::{
-    Action, AuditFilter, BackendError, Expired, FriendId, Retention, RetentionStore, SWEEP_BATCH, sweep,
+    Action, AgentId, AuditFilter, BackendError, Expired, FriendId, FriendshipKey, Retention, RetentionStore,
+    SWEEP_BATCH, sweep,
 };
+use portal_cron::RunsListed;
 
 use crate::newcomer::by_root;
 use crate::postgres::Database;
@@ -72,7 +74,10 @@ fn crowd() -> String {
         "insert into jobs (id, friend_id, agent_id, name, message, fires_at, tz, session, enabled, created_at, \
          consecutive_errors) values ('spent', 'alice', 'main', 'spent', 'm', '2020-01-01 00:00:00', 'UTC', 'isolated', \
          false, '2020-01-01 00:00:00', 0), ('recent', 'alice', 'main', 'recent', 'm', '2026-11-24 00:00:00', 'UTC', \
-         'isolated', false, '2020-01-01 00:00:00', 0);",
+         'isolated', false, '2020-01-01 00:00:00', 0), ('late', 'alice', 'main', 'late', 'm', '2020-01-01 00:00:00', \
+         'UTC', 'isolated', true, '2020-01-01 00:00:00', 0);
+         insert into runs (id, job_id, cause, due_at, status, attempts, claimable_at) values ('open', 'busy', 'manual', \
+         '2020-01-01 00:00:00', 'retrying', 1, '2020-01-01 00:00:00');",
     );
     let mut rows = |table: &str, columns: &str, count: usize, row: &dyn Fn(usize) -> String| {
         let rows: Vec<String> = (0..count).map(|number| format!("({})", row(number))).collect();
@@ -155,6 +160,13 @@ async fn expired_rows_go_in_batches_while_others_write(settings: &DbSettings, lo
     assert!(written >= batches.len(), "{written} writes beside {} batches", batches.len());
     let entries = db.audit_log().list(AuditFilter { limit: 1_000_000, ..AuditFilter::default() }).await.unwrap();
     assert_eq!(entries.len(), 10 + written, "what has not expired stays");
+    let owner = FriendshipKey { friend: FriendId::parse("alice").unwrap(), agent: AgentId::parse("main").unwrap() };
+    let jobs = db.jobs().list(&owner).await.unwrap();
+    let names: Vec<_> = jobs.iter().map(|job| job.spec.name.as_str()).collect();
+    assert_eq!(names, ["busy", "late", "long-ago", "recent"], "one that is still to run stays");
+    let last = db.jobs().runs(&owner, "busy", Some("busy-1200"), 1_000).await.unwrap();
+    let RunsListed::Page(runs) = last else { unreachable!("{last:?}") };
+    assert!(runs.iter().any(|run| run.id == "open"), "an open run stays, however old");
 }
 
 #[tokio::test(flavor = "multi_thread")]

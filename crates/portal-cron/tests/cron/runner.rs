@@ -76,10 +76,6 @@ impl RunQueue for Restarting {
         }
         self.queue.complete_attempts(completed).await
     }
-
-    async fn forget_before(&self, ended: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.queue.forget_before(ended, spent).await
-    }
 }
 
 /// The statuses and attempts of alice's job `hourly`, newest first.
@@ -430,18 +426,6 @@ async fn runners_that_share_a_queue_deliver_each_fire_time_once() -> TestResult<
         runner.idle().await;
     }
     assert_eq!(fixture.receiver.take().len(), 20);
-    Ok(())
-}
-
-#[tokio::test]
-async fn old_runs_are_deleted_and_open_ones_stay() -> TestResult<()> {
-    let fixture = Fixture::new().await?;
-    fixture.job("hourly", "@hourly").await?;
-    fixture.pass_after(60).await?;
-    fixture.clock.set(utc("2026-02-15T09:00:00Z"));
-    fixture.jobs.run(&alice(), "hourly", friend("alice")).await?;
-    assert_eq!(fixture.runner.forget_old().await?, 1);
-    assert_eq!(statuses(&fixture).await?, [(RunStatus::Queued, 0)]);
     Ok(())
 }
 

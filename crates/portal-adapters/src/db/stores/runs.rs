@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use diesel::dsl::{exists, max, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{BackendError, Expired, Friendship, FriendshipStatus, sweep};
+use portal_core::{BackendError, Friendship, FriendshipStatus};
 use portal_cron::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, LeasedRun, RecentRun, RunLease,
     RunQueue, RunStatus, Trigger,
@@ -113,11 +113,6 @@ impl RunQueue for Store {
                 Ok(Backlog { due: count(due), open: count(open) })
             })
             .await
-    }
-
-    async fn forget_before(&self, ended: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError> {
-        sweep(self, Expired::SpentJobs { before: spent }).await?;
-        sweep(self, Expired::Runs { before: ended }).await
     }
 }
 
