@@ -10,11 +10,11 @@ use diesel_async::RunQueryDsl;
 use portal_core::{AgentId, AuditEntry, BackendError, FriendId, FriendshipKey, Invalid};
 use portal_cron::{
     AnswerTo, Interval, Job, JobCreated, JobName, JobSpec, JobState, JobStore, JobUpdate, JobUpdated,
-    MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunRequested, RunStatus, RunsListed, Thinking, Timing,
-    TimingKind, Trigger,
+    MANUAL_RUNS_PER_MINUTE, MissedWindow, Run, RunRequested, RunStatus, RunsListed, Thinking, Timing, TimingKind,
+    Trigger,
 };
-use serde::{Deserialize, Serialize};
 
+use super::ended_runs::{insert_missed, read_recent};
 use super::{Conn, Store, audit, friends, friendships};
 use crate::db::error::QueryError;
 use crate::db::schema::{jobs, runs};
@@ -65,28 +65,6 @@ impl TryFrom<TimingRow> for Timing {
         let unreadable = || Invalid::new("timing", "a job has none of cron, at and every");
         Ok(Self { kind: kind.ok_or_else(unreadable)?, tz: row.tz })
     }
-}
-
-/// A run in the column `recent`.
-#[derive(Serialize, Deserialize)]
-struct RecentEntry {
-    status: String,
-    due_at: DateTime<Utc>,
-}
-
-fn read_recent(text: &str) -> Result<Vec<RecentRun>, QueryError> {
-    let entries: Vec<RecentEntry> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-    let read = |entry: RecentEntry| Ok(RecentRun { status: RunStatus::parse(&entry.status)?, due_at: entry.due_at });
-    entries.into_iter().map(read).collect()
-}
-
-fn write_recent(recent: &[RecentRun]) -> Result<String, QueryError> {
-    let entry = |run: &RecentRun| RecentEntry { status: run.status.as_str().to_owned(), due_at: run.due_at };
-    Ok(serde_json::to_string(&recent.iter().map(entry).collect::<Vec<_>>()).map_err(|error| not_json(&error))?)
-}
-
-fn not_json(error: &serde_json::Error) -> Invalid {
-    Invalid::new("recent", error.to_string())
 }
 
 impl TryFrom<JobRow> for Job {
@@ -429,77 +407,4 @@ async fn manual_runs_wait(
     let is_full = recent.len() >= usize::try_from(MANUAL_RUNS_PER_MINUTE).unwrap_or(usize::MAX);
     let oldest = recent.last().filter(|_| is_full);
     Ok(oldest.map(|oldest| (oldest.and_utc() + minute - now).to_std().unwrap_or_default()))
-}
-
-/// Stores a missed window as one run; called inside a transaction that has locked the job.
-pub(super) async fn insert_missed(
-    conn: &mut Conn,
-    job: &str,
-    run: &str,
-    window: &MissedWindow,
-    at: DateTime<Utc>,
-) -> Result<(), QueryError> {
-    let at = at.naive_utc();
-    let inserted = diesel::insert_into(runs::table)
-        .values((
-            runs::id.eq(run),
-            runs::job_id.eq(job),
-            runs::trigger.eq(Trigger::Schedule.as_str()),
-            runs::status.eq(RunStatus::Missed.as_str()),
-            runs::attempts.eq(0),
-            runs::claimable_at.eq(at),
-            runs::finished_at.eq(at),
-            runs::due_at.eq(window.to.naive_utc()),
-            runs::missed_from.eq(window.from.naive_utc()),
-            runs::missed_count.eq(i32::try_from(window.count).unwrap_or(i32::MAX)),
-        ))
-        .on_conflict_do_nothing()
-        .execute(conn)
-        .await?;
-    // A fire time that has a row already was told of.
-    if inserted > 0 {
-        let run = RecentRun { status: RunStatus::Missed, due_at: window.to };
-        record_end(conn, job, run, Some(&window.explanation())).await?;
-    }
-    Ok(())
-}
-
-/// Records on a job that one of its runs has ended; called inside a transaction that has locked the job.
-pub(super) async fn record_end(
-    conn: &mut Conn,
-    job: &str,
-    run: RecentRun,
-    error: Option<&str>,
-) -> Result<(), QueryError> {
-    let row = jobs::table.find(job).select((jobs::recent, jobs::consecutive_errors));
-    let (recent, errors): (String, i32) = row.first(conn).await?;
-    let mut state = JobState { recent: read_recent(&recent)?, ..JobState::default() };
-    state.push_recent(run);
-    let errors = match run.status {
-        RunStatus::Delivered => 0,
-        RunStatus::Failed => errors.saturating_add(1),
-        // A missed window says nothing about the receiver.
-        _ => errors,
-    };
-    diesel::update(jobs::table.find(job))
-        .set((
-            jobs::last_status.eq(run.status.as_str()),
-            jobs::last_error.eq(error),
-            jobs::recent.eq(write_recent(&state.recent)?),
-            jobs::consecutive_errors.eq(errors),
-        ))
-        .execute(conn)
-        .await?;
-    disable_spent(conn, job).await
-}
-
-/// Disables a job for one moment that is over.
-pub(super) async fn disable_spent(conn: &mut Conn, job: &str) -> Result<(), QueryError> {
-    diesel::update(jobs::table.find(job))
-        .filter(jobs::fires_at.is_not_null())
-        .filter(jobs::next_due.is_null())
-        .set(jobs::enabled.eq(false))
-        .execute(conn)
-        .await?;
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The queue of runs, which all runners share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
@@ -13,7 +13,8 @@ use portal_cron::{
     RunQueue, RunStatus, Trigger,
 };
 
-use super::jobs::{JobRow, TimingRow, disable_spent, insert_missed, record_end};
+use super::ended_runs::{EndedRuns, OpenRun, disable_spent, insert_missed};
+use super::jobs::{JobRow, TimingRow};
 use super::{Conn, Store};
 use crate::db::error::QueryError;
 use crate::db::schema::{friendships, jobs, runs};
@@ -150,16 +151,29 @@ async fn fire(conn: &mut Conn, firings: &[Firing], lease: RunLease) -> Result<Ve
 }
 
 async fn fire_one(conn: &mut Conn, firing: &Firing, lease: RunLease) -> Result<Option<ClaimedRow>, QueryError> {
-    let job = jobs::table.find(&firing.job);
-    diesel::update(job).set(jobs::next_due.eq(firing.next_due.map(|at| at.naive_utc()))).execute(conn).await?;
     if let Some((run, window)) = &firing.missed {
         insert_missed(conn, &firing.job, run, window, lease.now).await?;
     }
-    let Some((run, due_at)) = &firing.run else {
+    let fired = insert_fired(conn, firing, lease).await?;
+    // One statement with what the run changes: there may be thousands of them at the start of a minute.
+    diesel::update(jobs::table.find(&firing.job))
+        .set((
+            jobs::next_due.eq(firing.next_due.map(|at| at.naive_utc())),
+            fired.as_ref().map(|run| jobs::open_run.eq(&run.id)),
+            fired.as_ref().map(|_| jobs::last_run_at.eq(lease.now.naive_utc())),
+        ))
+        .execute(conn)
+        .await?;
+    if fired.is_none() {
         // Its moment passed while the friendship was not active, so no run will end it.
         disable_spent(conn, &firing.job).await?;
-        return Ok(None);
-    };
+    }
+    Ok(fired)
+}
+
+/// Stores the run of a firing as claimed; `None` if there is none to make.
+async fn insert_fired(conn: &mut Conn, firing: &Firing, lease: RunLease) -> Result<Option<ClaimedRow>, QueryError> {
+    let Some((run, due_at)) = &firing.run else { return Ok(None) };
     let now = lease.now.naive_utc();
     let fired = diesel::insert_into(runs::table)
         .values((
@@ -178,9 +192,6 @@ async fn fire_one(conn: &mut Conn, firing: &Firing, lease: RunLease) -> Result<O
         .get_result(conn)
         .await
         .optional()?;
-    if fired.is_some() {
-        diesel::update(job).set((jobs::open_run.eq(run), jobs::last_run_at.eq(now))).execute(conn).await?;
-    }
     Ok(fired)
 }
 
@@ -264,11 +275,12 @@ async fn complete_attempts(conn: &mut Conn, completed: &[CompletedAttempt]) -> R
     let of = runs::table.filter(runs::id.eq_any(ids)).select((runs::id, runs::job_id));
     let of: HashMap<String, String> = of.load(conn).await?.into_iter().collect();
     // All jobs at once and in one order, so that two groups cannot deadlock.
-    let locked = jobs::table.filter(jobs::id.eq_any(of.values())).order(jobs::id).select(jobs::id);
-    let locked: HashSet<String> = for_update!(locked).load(conn).await?.into_iter().collect();
+    let locked = jobs::table.filter(jobs::id.eq_any(of.values())).order(jobs::id).select(EndedRuns::as_select());
+    let locked: Vec<EndedRuns> = for_update!(locked).load(conn).await?;
+    let locked: HashMap<&str, &EndedRuns> = locked.iter().map(|job| (&*job.id, job)).collect();
     let mut results = Vec::with_capacity(completed.len());
     for attempt in completed {
-        results.push(match of.get(&attempt.run).filter(|job| locked.contains(*job)) {
+        results.push(match of.get(&attempt.run).and_then(|job| locked.get(&**job)) {
             Some(job) => complete_attempt(conn, job, attempt).await?,
             None => false,
         });
@@ -276,7 +288,7 @@ async fn complete_attempts(conn: &mut Conn, completed: &[CompletedAttempt]) -> R
     Ok(results)
 }
 
-async fn complete_attempt(conn: &mut Conn, job: &str, completed: &CompletedAttempt) -> Result<bool, QueryError> {
+async fn complete_attempt(conn: &mut Conn, job: &EndedRuns, completed: &CompletedAttempt) -> Result<bool, QueryError> {
     let attempt = i32::try_from(completed.attempt).unwrap_or(i32::MAX);
     let is_newest = runs::attempts.eq(attempt).and(runs::finished_at.is_null());
     let at = completed.at.naive_utc();
@@ -299,8 +311,7 @@ async fn complete_attempt(conn: &mut Conn, job: &str, completed: &CompletedAttem
     let Some(due_at) = changed else { return Ok(false) };
     if finished_at.is_some() {
         let run = RecentRun { status, due_at: due_at.and_utc() };
-        diesel::update(jobs::table.find(job)).set(jobs::open_run.eq(None::<String>)).execute(conn).await?;
-        record_end(conn, job, run, error.map(String::as_str)).await?;
+        job.record_end(conn, run, error.map(String::as_str), OpenRun::Ended).await?;
     }
     Ok(true)
 }
