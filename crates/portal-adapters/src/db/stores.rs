@@ -13,6 +13,8 @@ mod audit;
 mod contacts;
 #[path = "stores/documents.rs"]
 mod documents;
+#[path = "stores/ended_runs.rs"]
+mod ended_runs;
 #[path = "stores/exposure_requests.rs"]
 mod exposure_requests;
 #[path = "stores/exposure_rows.rs"]

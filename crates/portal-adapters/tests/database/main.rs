@@ -8,6 +8,7 @@ mod door;
 mod durability;
 mod hang_up;
 mod instance;
+mod load;
 mod newcomer;
 mod outage;
 #[path = "../contract/postgres.rs"]

@@ -1,7 +1,7 @@
 //! A database that fails: every query ends in time with an error, never with an answer that the database did not give,
 //! and queries succeed again once the database is back.
 
-mod proxy;
+pub(crate) mod proxy;
 
 use std::path::PathBuf;
 use std::sync::Arc;
