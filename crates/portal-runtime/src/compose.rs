@@ -90,6 +90,8 @@ pub struct Parts {
     pub probes: Vec<Arc<dyn Probe>>,
     /// Retention of rows that grow with use.
     pub retention: Retention,
+    /// Settings of the runner of jobs.
+    pub runner: RunnerSettings,
 }
 
 /// Logging in, as it is configured.
@@ -139,6 +141,7 @@ pub fn assemble(parts: Parts) -> Portal {
         require_if_match,
         probes,
         retention,
+        runner,
     } = parts;
     let sessions = db.sessions();
     let mut tasks = BackgroundTasks::default();
@@ -152,8 +155,8 @@ pub fn assemble(parts: Parts) -> Portal {
     let keys = Arc::new(SessionKeys::new(db.contacts(), channels));
     let zones = time_zones.clone();
     let (queue, observer) = (db.runs(), Arc::new(RunnerMetrics));
-    let runner = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
-    run_jobs(&mut tasks, Runner::new(runner, RunnerSettings::default()));
+    let ports = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
+    run_jobs(&mut tasks, Runner::new(ports, runner));
     let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
     let documents = documents(&db, files, &clock, &ids).with_required_precondition(require_if_match);
     recover_documents(&mut tasks, documents.clone());
@@ -202,6 +205,7 @@ fn sweep_expired(tasks: &mut BackgroundTasks, db: &Db, clock: Arc<dyn Clock>, re
             }
             for expired in retention.expired(now) {
                 let deleted = sweep(&*store, expired).await?;
+                metrics::record_sweep(expired.kind(), deleted);
                 if deleted > 0 {
                     tracing::info!(deleted, kind = expired.kind(), "deleted expired rows");
                 }

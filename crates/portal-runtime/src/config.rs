@@ -46,8 +46,8 @@ pub struct Settings {
     pub agents: Vec<AgentSettings>,
     /// Refuses a write of a document that has neither `If-Match` nor `If-None-Match`.
     pub require_if_match: bool,
-    /// Channels that session keys may name.
-    pub channels: Vec<ChannelId>,
+    /// Jobs and their deliveries.
+    pub jobs: JobsSettings,
     /// Rules of the time zones in which jobs are due.
     pub time_zones: TimeZones,
     /// Receiver of due messages; `None` only where there are no agents.
@@ -95,6 +95,15 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// Which lines.
     pub filter: String,
+}
+
+/// Jobs and their deliveries, as configured.
+#[derive(Debug, Clone)]
+pub struct JobsSettings {
+    /// Channels that session keys may name.
+    pub channels: Vec<ChannelId>,
+    /// Most deliveries of one replica in flight.
+    pub in_flight: u32,
 }
 
 /// The portal's database.

@@ -19,7 +19,7 @@ use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_api::{LimitSettings, Rate};
 use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Probe, Retention};
-use portal_cron::TimeZones;
+use portal_cron::{RunnerSettings, TimeZones};
 use portal_dns::DomainName;
 use tokio::runtime::Handle;
 
@@ -145,7 +145,7 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
         may_login: [AgentId::parse(seed::AGENT)?].into(),
         public_url: Some(format!("http://{address}")),
     };
-    let retention = Retention::default();
+    let (retention, runner) = (Retention::default(), RunnerSettings::default());
     Ok(Parts {
         db,
         clock,
@@ -163,6 +163,7 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
         files,
         probes,
         retention,
+        runner,
     })
 }
 

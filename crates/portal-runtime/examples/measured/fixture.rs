@@ -14,7 +14,7 @@ use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BoxError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
     Retention, SESSION_LIFETIME, Session, Token,
 };
-use portal_cron::TimeZones;
+use portal_cron::{RunnerSettings, TimeZones};
 use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
 use portal_k8s::Cluster;
 use portal_runtime::compose::{self, LoginSettings, Parts};
@@ -99,6 +99,7 @@ pub(crate) async fn serve(
     let serving = Serving {
         listen: address,
         operations_listen: None,
+        runner: RunnerSettings::default(),
         allowed_origins: Vec::new(),
         connections_per_address: None,
         limits: None,

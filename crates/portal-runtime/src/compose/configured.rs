@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use portal_adapters::webhook::{WebhookDelivery, WebhookSettings};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
-use portal_cron::{Delivery, LeasedRun, Receipt, SessionKey, TimeZones};
+use portal_cron::{Delivery, LeasedRun, Receipt, RunnerSettings, SessionKey, TimeZones};
 use portal_dns::{
     ExposurePorts, Exposures, InstanceId, IntentStore, Zone, uncertifiable_hostnames, unserved_hostnames,
 };
@@ -63,7 +63,8 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         exposures,
         budgets,
         require_if_match: settings.require_if_match,
-        channels: settings.channels.clone(),
+        channels: settings.jobs.channels.clone(),
+        runner: RunnerSettings { slots: settings.jobs.in_flight, ..RunnerSettings::default() },
         login: login(settings),
         delivery,
         time_zones: settings.time_zones.clone(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use config::{Config, ConfigError, Source, Value};
 use portal_core::{AgentId, ChannelId, Invalid, Retention};
-use portal_cron::TimeZones;
+use portal_cron::{RunnerSettings, TimeZones};
 use portal_dns::TOMBSTONE_LIFETIME;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -19,8 +19,8 @@ use super::sections::{
     PageSection, RetentionSection, ServerSection, TimeSection,
 };
 use super::{
-    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
-    WebhookTarget,
+    AgentSettings, ClusterSettings, DatabaseSettings, JobsSettings, LogSettings, Problem, Problems, Secret,
+    ServerSettings, Settings, WebhookTarget,
 };
 use crate::signing::{Signature, SigningKey};
 use crate::telemetry::{self, LogFormat};
@@ -50,6 +50,8 @@ const SECTIONS: [&str; 14] = [
 const RETENTION_DAYS_MAX: u32 = 3_650;
 /// Most finished runs that may be kept per job.
 const RUNS_PER_JOB_MAX: u32 = 100_000;
+/// Most deliveries in flight that may be asked for: each has a connection of its own.
+const IN_FLIGHT_MAX: u32 = 4_096;
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a webhook may be given: a delivery must end well within a run's lease.
@@ -70,7 +72,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let page = check.page(raw);
     check.links(server.as_ref(), agents.as_deref().unwrap_or_default());
     let require_if_match = check.require_if_match(raw);
-    let channels = check.channels(raw);
+    let jobs = check.jobs(raw);
     let time_zones = check.time_zones(raw);
     let delivery = check.delivery(raw, agents.as_deref().unwrap_or_default());
     let domains = check.domains(raw);
@@ -85,7 +87,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
             agents: agents?,
             page: page?,
             require_if_match: require_if_match?,
-            channels: channels?,
+            jobs: jobs?,
             time_zones: time_zones?,
             delivery,
             domains: domains?,
@@ -366,10 +368,16 @@ impl Check {
         Some(self.section::<DocumentsSection>(raw, "documents")?.require_if_match)
     }
 
-    fn channels(&mut self, raw: &Config) -> Option<Vec<ChannelId>> {
+    fn jobs(&mut self, raw: &Config) -> Option<JobsSettings> {
         let section: JobsSection = self.section(raw, "jobs")?;
         let parsed = section.channels.iter().map(|text| self.accepted("jobs.channels", ChannelId::parse(text)));
-        Some(parsed.collect::<Vec<_>>().into_iter().flatten().collect())
+        let channels = parsed.collect::<Vec<_>>().into_iter().flatten().collect();
+        let in_flight = section.in_flight.unwrap_or(RunnerSettings::default().slots);
+        if !(1..=IN_FLIGHT_MAX).contains(&in_flight) {
+            self.problem("jobs.in_flight", format!("must be 1 to {IN_FLIGHT_MAX} deliveries"));
+            return None;
+        }
+        Some(JobsSettings { channels, in_flight })
     }
 
     fn delivery(&mut self, raw: &Config, agents: &[AgentSettings]) -> Option<WebhookTarget> {

@@ -216,6 +216,8 @@ pub(super) struct DocumentsSection {
 pub(super) struct JobsSection {
     /// Channels that session keys may name.
     pub(super) channels: Vec<String>,
+    /// Most deliveries of one replica in flight; 256 when absent.
+    pub(super) in_flight: Option<u32>,
 }
 
 /// `[time]`: the rules of the time zones.

@@ -98,6 +98,7 @@ fn a_problem_names_its_key_and_its_rule() {
     check("[provisioning.quota]\n\"limits.cpu\" = \"much\"", "provisioning.quota.limits.cpu", "not an amount");
     check("[provisioning.container_max]\ncpu = \"50m\"", "provisioning.container_default.cpu", "must not be more");
     check("[jobs]\nchannels = [\"Signal\"]", "jobs.channels", "lower-case");
+    check("[jobs]\nin_flight = 0", "jobs.in_flight", "1 to 4096");
     check("[[agents]]\nid = \"Main\"\nworkspace = \"/a\"", "agents[0].id", "agent must be");
     check("[[agents]]\nid = \"main\"\nworkspace = \"a\"", "agents[0].workspace", "absolute");
     check("[[agents]]\nid = \"main\"\nworkspace = \"/a\"", "delivery.webhook_url", "missing");
