@@ -205,6 +205,9 @@ impl RunQueue for MemoryJobs {
 
     async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
         self.people.transaction(|register| {
+            // No pause lasts a day: this one was computed by the later time.
+            let late = register.runs.values_mut().filter(|stored| stored.claimable_at > now + TimeDelta::days(1));
+            late.for_each(|stored| stored.claimable_at = now);
             let later = register.jobs.values_mut().filter(|job| job.state.next_run > Some(now));
             later.map(|job| job.state.next_run = Some(now)).count().try_into().unwrap_or(u64::MAX)
         })

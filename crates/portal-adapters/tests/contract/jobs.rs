@@ -7,9 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use portal_core::{Action, AgentId, Clock, FriendId, FriendshipKey, FriendshipStatus, Ids};
 use portal_cron::{
-    AnswerTo, AttemptOutcome, CompletedAttempt, DueJob, Firing, FriendShares, Interval, Job, JobCreated, JobName,
-    JobSpec, JobState, JobUpdate, JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RECENT_MAX, Run,
-    RunLease, RunRequested, RunStatus, RunsListed, Schedule, Thinking, TimeZones, Timing, TimingKind, Trigger,
+    AnswerTo, AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Interval, Job, JobCreated,
+    JobName, JobSpec, JobState, JobUpdate, JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RECENT_MAX,
+    Run, RunLease, RunRequested, RunStatus, RunsListed, Schedule, Thinking, TimeZones, Timing, TimingKind, Trigger,
 };
 
 use crate::world::World;
@@ -43,6 +43,8 @@ promises! {
     a_job_remembers_its_newest_runs,
     a_job_for_one_moment_is_disabled_when_it_is_over,
     a_friend_asks_for_ten_runs_a_minute,
+    a_clock_that_went_back_makes_what_waits_for_a_later_time_due,
+    jobs_of_an_inactive_friendship_are_parked_until_it_is_active_again,
 }
 
 const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -675,4 +677,50 @@ async fn a_friend_asks_for_ten_runs_a_minute(world: &World) {
     assert!(matches!(ask(&bob, "daily").await, RunRequested::Queued(_)));
     world.clock.advance(Duration::from_secs(50));
     assert!(matches!(ask(&owner, &last).await, RunRequested::Queued(_)));
+}
+
+async fn a_clock_that_went_back_makes_what_waits_for_a_later_time_due(world: &World) {
+    let owner = alice(world).await;
+    let now = world.clock.now();
+    let retried = due_job(world, &owner, "retried").await;
+    let leased = fire(world).await.remove(0);
+    let retry = AttemptOutcome::Retry { at: now + TimeDelta::days(2), error: "busy".to_owned() };
+    assert!(complete(world, &leased, retry).await);
+    let planned = job(world, &owner, "planned", Some(now + TimeDelta::hours(3)));
+    let disabled = job(world, &owner, "disabled", None);
+    let overdue = job(world, &owner, "overdue", Some(now - TimeDelta::hours(1)));
+    for job in [&planned, &disabled, &overdue] {
+        create(world, job).await;
+    }
+    assert_eq!(world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap(), []);
+    assert_eq!(world.runs.latest_start().await.unwrap(), Some(now));
+    assert_eq!(world.runs.replan(now).await.unwrap(), 2);
+    assert_eq!(stored(world, &planned).await.state.next_run, Some(now));
+    assert_eq!(stored(world, &retried).await.state.next_run, Some(now));
+    assert_eq!(stored(world, &disabled).await.state.next_run, None);
+    assert_eq!(stored(world, &overdue).await.state.next_run, overdue.state.next_run);
+    let claimed = world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap();
+    assert_eq!(claimed.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), [leased.id.as_str()]);
+}
+
+async fn jobs_of_an_inactive_friendship_are_parked_until_it_is_active_again(world: &World) {
+    let owner = alice(world).await;
+    due_job(world, &owner, "open").await;
+    let leased = fire(world).await.remove(0);
+    let retry = AttemptOutcome::Retry { at: world.clock.now(), error: "busy".to_owned() };
+    assert!(complete(world, &leased, retry).await);
+    let due = due_job(world, &owner, "due").await;
+    let bob = FriendshipKey { friend: world.friend("bob").await, ..owner.clone() };
+    world.befriend(&bob.agent, &bob.friend, FriendshipStatus::Active).await;
+    let other = due_job(world, &bob, "other").await;
+    world.befriend(&owner.agent, &owner.friend, FriendshipStatus::Blocked).await;
+    assert!(world.runs.park_inactive(world.clock.now()).await.unwrap() > 0);
+    assert_eq!(world.runs.park_inactive(world.clock.now()).await.unwrap(), 0, "once");
+    assert_eq!(world.runs.backlog(world.clock.now()).await.unwrap(), Backlog { due: 1, open: 1 });
+    assert_eq!(stored(world, &other).await.state.next_run, other.state.next_run);
+    world.clock.advance(Duration::from_secs(90));
+    world.befriend(&owner.agent, &owner.friend, FriendshipStatus::Active).await;
+    assert_eq!(stored(world, &due).await.state.next_run, Some(world.clock.now()), "time of rest is not missed");
+    let claimed = world.runs.claim(lease(world), 10, FriendShares::of(100)).await.unwrap();
+    assert_eq!(claimed.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), [leased.id.as_str()]);
 }

@@ -14,6 +14,8 @@ use fixture::{Crowd, Fixture};
 
 /// Duration of the pause of a database.
 const PAUSE: Duration = Duration::from_secs(20);
+/// Longest wait of a run whose claim was not lost.
+const PROMPTLY: TimeDelta = TimeDelta::seconds(30);
 
 /// Forty friends with the fifty jobs that they may have, all due at one moment, and again a minute later: what has not
 /// begun by then is missed.
@@ -34,25 +36,25 @@ async fn two_thousand_minutely_jobs_miss_nothing(fixture: Fixture) {
     assert!(most < TimeDelta::minutes(1), "{most}");
 }
 
-/// Fire times that come while the database stands still run when it is back, each once.
-async fn a_pause_of_the_database_misses_nothing(fixture: Fixture, pause: impl AsyncFnOnce(&Fixture)) {
+/// Fire times that come while the database is away run when it is back, each once and at most `late` after that.
+async fn a_database_that_is_away_misses_nothing(fixture: Fixture, late: TimeDelta, away: impl AsyncFnOnce(&Fixture)) {
     let first = fixture.now().await + TimeDelta::seconds(1);
     let crowd = Crowd { spread: TimeDelta::seconds(20), ..Crowd::due_at("f", (20, 25), first) };
     fixture.insert(crowd).await;
     let running = fixture.run();
     fixture.received(10, Duration::from_secs(30)).await;
-    pause(&fixture).await;
+    away(&fixture).await;
     let back = fixture.now().await;
-    fixture.received(500, Duration::from_secs(100)).await;
+    let firsts = fixture.first_of_each_job(500, Duration::from_secs(100)).await;
     drop(running);
     fixture.check_none_doubled();
-    let last = fixture.receiver.messages().iter().take(500).map(|message| message.at - back).max().unwrap_or_default();
-    println!("all 500 fire times were received {last} after the pause");
+    let last = firsts.iter().map(|message| message.at - back).max().unwrap_or_default();
+    println!("all 500 fire times were received {last} after the database was back");
     for job in fixture.jobs(&crowd).await {
         let missed = job.state.recent.iter().find(|run| run.status == RunStatus::Missed);
         assert!(missed.is_none(), "{}: {missed:?}", job.id);
     }
-    assert!(last < TimeDelta::seconds(30), "a run waited for {last} after the database was back");
+    assert!(last < late, "a run waited for {last} after the database was back");
 }
 
 /// One friend's fifty jobs at a receiver that takes ten seconds, and another friend's job that is due a little later.
@@ -116,7 +118,7 @@ async fn two_thousand_minutely_jobs_miss_nothing_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_holds_the_file_for_twenty_seconds_makes_no_fire_time_missed() {
-    a_pause_of_the_database_misses_nothing(Fixture::on_sqlite().await, async |fixture| {
+    a_database_that_is_away_misses_nothing(Fixture::on_sqlite().await, PROMPTLY, async |fixture| {
         let mut other = fixture.sqlite().unwrap();
         other.batch_execute("begin immediate").unwrap();
         sleep(PAUSE).await;
@@ -152,11 +154,28 @@ mod postgres {
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "tier postgres"]
     async fn a_server_that_stands_still_for_twenty_seconds_makes_no_fire_time_missed() {
-        a_pause_of_the_database_misses_nothing(Fixture::on_postgres().await, async |fixture| {
+        a_database_that_is_away_misses_nothing(Fixture::on_postgres().await, PROMPTLY, async |fixture| {
             let proxy = fixture.proxy.as_ref().unwrap();
             proxy.turn(Mode::Paused);
             sleep(PAUSE).await;
             proxy.turn(Mode::Through);
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "tier postgres"]
+    async fn a_server_that_restarts_over_and_over_makes_no_fire_time_missed() {
+        // A claim whose commit was not answered belongs to nobody until its lease ends.
+        let lease = TimeDelta::seconds(60) + PROMPTLY;
+        a_database_that_is_away_misses_nothing(Fixture::on_postgres().await, lease, async |fixture| {
+            let proxy = fixture.proxy.as_ref().unwrap();
+            for _ in 0..10 {
+                proxy.turn(Mode::Refusing);
+                sleep(Duration::from_millis(500)).await;
+                proxy.turn(Mode::Through);
+                sleep(Duration::from_millis(1_300)).await;
+            }
         })
         .await;
     }

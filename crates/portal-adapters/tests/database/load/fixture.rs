@@ -238,6 +238,22 @@ impl Fixture {
         }
     }
 
+    /// Waits until so many jobs have sent something; returns the first message of each.
+    pub(super) async fn first_of_each_job(&self, count: usize, within: Duration) -> Vec<Message> {
+        let begun = Instant::now();
+        loop {
+            let mut firsts: HashMap<String, Message> = HashMap::new();
+            for message in self.receiver.messages() {
+                firsts.entry(message.job.clone()).or_insert(message);
+            }
+            if firsts.len() >= count {
+                return firsts.into_values().collect();
+            }
+            assert!(begun.elapsed() < within, "{} of {count} jobs sent something in {within:?}", firsts.len());
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// The jobs of a crowd, as they are now.
     pub(super) async fn jobs(&self, crowd: &Crowd) -> Vec<Job> {
         let (agent, mut jobs) = (AgentId::parse(AGENT).unwrap(), Vec::new());
