@@ -28,6 +28,8 @@ const ROWS_DELETED: &str = "portal_expired_rows_deleted_total";
 const ORPHANS: &str = "portal_dns_orphans";
 const CALLS_LEFT: &str = "portal_cloudflare_calls_left";
 /// Recorded by portal-api.
+const LIMITED: &str = "portal_requests_limited_total";
+/// Recorded by portal-api.
 const PROBE_UP: &str = "portal_probe_up";
 
 /// Installs the recorder of this process; what was recorded before is lost.
@@ -65,6 +67,7 @@ fn describe() {
     describe_histogram!(REQUESTS, "Time from a request's head to its answer, by method, route and status, in seconds");
     describe_gauge!(CONNECTIONS, "Open connections of the public port");
     describe_counter!(CLOSED, "Connections that ended with an error, by reason; clients can cause every one of them");
+    describe_counter!(LIMITED, "Requests refused with 429, by policy");
     describe_gauge!(EXPOSURES, "Exposures by status, when the last pass over all of them began");
     describe_counter!(REPAIRED, "Exposures that passes found other than wanted and worked on");
     describe_counter!(SWEPT, "Records and routes of exposures that are gone, found again and removed by passes");
