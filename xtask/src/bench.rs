@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what a request costs the server, beside a bare handler that returns the same bytes (`api`), what
-//! exposing a Service takes (`expose`), and what the overview costs beside asking the API server (`overview`).
+//! exposing a Service takes (`expose`), what the overview costs beside asking the API server (`overview`), and how late
+//! very many jobs run (`cron`).
 //!
 //! Machines differ and are rarely quiet, so nothing here is compared with a number from another day: a bare server, a
 //! portal, and a portal whose database knows very many friends run at the same time and are driven in turn, a slice
@@ -7,6 +8,7 @@
 //! also depend on the load generator, which shares the machine.
 
 mod build;
+mod cron;
 mod expose;
 mod fixture;
 mod load;
@@ -21,6 +23,7 @@ use fixture::Fixture;
 use load::{Load, Sample};
 use server::Server;
 
+pub use cron::{CronOptions, cron};
 pub use expose::expose;
 pub use overview::{OverviewOptions, overview};
 

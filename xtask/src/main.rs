@@ -38,6 +38,27 @@ enum Bench {
     Expose(Expose),
     /// Measure the cost of the overview: from watches, from five lists per request, and through `kubectl proxy`
     Overview(Overview),
+    /// Measure very many jobs of one minute: how late they run, and what they leave of the portal for requests
+    Cron(Cron),
+}
+
+#[derive(Args)]
+struct Cron {
+    /// Friends, each with fifty jobs
+    #[arg(long, default_value_t = 200)]
+    friends: u32,
+    /// Minutes that are measured
+    #[arg(long, default_value_t = 2)]
+    minutes: u32,
+    /// Numbers of portals that share one database
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 3])]
+    replicas: Vec<u32>,
+    /// Databases to measure
+    #[arg(long, value_delimiter = ',', default_values_t = ["sqlite", "postgres"].map(str::to_owned), value_parser = ["sqlite", "postgres"])]
+    databases: Vec<String>,
+    /// Build as for tests, to try the measurement out
+    #[arg(long)]
+    unoptimised: bool,
 }
 
 #[derive(Args)]
@@ -124,6 +145,10 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Bench(Bench::Expose(Expose { unoptimised })) => {
             bench::expose(unoptimised)?;
+            true
+        }
+        Command::Bench(Bench::Cron(Cron { friends, minutes, replicas, databases, unoptimised })) => {
+            bench::cron(&bench::CronOptions { friends, minutes, replicas, databases, unoptimised })?;
             true
         }
         Command::Bench(Bench::Overview(it)) => {

@@ -21,12 +21,16 @@ use portal_runtime::compose::{self, LoginSettings, Parts};
 use portal_runtime::server::{self, Page, Serving};
 use tokio::runtime::Handle;
 
-const AGENT: &str = "main";
+pub(crate) const AGENT: &str = "main";
 
 /// Opens the database in a folder and adds friends with sessions that are not there yet.
 pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
     std::fs::create_dir_all(data.join("agents").join(AGENT))?;
-    let url = format!("sqlite:{}", data.join("portal.db").display());
+    seed_at(&format!("sqlite:{}", data.join("portal.db").display()), friends).await
+}
+
+/// Opens the database at `url` and adds friends with sessions that are not there yet.
+pub(crate) async fn seed_at(url: &str, friends: u32) -> Result<Db, BoxError> {
     let db = Db::open(&DbSettings::new(url), Handle::current())?;
     db.migrate().await?;
     let (agent, now) = (AgentId::parse(AGENT)?, SystemClock.now());
@@ -95,11 +99,11 @@ pub(crate) async fn serve(
         files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),
         probes: Vec::new(),
         retention: Retention::default(),
+        runner: RunnerSettings::default(),
     });
     let serving = Serving {
         listen: address,
         operations_listen: None,
-        runner: RunnerSettings::default(),
         allowed_origins: Vec::new(),
         connections_per_address: None,
         limits: None,
