@@ -49,11 +49,11 @@ use in_flight::InFlight;
 pub use observer::{AttemptEnd, NoObserver, RunnerObserver};
 use outcome::OutcomeWriter;
 
-/// Most runs that one pass claims, and most jobs that it fires. With [`PACE`] this spreads the jobs of a full minute over
-/// some seconds, so that requests are answered in between.
-const BATCH: u32 = 64;
+/// Most runs that one pass claims, and most jobs that it fires. Small, and with a pause behind it: the thousands of jobs
+/// that a full minute brings spread over half of it, and the requests in between wait for few of them.
+const BATCH: u32 = 16;
 /// Pause between two passes while something is due.
-const PACE: Duration = Duration::from_millis(100);
+const PACE: Duration = Duration::from_millis(40);
 /// Divisor of the slots that gives the most that one friend may fill, at least [`FRIEND_SLOTS_MIN`].
 const FRIEND_SHARE: u32 = 16;
 /// Slots that every friend may fill, however few there are.
@@ -150,7 +150,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Makes one pass: claims as many runs as there are free slots, at most 64, and begins to deliver them, each
+    /// Makes one pass: claims as many runs as there are free slots, at most 16, and begins to deliver them, each
     /// in a task of its own; returns their number.
     ///
     /// # Errors

@@ -119,7 +119,7 @@ impl RunQueue for Store {
 
 /// Returns how many rows are looked at so that friends can take turns; one friend has at most 50 of them.
 fn candidates(limit: u32) -> i64 {
-    i64::from(limit) * 4
+    i64::from(limit) * 8
 }
 
 fn due_job(row: DueRow) -> Option<DueJob> {
