@@ -33,7 +33,7 @@ use portal_core::{
     AgentStore, AuditLog, Backend, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
     LoginStore, RetentionStore, SessionStore,
 };
-use portal_cron::{JobStore, RunQueue};
+use portal_cron::{JobStore, MessageStore, RunQueue};
 use portal_dns::ExposureStore;
 use portal_workspace::{DocumentStore, VersionStore};
 use tokio::runtime::Handle;
@@ -100,6 +100,8 @@ stores! {
     logins: LoginStore;
     /// Scheduled jobs.
     jobs: JobStore;
+    /// Messages that are sent now.
+    messages: MessageStore;
     /// Deletion of expired rows.
     retention: RetentionStore;
     /// The queue of runs, which all runners share.

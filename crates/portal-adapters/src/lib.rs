@@ -28,6 +28,8 @@ pub mod files;
 pub mod log;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "reach")]
+pub mod reach;
 #[cfg(feature = "rfc2136")]
 pub mod rfc2136;
 #[cfg(feature = "webhook")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portal_core::{Action, Actor, AuditEntry, Backend, BackendError, Clock, FriendshipKey, Invalid};
+use portal_core::{Action, Actor, AuditEntry, Backend, BackendError, ChannelId, Clock, FriendshipKey, Invalid};
 
 use crate::engine::Engines;
 use crate::{
@@ -163,6 +163,20 @@ impl Jobs {
         let now = self.clock.now();
         let timing = draft.parse(tz.unwrap_or("UTC"), &self.zones, now)?;
         Preview::new(&timing, &self.zones, now, count)
+    }
+
+    /// Refuses a name of a time zone that is not in the rules by which jobs are planned.
+    ///
+    /// # Errors
+    /// Names `tz`.
+    pub fn check_time_zone(&self, name: &str) -> Result<(), Invalid> {
+        self.zones.check(name)
+    }
+
+    /// Returns the channels whose conversations a job may name.
+    #[must_use]
+    pub fn channels(&self) -> &[ChannelId] {
+        self.keys.channels()
     }
 
     /// An entry without its subject, which the store fills in.

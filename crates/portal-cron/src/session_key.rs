@@ -122,6 +122,12 @@ impl SessionKeys {
         Self { contacts, channels }
     }
 
+    /// Returns the configured channels.
+    #[must_use]
+    pub fn channels(&self) -> &[ChannelId] {
+        &self.channels
+    }
+
     /// Returns the friend's contacts at this moment.
     ///
     /// # Errors

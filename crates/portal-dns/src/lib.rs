@@ -48,6 +48,8 @@ mod orphans;
 
 mod reply;
 
+mod reach;
+
 mod exposures;
 
 pub use error::DnsError;
@@ -59,6 +61,7 @@ pub use marker::{ExposureId, InstanceId, MARKER_LABEL, OwnershipMarker};
 pub use orphans::{Orphan, OrphanPorts, OrphanRemoved, Orphans};
 pub use pass::PassReport;
 pub use queue::{Work, WorkQueue};
+pub use reach::{Reach, ReachHint, Reachability, Reachable, Reached};
 pub use record::{Ensured, Observed, Priority, RecordState, Records, Removed, Target, Ttl};
 pub use route::{
     EXPOSURE_LABEL, HostClaim, INSTANCE_LABEL, ObservedRoute, ObservedRoutes, RouteChanged, RouteCreated, RoutePlace,

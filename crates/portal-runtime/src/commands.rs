@@ -34,7 +34,7 @@ pub async fn migrate(config: &Path) -> Result<(), CommandError> {
 pub async fn serve(config: &Path) -> Result<(), CommandError> {
     let settings = configured(config)?;
     hangup::ignore();
-    let serving = Serving::of(&settings.server, settings.limits, settings.page);
+    let serving = Serving::of(&settings.server, settings.limits, &settings.page);
     // The port first: a second portal by mistake ends here, before it watches or claims anything.
     let listening = server::listen(&serving)?;
     let portal = compose::assemble(compose::configured_parts(&settings).await?);

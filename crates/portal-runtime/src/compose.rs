@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe, WritesProbe};
 use portal_api::{ApiState, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
-use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Logins, Probe, Retention, Sessions, sweep};
+use portal_core::{AgentId, ChannelId, Clock, FriendSettings, Ids, Invalid, Logins, Probe, Retention, Sessions, sweep};
 use portal_cron::{
-    Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
+    Delivery, EmbeddedEngine, Engines, Jobs, Messages, Runner, RunnerPorts, RunnerSettings, SessionKeys, TimeZones,
 };
-use portal_dns::{DomainName, Exposures, WorkQueue};
+use portal_dns::{DomainName, Exposures, Reach, Reachability, WorkQueue};
 use portal_k8s::Cluster;
 use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
 use secrecy::ExposeSecret;
@@ -72,6 +72,8 @@ pub struct Parts {
     pub work: Option<Arc<WorkQueue>>,
     /// Exposures and the reconciler behind them.
     pub exposures: Exposures,
+    /// The way to ask whether exposures answer; `None` where they are not to be asked.
+    pub reach: Option<Arc<dyn Reach>>,
     /// Remaining calls to the zones' providers.
     pub budgets: Vec<CallBudget>,
     /// Refuses a write of a document that has neither `If-Match` nor `If-None-Match`.
@@ -130,6 +132,7 @@ pub fn assemble(parts: Parts) -> Portal {
         cluster,
         work,
         exposures,
+        reach,
         budgets,
         channels,
         login,
@@ -163,10 +166,14 @@ pub fn assemble(parts: Parts) -> Portal {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
         logins: logins(&db, login, &clock, &ids),
         friendships: db.friendships(),
+        settings: FriendSettings::new(db.friends(), clock.clone()),
+        audit: db.audit_log(),
         domains: domains.into(),
         exposures,
+        reachability: Reachability::new(reach, clock.clone(), Handle::current()),
         cluster: cluster.clone(),
         namespaces: NamespaceViews::new(clock.clone()),
+        messages: Arc::new(Messages::new(db.messages(), keys.clone(), clock.clone(), ids.clone())),
         jobs: Arc::new(Jobs::new(Engines::new(engine), keys, time_zones, clock.clone())),
         documents: documents.clone(),
         logs: Arc::new(documents),

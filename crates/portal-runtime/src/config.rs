@@ -22,6 +22,7 @@ use portal_core::{AgentId, ChannelId, Retention};
 use portal_cron::TimeZones;
 use portal_dns::{Domain, DomainName};
 use portal_k8s::Provisioning;
+use portal_page::Brand;
 use secrecy::SecretString;
 
 use crate::signing::SigningKey;
@@ -52,12 +53,23 @@ pub struct Settings {
     pub time_zones: TimeZones,
     /// Receiver of due messages; `None` only where there are no agents.
     pub delivery: Option<WebhookTarget>,
-    /// Whether the web page is served.
-    pub page: bool,
+    /// The web page.
+    pub page: PageSettings,
     /// The domains, the default one first.
     pub domains: Vec<DomainSettings>,
     /// Retention of rows that grow with use.
     pub retention: Retention,
+}
+
+/// The web page, and what it shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageSettings {
+    /// Whether it is served.
+    pub enabled: bool,
+    /// Whether exposed addresses that somebody looks at are asked whether they answer.
+    pub check_addresses: bool,
+    /// Its name and color.
+    pub brand: Brand,
 }
 
 /// Listening addresses and shutdown.

@@ -10,11 +10,11 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal_api::{ApiState, LimitSettings, Limits, Readiness, Settings};
-use portal_page::Tokens;
+use portal_page::{Brand, Tokens};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::BackgroundTasks;
-use crate::config::{LimitsSettings, ServerSettings};
+use crate::config::{LimitsSettings, PageSettings, ServerSettings};
 use crate::connections::{self, Options};
 use crate::{metrics, operations};
 
@@ -22,12 +22,12 @@ use crate::{metrics, operations};
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Whether the web page is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Page {
     /// `/` and `/portal` are left to somebody else.
     Off,
     /// It is served.
-    On,
+    On(Brand),
     /// It is served, and offers the demo's public tokens.
     Demo,
 }
@@ -55,12 +55,12 @@ pub struct Serving {
 
 impl Serving {
     /// As the configuration says.
-    pub(crate) fn of(settings: &ServerSettings, limits: LimitsSettings, page: bool) -> Self {
+    pub(crate) fn of(settings: &ServerSettings, limits: LimitsSettings, page: &PageSettings) -> Self {
         Self {
             listen: settings.listen,
             operations_listen: Some(settings.operations_listen),
             allowed_origins: settings.allowed_origins.clone(),
-            page: if page { Page::On } else { Page::Off },
+            page: if page.enabled { Page::On(page.brand.clone()) } else { Page::Off },
             connections_per_address: limits.connections_per_address,
             limits: limits.per_friend,
             shutdown: settings.shutdown,
@@ -134,10 +134,10 @@ pub async fn run(
     let options = Options { shutdown: serving.shutdown, per_address };
     let page = serving.page;
     let mount = move |config: &mut ServiceConfig| {
-        match page {
+        match &page {
             Page::Off => {}
-            Page::On => portal_page::configure(config, Tokens::Secret),
-            Page::Demo => portal_page::configure(config, Tokens::Public),
+            Page::On(brand) => portal_page::configure(config, Tokens::Secret, brand),
+            Page::Demo => portal_page::configure(config, Tokens::Public, &Brand::default()),
         }
         portal_api::configure(config, &state, &settings);
     };

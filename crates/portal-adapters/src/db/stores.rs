@@ -27,6 +27,10 @@ mod friendships;
 mod jobs;
 #[path = "stores/logins.rs"]
 mod logins;
+#[path = "stores/manual_runs.rs"]
+mod manual_runs;
+#[path = "stores/messages.rs"]
+mod messages;
 #[path = "stores/portal.rs"]
 mod portal;
 #[path = "stores/retention.rs"]

@@ -53,5 +53,6 @@ fn matches(record: &AuditRecord, filter: &AuditFilter) -> bool {
     let noun = record.action.split_once('.').map(|(noun, _)| noun);
     filter.friend.as_ref().is_none_or(|friend| record.friend.as_ref() == Some(friend))
         && filter.action.as_deref().is_none_or(|wanted| record.action == wanted || noun == Some(wanted))
+        && filter.before.is_none_or(|before| record.id < before)
         && filter.since.is_none_or(|since| record.at >= since)
 }

@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use portal_core::{AuditEntry, BackendError, Clock, FriendId, Friendship, FriendshipKey, FriendshipStatus};
 use portal_cron::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, JobCreated, JobStore, JobUpdate,
-    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunLease, RunQueue, RunRequested,
-    RunStatus, TimingKind, Trigger,
+    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MessageQueued, MessageStore, MissedWindow, RecentRun, Run, RunLease,
+    RunQueue, RunRequested, RunStatus, TimingKind, Trigger,
 };
 
 use super::MemoryPeople;
@@ -136,6 +136,29 @@ impl JobStore for MemoryJobs {
                 register.runs.values().filter(|stored| stored.job == id).map(|stored| &stored.run).collect();
             runs.sort_by_key(|run| Reverse((run.due_at, &run.id)));
             Some(runs.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+        })
+    }
+}
+
+#[async_trait]
+impl MessageStore for MemoryJobs {
+    async fn queue(&self, job: Job, run: &str, limit: u32, audit: AuditEntry) -> Result<MessageQueued, BackendError> {
+        self.people.transaction(|register| {
+            if register.friendship_of(&job.owner).is_none() {
+                return MessageQueued::NoFriendship;
+            }
+            let friend = &job.owner.friend;
+            let count = register.jobs.values().filter(|stored| stored.owner.friend == *friend).count();
+            if u32::try_from(count).is_ok_and(|count| count >= limit) {
+                return MessageQueued::LimitReached;
+            }
+            if let Some(retry_after) = register.manual_runs_wait(friend, audit.at) {
+                return MessageQueued::TooMany { retry_after };
+            }
+            register.insert_run(&job.id, queued(run, Trigger::Manual, audit.at), audit.at);
+            register.jobs.insert(job.id.clone(), job);
+            register.record(audit);
+            MessageQueued::Done
         })
     }
 }

@@ -42,4 +42,5 @@ mod people;
 mod postgres;
 mod records;
 mod routes;
+mod settings;
 mod world;

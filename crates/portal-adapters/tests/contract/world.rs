@@ -15,7 +15,7 @@ use portal_core::{
     Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, Ids, SESSION_LIFETIME, SeededIds,
     Session, SessionStore, Token,
 };
-use portal_cron::{JobStore, RunQueue};
+use portal_cron::{JobStore, MessageStore, RunQueue};
 use portal_dns::ExposureStore;
 use portal_workspace::{DocumentStore, VersionStore};
 
@@ -35,6 +35,7 @@ pub(crate) struct World {
     pub(crate) audit: Arc<dyn AuditLog>,
     pub(crate) jobs: Arc<dyn JobStore>,
     pub(crate) runs: Arc<dyn RunQueue>,
+    pub(crate) messages: Arc<dyn MessageStore>,
     pub(crate) exposures: Arc<dyn ExposureStore>,
     /// What has to stay until the promise was tried: a folder, a database.
     _ground: Box<dyn Any + Send + Sync>,
@@ -73,6 +74,7 @@ impl World {
             audit: db.audit_log(),
             jobs: db.jobs(),
             runs: db.runs(),
+            messages: db.messages(),
             _ground: ground,
         }
     }
@@ -97,6 +99,7 @@ impl World {
             sessions: Arc::new(MemorySessions::new(&people)),
             audit: Arc::new(MemoryAuditLog::new(&people)),
             jobs: jobs.clone(),
+            messages: jobs.clone(),
             runs: jobs,
             exposures: Arc::new(exposures),
             _ground: Box::new(()),

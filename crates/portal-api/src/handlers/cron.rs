@@ -10,7 +10,7 @@ use portal_cron::JobPatch;
 use crate::auth::ChosenAgent;
 use crate::body::Acknowledgement;
 use crate::body::cron::{
-    CreateJob, Job, JobList, JobPreview, PatchJob, PreviewJob, Run, RunList, RunStarted, ToggleJob,
+    CreateJob, Job, JobList, JobPreview, PatchJob, PreviewJob, Run, RunList, RunStarted, SendMessage, ToggleJob,
 };
 use crate::conditional::{Conditions, EntityTag, EntityTags};
 use crate::error::{ApiError, Guarded, PROBLEM_JSON, Problem, TakesAgent, TakesBody};
@@ -188,6 +188,29 @@ pub(crate) async fn list_runs(
 ) -> Result<Json<RunList>, ApiError> {
     let runs = state.jobs.runs(&owner(&chosen), &name).await?;
     Ok(Json(RunList { runs: runs.into_iter().map(Run::from).collect() }))
+}
+
+/// Sends a message to the agent now, into the friend's default conversation; the answer goes to the friend's chat where
+/// they have one.
+///
+/// The message is listed among the jobs, disabled and for this moment, with one run; it goes a week later.
+#[utoipa::path(tag = "crons", security(("session" = [])), params(AgentQuery), request_body = SendMessage, responses(
+    (status = 202, description = "The message is stored and will be sent", body = RunStarted),
+    (status = 409, description = "The friend has 50 jobs", body = Problem, content_type = PROBLEM_JSON),
+    (status = 429, description = "The friend asked for 10 runs in the last minute", body = Problem, content_type = PROBLEM_JSON,
+        headers(("Retry-After" = String, description = "Seconds after which to try again"))),
+    TakesAgent,
+    TakesBody,
+    Guarded,
+))]
+#[post("/api/portal/workspace/messages")]
+pub(crate) async fn send_message(
+    chosen: ChosenAgent,
+    state: Data<ApiState>,
+    body: extract::Json<SendMessage>,
+) -> Result<(Json<RunStarted>, StatusCode), ApiError> {
+    let run_id = state.messages.send(&owner(&chosen), body.0.message, actor(&chosen)).await?;
+    Ok((Json(RunStarted { ok: true, run_id }), StatusCode::ACCEPTED))
 }
 
 /// Answers with a job, tagged with its revision.

@@ -1,8 +1,13 @@
 //! `/namespace/expose`.
 
+use std::sync::Arc;
+
 use actix_web::http::Method;
+use async_trait::async_trait;
 use portal_adapters::memory::ZoneRecord;
+use portal_dns::{Exposure, Reach, ReachHint, Reachability, Reached};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use crate::world::{Answer, CAUSE, World, request};
 
@@ -45,12 +50,54 @@ fn expected_body(status: &str) -> Value {
         "url": "https://my-app-alice.your-domain.net", "service": "my-app", "port": 80, "domain": "your-domain.net",
         "status": status, "reason": null, "error": null, "created_at": "2026-03-01T10:00:00Z",
         "steps": steps.map(|step| json!({"step": step, "done": true})),
+        "reachable": {"state": "unknown", "checked_at": null, "hint": null},
     })
 }
 
 #[track_caller]
 fn check(answer: &Answer, status: u16, said: &Value) {
     assert_eq!((answer.status.as_u16(), &answer.json()), (status, said));
+}
+
+/// Answers as it is told, at once.
+struct Told(Reached);
+
+#[async_trait]
+impl Reach for Told {
+    async fn ask(&self, _: &Exposure) -> Reached {
+        self.0
+    }
+}
+
+#[actix_web::test]
+async fn an_active_exposure_is_asked_whether_it_answers_once_somebody_looks() {
+    for (reached, state, hint) in
+        [(Reached::Yes, "yes", json!(null)), (Reached::No(ReachHint::AppUnavailable), "no", json!("app-unavailable"))]
+    {
+        let world = World::with(|state| {
+            let reach: Arc<dyn Reach> = Arc::new(Told(reached));
+            state.reachability = Reachability::new(Some(reach), state.clock.clone(), Handle::current());
+        })
+        .await;
+        world.kubernetes.load_yaml("services.yaml", SERVICES, "friend-alice").unwrap();
+        let token = world.login("alice").await;
+        let opened = world.post(PATH, &token, example()).await;
+        assert_eq!(opened.json()["reachable"]["state"], "unknown");
+        let told = json!({"state": state, "checked_at": "2026-03-01T10:00:00Z", "hint": hint});
+        // The first look has it asked; the answer is there a moment later.
+        let mut seen = json!(null);
+        for _ in 0..1000 {
+            seen = world.get(&format!("{PATH}/my-app"), &token).await.json()["reachable"].clone();
+            if seen["state"] != "unknown" {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(seen, told);
+        assert_eq!(world.get(PATH, &token).await.json()["exposures"][0]["reachable"], told);
+        let namespace = world.get("/api/portal/namespace", &token).await;
+        assert_eq!(namespace.json()["ingressRoutes"][0]["exposure"]["reachable"], told);
+    }
 }
 
 #[actix_web::test]

@@ -23,6 +23,7 @@ mod namespace;
 mod openapi;
 mod operations;
 mod session;
+mod settings;
 mod walk;
 mod workspace;
 mod world;

@@ -102,6 +102,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("get /api/portal/me").needs(&[]),
     reads("get /api/portal/agents"),
     reads("get /api/portal/domains").needs(&[]),
+    reads("get /api/portal/settings"),
+    reads("patch /api/portal/settings").with(r#"{"time_zone":"Europe/Berlin"}"#).leaves("friend.update"),
+    reads("get /api/portal/activity"),
+    reads("get /api/portal/about").needs(&[]),
+    reads("post /api/portal/workspace/messages").with(r#"{"message":"Hello"}"#).leaves("message.send"),
     reads("get /api/portal/workspace/crons"),
     reads("post /api/portal/workspace/crons")
         .with(r#"{"name":"weekly","message":"Hello","cron":"@weekly"}"#)

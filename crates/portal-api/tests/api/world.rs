@@ -18,13 +18,14 @@ use portal_adapters::memory::{
 use portal_api::{ApiState, Count, Limits, NamespaceViews, Readiness, Settings};
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
-    Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey, FriendshipStatus,
-    FriendshipStore, Probe, SeededIds, SessionStore, Sessions, Token,
+    Contact, ContactStore, FixedClock, Friend, FriendId, FriendSettings, FriendStore, Friendship, FriendshipKey,
+    FriendshipStatus, FriendshipStore, Probe, SeededIds, SessionStore, Sessions, Token,
 };
-use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys, TimeZones};
-use portal_dns::DomainName;
+use portal_cron::{EmbeddedEngine, Engines, Jobs, Messages, SessionKeys, TimeZones};
+use portal_dns::{DomainName, Reachability};
 use portal_workspace::{DocumentPorts, Documents};
 use serde_json::Value;
+use tokio::runtime::Handle;
 
 use crate::exposing;
 
@@ -155,14 +156,15 @@ pub(crate) fn audit(action: Action) -> AuditEntry {
     AuditEntry::new(now(), actor, action)
 }
 
-/// Jobs of the embedded engine; nothing runs them.
-fn jobs(people: &MemoryPeople, clock: &Arc<FixedClock>, ids: &Arc<SeededIds>) -> Jobs {
+/// Jobs of the embedded engine, and messages beside them; nothing runs them.
+fn jobs(people: &MemoryPeople, clock: &Arc<FixedClock>, ids: &Arc<SeededIds>) -> (Jobs, Messages) {
     let store = Arc::new(MemoryJobs::new(people, clock.clone()));
     let zones = TimeZones::bundled();
-    let engine = EmbeddedEngine::new(store, zones.clone(), clock.clone(), ids.clone());
+    let engine = EmbeddedEngine::new(store.clone(), zones.clone(), clock.clone(), ids.clone());
     let channels = vec![ChannelId::parse("signal").unwrap()];
-    let keys = SessionKeys::new(Arc::new(MemoryContacts::new(people)), channels);
-    Jobs::new(Engines::new(Arc::new(engine)), Arc::new(keys), zones, clock.clone())
+    let keys = Arc::new(SessionKeys::new(Arc::new(MemoryContacts::new(people)), channels));
+    let messages = Messages::new(store, keys.clone(), clock.clone(), ids.clone());
+    (Jobs::new(Engines::new(Arc::new(engine)), keys, zones, clock.clone()), messages)
 }
 
 impl World {
@@ -183,15 +185,20 @@ impl World {
         let sessions: Arc<dyn SessionStore> = Arc::new(MemorySessions::new(&people));
         let kubernetes = MemoryCluster::new(clock.clone());
         let zones = exposing::zones();
+        let (jobs, messages) = jobs(&people, &clock, &ids);
         let mut state = ApiState {
             logins: None,
             sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
             friendships: Arc::new(MemoryFriendships::new(&people)),
             domains: ["your-domain.net", "other.example"].map(|name| DomainName::parse(name).unwrap()).into(),
             exposures: exposing::exposures(&people, &kubernetes, &zones, clock.clone(), ids.clone()),
+            reachability: Reachability::new(None, clock.clone(), Handle::current()),
             cluster: Arc::new(kubernetes.clone()),
             namespaces: NamespaceViews::new(clock.clone()),
-            jobs: Arc::new(jobs(&people, &clock, &ids)),
+            settings: FriendSettings::new(Arc::new(MemoryFriends::new(&people)), clock.clone()),
+            audit: Arc::new(MemoryAuditLog::new(&people)),
+            jobs: Arc::new(jobs),
+            messages: Arc::new(messages),
             documents: documents(&people, &files, &clock),
             logs: logs.clone(),
             secrets: secrets.clone(),

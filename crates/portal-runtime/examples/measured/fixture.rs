@@ -86,6 +86,7 @@ pub(crate) async fn serve(
         cluster: shown,
         work: None,
         exposures,
+        reach: None,
         budgets: Vec::new(),
         require_if_match: false,
         channels: Vec::new(),

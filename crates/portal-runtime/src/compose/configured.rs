@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use portal_adapters::reach::HttpReach;
 use portal_adapters::webhook::{WebhookDelivery, WebhookSettings};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Backend, BackendError, Clock, Ids, Invalid};
 use portal_cron::{Delivery, LeasedRun, Receipt, SessionKey, TimeZones};
 use portal_dns::{
-    ExposurePorts, Exposures, InstanceId, IntentStore, Zone, uncertifiable_hostnames, unserved_hostnames,
+    ExposurePorts, Exposures, InstanceId, IntentStore, Reach, Zone, uncertifiable_hostnames, unserved_hostnames,
 };
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
@@ -61,6 +62,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         ],
         cluster,
         exposures,
+        reach: reach(settings)?,
         budgets,
         require_if_match: settings.require_if_match,
         channels: settings.channels.clone(),
@@ -70,6 +72,13 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         files: Arc::new(files),
         retention: settings.retention,
     })
+}
+
+fn reach(settings: &Settings) -> Result<Option<Arc<dyn Reach>>, BackendError> {
+    if !settings.page.check_addresses {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(HttpReach::new()?)))
 }
 
 fn login(settings: &Settings) -> LoginSettings {

@@ -11,6 +11,7 @@ use config::{Config, ConfigError, Source, Value};
 use portal_core::{AgentId, ChannelId, Invalid, Retention};
 use portal_cron::TimeZones;
 use portal_dns::TOMBSTONE_LIFETIME;
+use portal_page::Brand;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
@@ -19,8 +20,8 @@ use super::sections::{
     PageSection, RetentionSection, ServerSection, TimeSection,
 };
 use super::{
-    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
-    WebhookTarget,
+    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, PageSettings, Problem, Problems, Secret,
+    ServerSettings, Settings, WebhookTarget,
 };
 use crate::signing::{Signature, SigningKey};
 use crate::telemetry::{self, LogFormat};
@@ -46,6 +47,8 @@ const SECTIONS: [&str; 14] = [
     "delivery",
     "domains",
 ];
+/// Longest name of the page, in characters.
+const PAGE_NAME_MAX: usize = 40;
 /// Longest retention, in days: ten years.
 const RETENTION_DAYS_MAX: u32 = 3_650;
 /// Most finished runs that may be kept per job.
@@ -336,9 +339,19 @@ impl Check {
         }
     }
 
-    fn page(&mut self, raw: &Config) -> Option<bool> {
-        let section: PageSection = self.section(raw, "page")?;
-        Some(section.enabled)
+    fn page(&mut self, raw: &Config) -> Option<PageSettings> {
+        let PageSection { enabled, check_addresses, name, color } = self.section(raw, "page")?;
+        let length = name.chars().count();
+        let is_name = (1..=PAGE_NAME_MAX).contains(&length) && !name.chars().any(char::is_control);
+        if !is_name {
+            self.problem("page.name", format!("must be 1 to {PAGE_NAME_MAX} characters, without control characters"));
+        }
+        let is_hex = |text: &str| text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_color = color.as_deref().is_none_or(|color| color.strip_prefix('#').is_some_and(is_hex));
+        if !is_color {
+            self.problem("page.color", "must be a color such as #1f5fbf");
+        }
+        (is_name && is_color).then_some(PageSettings { enabled, check_addresses, brand: Brand { name, color } })
     }
 
     fn agents(&mut self, raw: &Config) -> Option<Vec<AgentSettings>> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use portal_api::LimitSettings;
 use portal_k8s::Provisioning;
+use portal_page::Brand;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -194,11 +195,18 @@ fn embedded() -> String {
 pub(super) struct PageSection {
     /// Whether `/` and `/portal` serve it.
     pub(super) enabled: bool,
+    /// Whether the portal asks the addresses that somebody looks at whether they answer.
+    pub(super) check_addresses: bool,
+    /// Name at the top of every view.
+    pub(super) name: String,
+    /// Color of a line below it, as `#rrggbb`.
+    pub(super) color: Option<String>,
 }
 
 impl Default for PageSection {
     fn default() -> Self {
-        Self { enabled: true }
+        let Brand { name, color } = Brand::default();
+        Self { enabled: true, check_addresses: true, name, color }
     }
 }
 

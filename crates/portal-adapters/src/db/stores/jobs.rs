@@ -1,21 +1,18 @@
 //! Jobs as their friends see them, with the runs that they ask for and list.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{AgentId, AuditEntry, BackendError, FriendId, FriendshipKey, Invalid};
 use portal_cron::{
-    AnswerTo, Interval, Job, JobCreated, JobName, JobSpec, JobState, JobStore, JobUpdate, JobUpdated,
-    MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunRequested, RunStatus, Thinking, Timing, TimingKind,
-    Trigger,
+    AnswerTo, Interval, Job, JobCreated, JobName, JobSpec, JobState, JobStore, JobUpdate, JobUpdated, MissedWindow,
+    RecentRun, Run, RunRequested, RunStatus, Thinking, Timing, TimingKind, Trigger,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Conn, Store, audit, friends, friendships};
+use super::{Conn, Store, audit, friends, friendships, manual_runs};
 use crate::db::error::QueryError;
 use crate::db::schema::{jobs, runs};
 
@@ -275,23 +272,10 @@ impl JobStore for Store {
                 if locked.open_run.is_some() {
                     return Ok(RunRequested::Open);
                 }
-                if let Some(retry_after) = manual_runs_wait(conn, &owner.friend, audit.at).await? {
+                if let Some(retry_after) = manual_runs::wait(conn, &owner.friend, audit.at).await? {
                     return Ok(RunRequested::TooMany { retry_after });
                 }
-                let at = audit.at.naive_utc();
-                diesel::insert_into(runs::table)
-                    .values((
-                        runs::id.eq(&run),
-                        runs::job_id.eq(&locked.id),
-                        runs::trigger.eq(Trigger::Manual.as_str()),
-                        runs::status.eq(RunStatus::Queued.as_str()),
-                        runs::attempts.eq(0),
-                        runs::due_at.eq(at),
-                        runs::claimable_at.eq(at),
-                    ))
-                    .execute(conn)
-                    .await?;
-                diesel::update(jobs::table.find(&locked.id)).set(jobs::open_run.eq(&run)).execute(conn).await?;
+                manual_runs::insert(conn, &locked.id, &run, audit.at).await?;
                 audit.subject = locked.name;
                 audit::insert(conn, &audit).await?;
                 Ok(RunRequested::Queued(run))
@@ -318,7 +302,7 @@ impl JobStore for Store {
     }
 }
 
-async fn insert(conn: &mut Conn, job: &Job) -> Result<(), QueryError> {
+pub(super) async fn insert(conn: &mut Conn, job: &Job) -> Result<(), QueryError> {
     let Job { id, owner, created_at, .. } = job;
     let place = (
         jobs::id.eq(id),
@@ -398,28 +382,6 @@ struct LockedJob {
 async fn lock(conn: &mut Conn, owner: &FriendshipKey, name: &str) -> Result<Option<LockedJob>, QueryError> {
     let job = named!(owner, name).select(LockedJob::as_select());
     Ok(for_update!(job).first(conn).await.optional()?)
-}
-
-/// Returns the time until the friend may ask for another run; `None` for now.
-async fn manual_runs_wait(
-    conn: &mut Conn,
-    friend: &FriendId,
-    now: DateTime<Utc>,
-) -> Result<Option<Duration>, QueryError> {
-    let minute = TimeDelta::minutes(1);
-    let recent: Vec<NaiveDateTime> = runs::table
-        .inner_join(jobs::table)
-        .filter(jobs::friend_id.eq(friend.as_str()))
-        .filter(runs::trigger.eq(Trigger::Manual.as_str()))
-        .filter(runs::due_at.gt((now - minute).naive_utc()))
-        .order(runs::due_at.desc())
-        .limit(MANUAL_RUNS_PER_MINUTE.into())
-        .select(runs::due_at)
-        .load(conn)
-        .await?;
-    let is_full = recent.len() >= usize::try_from(MANUAL_RUNS_PER_MINUTE).unwrap_or(usize::MAX);
-    let oldest = recent.last().filter(|_| is_full);
-    Ok(oldest.map(|oldest| (oldest.and_utc() + minute - now).to_std().unwrap_or_default()))
 }
 
 /// Stores a missed window as one run; called inside a transaction that has locked the job.
