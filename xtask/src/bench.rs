@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what a request costs the server, beside a bare handler that returns the same bytes (`api`), what
-//! exposing a Service takes (`expose`), and what the overview costs beside asking the API server (`overview`).
+//! exposing a Service takes (`expose`), what the overview costs beside asking the API server (`overview`), how late very many
+//! jobs run (`cron`), and how long a friend waits while others attack the server (`hostile`).
 //!
 //! Machines differ and are rarely quiet, so nothing here is compared with a number from another day: a bare server, a
 //! portal, and a portal whose database knows very many friends run at the same time and are driven in turn, a slice
@@ -7,13 +8,16 @@
 //! also depend on the load generator, which shares the machine.
 
 mod build;
+mod cron;
 mod expose;
 mod fixture;
+mod hostile;
 mod load;
 mod overview;
 mod report;
 mod server;
 
+use std::path::PathBuf;
 use std::slice;
 use std::time::Duration;
 
@@ -21,7 +25,9 @@ use fixture::Fixture;
 use load::{Load, Sample};
 use server::Server;
 
+pub use cron::{CronOptions, cron};
 pub use expose::expose;
+pub use hostile::{HostileOptions, hostile};
 pub use overview::{OverviewOptions, overview};
 
 /// Heading of numbers that nobody should quote.
@@ -37,6 +43,8 @@ pub struct Options {
     pub slice: u64,
     /// Connections that are kept busy.
     pub connections: usize,
+    /// `portal-server` of another build, to be measured beside this one.
+    pub beside: Option<PathBuf>,
 }
 
 /// One measured operation.
@@ -107,7 +115,12 @@ struct Sides<T> {
 }
 
 /// Samples of one operation, one per round.
-type Measured = Sides<Vec<Sample>>;
+#[derive(Default)]
+struct Measured {
+    sides: Sides<Vec<Sample>>,
+    /// Samples of another build; empty if there is none.
+    beside: Vec<Sample>,
+}
 
 /// Builds everything in release mode, measures and prints the table.
 ///
@@ -118,7 +131,7 @@ pub fn api(options: &Options) -> anyhow::Result<()> {
     if build::handed_over(&programs)? {
         return Ok(());
     }
-    let fixture = Fixture::start(&programs, options.friends)?;
+    let fixture = Fixture::start(&programs, options)?;
     let mut measured: Vec<Measured> = OPERATIONS.iter().map(|_| Measured::default()).collect();
     let load = |slice| Load { connections: options.connections, slice: Duration::from_millis(slice) };
     // The first round warms caches, connections' buffers and the branch predictor; it is not counted.
@@ -133,13 +146,20 @@ pub fn api(options: &Options) -> anyhow::Result<()> {
 /// Measures every operation on every server once.
 fn round(fixture: &Fixture, load: &Load, measured: &mut [Measured]) -> anyhow::Result<()> {
     let servers = &fixture.servers;
-    for ((operation, requests), measured) in OPERATIONS.iter().zip(&fixture.requests).zip(measured) {
+    for (index, ((operation, requests), measured)) in OPERATIONS.iter().zip(&fixture.requests).zip(measured).enumerate()
+    {
+        let sides = &mut measured.sides;
         if operation.against == Against::Bare {
-            measured.bare.push(sample(&servers.bare, load, slice::from_ref(&requests.bare))?);
+            sides.bare.push(sample(&servers.bare, load, slice::from_ref(&requests.bare))?);
         }
-        measured.portal.push(sample(&servers.portal, load, slice::from_ref(&requests.portal))?);
-        measured.limited.push(sample(&servers.limited, load, slice::from_ref(&requests.limited))?);
-        measured.crowded.push(sample(&servers.crowded, load, slice::from_ref(&requests.crowded))?);
+        if let Some((server, requests)) = &fixture.beside
+            && let Some(request) = requests.get(index)
+        {
+            measured.beside.push(sample(server, load, slice::from_ref(request))?);
+        }
+        sides.portal.push(sample(&servers.portal, load, slice::from_ref(&requests.portal))?);
+        sides.limited.push(sample(&servers.limited, load, slice::from_ref(&requests.limited))?);
+        sides.crowded.push(sample(&servers.crowded, load, slice::from_ref(&requests.crowded))?);
     }
     Ok(())
 }

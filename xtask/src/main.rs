@@ -50,6 +50,39 @@ enum Bench {
     Expose(Expose),
     /// Measure the cost of the overview: from watches, from five lists per request, and through `kubectl proxy`
     Overview(Overview),
+    /// Measure a friend's latency while strangers and another friend do their worst
+    Hostile(Hostile),
+    /// Measure very many jobs of one minute: how late they run, and what they leave of the portal for requests
+    Cron(Cron),
+}
+
+#[derive(Args)]
+struct Hostile {
+    /// Length of each attack, in milliseconds
+    #[arg(long, default_value_t = 15_000)]
+    slice: u64,
+    /// Build as for tests, to try the measurement out
+    #[arg(long)]
+    unoptimised: bool,
+}
+
+#[derive(Args)]
+struct Cron {
+    /// Friends, each with fifty jobs
+    #[arg(long, default_value_t = 200)]
+    friends: u32,
+    /// Minutes that are measured
+    #[arg(long, default_value_t = 2)]
+    minutes: u32,
+    /// Numbers of portals that share one database
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 3])]
+    replicas: Vec<u32>,
+    /// Databases to measure
+    #[arg(long, value_delimiter = ',', default_values_t = ["sqlite", "postgres"].map(str::to_owned), value_parser = ["sqlite", "postgres"])]
+    databases: Vec<String>,
+    /// Build as for tests, to try the measurement out
+    #[arg(long)]
+    unoptimised: bool,
 }
 
 #[derive(Args)]
@@ -95,6 +128,9 @@ struct Api {
     /// Connections that are kept busy
     #[arg(long, default_value_t = 16)]
     connections: usize,
+    /// A `portal-server` of another build, such as the last release's, to measure beside this one
+    #[arg(long, value_name = "PROGRAM")]
+    beside: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -131,21 +167,29 @@ fn main() -> anyhow::Result<ExitCode> {
             openapi::write()?;
             true
         }
-        Command::Page => {
-            page::build()?;
-            true
-        }
         Command::Openclaw(Openclaw::Install { folder }) => {
             openclaw::install(&folder)?;
             true
         }
+        Command::Page => {
+            page::build()?;
+            true
+        }
         Command::Bench(Bench::Api(api)) => {
-            let Api { friends, rounds, slice, connections } = api;
-            bench::api(&bench::Options { friends, rounds, slice, connections })?;
+            let Api { friends, rounds, slice, connections, beside } = api;
+            bench::api(&bench::Options { friends, rounds, slice, connections, beside })?;
             true
         }
         Command::Bench(Bench::Expose(Expose { unoptimised })) => {
             bench::expose(unoptimised)?;
+            true
+        }
+        Command::Bench(Bench::Hostile(Hostile { slice, unoptimised })) => {
+            bench::hostile(&bench::HostileOptions { slice, unoptimised })?;
+            true
+        }
+        Command::Bench(Bench::Cron(Cron { friends, minutes, replicas, databases, unoptimised })) => {
+            bench::cron(&bench::CronOptions { friends, minutes, replicas, databases, unoptimised })?;
             true
         }
         Command::Bench(Bench::Overview(it)) => {

@@ -35,7 +35,9 @@ impl File {
     /// Returns true for source that only tests use.
     #[must_use]
     pub fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+        self.path.ends_with("/tests.rs")
+            || self.path.contains("/tests/")
+            || self.path.contains("/portal-testkit/src/contract/")
     }
 
     /// Returns true for the manifest of a crate.

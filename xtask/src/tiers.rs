@@ -73,6 +73,8 @@ pub struct Peers {
     pub running: Vec<Box<dyn Any>>,
 }
 
+pub(crate) use postgres::durable as durable_postgres;
+
 /// The names of all tiers.
 #[must_use]
 pub fn names() -> [&'static str; TIERS.len()] {

@@ -90,7 +90,7 @@ async fn wiring(agent: &AgentId, context: &AdminContext) -> Result<Output, Failu
     let mut prefixes = vec!["hook:".to_owned(), format!("agent:{agent}:direct:")];
     let mut notes = Vec::new();
     if let Some(settings) = context.loaded_settings() {
-        prefixes.extend(settings.channels.iter().map(|channel| format!("agent:{agent}:{channel}:direct:")));
+        prefixes.extend(settings.jobs.channels.iter().map(|channel| format!("agent:{agent}:{channel}:direct:")));
         notes = context.gateway_problems(settings, agent).await;
     }
     let document = json!({
@@ -114,7 +114,7 @@ async fn contacts(agent: &AgentId, file: Option<&Path>, context: &AdminContext) 
             let Contact { friend, channel, typed, .. } = contact;
             json!({"channel": channel.as_str(), "address": typed, "friend": friend.as_str()})
         };
-        let text = serde_json::Value::from_iter(contacts.iter().map(entry));
+        let text: serde_json::Value = contacts.iter().map(entry).collect();
         replace(file, &format!("{text:#}\n")).map_err(|error| unwritable("--write", file, &error))?;
     }
     let row = |contact: &Contact| {

@@ -26,7 +26,8 @@ pub(crate) struct Search {
 
 pub(crate) async fn run(search: Search, context: &AdminContext) -> Result<Output, Failure> {
     let since = search.since.as_deref().map(|text| since(text, context.clock.now())).transpose()?;
-    let filter = AuditFilter { friend: search.friend, action: search.action, since, limit: search.limit };
+    let Search { friend, action, limit, .. } = search;
+    let filter = AuditFilter { friend, action, since, limit, ..AuditFilter::default() };
     let records = context.audit_log.list(filter).await?;
     let row = |record: &AuditRecord| {
         vec![

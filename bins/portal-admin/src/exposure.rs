@@ -1,7 +1,7 @@
 //! `exposure list|show|repair`.
 
 use clap::{Args, Subcommand};
-use portal_core::{Action, FriendId};
+use portal_core::{Action, FriendId, code};
 use portal_dns::{Exposure, ExposureName, Reason, all_intents};
 
 use crate::context::AdminContext;
@@ -68,7 +68,7 @@ async fn repair(which: &Which, context: &AdminContext) -> Result<Output, Failure
 }
 
 fn unknown(which: &Which) -> Failure {
-    Failure::refused("NAME", format!("{} has no exposure {}", which.friend, which.name))
+    Failure::coded("NAME", code::EXPOSURE_NOT_FOUND, format!("{} has no exposure {}", which.friend, which.name))
 }
 
 fn table(exposures: &[Exposure]) -> Output {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use portal_core::{AgentId, BackendError, BoxError, FriendId, Invalid, error_text};
+use portal_core::{AgentId, BackendError, BoxError, FriendId, Invalid, code, error_text};
 use serde_json::json;
 
 /// Error of a command.
@@ -14,6 +14,8 @@ pub(crate) enum Failure {
     Refused {
         /// The argument, as the usage names it.
         argument: &'static str,
+        /// The word that programs act on, from [`code`].
+        code: &'static str,
         /// The rule that it breaks.
         sentence: String,
     },
@@ -37,19 +39,24 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// An argument is refused.
+    /// Refuses an argument.
     pub(crate) fn refused(argument: &'static str, sentence: impl Into<String>) -> Self {
-        Self::Refused { argument, sentence: sentence.into() }
+        Self::coded(argument, code::VALUE_INVALID, sentence)
+    }
+
+    /// Refuses an argument with a code that says more than that.
+    pub(crate) fn coded(argument: &'static str, code: &'static str, sentence: impl Into<String>) -> Self {
+        Self::Refused { argument, code, sentence: sentence.into() }
     }
 
     /// There is no such friend.
     pub(crate) fn unknown_friend(id: &FriendId) -> Self {
-        Self::refused("FRIEND", format!("there is no friend {id}"))
+        Self::coded("FRIEND", code::FRIEND_NOT_FOUND, format!("there is no friend {id}"))
     }
 
     /// There is no such agent.
     pub(crate) fn unknown_agent(id: &AgentId) -> Self {
-        Self::refused("AGENT", format!("there is no agent {id}"))
+        Self::coded("AGENT", code::AGENT_NOT_FOUND, format!("there is no agent {id}"))
     }
 
     /// A value that its rule refuses, given as this argument.
@@ -57,7 +64,16 @@ impl Failure {
         Self::refused(argument, invalid.message)
     }
 
-    /// Tells standard error and picks the exit code.
+    /// Returns the word that programs act on, where the list has one.
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            Self::Port(error) | Self::Zone { source: error, .. } => Some(error.code()),
+            Self::Setup(_) | Self::Output(_) => None,
+        }
+    }
+
+    /// Writes to standard error and picks the exit code.
     pub(crate) fn report(&self, json: bool) -> ExitCode {
         let argument = match self {
             Self::Refused { argument, .. } => Some(*argument),
@@ -65,7 +81,7 @@ impl Failure {
         };
         let causes = error_text(self);
         let line = match (json, argument) {
-            (true, _) => json!({"error": causes, "argument": argument}).to_string(),
+            (true, _) => json!({"error": causes, "argument": argument, "code": self.code()}).to_string(),
             (false, Some(argument)) => format!("{argument}: {causes}"),
             (false, None) => causes,
         };

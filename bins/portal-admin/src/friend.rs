@@ -1,5 +1,7 @@
 //! `friend add|invite|list|show|update|remove|provision`.
 
+mod invite;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -8,9 +10,9 @@ use portal_cron::TimeZones;
 use portal_k8s::Provisioned;
 use portal_runtime::admin;
 
+use self::invite::Invitation;
 use crate::context::AdminContext;
 use crate::failure::Failure;
-use crate::invite::{self, Invitation};
 use crate::output::{Fields, Output, plain, time};
 
 /// Longest name, in characters: what pages have room for.

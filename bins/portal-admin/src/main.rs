@@ -16,7 +16,6 @@ mod exposure;
 mod failure;
 mod friend;
 mod friendship;
-mod invite;
 mod output;
 mod prune;
 mod session;

@@ -60,8 +60,9 @@ impl Output {
             }
             Self::Document { document, notes, .. } => {
                 // JSON escapes control characters itself.
-                let notes: String = notes.iter().map(|note| format!("{}\n", cell(&note.as_str().into()))).collect();
-                format!("{document:#}\n{notes}")
+                let notes = notes.iter().map(|note| cell(&note.as_str().into()));
+                let lines: Vec<String> = std::iter::once(format!("{document:#}")).chain(notes).collect();
+                lines.join("\n") + "\n"
             }
         }
     }

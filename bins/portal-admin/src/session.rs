@@ -1,7 +1,7 @@
 //! `session issue|link|list|revoke`.
 
 use clap::{ArgGroup, Subcommand};
-use portal_core::{AgentId, FriendId, FriendshipStatus, Recipient, Session};
+use portal_core::{AgentId, FriendId, FriendshipStatus, Recipient, Session, code};
 use serde_json::Value;
 
 use crate::context::AdminContext;
@@ -146,7 +146,10 @@ async fn revoke(friend: &FriendId, id: Option<&str>, context: &AdminContext) -> 
         None => context.sessions.revoke_all(friend, context.operator.clone()).await?,
         // A session that is not this friend's is refused like one that does not exist.
         Some(id) if context.sessions.revoke(friend, id, context.operator.clone()).await? => 1,
-        Some(id) => return Err(Failure::refused("ID", format!("{friend} has no session {id} that still counts"))),
+        Some(id) => {
+            let sentence = format!("{friend} has no session {id} that still counts");
+            return Err(Failure::coded("ID", code::SESSION_NOT_FOUND, sentence));
+        }
     };
     Ok(Output::Record(vec![("revoked", plain(revoked))]))
 }

@@ -75,6 +75,8 @@ impl Register {
         assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]), "{command}");
         let refusal: Value = serde_json::from_slice(&output.stderr).unwrap();
         assert_eq!(refusal["argument"], argument, "{command}");
+        let code = refusal["code"].as_str().unwrap();
+        assert!(portal_core::code::ALL.contains(&code), "{command}: {code}");
         assert!(refusal["error"].as_str().unwrap().contains(part), "{command}: {refusal}");
     }
 }
@@ -94,6 +96,23 @@ fn a_friend_is_added_shown_changed_and_removed() {
     assert_eq!(register.run_ok("friend list")["friends"].as_array().unwrap().len(), 1);
     assert_eq!(register.run_ok("friend remove alice"), json!({"removed": "alice"}));
     assert_eq!(register.run_ok("friend list"), json!({"friends": []}));
+}
+
+#[test]
+fn what_is_absent_has_the_word_that_the_api_has_for_it() {
+    let register = Register::with_alice();
+    for (command, code) in [
+        ("friend show nobody", "friend-not-found"),
+        ("contact add nobody signal +1", "friend-not-found"),
+        ("agent rotate nothing", "agent-not-found"),
+        ("exposure repair alice nothing", "exposure-not-found"),
+        ("session revoke alice nothing", "session-not-found"),
+        ("friend add alice", "value-invalid"),
+    ] {
+        let arguments: Vec<&str> = command.split(' ').chain(["--json"]).collect();
+        let refusal: Value = serde_json::from_slice(&register.run(&arguments).stderr).unwrap();
+        assert_eq!(refusal["code"], code, "{command}: {refusal}");
+    }
 }
 
 #[test]
@@ -235,11 +254,11 @@ fn a_device_key_needs_no_portal_and_is_never_replaced() {
         let arguments = ["agent", "device-key", file.to_str().unwrap(), "--json", "--config", "/nowhere"];
         Command::new(env!("CARGO_BIN_EXE_portal-admin")).args(arguments).output().unwrap()
     };
-    let made = make();
-    let told: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let output = make();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let key = std::fs::read_to_string(&file).unwrap();
     assert_eq!(told["device"].as_str().map(str::len), Some(64));
-    assert!(key.starts_with("fpd_") && !String::from_utf8_lossy(&made.stdout).contains(key.trim()));
+    assert!(key.starts_with("fpd_") && !String::from_utf8_lossy(&output.stdout).contains(key.trim()));
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(make().status.code(), Some(1));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), key);

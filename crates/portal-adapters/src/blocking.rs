@@ -59,7 +59,7 @@ pub(crate) enum PoolError {
 }
 
 impl PoolError {
-    /// As the trouble of whatever the work was done on.
+    /// Returns the same as an error of the backend on which the work was done.
     pub(crate) fn of(self, backend: Backend) -> BackendError {
         match self {
             Self::QueueTimeout | Self::Timeout => BackendError::unavailable(backend, self),

@@ -12,7 +12,7 @@
 //!
 //! To add a store: the tables in `migrations/{sqlite,postgres}/` (rules are constraints, foreign keys have an index; on
 //! PostgreSQL sorted text is `collate "C"` and times are `timestamp(3)`), `db/schema/`, a file with a line in
-//! `stores.rs`, a line in `stores!` below, and the port's suite in `tests/contract/`.
+//! `stores.rs`, a line in `stores!` below, and a suite of the port in portal-testkit.
 
 #![expect(clippy::duplicate_mod, reason = "each store is compiled once per database")]
 
@@ -33,7 +33,7 @@ use portal_core::{
     AgentStore, AuditLog, Backend, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
     LoginStore, RetentionStore, SessionStore,
 };
-use portal_cron::{JobStore, RunQueue};
+use portal_cron::{JobStore, MessageStore, Release, RunQueue};
 use portal_dns::ExposureStore;
 use portal_workspace::{DocumentStore, VersionStore};
 use tokio::runtime::Handle;
@@ -100,6 +100,8 @@ stores! {
     logins: LoginStore;
     /// Scheduled jobs.
     jobs: JobStore;
+    /// Messages that are sent now.
+    messages: MessageStore;
     /// Deletion of expired rows.
     retention: RetentionStore;
     /// The queue of runs, which all runners share.
@@ -212,6 +214,15 @@ impl Db {
     pub async fn instance(&self, ids: &dyn Ids) -> Result<String, BackendError> {
         let candidate = ids.id();
         on_store!(self, store => store.instance(candidate).await)
+    }
+
+    /// Returns the newest release of the time zone rules by which jobs were planned; `None` before any were.
+    ///
+    /// # Errors
+    /// The database cannot be reached or was not migrated.
+    pub async fn time_zone_release(&self) -> Result<Option<Release>, BackendError> {
+        let stored = on_store!(self, store => store.time_zone_release().await)?;
+        Ok(stored.and_then(|stored| Release::parse(&stored).ok()))
     }
 
     /// Returns the time by which leases are granted.

@@ -1,9 +1,10 @@
-//! What the portal's ports are made of: the machine's clock, and one feature per backend, each with the adapters that
+//! Implementations of the portal's ports: the machine's clock, and one feature per backend, each with the adapters that
 //! speak to it.
 //!
 //! An adapter translates and decides nothing: whose record it is, who may write, what is due, all that is decided in
-//! the domain crates. Every port also has an adapter in memory (feature `memory`) that keeps the same promises, shown
-//! by the same contract tests; it serves tests, examples and the demo.
+//! the domain crates. The feature `memory` has a cluster, zones and agents' folders in memory, and the stores of friends,
+//! exposures, documents and jobs. They pass the same contract suites as the real ones (`portal-testkit`), and serve
+//! tests, examples and the demo.
 
 #[cfg(any(feature = "db", feature = "files"))]
 mod blocking;
@@ -32,6 +33,8 @@ pub mod log;
 pub mod memory;
 #[cfg(feature = "openclaw")]
 pub mod openclaw;
+#[cfg(feature = "reach")]
+pub mod reach;
 #[cfg(feature = "rfc2136")]
 pub mod rfc2136;
 #[cfg(feature = "webhook")]

@@ -1,4 +1,5 @@
-//! Adapters that keep everything in memory and the promises of the real ones: for tests, examples and the demo.
+//! Adapters that hold everything in memory and fulfil the same contracts as the real ones: for tests, examples and the
+//! demo.
 
 mod agents;
 mod audit;
@@ -12,6 +13,7 @@ mod friendships;
 mod jobs;
 mod people;
 mod records;
+mod rows;
 mod sessions;
 
 pub use agents::MemoryAgents;

@@ -21,11 +21,11 @@ use portal_adapters::memory::{MemoryCluster, MemoryFiles, MemoryRecords};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_api::{ApiError, ApiPorts, ApiState, Code, Friend, Settings, authentication, configure_with};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AuditEntry, BackendError, Clock, FriendId, FriendshipStatus, Ids,
+    Action, Actor, Agent, AgentId, AuditEntry, BackendError, Clock, FriendId, FriendSettings, FriendshipStatus, Ids,
     RegisteredAccounts, Session, SessionState, SessionStore, Sessions, StoredSession, Token, TokenHash, TokenKind,
 };
-use portal_cron::{EmbeddedEngine, Engines, Jobs, SessionKeys, TimeZones};
-use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Target, Zone};
+use portal_cron::{EmbeddedEngine, Engines, Jobs, Messages, SessionKeys, TimeZones};
+use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Reachability, Target, Zone};
 use portal_workspace::{DocumentPorts, Documents};
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -158,9 +158,13 @@ pub async fn portal(folder: &Path) -> Result<ApiState, Box<dyn Error>> {
     Ok(ApiState::new(ApiPorts {
         sessions: Arc::new(Sessions::new(Arc::new(accounts), clock.clone(), ids.clone())),
         friendships: db.friendships(),
+        settings: FriendSettings::new(db.friends(), clock.clone()),
+        audit: db.audit_log(),
         exposures: exposures(&db, &cluster, &clock, &ids).await?,
+        reachability: Reachability::new(None, clock.clone(), Handle::current()),
         cluster,
         jobs: Arc::new(jobs(&db, &clock, &ids)),
+        messages: Arc::new(Messages::new(db.messages(), keys(&db), clock.clone(), ids.clone())),
         documents: Documents::new(DocumentPorts {
             files: Arc::new(MemoryFiles::new(clock.clone())),
             store: db.documents(),
@@ -180,13 +184,7 @@ async fn exposures(
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn Ids>,
 ) -> Result<Exposures, Box<dyn Error>> {
-    let ports = ExposurePorts {
-        store: db.exposures(),
-        routes: cluster.clone(),
-        services: cluster.clone(),
-        clock: clock.clone(),
-        ids: ids.clone(),
-    };
+    let ports = ExposurePorts::new(db.exposures(), cluster.clone(), cluster.clone(), clock.clone(), ids.clone());
     let name = DomainName::parse("your-domain.net")?;
     let domain = Domain::new(name.clone(), Target::Cname(DomainName::parse("tunnel.example.net")?));
     let zone = Zone { domain, records: Arc::new(MemoryRecords::new(name)) };
@@ -196,8 +194,11 @@ async fn exposures(
 
 fn jobs(db: &Db, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Jobs {
     let engine = EmbeddedEngine::new(db.jobs(), TimeZones::bundled(), clock.clone(), ids.clone());
-    let keys = SessionKeys::new(db.contacts(), db.friends(), Vec::new());
-    Jobs::new(Engines::new(Arc::new(engine)), Arc::new(keys), TimeZones::bundled(), clock.clone())
+    Jobs::new(Engines::new(Arc::new(engine)), keys(db), TimeZones::bundled(), clock.clone())
+}
+
+fn keys(db: &Db) -> Arc<SessionKeys> {
+    Arc::new(SessionKeys::new(db.contacts(), db.friends(), Vec::new()))
 }
 
 #[tokio::main]

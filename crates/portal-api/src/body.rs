@@ -1,5 +1,7 @@
 //! Bodies of requests and answers: the members on the wire, and nothing that decides.
 
+pub(crate) mod about;
+pub(crate) mod activity;
 pub(crate) mod cron;
 pub(crate) mod exposure;
 pub(crate) mod friend;
@@ -7,11 +9,12 @@ pub(crate) mod health;
 pub(crate) mod login;
 pub(crate) mod namespace;
 pub(crate) mod session;
+pub(crate) mod settings;
 pub(crate) mod workspace;
 
 use chrono::{DateTime, Utc};
-use portal_core::WordEnum;
-use serde::{Serialize, Serializer};
+use portal_core::{Change, WordEnum};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -37,6 +40,11 @@ impl<T: WordEnum> ToSchema for Word<T> {}
 /// A time as it stands in every answer: UTC, to the second.
 pub(crate) fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Reads a member that may be `null`, which is another change than leaving it out.
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Change<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map_or(Change::Clear, Change::Set))
 }
 
 /// The request has been carried out.

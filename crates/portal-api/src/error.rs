@@ -28,7 +28,7 @@ pub use codes::Code;
 pub(crate) use examples::add as add_examples;
 pub use problem::{FieldError, Problem};
 pub use responses::{
-    Guarded, NotFound, Open, PROBLEM_JSON, ShowsDocument, TakesAgent, TakesBody, Unready, WritesDocument,
+    Guarded, Guessed, NotFound, Open, PROBLEM_JSON, ShowsDocument, TakesAgent, TakesBody, Unready, WritesDocument,
 };
 
 /// Default of `Retry-After`, for a backend that named no time.
@@ -106,7 +106,7 @@ impl ApiError {
     /// One member of the body is not what the operation takes.
     pub(crate) fn body_member(path: &str, rule: &'static str, detail: impl Into<String>) -> Self {
         let error = Self::body_malformed(detail);
-        let field = FieldError::new(path, error.detail.clone()).with_rule::<String>(rule, []);
+        let field = FieldError { rule, ..FieldError::new(path, error.detail.clone()) };
         error.with_field(field)
     }
 
@@ -115,7 +115,7 @@ impl ApiError {
     }
 
     pub(crate) fn header_malformed(name: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(&codes::HEADER_MALFORMED, detail).at(name)
+        Self::new(&codes::HEADER_MALFORMED, detail).of_field(name)
     }
 
     pub(crate) fn body_too_large(limit: usize) -> Self {
@@ -161,7 +161,7 @@ impl ApiError {
             &codes::AGENT_NOT_FOUND,
             "agent must be one of your agents whose status is active; see /api/portal/agents.",
         )
-        .at("agent")
+        .of_field("agent")
     }
 
     pub(crate) fn agent_token_invalid() -> Self {
@@ -229,7 +229,7 @@ impl ApiError {
     }
 
     /// Adds a field of which the detail says what is wrong.
-    fn at(self, field: &str) -> Self {
+    fn of_field(self, field: &str) -> Self {
         let error = FieldError::new(field, self.detail.clone());
         self.with_field(error)
     }
@@ -367,7 +367,7 @@ impl From<WorkspaceError> for ApiError {
                         "Read {name}, then send its ETag in If-Match to replace it, or If-None-Match: * if there is none."
                     ),
                 };
-                Self::new(&codes::PRECONDITION_REQUIRED, detail).at("If-Match").tagged(current.as_ref())
+                Self::new(&codes::PRECONDITION_REQUIRED, detail).of_field("If-Match").tagged(current.as_ref())
             }
             WorkspaceError::UnknownVersion(name) => {
                 Self::new(&codes::VERSION_UNKNOWN, format!("You have no version of {name} with this id."))

@@ -11,6 +11,7 @@
 //! Start reading at `routes.rs` (every route once, and how to add one), then `auth.rs` (sessions), `extract.rs` (bodies),
 //! `error.rs` (failures) and `middleware.rs` (what happens to every request).
 
+mod addresses;
 mod auth;
 mod body;
 mod conditional;
@@ -34,19 +35,20 @@ mod views;
 
 pub use {actix_web, utoipa};
 
+pub use addresses::{ClientAddresses, network};
 pub use auth::{ChosenAgent, Friend, authentication};
 pub use conditional::{Conditions, EntityTag, EntityTags};
 pub use counts::{Count, QuotaSecrets};
 pub use error::{
-    ApiError, Code, FieldError, Guarded, NotFound, Open, PROBLEM_JSON, Problem, ShowsDocument, TakesAgent, TakesBody,
-    Unready, WritesDocument,
+    ApiError, Code, FieldError, Guarded, Guessed, NotFound, Open, PROBLEM_JSON, Problem, ShowsDocument, TakesAgent,
+    TakesBody, Unready, WritesDocument,
 };
 pub use extract::{BODY_MAX, DOCUMENT_BODY_MAX, DocumentJson, Json};
 pub use limits::{LimitSettings, Limits, Rate};
 pub use login::LoginPorts;
 pub use mount::{Settings, configure, configure_with};
 pub use openapi::{openapi, openapi_text};
-pub use params::{AgentQuery, IfAbsent, IfMatch, IfNoneMatch, IfRevision};
+pub use params::{AgentQuery, BeforeRun, IfAbsent, IfMatch, IfNoneMatch, IfRevision};
 pub use readiness::{Check, Readiness};
 pub use state::{ApiPorts, ApiState};
 pub use views::NamespaceViews;

@@ -2,8 +2,13 @@
 //!
 //! Counted by friend and never by address, because many friends may share one; and in memory, for this replica alone:
 //! N replicas allow up to N times as much. A friend who exceeds a limit gets 429 and takes nothing from the others.
+//!
+//! Wrong login codes and agent tokens are nobody's and are counted by address, where that is known (`guesses.rs`).
+
+mod guesses;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +17,10 @@ use std::time::{Duration, Instant};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use portal_core::FriendId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use self::guesses::Guesses;
 use crate::error::{ApiError, Exceeded};
 
 /// Time after its last request after which a friend's state may be dropped. Every bucket is full again by then.
@@ -64,6 +70,8 @@ pub struct LimitSettings {
     pub body_bytes: usize,
     /// Bytes of bodies in flight of all friends.
     pub all_body_bytes: usize,
+    /// Wrong login codes and agent tokens per minute of an address, where that is known.
+    pub guesses_per_minute: NonZeroU32,
 }
 
 impl Default for LimitSettings {
@@ -75,6 +83,7 @@ impl Default for LimitSettings {
             wait: Duration::from_secs(1),
             body_bytes: 4 * 1024 * 1024,
             all_body_bytes: 64 * 1024 * 1024,
+            guesses_per_minute: NonZeroU32::MIN.saturating_add(9),
         }
     }
 }
@@ -87,6 +96,7 @@ struct Shared {
     settings: LimitSettings,
     friends: Mutex<Friends>,
     body_bytes: AtomicUsize,
+    guesses: Guesses,
 }
 
 #[derive(Default)]
@@ -107,8 +117,8 @@ impl Limits {
     /// Creates limits that nobody has used yet.
     #[must_use]
     pub fn new(settings: LimitSettings) -> Self {
-        let friends = Mutex::default();
-        Self(Some(Arc::new(Shared { settings, friends, body_bytes: AtomicUsize::new(0) })))
+        let (friends, guesses) = (Mutex::default(), Guesses::new(settings.guesses_per_minute));
+        Self(Some(Arc::new(Shared { settings, friends, body_bytes: AtomicUsize::new(0), guesses })))
     }
 
     /// Creates no limits at all, for measurements.
@@ -133,6 +143,22 @@ impl Limits {
             return Err(Exceeded { policy: "in-flight", quota, window: None, retry_after: settings.wait }.into());
         };
         Ok(Admitted(Some(Arc::new(InFlight { shared: shared.clone(), state, _permit: permit }))))
+    }
+
+    /// Waits until a login code or an agent token may be looked up: strangers send them in any number.
+    pub(crate) async fn lookup(&self) -> Option<SemaphorePermit<'_>> {
+        match &self.0 {
+            Some(shared) => shared.guesses.turn().await,
+            None => None,
+        }
+    }
+
+    /// Counts a login code or an agent token that turned out to be wrong.
+    pub(crate) fn count_guess(&self, address: Option<IpAddr>) -> Result<(), ApiError> {
+        match (&self.0, address) {
+            (Some(shared), Some(address)) => shared.guesses.count(address),
+            _ => Ok(()),
+        }
     }
 }
 

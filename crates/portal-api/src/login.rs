@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use portal_core::{Agent, AgentId, AgentStore, Invalid, Logins, Token};
+use actix_web::HttpRequest;
+use portal_core::{Agent, AgentId, AgentStore, BackendError, Invalid, Logins, Token};
 
+use crate::addresses::ClientAddresses;
 use crate::error::ApiError;
+use crate::limits::Limits;
 
 /// Views of the page that a link may open.
 const VIEWS: [&str; 8] = ["apps", "memory", "schedule", "activity", "devices", "settings", "help", ""];
@@ -26,11 +29,28 @@ pub struct LoginPorts {
 
 impl LoginPorts {
     /// Returns the agent that this token belongs to, if that agent may make links.
-    pub(crate) async fn authenticate(&self, token: Option<Token>) -> Result<Agent, ApiError> {
-        let token = token.ok_or_else(ApiError::agent_token_invalid)?;
-        let agent = self.agents.find_by_token(&token.hash()).await?.ok_or_else(ApiError::agent_token_invalid)?;
+    pub(crate) async fn authenticate(&self, token: Option<Token>, request: &HttpRequest) -> Result<Agent, ApiError> {
+        let token = token.ok_or_else(ApiError::agent_token_invalid)?.hash();
+        let agent = looked_up(request, self.agents.find_by_token(&token)).await?;
+        let agent = agent.ok_or_else(ApiError::agent_token_invalid)?;
         if self.may_login.contains(&agent.id) { Ok(agent) } else { Err(ApiError::login_not_allowed()) }
     }
+}
+
+/// Looks up a code or a token that anybody may have sent; counts it against its address if there is none.
+pub(crate) async fn looked_up<T>(
+    request: &HttpRequest,
+    lookup: impl Future<Output = Result<Option<T>, BackendError>>,
+) -> Result<Option<T>, ApiError> {
+    let limits = request.app_data::<Limits>().ok_or_else(|| ApiError::internal("the limits are not mounted"))?;
+    let found = {
+        let _turn = limits.lookup().await;
+        lookup.await?
+    };
+    if found.is_none() {
+        limits.count_guess(request.app_data::<ClientAddresses>().and_then(|clients| clients.of(request)))?;
+    }
+    Ok(found)
 }
 
 /// Reads the path of the page that a link opens.

@@ -16,6 +16,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::addresses::ClientAddresses;
 use crate::extract::{BODY_TIME, BodyTime};
 use crate::limits::Limits;
 use crate::openapi::openapi_text;
@@ -34,11 +35,18 @@ pub struct Settings {
     pub body_time: Duration,
     /// The limits of each friend, shared by all workers.
     pub limits: Limits,
+    /// Source of a client's address; unknown by default.
+    pub clients: ClientAddresses,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { origins: Vec::new(), body_time: BODY_TIME, limits: Limits::default() }
+        Self {
+            origins: Vec::new(),
+            body_time: BODY_TIME,
+            limits: Limits::default(),
+            clients: ClientAddresses::default(),
+        }
     }
 }
 
@@ -54,6 +62,13 @@ impl Settings {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets how the address of a client is found.
+    #[must_use]
+    pub fn with_clients(mut self, clients: ClientAddresses) -> Self {
+        self.clients = clients;
         self
     }
 
@@ -98,6 +113,7 @@ pub fn configure_with(
         .app_data(BodyTime(settings.body_time))
         .app_data(web::Data::from(DOCUMENT.clone()))
         .app_data(settings.limits.clone())
+        .app_data(settings.clients.clone())
         .configure(extract::configure)
         .configure(own)
         .configure(|config| routes::configure(&mut ServiceConfig::new(config)));

@@ -35,6 +35,9 @@ parameters! {
     /// The agent that an operation is about.
     AgentQuery = Query "agent":
         "One of the friend's agents whose status is active, such as `main`; by default the agent of the session";
+    /// Start of a further page of runs.
+    BeforeRun = Query "before":
+        "The `run_id` of the last run of the page before; by default the list begins with the newest run";
     /// Condition of a read.
     IfNoneMatch = Header "If-None-Match":
         "The `ETag` of the answer that the caller has; 304 if it is still current";

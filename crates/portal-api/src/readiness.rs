@@ -1,4 +1,4 @@
-//! Whether the portal should get requests.
+//! Readiness: should the portal get requests?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,47 +10,48 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// Longest wait for one probe.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long an answer is believed: anybody may ask, so nobody can make the portal ask its backends more often.
-const BELIEF: Duration = Duration::from_secs(1);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Cache lifetime of the probes' answers. Anybody may ask for readiness, and must not make the portal ask its backends
+/// more often.
+const CACHE_LIFETIME: Duration = Duration::from_secs(1);
 
-/// What one probe found.
+/// Answer of one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Check {
-    /// The probe's name.
+    /// Name of the probe, as operators see it.
     pub name: &'static str,
-    /// Whether the portal should get no requests without it.
+    /// Set if the portal should get no requests without it.
     pub required: bool,
-    /// Whether it is there.
+    /// Set if the backend answered.
     pub ok: bool,
 }
 
-struct Belief {
+struct CachedChecks {
     asked: Instant,
     checks: Vec<Check>,
 }
 
-/// Asks the probes, and knows whether the portal is about to stop. Clones are one.
+/// Runs the probes, and remembers that the portal is about to stop. Clones share one state.
 #[derive(Clone)]
 pub struct Readiness {
     probes: Arc<[Arc<dyn Probe>]>,
     draining: Arc<AtomicBool>,
-    believed: Arc<Mutex<Option<Belief>>>,
+    cache: Arc<Mutex<Option<CachedChecks>>>,
 }
 
 impl Readiness {
-    /// Readiness as these probes tell it.
+    /// Creates the readiness of a portal with these probes.
     #[must_use]
     pub fn new(probes: Vec<Arc<dyn Probe>>) -> Self {
-        Self { probes: probes.into(), draining: Arc::default(), believed: Arc::default() }
+        Self { probes: probes.into(), draining: Arc::default(), cache: Arc::default() }
     }
 
-    /// From now on the portal is not ready: it is about to stop and finishes what it has.
+    /// Makes the portal not ready for good: it is about to stop and finishes the requests that it has.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the portal is about to stop.
+    /// Returns true if the portal is about to stop.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
@@ -61,47 +62,47 @@ impl Readiness {
         !self.is_draining() && self.checks().await.iter().all(|check| check.ok || !check.required)
     }
 
-    /// What the probes find, in their order; at most a second old.
+    /// Returns the answers of the probes, in their order, at most a second old.
     pub async fn checks(&self) -> Vec<Check> {
-        // Held while the probes run: whoever asks meanwhile gets their answer.
-        let mut believed = self.believed.lock().await;
-        if let Some(belief) = &*believed
-            && belief.asked.elapsed() < BELIEF
+        // The lock is held while the probes run, so that requests that come meanwhile share their answer.
+        let mut cache = self.cache.lock().await;
+        if let Some(cached) = &*cache
+            && cached.asked.elapsed() < CACHE_LIFETIME
         {
-            return belief.checks.clone();
+            return cached.checks.clone();
         }
         let asked = Instant::now();
-        let answers = join_all(self.probes.iter().map(|probe| ask(&**probe))).await;
-        let before = believed.as_ref().map_or(&[][..], |belief| &belief.checks);
+        let answers = join_all(self.probes.iter().map(|probe| run(&**probe))).await;
+        let before = cache.as_ref().map_or(&[][..], |cached| &cached.checks);
         let mut checks = Vec::with_capacity(answers.len());
         for (index, (probe, answer)) in self.probes.iter().zip(answers).enumerate() {
             let check = Check { name: probe.name(), required: probe.required(), ok: answer.is_ok() };
-            tell(check, before.get(index).map(|before| before.ok), answer.err().as_deref());
+            log_change(check, before.get(index).map(|before| before.ok), answer.err().as_deref());
             metrics::gauge!("portal_probe_up", "probe" => check.name).set(if check.ok { 1.0 } else { 0.0 });
             checks.push(check);
         }
-        *believed = Some(Belief { asked, checks: checks.clone() });
+        *cache = Some(CachedChecks { asked, checks: checks.clone() });
         checks
     }
 }
 
-/// Asks a probe; why it is not there, with its causes.
-async fn ask(probe: &dyn Probe) -> Result<(), String> {
-    match tokio::time::timeout(PATIENCE, probe.probe()).await {
+/// Runs a probe; the error is a text with all its causes.
+async fn run(probe: &dyn Probe) -> Result<(), String> {
+    match tokio::time::timeout(PROBE_TIMEOUT, probe.probe()).await {
         Ok(answer) => answer.map_err(|error| error_text(&error)),
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),
     }
 }
 
-/// Logs what changed since it was last asked. What only some operations need may still be on its way when the portal
-/// has just started.
-fn tell(check: Check, was_ok: Option<bool>, why: Option<&str>) {
+/// Logs a change since the last time. A backend that only some operations need may still be starting when the portal
+/// has just started, so its first failure is no warning.
+fn log_change(check: Check, was_ok: Option<bool>, why: Option<&str>) {
     let Check { name, required, ok } = check;
     match (was_ok, ok) {
         (Some(before), now) if before == now => {}
         (None, true) => {}
-        (Some(_), true) => tracing::info!(probe = name, "{name} is there again"),
-        (None, false) if !required => tracing::info!(probe = name, required, why, "{name} is not there yet"),
-        (_, false) => tracing::warn!(probe = name, required, why, "{name} is not there"),
+        (Some(_), true) => tracing::info!(probe = name, "{name} answers again"),
+        (None, false) if !required => tracing::info!(probe = name, required, why, "{name} does not answer yet"),
+        (_, false) => tracing::warn!(probe = name, required, why, "{name} does not answer"),
     }
 }

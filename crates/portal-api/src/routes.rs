@@ -18,7 +18,9 @@
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::handlers::{cron, exposure, friend, health, login, namespace, session, workspace};
+use crate::handlers::{
+    about, activity, cron, exposure, friend, health, login, namespace, session, settings, workspace,
+};
 
 /// Registers every operation.
 pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
@@ -26,6 +28,10 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(friend::show_me)
         .service(friend::list_agents)
         .service(friend::list_domains)
+        .service(settings::show_settings)
+        .service(settings::change_settings)
+        .service(activity::list_activity)
+        .service(about::show_about)
         .service(namespace::show_namespace)
         .service(exposure::list_exposures)
         .service(exposure::expose_service)
@@ -40,6 +46,7 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(cron::run_job)
         .service(cron::toggle_job)
         .service(cron::list_runs)
+        .service(cron::send_message)
         .service(workspace::list_documents)
         .service(workspace::read_memory)
         .service(workspace::replace_memory)

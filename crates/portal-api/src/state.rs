@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use portal_core::{Clock, FriendshipStore, Ids, Sessions};
-use portal_cron::Jobs;
-use portal_dns::{DomainName, Exposures};
+use portal_core::{AuditLog, Clock, FriendSettings, FriendshipStore, Ids, Sessions};
+use portal_cron::{Jobs, Messages};
+use portal_dns::{DomainName, Exposures, Reachability};
 use portal_k8s::Cluster;
 use portal_workspace::Documents;
 
@@ -21,16 +21,24 @@ pub struct ApiState {
     pub logins: Option<LoginPorts>,
     /// Friendships: the agents that work for a friend.
     pub friendships: Arc<dyn FriendshipStore>,
+    /// Settings that friends change themselves.
+    pub settings: FriendSettings,
+    /// The audit log, of which friends see their own entries.
+    pub audit: Arc<dyn AuditLog>,
     /// The domains on offer, the default first.
     pub domains: Arc<[DomainName]>,
     /// Services on the internet.
     pub exposures: Exposures,
+    /// Requests to the exposures' own addresses.
+    pub reachability: Reachability,
     /// The friends' namespaces.
     pub cluster: Arc<dyn Cluster>,
     /// Cached answers that show namespaces.
     pub namespaces: NamespaceViews,
     /// Scheduled messages to the agents.
     pub jobs: Arc<Jobs>,
+    /// Messages to the agents that are sent now.
+    pub messages: Arc<Messages>,
     /// Documents that friends share with their agents.
     pub documents: Documents,
     /// Counts the log files that the session's agent keeps of a friend.
@@ -51,12 +59,20 @@ pub struct ApiPorts {
     pub sessions: Arc<Sessions>,
     /// Friendships: the agents that work for a friend.
     pub friendships: Arc<dyn FriendshipStore>,
+    /// Settings that friends change themselves.
+    pub settings: FriendSettings,
+    /// The audit log, of which friends see their own entries.
+    pub audit: Arc<dyn AuditLog>,
     /// Services on the internet.
     pub exposures: Exposures,
+    /// Requests to the exposures' own addresses.
+    pub reachability: Reachability,
     /// The friends' namespaces.
     pub cluster: Arc<dyn Cluster>,
     /// Scheduled messages to the agents.
     pub jobs: Arc<Jobs>,
+    /// Messages to the agents that are sent now.
+    pub messages: Arc<Messages>,
     /// Documents that friends share with their agents.
     pub documents: Documents,
     /// The time of day.
@@ -70,15 +86,32 @@ impl ApiState {
     /// documents' folders, Secrets by the cluster's quota, and nothing is probed; each can be set afterwards.
     #[must_use]
     pub fn new(ports: ApiPorts) -> Self {
-        let ApiPorts { sessions, friendships, exposures, cluster, jobs, documents, clock, ids } = ports;
+        let ApiPorts {
+            sessions,
+            friendships,
+            settings,
+            audit,
+            exposures,
+            reachability,
+            cluster,
+            jobs,
+            messages,
+            documents,
+            clock,
+            ids,
+        } = ports;
         Self {
             sessions,
             logins: None,
             friendships,
+            settings,
+            audit,
             domains: exposures.domains().into(),
             exposures,
+            reachability,
             namespaces: NamespaceViews::new(clock.clone()),
             jobs,
+            messages,
             logs: Arc::new(documents.clone()),
             secrets: Arc::new(QuotaSecrets(cluster.clone())),
             cluster,

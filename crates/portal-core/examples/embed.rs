@@ -8,7 +8,7 @@ use std::sync::Arc;
 use portal_adapters::memory::{MemoryCluster, MemoryExposures, MemoryFriends, MemoryPeople, MemoryRecords};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Action, Actor, AuditEntry, Clock, Friend, FriendId, FriendStore, Ids};
-use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, OpenExposure, Target, Tls, Ttl, Zone};
+use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, OpenExposure, Target, Zone};
 
 const SERVICE: &str = "{apiVersion: v1, kind: Service, metadata: {name: my-app}, spec: {ports: [{port: 80}]}}";
 
@@ -28,21 +28,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     cluster.load_yaml("service", SERVICE, &alice.namespace())?;
     let store = Arc::new(MemoryExposures::new(&people));
     let (routes, services) = (Arc::new(cluster.clone()), Arc::new(cluster.clone()));
-    let ports = ExposurePorts { store, routes, services, clock, ids: ids.clone() };
+    let ports = ExposurePorts::new(store, routes, services, clock, ids.clone());
 
     let name = DomainName::parse("your-domain.net")?;
     let records = MemoryRecords::new(name.clone());
-    let (target, ttl) = (Target::Cname(DomainName::parse("tunnel.example.net")?), Ttl::parse(300)?);
-    let domain = Domain {
-        name,
-        target,
-        ttl,
-        proxied: true,
-        tls: Tls::Off,
-        entry_points: Vec::new(),
-        fallback_routes: Vec::new(),
-        retired: false,
-    };
+    let domain = Domain::new(name, Target::Cname(DomainName::parse("tunnel.example.net")?));
     let zones = vec![Zone { domain, records: Arc::new(records.clone()) }];
     let exposures = Exposures::new(ports, InstanceId::parse(&ids.id())?, zones, tokio::runtime::Handle::current());
 

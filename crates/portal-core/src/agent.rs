@@ -5,10 +5,10 @@ use chrono::{DateTime, Utc};
 
 use crate::{AgentId, AuditEntry, BackendError, TokenHash};
 
-/// An agent known to the portal. Its token is kept only as a hash.
+/// An agent known to the portal. Its token is stored only as a hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agent {
-    /// Which agent.
+    /// Id, unique in this portal.
     pub id: AgentId,
     /// Time of registration.
     pub created_at: DateTime<Utc>,

@@ -93,6 +93,8 @@ crate::word_enum! {
         JobDelete = "job.delete",
         /// A job was run by hand.
         JobRun = "job.run",
+        /// A message to the agent was asked for, to be sent now.
+        MessageSend = "message.send",
         /// A job's message, timing or another part was changed.
         JobUpdate = "job.update",
         /// A job was enabled or disabled.
@@ -176,6 +178,8 @@ pub struct AuditFilter {
     pub friend: Option<FriendId>,
     /// Only lines with this action's word, or whose word begins with this noun and a dot.
     pub action: Option<String>,
+    /// Only lines before this place in the log.
+    pub before: Option<i64>,
     /// Only lines since then.
     pub since: Option<DateTime<Utc>>,
     /// At most so many lines, the newest; 0 means none.

@@ -29,9 +29,9 @@ pub trait Ids: Send + Sync {
 pub struct FixedClock(Mutex<DateTime<Utc>>);
 
 impl FixedClock {
-    /// A clock that says `now`.
+    /// Creates a clock that stands at `now`.
     #[must_use]
-    pub fn at(now: DateTime<Utc>) -> Self {
+    pub fn new(now: DateTime<Utc>) -> Self {
         Self(Mutex::new(now))
     }
 

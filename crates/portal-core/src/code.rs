@@ -36,7 +36,7 @@ codes! {
     DOCUMENT_READ_ONLY = "document-read-only";
     /// Nothing is under this address.
     NOT_FOUND = "not-found";
-    /// The agent has no such friend.
+    /// There is no such friend, or the agent has none.
     FRIEND_NOT_FOUND = "friend-not-found";
     /// The agent is unknown, or does not work for the friend.
     AGENT_NOT_FOUND = "agent-not-found";

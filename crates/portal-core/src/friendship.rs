@@ -46,7 +46,7 @@ pub struct Friendship {
     /// Right to write the agent's HEARTBEAT.md, which all its friends share. `None`, the default: only while the agent has
     /// no other active friend, since the text steers the agent for all of them.
     pub heartbeat_writable: Option<bool>,
-    /// Since when there is a relationship.
+    /// Time at which the friendship was first set.
     pub created_at: DateTime<Utc>,
 }
 
@@ -68,14 +68,14 @@ impl Friendship {
 /// The friendships.
 #[async_trait]
 pub trait FriendshipStore: Send + Sync {
-    /// Finds the relationship of a friend and an agent.
+    /// Finds the friendship of a friend and an agent.
     async fn find(&self, key: &FriendshipKey) -> Result<Option<Friendship>, BackendError>;
-    /// All relationships of a friend, sorted by agent.
+    /// Returns all friendships of a friend, sorted by agent.
     async fn of_friend(&self, friend: &FriendId) -> Result<Vec<Friendship>, BackendError>;
     /// Counts the other friends with an active friendship of this agent, up to `most`.
     async fn count_others(&self, key: &FriendshipKey, most: u32) -> Result<u32, BackendError>;
-    /// All relationships of an agent, sorted by friend.
+    /// Returns all friendships of an agent, sorted by friend.
     async fn of_agent(&self, agent: &AgentId) -> Result<Vec<Friendship>, BackendError>;
-    /// Makes or changes a relationship, keeping its first `created_at`; `false` if agent or friend is unknown.
+    /// Creates or changes a friendship, whose first `created_at` stays; `false` if agent or friend is unknown.
     async fn set(&self, friendship: Friendship, audit: AuditEntry) -> Result<bool, BackendError>;
 }

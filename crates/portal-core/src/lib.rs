@@ -6,17 +6,19 @@
 //! crate and not on each other. It knows no HTTP, no database and no cluster; what it needs from those it asks
 //! through the ports declared here.
 //!
-//! Start reading at [`Sessions`] (authentication) and [`BackendError`] (the only kind of error of a port).
+//! Start reading at [`Sessions`] (authentication) and [`BackendError`] (the error of nearly every port).
 
 mod accounts;
 mod agent;
 mod audit;
 mod backend_error;
+mod change;
 mod clock;
 pub mod code;
 mod contact;
 mod error_text;
 mod friend;
+mod friend_settings;
 mod friendship;
 mod id;
 mod invalid;
@@ -34,10 +36,12 @@ pub use accounts::RegisteredAccounts;
 pub use agent::{Agent, AgentStore};
 pub use audit::{Action, Actor, AuditEntry, AuditFilter, AuditLog, AuditRecord};
 pub use backend_error::{Backend, BackendError, BackendErrorKind, BoxError};
+pub use change::Change;
 pub use clock::{Clock, FixedClock, Ids, SeededIds};
 pub use contact::{ChannelId, Contact, ContactAdded, ContactStore};
 pub use error_text::error_text;
-pub use friend::{Friend, FriendCreated, FriendRemoved, FriendStore};
+pub use friend::{Friend, FriendCreated, FriendPatch, FriendRemoved, FriendStore};
+pub use friend_settings::FriendSettings;
 pub use friendship::{Friendship, FriendshipKey, FriendshipStatus, FriendshipStore};
 pub use id::{AgentId, FriendId};
 pub use invalid::Invalid;

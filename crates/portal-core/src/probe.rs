@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::BackendError;
 
-/// Something the portal stands on, that can be asked whether it is there.
+/// A probe of one backend.
 #[async_trait]
 pub trait Probe: Send + Sync {
     /// Returns the backend's name, one stable word such as `database` or `cluster`.

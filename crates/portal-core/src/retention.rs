@@ -1,4 +1,4 @@
-//! Retention: how long the portal keeps rows that nothing refers to any more, and how they are deleted.
+//! Retention: the age at which rows that grow with use are deleted, and their deletion in batches.
 
 use std::time::Duration;
 

@@ -40,13 +40,13 @@ crate::word_enum! {
 /// A friend's login, bound to one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The session's id, which is not its token and may be shown.
+    /// Id, which is not the token and may be shown.
     pub id: String,
-    /// Who is logged in.
+    /// The friend who is logged in.
     pub friend: FriendId,
-    /// The agent through which they came.
+    /// The agent to which the session is bound.
     pub agent: AgentId,
-    /// Since when.
+    /// Time of the login.
     pub created_at: DateTime<Utc>,
     /// Time from which it is refused, unless it is used before.
     pub expires_at: DateTime<Utc>,
@@ -68,7 +68,7 @@ impl Session {
     }
 }
 
-/// Whether a session was revoked; expiry and friendship are asked apart.
+/// Revocation of a session; expiry and friendship are asked apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionState {
     /// It was not revoked.
@@ -77,16 +77,16 @@ pub enum SessionState {
     Revoked,
 }
 
-/// A session as its store knows it, together with whose it is and the friendship it rests on, read at one moment.
+/// A session with its friend and its friendship, all read at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSession {
     /// The session.
     pub session: Session,
-    /// Whether it was revoked.
+    /// Revocation; expiry and friendship are not in it.
     pub state: SessionState,
-    /// How its friend and its agent stand with each other; `None` if they have no relationship any more.
+    /// Status of the friendship between its friend and its agent; `None` if there is none any more.
     pub friendship: Option<FriendshipStatus>,
-    /// Whose it is.
+    /// Owner of the session.
     pub friend: Friend,
 }
 
@@ -95,7 +95,7 @@ pub struct StoredSession {
 pub trait SessionStore: Send + Sync {
     /// Stores a new session; `false` if its friend and its agent have no active friendship, and nothing is stored.
     async fn issue(&self, session: Session, token: TokenHash, audit: AuditEntry) -> Result<bool, BackendError>;
-    /// Finds the session that this token opens; `None` only when whoever holds the accounts said that there is none.
+    /// Finds the session that this token opens; `None` only where the store of accounts answered that there is none.
     ///
     /// The port gets the token itself, not its hash, so that accounts may live elsewhere. It must not retain it.
     async fn find(&self, token: &Token) -> Result<Option<StoredSession>, BackendError>;
@@ -111,7 +111,7 @@ pub trait SessionStore: Send + Sync {
     async fn sweep(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
 }
 
-/// Why nobody is let in.
+/// Errors of authenticating a token.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SessionError {
     /// The store said that the session is unknown, expired or revoked, or that its friendship is not active.
@@ -169,8 +169,8 @@ impl Sessions {
         Self { store, clock, ids, cache, unknown: UnknownTokens::new() }
     }
 
-    /// The session that this token opens, and whose it is, at most a second old. The store is asked at most once a
-    /// second per token, however many ask.
+    /// Returns the session that this token opens, with its friend, at most a second old. The store is asked at most once
+    /// a second per token, however many requests come.
     ///
     /// # Errors
     /// [`SessionError::Invalid`] only when the store said so; [`SessionError::Unchecked`] when it could not be asked.
@@ -213,7 +213,7 @@ impl Sessions {
     /// Logs a friend in with an agent; `None` if their friendship is not active.
     ///
     /// # Errors
-    /// Trouble with the store; no session exists then, or one whose token nobody has.
+    /// A failure of the store; no session exists then, or one whose token nobody has.
     pub async fn issue(
         &self,
         friend: FriendId,
@@ -235,7 +235,7 @@ impl Sessions {
     /// The friend's sessions that still count, newest first.
     ///
     /// # Errors
-    /// Trouble with the store.
+    /// A failure of the store.
     pub async fn list(&self, friend: &FriendId) -> Result<Vec<Session>, BackendError> {
         self.store.list(friend, self.clock.now()).await
     }
@@ -244,7 +244,7 @@ impl Sessions {
     /// replica within a second.
     ///
     /// # Errors
-    /// Trouble with the store; the session may or may not be revoked.
+    /// A failure of the store; the session may or may not be revoked.
     pub async fn revoke(&self, friend: &FriendId, id: &str, actor: Actor) -> Result<bool, BackendError> {
         let revoked = self.store.revoke(friend, id, self.revocation(friend, id, actor)).await;
         self.cache.invalidate_all();
@@ -268,7 +268,7 @@ impl Sessions {
     /// Ends all of the friend's sessions; tells how many.
     ///
     /// # Errors
-    /// Trouble with the store; the sessions may or may not be revoked.
+    /// A failure of the store; the sessions may or may not be revoked.
     pub async fn revoke_all(&self, friend: &FriendId, actor: Actor) -> Result<u64, BackendError> {
         let revoked = self.store.revoke_all(friend, self.revocation(friend, "all", actor)).await;
         self.cache.invalidate_all();

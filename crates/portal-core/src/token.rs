@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Ids;
 
-/// Kind of a token, told by its first letters.
+/// Kind of a token, which its first letters show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     /// A friend's session: `fps_`.
@@ -23,7 +23,7 @@ pub enum TokenKind {
 pub struct Token(SecretString);
 
 impl Token {
-    /// A new token of 256 random bits.
+    /// Creates a token of 256 random bits.
     #[must_use]
     pub fn generate(kind: TokenKind, ids: &dyn Ids) -> Self {
         let prefix = match kind {
@@ -34,7 +34,7 @@ impl Token {
         Self(format!("{prefix}{}", hex::encode(ids.secret())).into())
     }
 
-    /// A token that somebody presented, whatever it looks like.
+    /// Takes a token as it was presented; nothing about its form is checked.
     pub fn presented(text: impl Into<String>) -> Self {
         Self(SecretString::from(text.into()))
     }

@@ -8,8 +8,8 @@ use portal_core::{AgentId, AuditEntry, BackendError, Clock, FriendshipKey, Ids};
 
 use crate::firing::all_missed;
 use crate::{
-    JOBS_PER_FRIEND, Job, JobCreated, JobSpec, JobState, JobStore, JobUpdate, JobUpdated, Run, RunRequested, Schedule,
-    TimeZones,
+    JOBS_PER_FRIEND, Job, JobCreated, JobSpec, JobState, JobStore, JobUpdate, JobUpdated, RunRequested, RunsListed,
+    Schedule, TimeZones,
 };
 
 /// Most runs of a job in one list.
@@ -37,8 +37,8 @@ pub trait Engine: Send + Sync {
     async fn remove(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<bool, BackendError>;
     /// Runs a job as soon as possible, whether it is enabled or not.
     async fn run(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<RunRequested, BackendError>;
-    /// Returns the newest runs of a job, newest first; `None` if the owner has no such job.
-    async fn runs(&self, owner: &FriendshipKey, name: &str) -> Result<Option<Vec<Run>>, BackendError>;
+    /// Lists the newest runs of a job, or those that come right after the run `before` in that list.
+    async fn runs(&self, owner: &FriendshipKey, name: &str, before: Option<&str>) -> Result<RunsListed, BackendError>;
 }
 
 /// The engine of each agent.
@@ -145,7 +145,7 @@ impl Engine for EmbeddedEngine {
         self.store.request(owner, name, &self.ids.id(), audit).await
     }
 
-    async fn runs(&self, owner: &FriendshipKey, name: &str) -> Result<Option<Vec<Run>>, BackendError> {
-        self.store.runs(owner, name, RUNS_LISTED).await
+    async fn runs(&self, owner: &FriendshipKey, name: &str, before: Option<&str>) -> Result<RunsListed, BackendError> {
+        self.store.runs(owner, name, before, RUNS_LISTED).await
     }
 }

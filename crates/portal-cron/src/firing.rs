@@ -80,7 +80,7 @@ mod tests {
 
     const WINDOW: TimeDelta = TimeDelta::hours(1);
 
-    fn at(text: &str) -> DateTime<Utc> {
+    fn utc(text: &str) -> DateTime<Utc> {
         DateTime::parse_from_rfc3339(&format!("2026-01-01T{text}Z")).unwrap().to_utc()
     }
 
@@ -90,9 +90,9 @@ mod tests {
 
     #[track_caller]
     fn check(now: &str, missed: Option<(&str, &str, u32)>, run: Option<&str>, next: &str) {
-        let missed = missed.map(|(from, to, count)| MissedWindow { from: at(from), to: at(to), count });
-        let expected = FiringPlan { missed, run: run.map(at), next_due: Some(at(next)) };
-        assert_eq!(plan_firing(&hourly(), at("09:00:00"), at(now), WINDOW), expected, "at {now}");
+        let missed = missed.map(|(from, to, count)| MissedWindow { from: utc(from), to: utc(to), count });
+        let expected = FiringPlan { missed, run: run.map(utc), next_due: Some(utc(next)) };
+        assert_eq!(plan_firing(&hourly(), utc("09:00:00"), utc(now), WINDOW), expected, "at {now}");
     }
 
     #[test]
@@ -106,8 +106,8 @@ mod tests {
     #[test]
     fn a_fire_time_older_than_the_window_is_missed() {
         let daily = cron_schedule("0 9 * * *", "UTC");
-        let plan_at = |now: &str| plan_firing(&daily, at("09:00:00"), at(now), WINDOW);
-        assert_eq!(plan_at("10:00:00").run, Some(at("09:00:00")));
+        let plan_at = |now: &str| plan_firing(&daily, utc("09:00:00"), utc(now), WINDOW);
+        assert_eq!(plan_at("10:00:00").run, Some(utc("09:00:00")));
         let late = plan_at("10:00:00.001");
         assert_eq!((late.run, late.missed.map(|missed| missed.count)), (None, Some(1)));
     }
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn an_outage_of_months_is_looked_at_in_pieces_that_lose_nothing() {
         let minutely = cron_schedule("* * * * *", "UTC");
-        let (start, now) = (at("00:00:00"), at("00:00:00") + TimeDelta::minutes(25_000));
+        let (start, now) = (utc("00:00:00"), utc("00:00:00") + TimeDelta::minutes(25_000));
         let (mut since, mut missed, mut ran) = (start, 0, Vec::new());
         while since <= now {
             let plan = plan_firing(&minutely, since, now, WINDOW);
@@ -135,7 +135,7 @@ mod tests {
         #[test]
         fn every_fire_time_is_either_run_or_missed_once(minutes in 0..600_i64, step in 1..40_u32, window in 0..90_i64) {
             let schedule = cron_schedule(&format!("*/{step} * * * *"), "Europe/Berlin");
-            let (since, now) = (at("09:00:00"), at("09:00:00") + TimeDelta::minutes(minutes));
+            let (since, now) = (utc("09:00:00"), utc("09:00:00") + TimeDelta::minutes(minutes));
             let plan = plan_firing(&schedule, since, now, TimeDelta::minutes(window));
             let recorded = plan.missed.map_or(0, |missed| missed.count) + u32::from(plan.run.is_some());
             prop_assert_eq!(Some(recorded), all_missed(&schedule, since, now).map_or(Some(0), |all| Some(all.count)));

@@ -1,7 +1,7 @@
 //! A job: its parts and their rules, and what somebody asks one to be.
 
 use chrono::{DateTime, Utc};
-use portal_core::{FriendshipKey, Invalid};
+use portal_core::{Change, FriendshipKey, Invalid};
 
 use crate::session_key::DEFAULT_SESSION;
 use crate::{RunStatus, TimeZones, Timing, TimingDraft, TimingKind};
@@ -9,7 +9,7 @@ use crate::{RunStatus, TimeZones, Timing, TimingDraft, TimingKind};
 /// Longest name, in bytes.
 const NAME_MAX: usize = 64;
 /// Longest message, in bytes.
-const MESSAGE_MAX: usize = 8 * 1024;
+pub const MESSAGE_MAX: usize = 8 * 1024;
 /// Longest description, in bytes.
 const DESCRIPTION_MAX: usize = 512;
 /// Longest time that an agent may be asked to work on one message, in seconds.
@@ -136,30 +136,6 @@ impl JobDraft {
     }
 }
 
-/// A change of a part that may be empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Change<T> {
-    /// The part stays as it is.
-    #[default]
-    Keep,
-    /// The part becomes empty.
-    Clear,
-    /// The part becomes this.
-    Set(T),
-}
-
-impl<T> Change<T> {
-    /// Writes the change into `part`, parsed.
-    fn apply<P>(self, part: &mut Option<P>, parse: impl FnOnce(T) -> Result<P, Invalid>) -> Result<(), Invalid> {
-        match self {
-            Self::Keep => {}
-            Self::Clear => *part = None,
-            Self::Set(value) => *part = Some(parse(value)?),
-        }
-        Ok(())
-    }
-}
-
 /// Changes to a job, not yet parsed; `None` leaves a part as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobPatch {
@@ -229,7 +205,7 @@ fn patch_timing(
     }
 }
 
-fn parse_message(message: String) -> Result<String, Invalid> {
+pub(crate) fn parse_message(message: String) -> Result<String, Invalid> {
     // PostgreSQL stores no U+0000.
     if message.len() > MESSAGE_MAX || message.trim().is_empty() || message.contains('\0') {
         return Err(Invalid::new(
@@ -315,7 +291,9 @@ pub struct RecentRun {
 mod tests {
     use chrono::DateTime;
 
-    use super::{AnswerTo, Change, JobDraft, JobName, JobPatch, JobSpec};
+    use portal_core::Change;
+
+    use super::{AnswerTo, JobDraft, JobName, JobPatch, JobSpec};
     use crate::{TimeZones, TimingDraft, TimingKind};
 
     fn cron(text: &str) -> TimingDraft {

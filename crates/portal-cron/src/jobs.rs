@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use portal_core::{Action, Actor, AuditEntry, Backend, BackendError, Clock, FriendshipKey, Invalid};
+use portal_core::{Action, Actor, AuditEntry, Backend, BackendError, ChannelId, Clock, FriendshipKey, Invalid};
 
 use crate::engine::Engines;
 use crate::{
     AnswerTo, CronError, JOBS_PER_FRIEND, Job, JobCreated, JobDraft, JobPatch, JobUpdated, Preview, Run, RunRequested,
-    SessionKeys, TimeZones, TimingDraft, TimingKind,
+    RunsListed, SessionKeys, TimeZones, TimingDraft, TimingKind,
 };
 
 /// Attempts at a change while the runner moves the job on, which it does about once a second at most.
@@ -147,12 +147,21 @@ impl Jobs {
         }
     }
 
-    /// Returns the newest runs of a job, newest first.
+    /// Returns a page of a job's runs, newest first: the newest ones, or those that come right after the run `before`.
     ///
     /// # Errors
-    /// [`CronError::NotFound`], or the engine failed.
-    pub async fn runs(&self, owner: &FriendshipKey, name: &str) -> Result<Vec<Run>, CronError> {
-        self.engines.of(&owner.agent).runs(owner, name).await?.ok_or(CronError::NotFound)
+    /// [`CronError::NotFound`], [`CronError::Invalid`] if the job has no run `before`, or the engine failed.
+    pub async fn runs(&self, owner: &FriendshipKey, name: &str, before: Option<&str>) -> Result<Vec<Run>, CronError> {
+        match self.engines.of(&owner.agent).runs(owner, name, before).await? {
+            RunsListed::Page(runs) => Ok(runs),
+            // An empty page would say that there are no older runs.
+            RunsListed::RunUnknown => Err(Invalid::new(
+                "before",
+                "before must be the run_id of a run of this job, and none has it now; begin with the newest runs",
+            )
+            .into()),
+            RunsListed::Absent => Err(CronError::NotFound),
+        }
     }
 
     /// Returns the next `count` fire times of a timing as a job created now would have them; nothing is stored.
@@ -163,6 +172,20 @@ impl Jobs {
         let now = self.clock.now();
         let timing = draft.parse(tz.unwrap_or("UTC"), &self.zones, now)?;
         Preview::new(&timing, &self.zones, now, count)
+    }
+
+    /// Refuses a name of a time zone that is not in the rules by which jobs are planned.
+    ///
+    /// # Errors
+    /// Names `tz`.
+    pub fn check_time_zone(&self, name: &str) -> Result<(), Invalid> {
+        self.zones.check(name)
+    }
+
+    /// Returns the channels whose conversations a job may name.
+    #[must_use]
+    pub fn channels(&self) -> &[ChannelId] {
+        self.keys.channels()
     }
 
     /// An entry without its subject, which the store fills in.

@@ -14,6 +14,7 @@ mod error;
 mod firing;
 mod job;
 mod jobs;
+mod messages;
 mod preview;
 mod run;
 mod runner;
@@ -28,8 +29,11 @@ pub use delivery::{Delivery, Receipt};
 pub use engine::{EmbeddedEngine, Engine, Engines};
 pub use error::{CronError, Unsupported};
 pub use firing::{FiringPlan, plan_firing};
-pub use job::{AnswerTo, Change, Job, JobDraft, JobName, JobPatch, JobSpec, JobState, RECENT_MAX, RecentRun, Thinking};
+pub use job::{
+    AnswerTo, Job, JobDraft, JobName, JobPatch, JobSpec, JobState, MESSAGE_MAX, RECENT_MAX, RecentRun, Thinking,
+};
 pub use jobs::Jobs;
+pub use messages::{MessageQueued, MessageStore, Messages};
 pub use preview::{PREVIEW_MAX, Preview};
 pub use run::{MissedWindow, Run, RunStatus, Trigger};
 pub use runner::{AttemptEnd, NoObserver, Runner, RunnerObserver, RunnerPorts, RunnerSettings};
@@ -38,7 +42,7 @@ pub use session_key::{Claimant, ConversationScopes, DefaultConversation, OneConv
 pub use shares::FriendShares;
 pub use store::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, JOBS_PER_FRIEND, JobCreated, JobStore, JobUpdate,
-    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, RunLease, RunQueue, RunRequested,
+    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, ReleaseAnnounced, RunLease, RunQueue, RunRequested, RunsListed,
 };
 pub use time_zone::{Release, TimeZones};
 pub use timing::{Interval, Timing, TimingKind};

@@ -27,14 +27,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use portal_core::{BackendError, Ids, Retention};
+use portal_core::{BackendError, Ids};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::firing::plan_firing;
 use crate::{
-    AttemptOutcome, CompletedAttempt, Delivery, DueJob, Firing, FriendShares, LeasedRun, RunLease, RunQueue, Schedule,
-    SessionKeys, TimeZones,
+    AttemptOutcome, CompletedAttempt, Delivery, DueJob, Firing, FriendShares, LeasedRun, ReleaseAnnounced, RunLease,
+    RunQueue, Schedule, SessionKeys, TimeZones,
 };
 
 mod attempt;
@@ -49,11 +49,11 @@ use in_flight::InFlight;
 pub use observer::{AttemptEnd, NoObserver, RunnerObserver};
 use outcome::OutcomeWriter;
 
-/// Most runs that one pass claims, and most jobs that it fires. With [`PACE`] this spreads the jobs of a full minute over
-/// some seconds, so that requests are answered in between.
-const BATCH: u32 = 64;
+/// Most runs that one pass claims, and most jobs that it fires. Small, and with a pause behind it: the thousands of jobs
+/// that a full minute brings spread over half of it, and the requests in between wait for few of them.
+const BATCH: u32 = 16;
 /// Pause between two passes while something is due.
-const PACE: Duration = Duration::from_millis(100);
+const PACE: Duration = Duration::from_millis(40);
 /// Divisor of the slots that gives the most that one friend may fill, at least [`FRIEND_SLOTS_MIN`].
 const FRIEND_SHARE: u32 = 16;
 /// Slots that every friend may fill, however few there are.
@@ -71,18 +71,11 @@ pub struct RunnerSettings {
     pub lease: Duration,
     /// Most deliveries at once.
     pub slots: u32,
-    /// Time for which ended runs are stored.
-    pub retention: Duration,
 }
 
 impl Default for RunnerSettings {
     fn default() -> Self {
-        Self {
-            window: Duration::from_hours(1),
-            lease: Duration::from_mins(1),
-            slots: 256,
-            retention: Retention::default().runs,
-        }
+        Self { window: Duration::from_hours(1), lease: Duration::from_mins(1), slots: 256 }
     }
 }
 
@@ -157,7 +150,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Makes one pass: claims as many runs as there are free slots, at most 64, and begins to deliver them, each
+    /// Makes one pass: claims as many runs as there are free slots, at most 16, and begins to deliver them, each
     /// in a task of its own; returns their number.
     ///
     /// # Errors
@@ -196,6 +189,8 @@ impl Runner {
     async fn read_clock(&self) -> Result<PassTime, BackendError> {
         let time = PassTime { read_at: Instant::now(), now: self.ports.queue.now().await? };
         if self.clock.is_new() {
+            // Before the clock is remembered: a first pass that fails here is a first pass again.
+            self.announce_release(time.now).await?;
             // The clock may have gone back while no portal ran: no run can have started later than now.
             let latest = self.ports.queue.latest_start().await?.unwrap_or(time.now).max(time.now);
             self.clock.remember(PassTime { now: latest, ..time });
@@ -207,6 +202,22 @@ impl Runner {
         // After the re-planning: a pass whose re-planning failed must notice the jump again.
         self.clock.remember(time);
         Ok(time)
+    }
+
+    /// Makes the queue plan its jobs anew if this process is the first one with these time zone rules. A process with
+    /// older rules than another had only warns: it must not undo what was planned by the newer ones.
+    async fn announce_release(&self, now: DateTime<Utc>) -> Result<(), BackendError> {
+        let release = self.ports.zones.release();
+        match self.ports.queue.announce_release(release, now).await? {
+            ReleaseAnnounced::Current | ReleaseAnnounced::Adopted(0) => {}
+            ReleaseAnnounced::Adopted(jobs) => {
+                tracing::info!(%release, jobs, "the time zone rules are newer than before; jobs are planned anew");
+            }
+            ReleaseAnnounced::Outdated(newest) => {
+                tracing::warn!(%release, %newest, "jobs were planned by newer time zone rules than this process has");
+            }
+        }
+        Ok(())
     }
 
     /// Returns jobs that are due and whose friendship is active; parks the others if there are any.
@@ -314,16 +325,6 @@ impl Runner {
     pub async fn idle(&self) {
         // The semaphore is never closed, so this can only end with all slots in hand.
         let _all = self.slots.acquire_many(self.settings.slots).await;
-    }
-
-    /// Deletes old runs, and jobs that fired once a week ago; returns the number of runs.
-    ///
-    /// # Errors
-    /// The queue failed.
-    pub async fn forget_old(&self) -> Result<u64, BackendError> {
-        let now = self.ports.queue.now().await?;
-        let spent = Retention::default().spent_jobs;
-        self.ports.queue.forget_before(now - span(self.settings.retention), now - span(spent)).await
     }
 }
 

@@ -170,6 +170,12 @@ impl SessionKeys {
         Self { scopes, ..self }
     }
 
+    /// Returns the configured channels.
+    #[must_use]
+    pub fn channels(&self) -> &[ChannelId] {
+        &self.channels
+    }
+
     /// Returns the friend's contacts at this moment.
     ///
     /// # Errors

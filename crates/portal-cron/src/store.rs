@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_core::{AuditEntry, BackendError, FriendshipKey};
 
-use crate::{FriendShares, Job, MissedWindow, Run, Timing, Trigger};
+use crate::{FriendShares, Job, MissedWindow, Release, Run, Timing, Trigger};
 
 /// Most jobs of a friend, with all agents together.
 pub const JOBS_PER_FRIEND: u32 = 50;
@@ -90,8 +90,25 @@ pub trait JobStore: Send + Sync {
         run: &str,
         audit: AuditEntry,
     ) -> Result<RunRequested, BackendError>;
-    /// Returns the newest `limit` runs of a job, newest first; `None` if the owner has no such job.
-    async fn runs(&self, owner: &FriendshipKey, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError>;
+    /// Lists the newest `limit` runs of a job, or those that come right after the run `before` in that list.
+    async fn runs(
+        &self,
+        owner: &FriendshipKey,
+        name: &str,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<RunsListed, BackendError>;
+}
+
+/// Outcome of listing the runs of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunsListed {
+    /// The runs, newest first.
+    Page(Vec<Run>),
+    /// The job has no run of the id at which the page was to begin.
+    RunUnknown,
+    /// The owner has no such job.
+    Absent,
 }
 
 /// A job whose fire time has come.
@@ -186,6 +203,17 @@ pub struct Backlog {
     pub open: u64,
 }
 
+/// Outcome of announcing the release of the time zone rules by which a process plans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReleaseAnnounced {
+    /// The newest release so far is the same; nothing changed.
+    Current,
+    /// The newest release so far was older, or none was stored: this number of jobs is planned anew.
+    Adopted(u64),
+    /// The newest release so far is newer than the announced one; nothing changed.
+    Outdated(Release),
+}
+
 /// The queue of runs, shared by any number of runners.
 ///
 /// There is at most one run for each fire time and at most one open run of a job, and only the newest attempt of a run
@@ -212,11 +240,11 @@ pub trait RunQueue: Send + Sync {
     /// Makes every job due at `now` whose next fire time is later, so that it is planned anew, and lets open runs be
     /// claimed at `now` that wait for more than a day; returns the number of jobs.
     async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError>;
+    /// Stores `release` if it is the newest one that jobs were ever planned by. In the same transaction all jobs are
+    /// then made due, as [`RunQueue::replan`] does: their next fire times were found by older rules.
+    async fn announce_release(&self, release: &Release, now: DateTime<Utc>) -> Result<ReleaseAnnounced, BackendError>;
     /// Returns the latest time at which a run of any job started.
     async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError>;
     /// Counts what waits in the queue at `now`.
     async fn backlog(&self, now: DateTime<Utc>) -> Result<Backlog, BackendError>;
-    /// Deletes runs that ended before `runs`, and jobs for one moment that are disabled and whose moment was before
-    /// `spent`; returns the number of runs.
-    async fn forget_before(&self, runs: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError>;
 }

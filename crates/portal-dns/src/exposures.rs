@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use portal_core::{Action, Actor, AuditEntry, BackendError, Clock, FriendId, Ids, Invalid};
+use portal_core::{Action, Actor, AuditEntry, BackendError, FriendId, Invalid};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
@@ -26,12 +26,12 @@ use crate::hostname::{DomainName, ExposureName, Hostname};
 use crate::intent::{Desired, Intent, Previous, Reservation};
 use crate::marker::{ExposureId, InstanceId};
 use crate::pass::PassReport;
+use crate::ports::ExposurePorts;
 use crate::queue::{Work, WorkQueue};
 use crate::reconcile::{Interrupt, KnownService, Reconciler, needs_verification};
 use crate::record::Priority;
 use crate::reply::{self, Reply};
-use crate::route::Routes;
-use crate::service::{Freshness, ServiceState, Services};
+use crate::service::{Freshness, ServiceState};
 use crate::snapshot::Snapshots;
 use crate::store::{ExposureStore, Refusal, Reserved};
 use crate::zone::Zone;
@@ -40,21 +40,6 @@ use crate::zone::Zone;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Interval at which a request asks for an exposure that another worker has.
 const LEASE_POLL_INTERVAL: Duration = Duration::from_millis(20);
-
-/// Ports of [`Exposures`].
-#[derive(Clone)]
-pub struct ExposurePorts {
-    /// The stored exposures.
-    pub store: Arc<dyn ExposureStore>,
-    /// The routes of the cluster.
-    pub routes: Arc<dyn Routes>,
-    /// The Services of the cluster.
-    pub services: Arc<dyn Services>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Random ids.
-    pub ids: Arc<dyn Ids>,
-}
 
 /// Result of a request to expose a Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,7 +200,8 @@ impl Exposures {
     }
 
     /// Compares every exposure with zones and cluster, repairs drift, and removes what suspended processes wrote after
-    /// their lease; to be called on start and every 60 seconds.
+    /// their lease; to be called on start and every 60 seconds. Tombstones stay until [`portal_core::Expired::Tombstones`]
+    /// of them are swept.
     ///
     /// # Errors
     /// A store that cannot be asked. Failures of a zone or of the cluster are counted in the report; everything else

@@ -48,17 +48,23 @@ mod orphans;
 
 mod reply;
 
+mod reach;
+
+mod ports;
+
 mod exposures;
 
 pub use error::DnsError;
 pub use exposure::{Exposure, ExposureSpec, ExposureStep, OpenExposure, Progress, Reason, Status};
-pub use exposures::{ExposurePorts, Exposures, Opened};
+pub use exposures::{Exposures, Opened};
 pub use hostname::{DomainName, ExposureName, Hostname};
 pub use intent::{Desired, Intent, Outcome, Previous, Reservation};
 pub use marker::{ExposureId, InstanceId, MARKER_LABEL, OwnershipMarker};
 pub use orphans::{Orphan, OrphanPorts, OrphanRemoved, Orphans};
 pub use pass::PassReport;
+pub use ports::ExposurePorts;
 pub use queue::{Work, WorkQueue};
+pub use reach::{Reach, ReachHint, Reachability, Reachable, Reached};
 pub use record::{Ensured, Observed, Priority, RecordState, Records, Removed, Target, Ttl};
 pub use route::{
     EXPOSURE_LABEL, HostClaim, INSTANCE_LABEL, ObservedRoute, ObservedRoutes, RouteChanged, RouteCreated, RoutePlace,

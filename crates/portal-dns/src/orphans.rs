@@ -12,7 +12,7 @@ use crate::hostname::{DomainName, Hostname};
 use crate::marker::{InstanceId, OwnershipMarker};
 use crate::owners::{Owners, Ownership};
 use crate::record::{Priority, Removed};
-use crate::store::{Claimed, ExposureStore, Lease, all_intents};
+use crate::store::{Claimed, ExposureStore, Lease, all_intents, valid_tombstones};
 use crate::timeout::with_timeout;
 use crate::zone::{Domain, Zone};
 
@@ -83,7 +83,7 @@ impl Orphans {
         // Before the rows are read: see `Owners::ownership`.
         let listed = zone.records.list().await?;
         let intents = all_intents(&*self.ports.store).await?;
-        let tombstones = self.ports.store.tombstones().await?;
+        let tombstones = valid_tombstones(&*self.ports.store, self.ports.clock.now()).await?;
         let owners = Owners::of(&self.instance, &intents, &tombstones);
         let marked = listed.iter().flat_map(|(host, seen)| seen.marked().iter().map(move |it| (host.clone(), it)));
         let marked = marked.map(|(host, record)| (host, record.marker.clone()));
@@ -123,7 +123,7 @@ impl Orphans {
             // No record is ever made for an exposure without a row.
             Claimed::Gone => Vec::new(),
         };
-        let tombstones = self.ports.store.tombstones().await?;
+        let tombstones = valid_tombstones(&*self.ports.store, self.ports.clock.now()).await?;
         let owners = Owners::of(&self.instance, &intents, &tombstones);
         let is_orphan = owners.ownership(&orphan.hostname, &orphan.marker) == Ownership::Orphaned;
         Ok((!is_orphan).then_some(OrphanRemoved::LeftAlone))

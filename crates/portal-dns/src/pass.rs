@@ -6,13 +6,12 @@
 //!    observes it anew: nothing is changed because of a list.
 //! 3. Records and routes that were written after a lease had expired are removed: a tombstone proves that they were
 //!    ours. A late removal shows as drift in 2.
-//! 4. Tombstones that are older than a day are deleted.
+//! 4. Tombstones that are older than a day prove nothing any more; they are deleted with other expired rows.
 
 use std::collections::{HashMap, HashSet};
 use std::slice;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use portal_core::{Backend, BackendError};
 
 use crate::exposure::{Exposure, Reason, Status};
@@ -24,9 +23,9 @@ use crate::reconcile::{Context, ObservedState, Plan, PlanResult, Reconciler, Ste
 use crate::record::{Observed, Priority};
 use crate::route::ObservedRoute;
 use crate::service::Freshness;
-use crate::store::all_intents;
+use crate::store::{all_intents, valid_tombstones};
 use crate::timeout::with_timeout;
-use crate::tombstone::{TOMBSTONE_LIFETIME, Tombstone};
+use crate::tombstone::Tombstone;
 
 /// Number of exposures that are compared or reconciled at once in the background.
 const CONCURRENCY: usize = 8;
@@ -101,7 +100,7 @@ impl Reconciler {
         let listed = self.list_zones().await;
         let routes = with_timeout(Backend::Cluster, self.routes.list()).await;
         let intents = all_intents(&*self.store).await?;
-        let rows = Rows { intents, tombstones: self.store.tombstones().await? };
+        let rows = Rows { intents, tombstones: valid_tombstones(&*self.store, self.clock.now()).await? };
         let mut report = PassReport::default();
         for intent in &rows.intents {
             *report.statuses.entry(intent.exposure.status).or_default() += 1;
@@ -119,8 +118,6 @@ impl Reconciler {
         }
         self.sweep_records(&listed, &rows, &mut report).await;
         report.unlisted = listed.unknown;
-        let lifetime = TimeDelta::from_std(TOMBSTONE_LIFETIME).unwrap_or(TimeDelta::MAX);
-        self.store.forget_before(self.clock.now() - lifetime).await?;
         Ok(report)
     }
 

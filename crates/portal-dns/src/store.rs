@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use portal_core::{AuditEntry, BackendError, FriendId};
 
 use crate::exposure::Exposure;
 use crate::hostname::{DomainName, ExposureName, Hostname};
 use crate::intent::{Intent, Outcome, Previous, Reservation};
 use crate::marker::ExposureId;
-use crate::tombstone::Tombstone;
+use crate::tombstone::{TOMBSTONE_LIFETIME, Tombstone};
 
 /// Limit of exposures per friend. Those being removed count, because they still own their hostname.
 pub const EXPOSURES_PER_FRIEND: usize = 10;
@@ -170,9 +170,6 @@ pub trait IntentStore: Send + Sync {
     /// Returns every tombstone.
     async fn tombstones(&self) -> Result<Vec<Tombstone>, BackendError>;
 
-    /// Deletes tombstones from before `before` and returns their number.
-    async fn forget_before(&self, before: DateTime<Utc>) -> Result<u64, BackendError>;
-
     /// Makes an exposure due now, whatever it waited for; `false` if there is no such one.
     async fn requeue_now(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError>;
 }
@@ -192,6 +189,17 @@ pub async fn all_intents(store: &dyn IntentStore) -> Result<Vec<Intent>, Backend
         }
         all.extend(page);
     }
+}
+
+/// Returns the tombstones of the last day. Older ones prove nothing any more, whenever they are deleted.
+pub(crate) async fn valid_tombstones(
+    store: &dyn IntentStore,
+    now: DateTime<Utc>,
+) -> Result<Vec<Tombstone>, BackendError> {
+    let since = now - TimeDelta::from_std(TOMBSTONE_LIFETIME).unwrap_or(TimeDelta::MAX);
+    let mut tombstones = store.tombstones().await?;
+    tombstones.retain(|tombstone| tombstone.at >= since);
+    Ok(tombstones)
 }
 
 /// Returns the owned hostnames that are in none of the `served` domains, sorted: their domain left the configuration

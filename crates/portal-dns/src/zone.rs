@@ -10,6 +10,7 @@ use crate::route::{HostClaim, RoutePlace, Tls};
 
 /// A DNS zone under which friends may expose services.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Domain {
     /// Name of the zone.
     pub name: DomainName,
@@ -47,7 +48,7 @@ impl Domain {
         }
     }
 
-    /// True if a claim is that of a fallback route.
+    /// Returns true if a claim is that of a fallback route.
     #[must_use]
     pub fn is_fallback(&self, claim: &HostClaim) -> bool {
         self.fallback_routes.contains(&claim.place)

@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 
 use actix_web::http::header::{self, CacheDirective};
-use actix_web::web::{Bytes, Path, ServiceConfig};
+use actix_web::web::{Bytes, Data, Path, ServiceConfig};
 use actix_web::{HttpResponse, HttpResponseBuilder, get};
 use rust_embed::{Embed, EmbeddedFile};
 
@@ -19,6 +19,8 @@ pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self
      img-src 'self' data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
+/// Name of the page where none is configured, as the built files have it.
+const DEFAULT_NAME: &str = "Friend Portal";
 /// Lifetime of files whose name holds a hash of their content, in seconds: a year.
 const ASSET_MAX_AGE: u32 = 365 * 24 * 60 * 60;
 
@@ -35,9 +37,51 @@ pub enum Tokens {
     Public,
 }
 
+/// Name and colour of the page, by which friends know whose portal it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brand {
+    /// Shown at the top of every view, as the title, and as the name of the app on a home screen.
+    pub name: String,
+    /// A line below the name, as `#rrggbb`. It bears no text, so that any colour leaves the page readable.
+    pub color: Option<String>,
+}
+
+impl Default for Brand {
+    fn default() -> Self {
+        Self { name: DEFAULT_NAME.to_owned(), color: None }
+    }
+}
+
+/// The files that carry the brand.
+struct Branded {
+    index: Bytes,
+    manifest: Bytes,
+}
+
+impl Branded {
+    fn new(brand: &Brand) -> Self {
+        let text =
+            |name| Dist::get(name).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
+        let mut index = text("index.html").replace(DEFAULT_NAME, &escape(&brand.name));
+        if let Some(color) = &brand.color {
+            let meta = format!("<meta name=\"theme-color\" content=\"{}\">\n</head>", escape(color));
+            index = index.replace("</head>", &meta);
+        }
+        let name = serde_json::Value::from(brand.name.as_str()).to_string();
+        let manifest = text("manifest.webmanifest").replace(&format!("\"{DEFAULT_NAME}\""), &name);
+        Self { index: index.into(), manifest: manifest.into() }
+    }
+}
+
+/// Makes a text fit to stand in an attribute or between tags.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
 /// Registers the page: `/` and everything below `/portal`. Mount it before the API's routes, which answer whatever no
 /// other service takes.
-pub fn configure(config: &mut ServiceConfig, tokens: Tokens) {
+pub fn configure(config: &mut ServiceConfig, tokens: Tokens, brand: &Brand) {
+    config.app_data(Data::new(Branded::new(brand)));
     match tokens {
         Tokens::Public => config.service(show_demo),
         Tokens::Secret => config.service(show_no_demo),
@@ -62,8 +106,8 @@ async fn show_asset(name: Path<String>) -> HttpResponse {
 }
 
 #[get("/portal/manifest.webmanifest")]
-async fn show_manifest() -> HttpResponse {
-    serve("manifest.webmanifest", vec![CacheDirective::NoCache])
+async fn show_manifest(branded: Data<Branded>) -> HttpResponse {
+    send("manifest.webmanifest", branded.manifest.clone(), vec![CacheDirective::NoCache])
 }
 
 #[get("/portal/icon.svg")]
@@ -72,17 +116,21 @@ async fn show_icon() -> HttpResponse {
 }
 
 #[get("/portal/{path:.*}")]
-async fn show_page() -> HttpResponse {
-    index()
+async fn show_page(branded: Data<Branded>) -> HttpResponse {
+    index(&branded)
 }
 
 #[get("/")]
-async fn show_start() -> HttpResponse {
-    index()
+async fn show_start(branded: Data<Branded>) -> HttpResponse {
+    index(&branded)
 }
 
-fn index() -> HttpResponse {
-    serve("index.html", vec![CacheDirective::NoCache, CacheDirective::Extension("no-transform".to_owned(), None)])
+fn index(branded: &Branded) -> HttpResponse {
+    send(
+        "index.html",
+        branded.index.clone(),
+        vec![CacheDirective::NoCache, CacheDirective::Extension("no-transform".to_owned(), None)],
+    )
 }
 
 fn immutable() -> CacheDirective {
@@ -95,6 +143,10 @@ fn serve(name: &str, cache: Vec<CacheDirective>) -> HttpResponse {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => Bytes::from(bytes),
     };
+    send(name, body, cache)
+}
+
+fn send(name: &str, body: Bytes, cache: Vec<CacheDirective>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     secure(&mut response);
     response.content_type(media_type(name)).insert_header(header::CacheControl(cache)).body(body)
@@ -125,10 +177,12 @@ mod tests {
     use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
     use actix_web::{App, test as http};
 
-    use super::{Dist, POLICY, Tokens, configure};
+    use super::{Brand, Dist, POLICY, Tokens, configure};
 
     async fn get(path: &str) -> (StatusCode, String, String) {
-        let app = http::init_service(App::new().configure(|config| configure(config, Tokens::Secret))).await;
+        let app =
+            http::init_service(App::new().configure(|config| configure(config, Tokens::Secret, &Brand::default())))
+                .await;
         let response = http::call_service(&app, http::TestRequest::get().uri(path).to_request()).await;
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if response.status().is_success() {
@@ -143,6 +197,22 @@ mod tests {
             let expected = (StatusCode::OK, "text/html; charset=utf-8".to_owned(), "no-cache, no-transform".to_owned());
             assert_eq!(get(path).await, expected, "{path}");
         }
+    }
+
+    #[actix_web::test]
+    async fn the_page_carries_the_name_and_the_color_of_whose_it_is() {
+        let brand = Brand { name: "Alice & \"Bob\" <3".to_owned(), color: Some("#aa3300".to_owned()) };
+        let app = http::init_service(App::new().configure(|config| configure(config, Tokens::Secret, &brand))).await;
+        let text = async |path: &str| {
+            let request = http::TestRequest::get().uri(path).to_request();
+            String::from_utf8(http::call_and_read_body(&app, request).await.to_vec()).unwrap()
+        };
+        let index = text("/").await;
+        assert!(index.contains("<title>Alice &amp; &quot;Bob&quot; &lt;3</title>"), "{index}");
+        assert!(index.contains("<meta name=\"theme-color\" content=\"#aa3300\">"), "{index}");
+        assert!(!index.contains("Friend Portal") && !index.contains("<3"), "{index}");
+        let manifest: serde_json::Value = serde_json::from_str(&text("/portal/manifest.webmanifest").await).unwrap();
+        assert_eq!(manifest["name"], "Alice & \"Bob\" <3");
     }
 
     #[actix_web::test]

@@ -1,4 +1,4 @@
-//! `portal-server check`: what the portal stands on, asked one by one, and what is worth knowing about it.
+//! `portal-server check`: probes every backend, one after the other, and warns of settings that an operator should know.
 
 use std::fmt::Display;
 use std::future::Future;

@@ -10,7 +10,7 @@ use crate::check::{self, Finding};
 pub use crate::command_error::CommandError;
 use crate::config::{self, Settings};
 use crate::database_file::DatabaseFile;
-use crate::server::{self, ServeError, Serving};
+use crate::server::{self, Page, ServeError, Serving};
 use crate::{compose, console, hangup, telemetry};
 
 /// Brings the configured database up to this version, and says what was done.
@@ -34,9 +34,10 @@ pub async fn migrate(config: &Path) -> Result<(), CommandError> {
 pub async fn serve(config: &Path) -> Result<(), CommandError> {
     let settings = configured(config)?;
     hangup::ignore();
-    let serving = Serving::of(&settings.server, settings.limits, settings.page);
+    let page = if settings.page.enabled { Page::On(settings.page.brand.clone()) } else { Page::Off };
+    let serving = Serving { server: settings.server.clone(), limits: settings.limits, page };
     // The port first: a second portal by mistake ends here, before it watches or claims anything.
-    let listening = server::listen(&serving)?;
+    let listening = server::listen(&serving.server)?;
     let portal = compose::assemble(compose::configured_parts(&settings).await?);
     tracing::info!(address = %listening.address, "listening");
     let file = DatabaseFile::of_url(settings.database.url.expose_secret());

@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe, WritesProbe};
 use portal_api::{ApiState, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
-use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Logins, Probe, Retention, Sessions, sweep};
+use portal_core::{AgentId, ChannelId, Clock, FriendSettings, Ids, Invalid, Logins, Probe, Retention, Sessions, sweep};
 use portal_cron::{
-    ConversationScopes, Delivery, EmbeddedEngine, Engines, Jobs, Runner, RunnerPorts, RunnerSettings, SessionKeys,
-    TimeZones,
+    ConversationScopes, Delivery, EmbeddedEngine, Engines, Jobs, Messages, Runner, RunnerPorts, RunnerSettings,
+    SessionKeys, TimeZones,
 };
-use portal_dns::{DomainName, Exposures, WorkQueue};
+use portal_dns::{DomainName, Exposures, Reach, Reachability, WorkQueue};
 use portal_k8s::Cluster;
 use portal_workspace::{DocumentFiles, DocumentPorts, Documents};
 use secrecy::ExposeSecret;
@@ -76,10 +76,14 @@ pub struct Parts {
     pub work: Option<Arc<WorkQueue>>,
     /// Exposures and the reconciler behind them.
     pub exposures: Exposures,
+    /// The way to ask whether exposures answer; `None` where they are not to be asked.
+    pub reach: Option<Arc<dyn Reach>>,
     /// Remaining calls to the zones' providers.
     pub budgets: Vec<CallBudget>,
     /// Refuses a write of a document that has neither `If-Match` nor `If-None-Match`.
     pub require_if_match: bool,
+    /// Agents whose gateway puts `HEARTBEAT.md` into every conversation.
+    pub heartbeat_readers: BTreeSet<AgentId>,
     /// The channels whose conversations a job may name.
     pub channels: Vec<ChannelId>,
     /// Who may log friends in, and by which links.
@@ -96,6 +100,8 @@ pub struct Parts {
     pub probes: Vec<Arc<dyn Probe>>,
     /// Retention of rows that grow with use.
     pub retention: Retention,
+    /// Settings of the runner of jobs.
+    pub runner: RunnerSettings,
 }
 
 /// Logging in, as it is configured.
@@ -136,6 +142,7 @@ pub fn assemble(parts: Parts) -> Portal {
         cluster,
         work,
         exposures,
+        reach,
         budgets,
         channels,
         login,
@@ -144,25 +151,25 @@ pub fn assemble(parts: Parts) -> Portal {
         time_zones,
         files,
         require_if_match,
+        heartbeat_readers,
         probes,
         retention,
+        runner,
     } = parts;
     let sessions = db.sessions();
     let mut tasks = BackgroundTasks::default();
     sweep_expired(&mut tasks, &db, clock.clone(), retention);
-    // Where the cluster is watched, the first pass begins when all of it was listed.
-    keep_exposures(&mut tasks, &exposures, if work.is_some() { LISTING } else { Duration::ZERO });
+    reconcile_exposures(&mut tasks, &exposures, work);
     tell_budgets(&mut tasks, budgets);
-    if let Some(queue) = work {
-        follow_the_cluster(&mut tasks, exposures.clone(), queue);
-    }
     let keys = Arc::new(SessionKeys::new(db.contacts(), db.friends(), channels).with_scopes(scopes));
     let zones = time_zones.clone();
     let (queue, observer) = (db.runs(), Arc::new(RunnerMetrics));
-    let runner = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
-    run_jobs(&mut tasks, Runner::new(runner, RunnerSettings::default()));
+    let runner_ports = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
+    run_jobs(&mut tasks, Runner::new(runner_ports, runner));
     let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
-    let documents = documents(&db, files, &clock, &ids).with_required_precondition(require_if_match);
+    let documents = documents(&db, files, &clock, &ids)
+        .with_required_precondition(require_if_match)
+        .with_heartbeat_readers(heartbeat_readers);
     recover_documents(&mut tasks, documents.clone());
     let readiness = Readiness::new(all_probes(&db, probes));
     watch_probes(&mut tasks, readiness.clone());
@@ -170,10 +177,14 @@ pub fn assemble(parts: Parts) -> Portal {
         sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
         logins: logins(&db, login, &clock, &ids),
         friendships: db.friendships(),
+        settings: FriendSettings::new(db.friends(), clock.clone()),
+        audit: db.audit_log(),
         domains: domains.into(),
         exposures,
+        reachability: Reachability::new(reach, clock.clone(), Handle::current()),
         cluster: cluster.clone(),
         namespaces: NamespaceViews::new(clock.clone()),
+        messages: Arc::new(Messages::new(db.messages(), keys.clone(), clock.clone(), ids.clone())),
         jobs: Arc::new(Jobs::new(Engines::new(engine), keys, time_zones, clock.clone())),
         documents: documents.clone(),
         logs: Arc::new(documents),
@@ -209,6 +220,7 @@ fn sweep_expired(tasks: &mut BackgroundTasks, db: &Db, clock: Arc<dyn Clock>, re
             }
             for expired in retention.expired(now) {
                 let deleted = sweep(&*store, expired).await?;
+                metrics::record_sweep(expired.kind(), deleted);
                 if deleted > 0 {
                     tracing::info!(deleted, kind = expired.kind(), "deleted expired rows");
                 }
@@ -237,6 +249,15 @@ fn run_jobs(tasks: &mut BackgroundTasks, runner: Runner) {
         async move { counter.report_backlog().await }
     });
     tasks.on_stop(async move { stopping.stop(RUNNER_STOP).await });
+}
+
+/// Makes exposures true and keeps them so, where the cluster is watched also as soon as it changes.
+fn reconcile_exposures(tasks: &mut BackgroundTasks, exposures: &Exposures, work: Option<Arc<WorkQueue>>) {
+    // Where the cluster is watched, the first pass begins when all of it was listed.
+    keep_exposures(tasks, exposures, if work.is_some() { LISTING } else { Duration::ZERO });
+    if let Some(queue) = work {
+        follow_the_cluster(tasks, exposures.clone(), queue);
+    }
 }
 
 /// Makes exposures true and keeps them so, all of them for the first time after `delay`.

@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, Environment, File, FileFormat};
-use portal_api::LimitSettings;
+use portal_api::{ClientAddresses, LimitSettings};
 use portal_core::{AgentId, ChannelId, Retention};
 use portal_cron::TimeZones;
 use portal_dns::{Domain, DomainName};
 use portal_k8s::Provisioning;
+use portal_page::Brand;
 use secrecy::SecretString;
 
 use crate::signing::{DeviceKey, SigningKey};
@@ -47,18 +48,29 @@ pub struct Settings {
     pub agents: Vec<AgentSettings>,
     /// Refuses a write of a document that has neither `If-Match` nor `If-None-Match`.
     pub require_if_match: bool,
-    /// Channels that session keys may name.
-    pub channels: Vec<ChannelId>,
+    /// Jobs and their deliveries.
+    pub jobs: JobsSettings,
     /// Rules of the time zones in which jobs are due.
     pub time_zones: TimeZones,
     /// Receiver of due messages; `None` only where every agent has hooks of its own.
     pub delivery: Option<WebhookTarget>,
-    /// Whether the web page is served.
-    pub page: bool,
+    /// The web page.
+    pub page: PageSettings,
     /// The domains, the default one first.
     pub domains: Vec<DomainSettings>,
     /// Retention of rows that grow with use.
     pub retention: Retention,
+}
+
+/// The web page, and what it shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageSettings {
+    /// Whether it is served.
+    pub enabled: bool,
+    /// Whether exposed addresses that somebody looks at are asked whether they answer.
+    pub check_addresses: bool,
+    /// Its name and color.
+    pub brand: Brand,
 }
 
 /// Listening addresses and shutdown.
@@ -66,12 +78,14 @@ pub struct Settings {
 pub struct ServerSettings {
     /// Address of the API.
     pub listen: SocketAddr,
-    /// Address of the operations port.
-    pub operations_listen: SocketAddr,
+    /// Address of `/metrics` and the probes; `None` for no such port.
+    pub operations_listen: Option<SocketAddr>,
     /// Origins whose pages may call the API from a browser.
     pub allowed_origins: Vec<String>,
     /// Address at which friends reach the portal, without a `/` at its end; `None` where nothing needs it.
     pub public_url: Option<String>,
+    /// How the address of a client is found.
+    pub clients: ClientAddresses,
     /// Number of replicas that share the DNS provider's budget.
     pub replicas: NonZeroU32,
     /// Time between a stop signal and closing the port, in which load balancers see `/readyz` fail.
@@ -80,8 +94,26 @@ pub struct ServerSettings {
     pub shutdown: Duration,
 }
 
+impl ServerSettings {
+    /// Returns the settings of a portal that stands alone: no operations port, nobody before it, and 5 seconds for open
+    /// requests to end.
+    #[must_use]
+    pub fn embedded(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            operations_listen: None,
+            allowed_origins: Vec::new(),
+            clients: ClientAddresses::Unknown,
+            public_url: None,
+            replicas: NonZeroU32::MIN,
+            drain: Duration::ZERO,
+            shutdown: Duration::from_secs(5),
+        }
+    }
+}
+
 /// Limits of each friend and of each address.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct LimitsSettings {
     /// Limits of each friend; `None` for none.
     pub per_friend: Option<LimitSettings>,
@@ -96,6 +128,15 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// Which lines.
     pub filter: String,
+}
+
+/// Jobs and their deliveries, as configured.
+#[derive(Debug, Clone)]
+pub struct JobsSettings {
+    /// Channels that session keys may name.
+    pub channels: Vec<ChannelId>,
+    /// Most deliveries of one replica in flight.
+    pub in_flight: u32,
 }
 
 /// The portal's database.
@@ -127,6 +168,8 @@ pub struct AgentSettings {
     pub workspace: PathBuf,
     /// Whether the agent may log its friends in.
     pub may_login: bool,
+    /// Whether the agent's gateway puts `HEARTBEAT.md` into every conversation.
+    pub reads_heartbeat: bool,
     /// The hooks that take the agent's due messages; `None` for the webhook.
     pub hook: Option<HookTarget>,
     /// The agent's gateway; `None` where the portal does not call it.
@@ -276,6 +319,7 @@ fn environment(settings: HashMap<String, String>) -> Environment {
         .try_parsing(true)
         .list_separator(",")
         .with_list_parse_key("server.allowed_origins")
+        .with_list_parse_key("server.trusted_proxies")
         .with_list_parse_key("jobs.channels")
 }
 

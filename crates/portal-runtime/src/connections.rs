@@ -4,10 +4,11 @@
 //! rest of a refused chunked body without end, and waits for ever for a client that takes no answer. Here every
 //! connection is a [`Connection`], which bounds all of that:
 //!
-//! 1. At most [`SLICE`] bytes are handed to the protocol, then the worker serves the other connections. Of pipelined
-//!    requests at most [`REQUESTS_PER_TURN`] are executed in a turn.
-//! 2. While a request is handled, at most [`READ_AHEAD`] bytes are read that nobody has asked for; while the client does
-//!    not take its answers, nothing is read.
+//! 1. At most [`SLICE`] bytes, and at most one request, are handed to the protocol, then the worker serves the other
+//!    connections. The next one of pipelined requests is handed over when the answer to the one before is complete:
+//!    actix-http would decode sixteen of them, at 7 KiB each.
+//! 2. While a request is handled and does not ask for its body, at most [`SLICE`] bytes are read; while the client does not
+//!    take its answers, nothing is read.
 //! 3. A write without progress for [`WRITE_TIMEOUT`] fails, and so does an answer that is taken at less than
 //!    [`MIN_RATE`] over [`RATE_WINDOW`]. Event streams are exempt from the rate.
 //! 4. [`REQUEST_TIMEOUT`] after an answer the next request must have begun, whatever arrives instead: half a head, or
@@ -18,6 +19,7 @@
 //! it wants more of its body, and when its answer is complete.
 
 mod addresses;
+mod boundary;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, ready};
@@ -44,14 +46,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::addresses::{Addresses, Admission};
+use self::boundary::Boundary;
 use crate::metrics;
 
 /// Bytes that a connection hands to the protocol in one turn.
 const SLICE: usize = 4 * 1024;
-/// Pipelined requests that a connection executes in one turn.
-const REQUESTS_PER_TURN: u32 = 8;
-/// Bytes read while a request is handled and does not ask for them: enough to notice that the client hung up.
-const READ_AHEAD: usize = 16 * 1024;
 /// Longest wait for a client to take anything at all of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time over which the rate is measured at which a client takes an answer.
@@ -196,10 +195,8 @@ enum Stage {
 /// The state that a connection shares with [`observe`].
 struct Clock {
     stage: Cell<Stage>,
-    /// Requests begun in this turn of the connection.
-    begun: Cell<u32>,
-    /// Bytes read since the request began or last asked for more of its body.
-    ahead: Cell<usize>,
+    /// Whether the request waits for more of its body.
+    wants_body: Cell<bool>,
     /// The connection's task, while it waits for the request to ask for more or to end.
     waiting: RefCell<Option<Waker>>,
 }
@@ -207,25 +204,30 @@ struct Clock {
 impl Clock {
     fn new() -> Rc<Self> {
         let stage = Cell::new(Stage::Idle(Instant::now()));
-        Rc::new(Self { stage, begun: Cell::new(0), ahead: Cell::new(0), waiting: RefCell::new(None) })
+        Rc::new(Self { stage, wants_body: Cell::new(false), waiting: RefCell::new(None) })
     }
 
     fn enter(&self, stage: Stage) {
         self.stage.set(stage);
-        self.read_on();
+        self.wants_body.set(false);
+        self.wake();
     }
 
-    /// Allows another [`READ_AHEAD`] bytes to be read.
-    fn read_on(&self) {
-        self.ahead.set(0);
+    /// Allows more of the request's body to be handed over.
+    fn ask_for_body(&self) {
+        self.wants_body.set(true);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waker) = self.waiting.take() {
             waker.wake();
         }
     }
 
-    /// Returns `true` if the connection should leave its input unread for now; it is woken when that changes.
+    /// Returns `true` if nothing may be handed over for now; the connection is woken when that changes.
     fn must_wait(&self, cx: &Context<'_>) -> bool {
-        let waits = self.stage.get() == Stage::Handling && self.ahead.get() >= READ_AHEAD;
+        let waits = !matches!(self.stage.get(), Stage::Idle(_)) && !self.wants_body.get();
         if waits {
             *self.waiting.borrow_mut() = Some(cx.waker().clone());
         }
@@ -252,10 +254,6 @@ async fn observe(
     };
     let in_progress = InProgress(clock.clone());
     clock.enter(Stage::Handling);
-    clock.begun.set(clock.begun.get() + 1);
-    if clock.begun.get() > REQUESTS_PER_TURN {
-        tokio::task::yield_now().await;
-    }
     let payload = request.take_payload();
     request.set_payload(match payload {
         Payload::None => Payload::None,
@@ -280,7 +278,7 @@ impl Stream for Body {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = Pin::new(&mut self.payload).poll_next(cx);
         if polled.is_pending() {
-            self.clock.read_on();
+            self.clock.ask_for_body();
         }
         polled
     }
@@ -319,8 +317,12 @@ struct Backlog {
 pub(crate) struct Connection<T = TcpStream> {
     stream: T,
     clock: Rc<Clock>,
-    /// Bytes handed to the protocol in this turn.
-    handed_over: usize,
+    /// Bytes that were read and not handed to the protocol yet.
+    unread: Vec<u8>,
+    /// End of the request that is handed over.
+    boundary: Boundary,
+    /// Whether the protocol was handed something in this turn.
+    has_handed_over: bool,
     backlog: Option<Backlog>,
     timer: Pin<Box<Sleep>>,
     /// Until then the timer wakes the connection; `None` when it has fired.
@@ -332,7 +334,17 @@ impl<T> Connection<T> {
     fn new(stream: T, admission: Option<Admission>) -> Self {
         let timer = Box::pin(sleep_until(Instant::now()));
         let clock = Clock::new();
-        Self { stream, clock, handed_over: 0, backlog: None, timer, armed: None, _admission: admission }
+        Self {
+            stream,
+            clock,
+            unread: Vec::new(),
+            boundary: Boundary::default(),
+            has_handed_over: false,
+            backlog: None,
+            timer,
+            armed: None,
+            _admission: admission,
+        }
     }
 
     fn share_clock(&self, extensions: &mut Extensions) {
@@ -380,35 +392,54 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
         let this = self.get_mut();
         this.check(cx)?;
         // Whoever does not take answers may not ask for more. The write that is stalled wakes this task.
-        let is_stalled = this.backlog.is_some_and(|backlog| backlog.stalled.is_some());
-        let is_done = this.handed_over >= SLICE;
-        if is_stalled || is_done || this.clock.must_wait(cx) {
-            if is_done {
-                // Unlike a plain wake-up, this lets the worker look at its sockets before it comes back here.
-                let _ = pin!(tokio::task::yield_now()).poll(cx);
+        if this.backlog.is_some_and(|backlog| backlog.stalled.is_some()) {
+            return this.end_turn();
+        }
+        if this.unread.is_empty() {
+            let mut bytes = [0; SLICE];
+            let mut slice = ReadBuf::new(&mut bytes);
+            let polled = Pin::new(&mut this.stream).poll_read(cx, &mut slice);
+            if polled.is_pending() {
+                return this.end_turn();
             }
-            this.end_turn();
+            // Nothing at all is the end of the stream.
+            if !matches!(polled, Poll::Ready(Ok(()))) || slice.filled().is_empty() {
+                return polled;
+            }
+            this.unread.extend_from_slice(slice.filled());
+        }
+        if this.has_handed_over {
+            // Unlike a plain wake-up, this lets the worker look at its sockets before it comes back here.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+            return this.end_turn();
+        }
+        if this.clock.must_wait(cx) {
             return Poll::Pending;
         }
-        let room = buffer.remaining().min(SLICE - this.handed_over);
-        let mut slice = ReadBuf::new(buffer.initialize_unfilled_to(room));
-        let polled = Pin::new(&mut this.stream).poll_read(cx, &mut slice);
-        let read = slice.filled().len();
-        buffer.advance(read);
-        this.handed_over += read;
-        this.clock.ahead.set(this.clock.ahead.get() + read);
-        if polled.is_pending() {
-            this.end_turn();
-        }
-        polled
+        this.hand_over(buffer);
+        Poll::Ready(Ok(()))
     }
 }
 
 impl<T> Connection<T> {
+    /// Hands over what was read of one request.
+    fn hand_over(&mut self, buffer: &mut ReadBuf<'_>) {
+        let room = buffer.remaining().min(self.unread.len());
+        let length = self.boundary.next(self.unread.get(..room).unwrap_or_default());
+        buffer.put_slice(self.unread.get(..length).unwrap_or_default());
+        self.unread.drain(..length);
+        if self.unread.is_empty() {
+            // A connection that waits for its next request holds no buffer.
+            self.unread = Vec::new();
+        }
+        self.has_handed_over = true;
+        self.clock.wants_body.set(false);
+    }
+
     /// actix-http reads until nothing comes, then executes: the next read is in another turn.
-    fn end_turn(&mut self) {
-        self.handed_over = 0;
-        self.clock.begun.set(0);
+    fn end_turn<R>(&mut self) -> Poll<R> {
+        self.has_handed_over = false;
+        Poll::Pending
     }
 }
 

@@ -5,13 +5,14 @@
 
 mod backends;
 mod seed;
+mod story;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
@@ -19,12 +20,13 @@ use portal_adapters::log::LogDelivery;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_api::{LimitSettings, Rate};
 use portal_core::{AgentId, ChannelId, Clock, Ids, Invalid, Probe, Retention};
-use portal_cron::{OneConversation, TimeZones};
-use portal_dns::DomainName;
+use portal_cron::{OneConversation, RunnerSettings, TimeZones};
+use portal_dns::{DomainName, Reach};
 use tokio::runtime::Handle;
 
 use crate::command_error::CommandError;
 use crate::compose::{self, DiskProbe, LoginSettings, Parts};
+use crate::config::{LimitsSettings, ServerSettings};
 use crate::database_file::DatabaseFile;
 use crate::server::{self, Page, Serving};
 use crate::telemetry::{self, LogFormat};
@@ -100,19 +102,14 @@ pub async fn run(options: DemoOptions) -> Result<(), CommandError> {
     }
     telemetry::start(LogFormat::Text, LOG_FILTER)?;
     let serving = Serving {
-        listen: options.listen,
-        operations_listen: None,
-        allowed_origins: Vec::new(),
-        connections_per_address: None,
-        limits: options.limits.settings(),
-        shutdown: Duration::from_secs(5),
-        drain: Duration::ZERO,
+        server: ServerSettings::embedded(options.listen),
+        limits: LimitsSettings { per_friend: options.limits.settings(), connections_per_address: None },
         page: Page::Demo,
     };
     // Before anything is written: two demos on one folder would both go on with the same work.
-    let listening = server::listen(&serving)?;
+    let listening = server::listen(&serving.server)?;
     let portal = compose::assemble(parts(&options, listening.address).await?);
-    console::print(&greeting(listening.address))?;
+    console::print(&greeting(listening.address, &options.data))?;
     let file = DatabaseFile::of_url(&database_url(&options.data));
     commands::until_replaced(file, server::run(listening, portal.state, portal.tasks, serving)).await
 }
@@ -127,13 +124,20 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
     let db = Db::open(&DbSettings::new(database_url(&options.data)), Handle::current())?;
     db.migrate().await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    seed::people(&db, &*clock).await?;
+    let is_first_start = seed::people(&db, &*clock).await?;
     seed::documents(&options.data, &*clock)?;
     let domains = DOMAINS.iter().map(|name| DomainName::parse(name)).collect::<Result<Vec<_>, _>>()?;
     let ids: Arc<dyn Ids> = Arc::new(RandomIds);
+    if is_first_start {
+        story::plan_missed_job(&db, &*clock, &*ids).await?;
+    }
     let cluster = backends::cluster(options.manifests.as_deref(), clock.clone())?;
     let files = Arc::new(DiskFiles::new(AgentRoots::under(seed::roots(&options.data))));
     let exposures = backends::exposures(&db, &cluster, &domains, &ids).await?;
+    if is_first_start {
+        story::publish_what_does_not_answer(&exposures).await?;
+    }
+    let reach: Option<Arc<dyn Reach>> = Some(Arc::new(backends::DemoReach(cluster.clone())));
     // Nobody receives the demo's messages, so they go to a file that can be read.
     let delivery = Arc::new(LogDelivery::new(options.data.join(DELIVERIES)));
     let channels = vec![ChannelId::parse("signal")?];
@@ -145,7 +149,7 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
         may_login: [AgentId::parse(seed::AGENT)?].into(),
         public_url: Some(format!("http://{address}")),
     };
-    let retention = Retention::default();
+    let (retention, runner) = (Retention::default(), RunnerSettings::default());
     Ok(Parts {
         db,
         clock,
@@ -154,8 +158,11 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
         cluster,
         work,
         exposures,
+        reach,
         budgets,
         require_if_match,
+        // Nothing reads the demo's documents.
+        heartbeat_readers: BTreeSet::new(),
         channels,
         login,
         delivery,
@@ -164,11 +171,12 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
         files,
         probes,
         retention,
+        runner,
     })
 }
 
 /// Returns the lines that the demo prints once it listens.
-fn greeting(address: SocketAddr) -> Vec<String> {
+fn greeting(address: SocketAddr, data: &Path) -> Vec<String> {
     let api = format!("http://{address}/api/portal");
     let alice = "-H 'Authorization: Bearer demo-alice'";
     let (agent, link) = ("-H 'Authorization: Bearer demo-agent'", r#"{"friend_id": "alice"}"#);
@@ -176,7 +184,8 @@ fn greeting(address: SocketAddr) -> Vec<String> {
     vec![
         format!("The Friend Portal's demo listens on http://{address}"),
         format!("  documentation  http://{address}/docs/"),
-        format!("  page           http://{address}/"),
+        format!("  page           http://{address}/  (change alice's memory there and in"),
+        format!("                 {}/agents/main/friends/alice/MEMORY.md, to see a conflict)", data.display()),
         "  tokens         demo-alice, demo-bob; of the agent main: demo-agent".to_owned(),
         String::new(),
         "Try:".to_owned(),

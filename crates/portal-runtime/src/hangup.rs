@@ -19,3 +19,25 @@ pub(crate) fn ignore() {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use tokio::signal::unix::{SignalKind, signal};
+
+    fn hang_up() {
+        let command = format!("kill -HUP {}", std::process::id());
+        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
+    }
+
+    #[tokio::test]
+    async fn a_hangup_does_not_end_the_process() {
+        super::ignore();
+        // Nobody else listens yet: this one would end the process.
+        hang_up();
+        let mut heard = signal(SignalKind::hangup()).unwrap();
+        hang_up();
+        heard.recv().await.unwrap();
+    }
+}

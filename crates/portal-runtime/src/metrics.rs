@@ -24,8 +24,11 @@ const BUILD: &str = "portal_build_info";
 const EXPOSURES: &str = "portal_exposures";
 const REPAIRED: &str = "portal_exposures_repaired_total";
 const SWEPT: &str = "portal_exposures_swept_total";
+const ROWS_DELETED: &str = "portal_expired_rows_deleted_total";
 const ORPHANS: &str = "portal_dns_orphans";
 const CALLS_LEFT: &str = "portal_cloudflare_calls_left";
+/// Recorded by portal-api.
+const LIMITED: &str = "portal_requests_limited_total";
 /// Recorded by portal-api.
 const PROBE_UP: &str = "portal_probe_up";
 
@@ -64,9 +67,11 @@ fn describe() {
     describe_histogram!(REQUESTS, "Time from a request's head to its answer, by method, route and status, in seconds");
     describe_gauge!(CONNECTIONS, "Open connections of the public port");
     describe_counter!(CLOSED, "Connections that ended with an error, by reason; clients can cause every one of them");
+    describe_counter!(LIMITED, "Requests refused with 429, by policy");
     describe_gauge!(EXPOSURES, "Exposures by status, when the last pass over all of them began");
     describe_counter!(REPAIRED, "Exposures that passes found other than wanted and worked on");
     describe_counter!(SWEPT, "Records and routes of exposures that are gone, found again and removed by passes");
+    describe_counter!(ROWS_DELETED, "Expired rows that this replica deleted, by kind");
     describe_gauge!(ORPHANS, "Records with this portal's marker that no exposure is known for, by the last pass");
     describe_gauge!(PROBE_UP, "1 while the backend that a probe asks is there, else 0");
     describe_gauge!(CALLS_LEFT, "Calls that could be made to Cloudflare right now, by the domains that share them");
@@ -81,6 +86,11 @@ pub(crate) fn record_pass(report: &PassReport) {
     counter!(REPAIRED).increment(whole(report.repaired));
     counter!(SWEPT).increment(whole(report.swept));
     gauge!(ORPHANS).set(number(report.orphans.len()));
+}
+
+/// Records the deletion of expired rows of a kind.
+pub(crate) fn record_sweep(kind: &'static str, deleted: u64) {
+    counter!(ROWS_DELETED, "kind" => kind).increment(deleted);
 }
 
 /// Records that a client connected.
@@ -117,7 +127,7 @@ mod tests {
 
     use portal_dns::{PassReport, Status};
 
-    use super::{REQUESTS, builder, describe, record_calls_left, record_pass, render};
+    use super::{REQUESTS, builder, describe, record_calls_left, record_pass, record_sweep, render};
 
     #[test]
     fn request_durations_are_a_histogram_and_everything_has_a_help_text() {
@@ -151,6 +161,7 @@ mod tests {
             describe();
             reports.iter().for_each(record_pass);
             record_calls_left("a.net,b.net", 1098);
+            record_sweep("runs", 1_200);
         });
         handle.render().lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
     }
@@ -170,6 +181,7 @@ mod tests {
             "portal_exposures_repaired_total 3",
             "portal_exposures_swept_total 1",
             "portal_dns_orphans 0",
+            "portal_expired_rows_deleted_total{kind=\"runs\"} 1200",
             "portal_cloudflare_calls_left{domains=\"a.net,b.net\"} 1098",
         ] {
             assert!(lines.iter().any(|line| line == expected), "{expected} is not in {lines:#?}");

@@ -9,8 +9,8 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
-use portal_api::{ApiState, LimitSettings, Limits, Readiness, Settings};
-use portal_page::Tokens;
+use portal_api::{ApiState, Limits, Readiness, Settings};
+use portal_page::{Brand, Tokens};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::background::BackgroundTasks;
@@ -21,13 +21,13 @@ use crate::{metrics, operations};
 /// Interval at which metrics are tidied up, so that they do not grow while nobody reads them.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Whether the web page is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Use of the web page.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Page {
     /// `/` and `/portal` are left to somebody else.
     Off,
     /// It is served.
-    On,
+    On(Brand),
     /// It is served, and offers the demo's public tokens.
     Demo,
 }
@@ -35,38 +35,12 @@ pub enum Page {
 /// Settings of the listening side.
 #[derive(Debug, Clone)]
 pub struct Serving {
-    /// Address of the API.
-    pub listen: SocketAddr,
-    /// Address of `/metrics` and the probes; `None` for no such port.
-    pub operations_listen: Option<SocketAddr>,
-    /// Origins whose pages may call the API.
-    pub allowed_origins: Vec<String>,
+    /// Addresses and shutdown.
+    pub server: ServerSettings,
+    /// Limits of each friend and of each address.
+    pub limits: LimitsSettings,
     /// The web page.
     pub page: Page,
-    /// Connections that one address may have; `None` for any number.
-    pub connections_per_address: Option<NonZeroU32>,
-    /// Limits of each friend; `None` for none.
-    pub limits: Option<LimitSettings>,
-    /// Time that open requests and passes may take to end.
-    pub shutdown: Duration,
-    /// Time for which the portal reports itself not ready before it stops listening, so that load balancers leave it.
-    pub drain: Duration,
-}
-
-impl Serving {
-    /// As the configuration says.
-    pub(crate) fn of(settings: &ServerSettings, limits: LimitsSettings, page: bool) -> Self {
-        Self {
-            listen: settings.listen,
-            operations_listen: Some(settings.operations_listen),
-            allowed_origins: settings.allowed_origins.clone(),
-            page: if page { Page::On } else { Page::Off },
-            connections_per_address: limits.connections_per_address,
-            limits: limits.per_friend,
-            shutdown: settings.shutdown,
-            drain: settings.drain,
-        }
-    }
 }
 
 /// The portal cannot be served.
@@ -100,9 +74,9 @@ pub struct Listening {
 ///
 /// # Errors
 /// An address that is taken or not to be had.
-pub fn listen(serving: &Serving) -> Result<Listening, ServeError> {
-    let api = open(serving.listen)?;
-    let operations = match serving.operations_listen {
+pub fn listen(server: &ServerSettings) -> Result<Listening, ServeError> {
+    let api = open(server.listen)?;
+    let operations = match server.operations_listen {
         Some(address) => Some((open(address)?, metrics::install().map_err(ServeError::Metrics)?)),
         None => None,
     };
@@ -128,16 +102,17 @@ pub async fn run(
     let state = Data::new(state);
     let serve_operations = |operations| serve_operations(operations, &readiness, &mut tasks);
     let operations = listening.operations.map(serve_operations).transpose()?;
-    let limits = serving.limits.map_or_else(Limits::off, Limits::new);
-    let settings = Settings::default().with_origins(serving.allowed_origins).with_limits(limits);
-    let per_address = serving.connections_per_address.map(NonZeroU32::get);
-    let options = Options { shutdown: serving.shutdown, per_address };
-    let page = serving.page;
+    let Serving { server, limits, page } = serving;
+    let per_address = limits.connections_per_address.map(NonZeroU32::get);
+    let limits = limits.per_friend.map_or_else(Limits::off, Limits::new);
+    let settings = Settings::default().with_origins(server.allowed_origins).with_limits(limits);
+    let settings = settings.with_clients(server.clients);
+    let options = Options { shutdown: server.shutdown, per_address };
     let mount = move |config: &mut ServiceConfig| {
-        match page {
+        match &page {
             Page::Off => {}
-            Page::On => portal_page::configure(config, Tokens::Secret),
-            Page::Demo => portal_page::configure(config, Tokens::Public),
+            Page::On(brand) => portal_page::configure(config, Tokens::Secret, brand),
+            Page::Demo => portal_page::configure(config, Tokens::Public, &Brand::default()),
         }
         portal_api::configure(config, &state, &settings);
     };
@@ -150,11 +125,11 @@ pub async fn run(
             readiness.drain();
             tasks.begin_stop();
             tracing::info!("stopping");
-            let ((), served) = tokio::join!(stop_after(serving.drain, &handle), api);
+            let ((), served) = tokio::join!(stop_after(server.drain, &handle), api);
             served
         }
     };
-    tasks.stop(serving.shutdown).await;
+    tasks.stop(server.shutdown).await;
     if let Some(operations) = operations {
         operations.stop(false).await;
     }

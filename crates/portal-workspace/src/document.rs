@@ -4,8 +4,6 @@ use chrono::{DateTime, Utc};
 use portal_core::Invalid;
 use sha2::{Digest, Sha256};
 
-use crate::Unreadable;
-
 /// Largest document, in bytes of UTF-8: 256 KiB. The agent gateway has no limit of its own for files on disk.
 pub const DOCUMENT_MAX_BYTES: usize = 256 * 1024;
 /// Number of characters of an injected file that the agent gateway shows to its model (`bootstrapMaxChars`). It cuts
@@ -50,7 +48,7 @@ impl Content {
     /// Accepts a text as it was sent; nothing is trimmed, folded or re-encoded.
     ///
     /// # Errors
-    /// Refuses more than [`DOCUMENT_MAX_BYTES`], and U+0000, which no database and few editors keep.
+    /// Refuses more than [`DOCUMENT_MAX_BYTES`], and U+0000, which no database and few editors store.
     pub fn parse(text: String) -> Result<Self, Invalid> {
         if text.len() > DOCUMENT_MAX_BYTES {
             let message =
@@ -105,12 +103,28 @@ impl Document {
     }
 }
 
+/// Reason why a file is no document. The file is left alone: whoever put it there has to act.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The bytes are not UTF-8.
+    #[error("it is not UTF-8 text")]
+    NotText,
+    /// The file is longer than [`DOCUMENT_MAX_BYTES`].
+    #[error("it is larger than 256 KiB")]
+    TooLarge,
+    /// A folder, a symbolic link, a pipe or a device has the document's name, or the name of its folder.
+    #[error("its name is taken by something that is not a regular file")]
+    NotAFile,
+    /// Only a file whose name differs in case exists. A second file beside it would be read by nobody.
+    #[error("its folder has `{0}`, whose name differs in upper and lower case only; it must be renamed to `{1}`")]
+    OtherCase(String, &'static str),
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
 
-    use super::{Content, DOCUMENT_MAX_BYTES, Document, Tag};
-    use crate::Unreadable;
+    use super::{Content, DOCUMENT_MAX_BYTES, Document, Tag, Unreadable};
 
     #[track_caller]
     fn check_content(text: &str, accepted: bool) {

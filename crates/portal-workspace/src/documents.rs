@@ -1,19 +1,22 @@
 //! Use cases of the documents.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use portal_core::{Action, Backend, BackendError, Clock, FriendId, FriendshipKey, FriendshipStore, Ids};
+use portal_core::{Action, AgentId, Backend, BackendError, Clock, FriendId, FriendshipKey, FriendshipStore, Ids};
 
 use crate::{
     Author, Content, Document, DocumentFiles, DocumentName, DocumentPath, DocumentStore, Entry, FileInfo,
     LatestVersion, Precondition, ReadReceipt, Tag, Unreadable, Version, VersionStore, WorkspaceError,
 };
 
+mod burst;
 mod displaced;
 mod recover;
 mod write;
 
+pub use burst::MERGE_WINDOW;
 pub use displaced::{DISPLACED_MAX, LOOKS};
 pub use recover::RecoveryReport;
 
@@ -98,13 +101,20 @@ pub enum UpdatedBy {
 pub struct Documents {
     ports: Arc<DocumentPorts>,
     requires_precondition: bool,
+    heartbeat_readers: Arc<BTreeSet<AgentId>>,
 }
 
 impl Documents {
     /// Creates the use cases on these ports.
     #[must_use]
     pub fn new(ports: DocumentPorts) -> Self {
-        Self { ports: Arc::new(ports), requires_precondition: false }
+        Self { ports: Arc::new(ports), requires_precondition: false, heartbeat_readers: Arc::default() }
+    }
+
+    /// Names the agents whose gateway puts `HEARTBEAT.md` into every conversation; newer ones ignore the file.
+    #[must_use]
+    pub fn with_heartbeat_readers(self, agents: BTreeSet<AgentId>) -> Self {
+        Self { heartbeat_readers: Arc::new(agents), ..self }
     }
 
     /// Refuses, if `required`, every write that has neither `If-Match` nor `If-None-Match`.
@@ -128,10 +138,16 @@ impl Documents {
             summaries.push(summary(path.name(), info, latest.as_ref(), access, reader));
         }
         let receipt = self.ports.files.read_receipt(reader).await?;
-        for summary in summaries.iter_mut().filter(|summary| summary.name == DocumentName::Memory) {
-            // Only the hook writes receipts, so one proves that it is installed and knows this friend.
-            summary.agent_reads = if receipt.is_some() { AgentReads::Hook } else { AgentReads::No };
-            summary.read.clone_from(&receipt);
+        for summary in &mut summaries {
+            summary.agent_reads = match summary.name {
+                // Only the hook writes receipts, so one proves that it is installed and knows this friend.
+                DocumentName::Memory if receipt.is_some() => AgentReads::Hook,
+                DocumentName::Heartbeat if self.heartbeat_readers.contains(&reader.agent) => AgentReads::Always,
+                _ => AgentReads::No,
+            };
+            if summary.name == DocumentName::Memory {
+                summary.read.clone_from(&receipt);
+            }
         }
         Ok(summaries)
     }
@@ -289,7 +305,6 @@ fn summary(
         DocumentName::FriendNotes => (false, 0),
         DocumentName::Heartbeat => (access.writable, access.others),
     };
-    let agent_reads = if name.is_shared() { AgentReads::Always } else { AgentReads::No };
-    let read = None;
+    let (agent_reads, read) = (AgentReads::No, None);
     DocumentSummary { name, exists, bytes, updated_at, updated_by, tag, writable, shared_with, agent_reads, read }
 }

@@ -2,24 +2,7 @@
 
 use portal_core::BackendError;
 
-use crate::{DocumentName, Tag};
-
-/// Reason why a file is no document. The file is left alone: whoever put it there has to act.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    /// The bytes are not UTF-8.
-    #[error("it is not UTF-8 text")]
-    NotText,
-    /// The file is longer than [`crate::DOCUMENT_MAX_BYTES`].
-    #[error("it is larger than 256 KiB")]
-    TooLarge,
-    /// A folder, a symbolic link, a pipe or a device has the document's name, or the name of its folder.
-    #[error("its name is taken by something that is not a regular file")]
-    NotAFile,
-    /// Only a file whose name differs in case exists. A second file beside it would be read by nobody.
-    #[error("its folder has `{0}`, whose name differs in upper and lower case only; it must be renamed to `{1}`")]
-    OtherCase(String, &'static str),
-}
+use crate::{DocumentName, Tag, Unreadable};
 
 /// Reason why a write without `If-Match` is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,11 +17,12 @@ mod path;
 mod store;
 mod version;
 
-pub use document::{AGENT_READS_CHARS, Content, DOCUMENT_MAX_BYTES, Document, Tag};
+pub use document::{AGENT_READS_CHARS, Content, DOCUMENT_MAX_BYTES, Document, Tag, Unreadable};
 pub use documents::{
-    AgentReads, DISPLACED_MAX, DocumentPorts, DocumentSummary, Documents, LOOKS, RecoveryReport, UpdatedBy, Writer,
+    AgentReads, DISPLACED_MAX, DocumentPorts, DocumentSummary, Documents, LOOKS, MERGE_WINDOW, RecoveryReport,
+    UpdatedBy, Writer,
 };
-pub use error::{PreconditionReason, Unreadable, WorkspaceError};
+pub use error::{PreconditionReason, WorkspaceError};
 pub use files::{
     DisplacedFile, DocumentFiles, Entry, FileInfo, InstallMode, Installed, ReadReceipt, StagedFile, VERSION_MAX_BYTES,
 };
@@ -30,4 +31,4 @@ pub use store::{
     DocumentState, DocumentStore, LastWrite, LatestVersion, NewVersion, NextLook, PendingWrite, VersionStore,
     WriteIntent, WriteOutcome,
 };
-pub use version::{Author, DAYS_RETAINED, MERGE_WINDOW, Precondition, VERSIONS_RETAINED, Version, expired};
+pub use version::{Author, DAYS_RETAINED, Precondition, VERSIONS_RETAINED, Version, expired};

@@ -69,6 +69,14 @@ pub struct NewVersion {
     pub bytes: Vec<u8>,
 }
 
+impl NewVersion {
+    /// Creates a version of these bytes and computes their tag.
+    #[must_use]
+    pub fn new(id: String, saved_at: DateTime<Utc>, author: Author, bytes: Vec<u8>) -> Self {
+        Self { id, saved_at, author, tag: Tag::of(&bytes), bytes }
+    }
+}
+
 /// Everything that is stored before a text is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteIntent {

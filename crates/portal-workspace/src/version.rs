@@ -1,14 +1,12 @@
-//! Versions of documents: their grouping and their retention.
+//! Versions of documents and their retention; conditions of a write.
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use portal_core::{Actor, AgentId, FriendId};
 
-use crate::{DocumentState, LastWrite, NewVersion, Tag};
+use crate::Tag;
 
-/// Time from the first write of a session in which its further writes are the same version.
-pub const MERGE_WINDOW: TimeDelta = TimeDelta::minutes(10);
 /// Number of the newest versions of each author that are retained.
 pub const VERSIONS_RETAINED: usize = 20;
 /// Number of days, today included, for which the last version of each day and author is retained beside them.
@@ -79,45 +77,6 @@ impl Precondition {
     /// Returns `true` if the writer named the text that they saw. `If-Match: *` names none: it holds for any text.
     pub(crate) fn names_a_text(&self) -> bool {
         matches!(self, Self::OneOf(_) | Self::Absent)
-    }
-}
-
-/// Effect of a write on the versions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct VersionChange {
-    /// Set if no version has the text before.
-    pub(crate) store_previous: bool,
-    /// Version of the same burst that the new text replaces.
-    pub(crate) replaces: Option<String>,
-    /// Time of the burst's first write.
-    pub(crate) burst_since: DateTime<Utc>,
-}
-
-/// Decides the effect that a write of `session` at `now` over the text `previous` has on the versions. A burst ends when
-/// anybody else writes, so no text of another is ever taken for an unfinished one.
-pub(crate) fn plan_versions(
-    state: &DocumentState,
-    previous: Option<&Tag>,
-    session: &str,
-    now: DateTime<Utc>,
-) -> VersionChange {
-    let own = state.last.as_ref().filter(|last| previous == Some(&last.tag));
-    // Counted from the first write, so that saving every minute for hours still leaves a version every ten minutes.
-    let continued = |last: &&LastWrite| last.session == session && now < last.burst_since + MERGE_WINDOW;
-    let burst = own.filter(continued);
-    VersionChange {
-        // A text of the writer's own is a version already; one that the agent reverted to may be the newest.
-        store_previous: previous.is_some() && own.is_none() && state.newest.as_ref() != previous,
-        replaces: burst.map(|last| last.version.clone()),
-        burst_since: burst.map_or(now, |last| last.burst_since),
-    }
-}
-
-impl NewVersion {
-    /// Creates a version of these bytes and computes their tag.
-    #[must_use]
-    pub fn new(id: String, saved_at: DateTime<Utc>, author: Author, bytes: Vec<u8>) -> Self {
-        Self { id, saved_at, author, tag: Tag::of(&bytes), bytes }
     }
 }
 

@@ -178,12 +178,12 @@ fn row(measured: &Measured) -> [String; 7] {
     ]
 }
 
-fn milliseconds(time: Option<Duration>) -> String {
+pub(super) fn milliseconds(time: Option<Duration>) -> String {
     time.map_or_else(|| "-".to_owned(), |time| format!("{:.1}", time.as_secs_f64() * 1e3))
 }
 
 /// The time within which so many percent of all were done; `times` are sorted.
-fn share(times: &[Duration], percent: usize) -> Option<Duration> {
+pub(super) fn share(times: &[Duration], percent: usize) -> Option<Duration> {
     let rank = (times.len() * percent).div_ceil(100);
     times.get(rank.saturating_sub(1)).copied()
 }

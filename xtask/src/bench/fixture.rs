@@ -1,4 +1,4 @@
-//! The four servers that are measured side by side, and what is asked of each.
+//! The servers that are measured side by side, and the requests of each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use super::build::Programs;
 use super::load::Request;
 use super::server::Server;
-use super::{OPERATIONS, Operation, Sides};
+use super::{OPERATIONS, Operation, Options, Sides};
 
 /// The token that every demo portal knows.
 const AUTHORIZATION: (&str, &str) = ("Authorization", "Bearer demo-alice");
@@ -21,22 +21,25 @@ pub(super) struct Fixture {
     pub(super) servers: Sides<Server>,
     /// One per operation, in their order.
     pub(super) requests: Vec<Sides<Request>>,
+    /// The portal of another build, and its requests in the same order.
+    pub(super) beside: Option<(Server, Vec<Request>)>,
     /// Dropped last, when the servers are gone.
     _folder: Folder,
 }
 
 impl Fixture {
-    /// Starts the servers; `friends` is how many the database of the crowded one is filled with.
-    pub(super) fn start(programs: &Programs, friends: u32) -> anyhow::Result<Self> {
+    /// Starts the servers.
+    pub(super) fn start(programs: &Programs, options: &Options) -> anyhow::Result<Self> {
         let folder = Folder::new()?;
         let portal = demo(programs, &folder.0.join("portal"), "off")?;
         let limited = demo(programs, &folder.0.join("limited"), "lifted")?;
-        let crowded = crowded(programs, &folder.0.join("crowded"), friends)?;
+        let crowded = crowded(programs, &folder.0.join("crowded"), options.friends)?;
+        let beside = options.beside.as_ref().map(|program| beside(program, &folder.0.join("beside"))).transpose()?;
         let bare = bare(programs, &folder.0, &portal)?;
         let servers = Sides { bare, portal, limited, crowded };
         let requests =
             OPERATIONS.iter().map(|operation| requests(operation, &servers)).collect::<anyhow::Result<_>>()?;
-        Ok(Self { servers, requests, _folder: folder })
+        Ok(Self { servers, requests, beside, _folder: folder })
     }
 }
 
@@ -54,6 +57,21 @@ fn demo(programs: &Programs, data: &Path, limits: &str) -> anyhow::Result<Server
         command.args(["demo", "--listen", &address.to_string(), "--limits", limits, "--data"]).arg(data);
         command
     })
+}
+
+/// The demo of another build, which may be one that has no limits.
+fn beside(program: &Path, data: &Path) -> anyhow::Result<(Server, Vec<Request>)> {
+    let help = Command::new(program).args(["demo", "--help"]).output();
+    let help = help.with_context(|| format!("running {}", program.display()))?;
+    let has_limits = String::from_utf8_lossy(&help.stdout).contains("--limits");
+    let server = Server::start(|address| {
+        let mut command = Command::new(program);
+        command.args(["demo", "--listen", &address.to_string(), "--data"]).arg(data);
+        command.args(has_limits.then_some(["--limits", "off"]).into_iter().flatten());
+        command
+    })?;
+    let requests = OPERATIONS.iter().map(|operation| of_portal(operation, &server)).collect::<anyhow::Result<_>>()?;
+    Ok((server, requests))
 }
 
 /// A demo whose database was filled between its first start, which lays it out, and its second.

@@ -3,16 +3,19 @@
 use std::io::{self, Write as _};
 
 use super::load::Sample;
-use super::{Against, Measured, Operation, Options};
+use super::{Against, Measured, Operation, Options, Sides};
 use crate::table;
 
 /// The portal that knows many friends may cost this much more than the other.
 const CROWD_GOAL: f64 = 1.10;
 
+/// The portal may cost this much more than another build.
+const BESIDE_GOAL: f64 = 1.10;
+
 /// Prints what was measured, the median of the rounds.
 pub(super) fn write(options: &Options, operations: &[Operation], measured: &[Measured]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    let Options { friends, rounds, slice, connections } = options;
+    let Options { friends, rounds, slice, connections, .. } = options;
     writeln!(out, "{rounds} rounds of {slice} ms, {connections} connections; crowded: {friends} more friends")?;
     writeln!(out)?;
     let head = ["requests/s", "bare", "portal", "limited", "crowded"];
@@ -24,8 +27,10 @@ pub(super) fn write(options: &Options, operations: &[Operation], measured: &[Mea
     for (operation, own) in operations.iter().zip(measured) {
         let unconditional = operations.iter().zip(measured).find(|(other, _)| other.path == operation.path);
         let reference = match operation.against {
-            Against::Bare => median(&own.bare, Sample::cost),
-            Against::Unconditional => unconditional.and_then(|(_, measured)| median(&measured.portal, Sample::cost)),
+            Against::Bare => median(&own.sides.bare, Sample::cost),
+            Against::Unconditional => {
+                unconditional.and_then(|(_, measured)| median(&measured.sides.portal, Sample::cost))
+            }
         };
         rows.push(costs(operation, own, reference));
     }
@@ -33,18 +38,34 @@ pub(super) fn write(options: &Options, operations: &[Operation], measured: &[Mea
     table::write(&mut out, head, &rows)?;
     writeln!(out)?;
     writeln!(out, "ratio: portal/bare; with If-None-Match: to the portal's own cost without it")?;
+    if options.beside.is_some() {
+        writeln!(out)?;
+        let rows: Vec<_> =
+            operations.iter().zip(measured).map(|(operation, measured)| builds(operation, measured)).collect();
+        table::write(&mut out, ["CPU us/request", "other build", "portal", "portal/other", "goal"], &rows)?;
+    }
     Ok(())
 }
 
 fn rates(operation: &Operation, measured: &Measured) -> [String; 5] {
     let rate = |samples: &[Sample]| number(median(samples, Sample::requests_per_second), 0);
     let name = operation.name.to_owned();
-    [name, rate(&measured.bare), rate(&measured.portal), rate(&measured.limited), rate(&measured.crowded)]
+    let Sides { bare, portal, limited, crowded } = &measured.sides;
+    [name, rate(bare), rate(portal), rate(limited), rate(crowded)]
+}
+
+fn builds(operation: &Operation, measured: &Measured) -> [String; 5] {
+    let other = median(&measured.beside, Sample::cost);
+    let portal = median(&measured.sides.portal, Sample::cost);
+    let ratio = divide(portal, other);
+    let (other, portal) = (number(other, 1), number(portal, 1));
+    [operation.name.to_owned(), other, portal, number(ratio, 2), goal_met(ratio, BESIDE_GOAL)]
 }
 
 fn costs(operation: &Operation, measured: &Measured, reference: Option<f64>) -> [String; 9] {
-    let [bare, portal, limited, crowded] = [&measured.bare, &measured.portal, &measured.limited, &measured.crowded]
-        .map(|samples| median(samples, Sample::cost));
+    let Sides { bare, portal, limited, crowded } = &measured.sides;
+    let [bare, portal, limited, crowded] =
+        [bare, portal, limited, crowded].map(|samples| median(samples, Sample::cost));
     let ratio = divide(portal, reference);
     let crowding = divide(crowded, portal);
     [

@@ -1,6 +1,7 @@
 //! The tests that need a PostgreSQL server: a private one, started from installed programs, or one that is given.
 
-use std::path::PathBuf;
+use std::any::Any;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
@@ -14,6 +15,7 @@ pub(super) const TIER: Tier = Tier { name: "postgres", start };
 /// Variable from which the tests read the server's address.
 const URL: &str = "TEST_DATABASE_URL";
 
+const MISSING: &str = "no PostgreSQL server programs: install Debian's postgresql-15, or set TEST_DATABASE_URL";
 /// Runs the server until its standard input ends.
 const SCRIPT: &str = include_str!("postgres.sh");
 
@@ -21,15 +23,25 @@ fn start(machine: &Machine) -> anyhow::Result<Start> {
     if let Some(url) = &machine.database_url {
         return Ok(Start::Ready(Peers { env: vec![(URL, url.clone())], running: Vec::new() }));
     }
-    let Some(binaries) = binaries() else {
-        return Ok(Start::Missing(
-            "no PostgreSQL server programs: install Debian's postgresql-15, or set TEST_DATABASE_URL".to_owned(),
-        ));
-    };
+    let Some(binaries) = binaries() else { return Ok(Start::Missing(MISSING.to_owned())) };
+    let (server, url) = run(&binaries, &[])?;
+    Ok(Start::Ready(Peers { env: vec![(URL, url)], running: vec![server] }))
+}
+
+/// Starts a private server that keeps what it was told through a crash, as tests do not need it; returns what stops it
+/// when it is dropped, and its URL.
+///
+/// # Errors
+/// There are no server programs, or they do not start.
+pub(crate) fn durable() -> anyhow::Result<(Box<dyn Any>, String)> {
+    run(&binaries().context(MISSING)?, &["fsync=on"])
+}
+
+fn run(binaries: &Path, settings: &[&str]) -> anyhow::Result<(Box<dyn Any>, String)> {
     let mut script = shell()?;
-    script.arg("postgres.sh").arg(binaries).arg(free_port()?.to_string());
+    script.arg("postgres.sh").arg(binaries).arg(free_port()?.to_string()).args(settings);
     let (server, url) = Peer::start(script, "PostgreSQL")?;
-    Ok(Start::Ready(Peers { env: vec![(URL, url)], running: vec![Box::new(server)] }))
+    Ok((Box::new(server), url))
 }
 
 /// The folder with `initdb` and `postgres`. Debian keeps it off the search path, one per version.

@@ -1,10 +1,15 @@
-# A PostgreSQL server for one run of the tests: `postgres.sh BINARIES PORT`.
+# A PostgreSQL server for one run of the tests: `postgres.sh BINARIES PORT [SETTINGS]`.
 # Says `ready URL` when it can be used, and lives until its standard input ends. Whoever holds the other end may
 # therefore crash, be interrupted or be killed: the server stops and its files go all the same.
 set -eu
 trap '' INT
 binaries=$1
 port=$2
+# Durability is not what the tests are about: without fsync they take a tenth of the time.
+options=
+for setting in ${3-fsync=off synchronous_commit=off full_page_writes=off}; do
+    options="$options -c $setting"
+done
 folder=$(mktemp -d "${TMPDIR:-/tmp}/portal-postgres.XXXXXX")
 server=
 finish() {
@@ -25,9 +30,9 @@ echo "$password" >"$folder/password"
 "$binaries/initdb" --pgdata="$folder/data" --username=portal --pwfile="$folder/password" --auth=scram-sha-256 \
     --encoding=UTF8 --locale=C --no-sync >"$folder/log" 2>&1 || fail
 
-# Durability is not what these tests are about: without fsync they take a tenth of the time.
+# shellcheck disable=SC2086 # these are several words, or none
 "$binaries/postgres" -D "$folder/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-    -c max_connections=300 -c shared_buffers=64MB -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+    -c max_connections=300 -c shared_buffers=64MB $options \
     >>"$folder/log" 2>&1 </dev/null &
 server=$!
 tries=0

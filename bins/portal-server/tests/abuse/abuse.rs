@@ -16,9 +16,8 @@ const FLOOD: usize = 20_000;
 const OVERTAKEN_MAX: usize = 300;
 /// Connections that read nothing.
 const UNREAD: usize = 300;
-/// Most memory that a connection may cost whose client reads nothing. The goal is 64 KiB; a debug build was seen to take
-/// 140 KiB.
-const UNREAD_MEMORY: u64 = 256 * 1024;
+/// Most memory that a connection may cost whose client reads nothing.
+const UNREAD_MEMORY: u64 = 64 * 1024;
 /// Descriptors that come and go with database and files.
 const SPARE_DESCRIPTORS: usize = 16;
 /// The largest static file.

@@ -55,6 +55,11 @@ impl Executor {
         self.handle.enter()
     }
 
+    /// Returns the moment until which a task that is spawned now is waited for.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeouts.queue + self.timeouts.work
+    }
+
     /// Runs a future as a task.
     pub(super) async fn spawn<T: Send + 'static>(
         &self,

@@ -1,9 +1,10 @@
 //! PostgreSQL: a server that comes and goes, row locks, a clock of its own.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::result::Error;
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::bb8::{Pool, PooledConnection};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
@@ -36,13 +37,19 @@ macro_rules! for_update_skip_locked {
 #[path = "stores.rs"]
 pub(super) mod stores;
 
-/// Runs work in a transaction.
+/// Runs work in a transaction, which is rolled back if its end comes after `deadline`.
 async fn transaction<T>(
     conn: &mut Conn,
+    deadline: Instant,
     work: impl AsyncFnOnce(&mut Conn) -> Result<T, QueryError> + for<'c> SendQuery<&'c mut Conn, T>,
 ) -> Result<T, QueryError> {
     <Conn as AsyncConnection>::TransactionManager::begin_transaction(conn).await?;
-    let result = work(conn).await;
+    let mut result = work(conn).await;
+    // The caller was told by now that this failed. Runs that a server claims when it is back from a pause, for nobody,
+    // would wait for the end of their lease.
+    if Instant::now() > deadline {
+        result = result.and(Err(Error::RollbackTransaction.into()));
+    }
     match &result {
         Ok(_) => <Conn as AsyncConnection>::TransactionManager::commit_transaction(conn).await?,
         // The work's own error says more than that of a rollback; the pool discards a connection whose rollback failed.
@@ -114,7 +121,8 @@ impl Pools {
         Q: AsyncFnOnce(&mut Conn) -> Result<T, QueryError> + for<'c> SendQuery<&'c mut Conn, T>,
     {
         let pools = self.clone();
-        let work = async move { Ok(transaction(&mut *pools.connection().await?, query).await?) };
+        let deadline = self.executor.deadline();
+        let work = async move { Ok(transaction(&mut *pools.connection().await?, deadline, query).await?) };
         self.executor.record_write(self.executor.spawn(work).await)
     }
 

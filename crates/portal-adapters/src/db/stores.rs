@@ -13,6 +13,8 @@ mod audit;
 mod contacts;
 #[path = "stores/documents.rs"]
 mod documents;
+#[path = "stores/ended_runs.rs"]
+mod ended_runs;
 #[path = "stores/exposure_requests.rs"]
 mod exposure_requests;
 #[path = "stores/exposure_rows.rs"]
@@ -27,6 +29,12 @@ mod friendships;
 mod jobs;
 #[path = "stores/logins.rs"]
 mod logins;
+#[path = "stores/manual_runs.rs"]
+mod manual_runs;
+#[path = "stores/messages.rs"]
+mod messages;
+#[path = "stores/parking.rs"]
+mod parking;
 #[path = "stores/portal.rs"]
 mod portal;
 #[path = "stores/retention.rs"]

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{object, observed};
 
-fn place() -> RoutePlace {
+fn route_place() -> RoutePlace {
     RoutePlace { namespace: "friend-alice".to_owned(), name: "expose-my-app".to_owned() }
 }
 
@@ -33,18 +33,18 @@ fn spec(tls: Tls) -> RouteSpec {
     }
 }
 
-/// The object as it would stand in a cluster.
-fn standing(route: &IngressRoute) -> IngressRoute {
-    let mut standing = route.clone();
-    standing.metadata.uid = Some("u".to_owned());
-    standing.metadata.resource_version = Some("1".to_owned());
-    standing
+/// The object as a cluster returns it.
+fn stored(route: &IngressRoute) -> IngressRoute {
+    let mut stored = route.clone();
+    stored.metadata.uid = Some("u".to_owned());
+    stored.metadata.resource_version = Some("1".to_owned());
+    stored
 }
 
 /// Checks that the route still has a specification of ours after `edit`, or that it has none.
 #[track_caller]
 fn check_edited(edit: impl FnOnce(&mut serde_json::Value), understood: bool) {
-    let mut wire = serde_json::to_value(standing(&object(&place(), &spec(Tls::Default), &marker()))).unwrap();
+    let mut wire = serde_json::to_value(stored(&object(&route_place(), &spec(Tls::Default), &marker()))).unwrap();
     edit(&mut wire);
     let route = observed(&serde_json::from_value(wire).unwrap()).unwrap();
     assert_eq!(route.spec.is_some(), understood);
@@ -53,8 +53,8 @@ fn check_edited(edit: impl FnOnce(&mut serde_json::Value), understood: bool) {
 #[test]
 fn a_route_of_ours_is_read_as_it_was_written() {
     for tls in [Tls::Off, Tls::Default, Tls::Secret("cert".to_owned()), Tls::Resolver("le".to_owned())] {
-        let route = observed(&standing(&object(&place(), &spec(tls.clone()), &marker()))).unwrap();
-        assert_eq!(route.place, place());
+        let route = observed(&stored(&object(&route_place(), &spec(tls.clone()), &marker()))).unwrap();
+        assert_eq!(route.place, route_place());
         assert_eq!(route.marker, Some(marker()));
         assert_eq!(route.spec, Some(spec(tls)));
         assert_eq!((route.version.uid.as_str(), route.version.resource_version.as_str()), ("u", "1"));
@@ -63,7 +63,7 @@ fn a_route_of_ours_is_read_as_it_was_written() {
 
 #[test]
 fn a_route_is_sent_as_traefik_reads_it() {
-    let sent = serde_json::to_value(object(&place(), &spec(Tls::Resolver("le".to_owned())), &marker())).unwrap();
+    let sent = serde_json::to_value(object(&route_place(), &spec(Tls::Resolver("le".to_owned())), &marker())).unwrap();
     assert_eq!(sent["metadata"]["labels"][EXPOSURE_LABEL], json!(marker().exposure.to_string()));
     let expected = json!({
         "entryPoints": ["websecure"],
@@ -80,7 +80,7 @@ fn a_route_is_sent_as_traefik_reads_it() {
 #[test]
 fn a_priority_is_part_of_the_specification() {
     let wanted = RouteSpec { priority: Some(40), ..spec(Tls::Default) };
-    let mut wire = serde_json::to_value(standing(&object(&place(), &wanted, &marker()))).unwrap();
+    let mut wire = serde_json::to_value(stored(&object(&route_place(), &wanted, &marker()))).unwrap();
     assert_eq!(wire["spec"]["routes"][0]["priority"], json!(40));
     assert_eq!(observed(&serde_json::from_value(wire.clone()).unwrap()).unwrap().spec, Some(wanted.clone()));
     wire["spec"]["routes"][0]["priority"] = json!(10);
@@ -104,7 +104,7 @@ fn what_was_added_by_hand_is_not_overlooked() {
 #[test]
 fn a_mark_is_both_labels_well_formed() {
     for labels in [json!(null), json!({}), json!({EXPOSURE_LABEL: marker().exposure.to_string()})] {
-        let mut wire = serde_json::to_value(standing(&object(&place(), &spec(Tls::Off), &marker()))).unwrap();
+        let mut wire = serde_json::to_value(stored(&object(&route_place(), &spec(Tls::Off), &marker()))).unwrap();
         wire["metadata"]["labels"] = labels;
         assert_eq!(observed(&serde_json::from_value(wire).unwrap()).unwrap().marker, None);
     }

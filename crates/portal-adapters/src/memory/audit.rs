@@ -16,8 +16,8 @@ impl MemoryAuditLog {
         Self(people.clone())
     }
 
-    /// Appends a line, for another store in memory that makes a change; trouble exactly while the register is down,
-    /// so such a store calls this before it changes anything.
+    /// Appends an entry, for another store in memory that makes a change. It fails exactly while the register is down, so
+    /// such a store calls this before it changes anything.
     ///
     /// # Errors
     /// The register is down.
@@ -53,5 +53,6 @@ fn matches(record: &AuditRecord, filter: &AuditFilter) -> bool {
     let noun = record.action.split_once('.').map(|(noun, _)| noun);
     filter.friend.as_ref().is_none_or(|friend| record.friend.as_ref() == Some(friend))
         && filter.action.as_deref().is_none_or(|wanted| record.action == wanted || noun == Some(wanted))
+        && filter.before.is_none_or(|before| record.id < before)
         && filter.since.is_none_or(|since| record.at >= since)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use portal_core::{BackendError, Clock, FriendId};
 use portal_workspace::{
     Author, DocumentPath, DocumentState, DocumentStore, LastWrite, LatestVersion, NewVersion, NextLook, PendingWrite,
@@ -12,6 +12,7 @@ use portal_workspace::{
 
 use super::MemoryPeople;
 use super::people::Register;
+use super::rows::{DocumentLease, StoredDocument, StoredText};
 
 /// The rows beside the documents, in the register that the memory stores share.
 #[derive(Clone)]
@@ -20,18 +21,9 @@ pub struct MemoryDocuments {
     clock: Arc<dyn Clock>,
 }
 
-/// What is kept of one document.
-#[derive(Default)]
-pub(super) struct KeptDocument {
-    lease: Option<Lease>,
-    look_at: Option<DateTime<Utc>>,
-    pending: Option<WriteIntent>,
-    versions: Vec<KeptText>,
-}
-
 impl Register {
-    /// The document, if `write` holds it.
-    fn document_of(&mut self, path: &DocumentPath, write: &str) -> Option<&mut KeptDocument> {
+    /// Returns the document, if `write` holds it.
+    fn document_of(&mut self, path: &DocumentPath, write: &str) -> Option<&mut StoredDocument> {
         self.documents.get_mut(path).filter(|document| document.is_held_by(write))
     }
 
@@ -45,16 +37,6 @@ impl Register {
     }
 }
 
-struct Lease {
-    write: String,
-    until: DateTime<Utc>,
-}
-
-struct KeptText {
-    version: NewVersion,
-    burst: Option<(String, DateTime<Utc>)>,
-}
-
 impl MemoryDocuments {
     /// The stores in this register, with leases on the time of `clock`.
     #[must_use]
@@ -63,7 +45,7 @@ impl MemoryDocuments {
     }
 }
 
-impl KeptDocument {
+impl StoredDocument {
     fn is_held_by(&self, write: &str) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.write == write)
     }
@@ -74,12 +56,12 @@ impl KeptDocument {
             tag: begin.text.tag.clone(),
             previous: begin.previous.clone(),
         });
-        let newest = self.versions.last().map(|kept| kept.version.tag.clone());
+        let newest = self.versions.last().map(|stored| stored.version.tag.clone());
         DocumentState { taken_over: self.lease.is_some(), pending, last: self.last(), newest }
     }
 
     fn last(&self) -> Option<LastWrite> {
-        self.versions.iter().rev().find_map(|KeptText { version, burst }| match (&version.author, burst) {
+        self.versions.iter().rev().find_map(|StoredText { version, burst }| match (&version.author, burst) {
             (Author::Friend(friend), Some((session, burst_since))) => Some(LastWrite {
                 version: version.id.clone(),
                 tag: version.tag.clone(),
@@ -94,16 +76,16 @@ impl KeptDocument {
     fn finish_pending(&mut self, outcome: WriteOutcome) {
         let Some(WriteIntent { text, session, burst_since, replaces, .. }) = self.pending.take() else { return };
         if let (WriteOutcome::Committed, Some(replaced)) = (outcome, &replaces) {
-            self.versions.retain(|kept| kept.version.id != *replaced);
+            self.versions.retain(|stored| stored.version.id != *replaced);
         }
         if outcome != WriteOutcome::Aborted {
-            self.versions.push(KeptText { version: text, burst: Some((session, burst_since)) });
+            self.versions.push(StoredText { version: text, burst: Some((session, burst_since)) });
         }
     }
 
-    fn keep(&mut self, version: NewVersion) {
+    fn store_version(&mut self, version: NewVersion) {
         if self.versions.last().is_none_or(|newest| newest.version.bytes != version.bytes) {
-            self.versions.push(KeptText { version, burst: None });
+            self.versions.push(StoredText { version, burst: None });
         }
     }
 }
@@ -123,7 +105,7 @@ impl DocumentStore for MemoryDocuments {
                 return None;
             }
             let state = document.state();
-            document.lease = Some(Lease { write: write.to_owned(), until: now + lease });
+            document.lease = Some(DocumentLease { write: write.to_owned(), until: now + lease });
             Some(state)
         })
     }
@@ -132,7 +114,7 @@ impl DocumentStore for MemoryDocuments {
         let until = self.clock.now() + lease;
         self.people.transaction(|register| {
             let Some(document) = register.document_of(path, write) else { return false };
-            document.lease = Some(Lease { write: write.to_owned(), until });
+            document.lease = Some(DocumentLease { write: write.to_owned(), until });
             true
         })
     }
@@ -142,7 +124,7 @@ impl DocumentStore for MemoryDocuments {
             let audit = begin.audit.clone();
             let Some(document) = register.document_of(path, &begin.text.id) else { return false };
             if let Some(before) = begin.earlier.take() {
-                document.keep(before);
+                document.store_version(before);
             }
             document.pending = Some(begin);
             register.record(audit);
@@ -151,7 +133,7 @@ impl DocumentStore for MemoryDocuments {
     }
 
     async fn add_version(&self, path: &DocumentPath, found: NewVersion) -> Result<(), BackendError> {
-        self.people.transaction(|register| register.documents.entry(path.clone()).or_default().keep(found))
+        self.people.transaction(|register| register.documents.entry(path.clone()).or_default().store_version(found))
     }
 
     async fn finish(
@@ -178,7 +160,7 @@ impl DocumentStore for MemoryDocuments {
 
     async fn unfinished(&self, at_start: bool) -> Result<Vec<DocumentPath>, BackendError> {
         let now = self.clock.now();
-        let is_due = |document: &KeptDocument| {
+        let is_due = |document: &StoredDocument| {
             let is_over = document.lease.as_ref().is_some_and(|lease| lease.until <= now);
             is_over || document.look_at.is_some_and(|at| at_start || at <= now)
         };
@@ -194,7 +176,7 @@ impl VersionStore for MemoryDocuments {
     async fn list(&self, path: &DocumentPath, friend: Option<&FriendId>) -> Result<Vec<Version>, BackendError> {
         self.people.transaction(|register| {
             let texts = register.documents.get(path).into_iter().flat_map(|document| document.versions.iter().rev());
-            texts.map(|text| stamp(&text.version)).filter(|version| is_of(version, friend)).collect()
+            texts.map(|text| metadata(&text.version)).filter(|version| is_of(version, friend)).collect()
         })
     }
 
@@ -206,7 +188,7 @@ impl VersionStore for MemoryDocuments {
     ) -> Result<Option<(Version, Vec<u8>)>, BackendError> {
         self.people.transaction(|register| {
             let text = register.documents.get(path)?.versions.iter().find(|text| text.version.id == id)?;
-            let version = stamp(&text.version);
+            let version = metadata(&text.version);
             is_of(&version, friend).then(|| (version, text.version.bytes.clone()))
         })
     }
@@ -221,8 +203,10 @@ impl VersionStore for MemoryDocuments {
     async fn latest(&self, paths: &[DocumentPath]) -> Result<Vec<Option<LatestVersion>>, BackendError> {
         self.people.transaction(|register| {
             let newest = |path| register.documents.get(path).and_then(|document| document.versions.last());
-            let latest =
-                |text: &KeptText| LatestVersion { tag: text.version.tag.clone(), author: text.version.author.clone() };
+            let latest = |text: &StoredText| LatestVersion {
+                tag: text.version.tag.clone(),
+                author: text.version.author.clone(),
+            };
             paths.iter().map(|path| newest(path).map(latest)).collect()
         })
     }
@@ -236,7 +220,7 @@ impl VersionStore for MemoryDocuments {
     }
 }
 
-fn stamp(version: &NewVersion) -> Version {
+fn metadata(version: &NewVersion) -> Version {
     Version {
         id: version.id.clone(),
         saved_at: version.saved_at,

@@ -299,14 +299,6 @@ impl IntentStore for MemoryExposures {
         self.transaction(|tables, _| tables.tombstones.values().cloned().collect())
     }
 
-    async fn forget_before(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.transaction(|tables, _| {
-            let kept = tables.tombstones.len();
-            tables.tombstones.retain(|_, tombstone| tombstone.at >= before);
-            u64::try_from(kept - tables.tombstones.len()).unwrap_or(u64::MAX)
-        })
-    }
-
     async fn requeue_now(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {
         self.transaction(|tables, register| {
             let Some(row) = tables.rows.get_mut(id) else { return false };

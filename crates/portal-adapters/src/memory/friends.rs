@@ -1,7 +1,7 @@
 //! Friends, in memory.
 
 use async_trait::async_trait;
-use portal_core::{AuditEntry, BackendError, Friend, FriendCreated, FriendId, FriendRemoved, FriendStore};
+use portal_core::{AuditEntry, BackendError, Friend, FriendCreated, FriendId, FriendPatch, FriendRemoved, FriendStore};
 
 use super::MemoryPeople;
 
@@ -47,6 +47,21 @@ impl FriendStore for MemoryFriends {
             *stored = Friend { created_at: stored.created_at, ..friend };
             register.record(audit);
             true
+        })
+    }
+
+    async fn patch(
+        &self,
+        id: &FriendId,
+        patch: FriendPatch,
+        audit: AuditEntry,
+    ) -> Result<Option<Friend>, BackendError> {
+        self.0.transaction(|register| {
+            let stored = register.friends.get_mut(id)?;
+            patch.apply(stored);
+            let friend = stored.clone();
+            register.record(audit);
+            Some(friend)
         })
     }
 

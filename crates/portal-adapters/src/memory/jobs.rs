@@ -10,20 +10,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use portal_core::{AuditEntry, BackendError, Clock, FriendId, Friendship, FriendshipKey, FriendshipStatus};
 use portal_cron::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, JobCreated, JobStore, JobUpdate,
-    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunLease, RunQueue, RunRequested,
-    RunStatus, TimingKind, Trigger,
+    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MessageQueued, MessageStore, MissedWindow, RecentRun, Release,
+    ReleaseAnnounced, Run, RunLease, RunQueue, RunRequested, RunStatus, RunsListed, TimingKind, Trigger,
 };
 
 use super::MemoryPeople;
 use super::people::Register;
-
-/// A stored run.
-pub(super) struct StoredRun {
-    pub(super) run: Run,
-    pub(super) job: String,
-    /// Earliest moment of a claim, while the run is open.
-    claimable_at: DateTime<Utc>,
-}
+use super::rows::StoredRun;
 
 impl StoredRun {
     fn is_open(&self) -> bool {
@@ -129,13 +122,48 @@ impl JobStore for MemoryJobs {
         })
     }
 
-    async fn runs(&self, owner: &FriendshipKey, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
+    async fn runs(
+        &self,
+        owner: &FriendshipKey,
+        name: &str,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<RunsListed, BackendError> {
         self.people.transaction(|register| {
-            let id = register.named(owner, name)?.id.clone();
+            let Some(job) = register.named(owner, name) else { return RunsListed::Absent };
             let mut runs: Vec<&Run> =
-                register.runs.values().filter(|stored| stored.job == id).map(|stored| &stored.run).collect();
+                register.runs.values().filter(|stored| stored.job == job.id).map(|stored| &stored.run).collect();
             runs.sort_by_key(|run| Reverse((run.due_at, &run.id)));
-            Some(runs.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect())
+            let start = match before {
+                None => Some(0),
+                Some(before) => runs.iter().position(|run| run.id == before).map(|place| place + 1),
+            };
+            let Some(start) = start else { return RunsListed::RunUnknown };
+            let page = runs.into_iter().skip(start).take(usize::try_from(limit).unwrap_or(usize::MAX));
+            RunsListed::Page(page.cloned().collect())
+        })
+    }
+}
+
+#[async_trait]
+impl MessageStore for MemoryJobs {
+    async fn queue(&self, job: Job, run: &str, limit: u32, audit: AuditEntry) -> Result<MessageQueued, BackendError> {
+        self.people.transaction(|register| {
+            if register.friendship_of(&job.owner).is_none() {
+                return MessageQueued::NoFriendship;
+            }
+            let friend = &job.owner.friend;
+            let count = register.jobs.values().filter(|stored| stored.owner.friend == *friend).count();
+            if u32::try_from(count).is_ok_and(|count| count >= limit) {
+                return MessageQueued::LimitReached;
+            }
+            if let Some(retry_after) = register.manual_runs_wait(friend, audit.at) {
+                return MessageQueued::TooMany { retry_after };
+            }
+            register.insert_run(&job.id, queued(run, Trigger::Manual, audit.at), audit.at);
+            register.jobs.insert(job.id.clone(), job);
+            register.record(audit);
+            MessageQueued::Done
         })
     }
 }
@@ -192,9 +220,17 @@ impl RunQueue for MemoryJobs {
     }
 
     async fn replan(&self, now: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.people.transaction(|register| {
-            let later = register.jobs.values_mut().filter(|job| job.state.next_run > Some(now));
-            later.map(|job| job.state.next_run = Some(now)).count().try_into().unwrap_or(u64::MAX)
+        self.people.transaction(|register| register.replan(now))
+    }
+
+    async fn announce_release(&self, release: &Release, now: DateTime<Utc>) -> Result<ReleaseAnnounced, BackendError> {
+        self.people.transaction(|register| match &register.time_zone_release {
+            Some(newest) if newest == release => ReleaseAnnounced::Current,
+            Some(newest) if newest > release => ReleaseAnnounced::Outdated(newest.clone()),
+            _ => {
+                register.time_zone_release = Some(release.clone());
+                ReleaseAnnounced::Adopted(register.replan(now))
+            }
         })
     }
 
@@ -208,16 +244,6 @@ impl RunQueue for MemoryJobs {
             let idle = register.jobs.values().filter(|job| !register.has_open_run(&job.id));
             let due = count(idle.filter_map(|job| due_job(register, job, now)).count());
             Backlog { due, open: count(register.runs.values().filter(|stored| stored.is_open()).count()) }
-        })
-    }
-
-    async fn forget_before(&self, ended: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.people.transaction(|register| {
-            let is_spent = |job: &Job| matches!(job.spec.timing.kind, TimingKind::At(at) if !job.enabled && at < spent);
-            register.retain_jobs(|job| !is_spent(job));
-            let count = register.runs.len();
-            register.runs.retain(|_, stored| stored.run.finished_at.is_none_or(|at| at >= ended));
-            u64::try_from(count - register.runs.len()).unwrap_or(u64::MAX)
         })
     }
 }
@@ -249,6 +275,14 @@ impl Register {
         for job in self.jobs.values_mut().filter(own) {
             job.state.next_run = Some(job.state.next_run.unwrap_or(at).max(at));
         }
+    }
+
+    fn replan(&mut self, now: DateTime<Utc>) -> u64 {
+        // No pause lasts a day: this one was computed by the later time.
+        let late = self.runs.values_mut().filter(|stored| stored.claimable_at > now + TimeDelta::days(1));
+        late.for_each(|stored| stored.claimable_at = now);
+        let later = self.jobs.values_mut().filter(|job| job.state.next_run > Some(now));
+        later.map(|job| job.state.next_run = Some(now)).count().try_into().unwrap_or(u64::MAX)
     }
 
     fn complete_attempt(&mut self, completed: CompletedAttempt) -> bool {

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use portal_core::{
     Agent, AgentId, AuditEntry, AuditRecord, Backend, BackendError, Contact, Friend, FriendId, Friendship,
-    FriendshipKey, Session, SessionState, TokenHash,
+    FriendshipKey, TokenHash,
 };
-use portal_cron::Job;
+use portal_cron::{Job, Release};
 use portal_workspace::DocumentPath;
 
-use super::documents::KeptDocument;
-use super::jobs::StoredRun;
+use super::rows::{SessionRow, StoredDocument, StoredRun};
 
 /// Says whether a friend has something that keeps them from being removed.
 type Guard = Box<dyn Fn(&FriendId) -> bool + Send + Sync>;
@@ -21,12 +20,6 @@ type Guard = Box<dyn Fn(&FriendId) -> bool + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct MemoryPeople(Arc<Mutex<Register>>);
 
-/// A session as it is kept.
-pub(super) struct KeptSession {
-    pub(super) session: Session,
-    pub(super) state: SessionState,
-}
-
 /// All tables under one lock, so that each store method is one transaction.
 #[derive(Default)]
 pub(super) struct Register {
@@ -34,13 +27,15 @@ pub(super) struct Register {
     pub(super) contacts: Vec<Contact>,
     pub(super) agents: BTreeMap<AgentId, (Agent, TokenHash)>,
     pub(super) friendships: BTreeMap<FriendshipKey, Friendship>,
-    pub(super) sessions: BTreeMap<String, (TokenHash, KeptSession)>,
+    pub(super) sessions: BTreeMap<String, (TokenHash, SessionRow)>,
     pub(super) jobs: BTreeMap<String, Job>,
     pub(super) runs: BTreeMap<String, StoredRun>,
-    pub(super) documents: BTreeMap<DocumentPath, KeptDocument>,
+    /// The newest release of the time zone rules that jobs were planned by.
+    pub(super) time_zone_release: Option<Release>,
+    pub(super) documents: BTreeMap<DocumentPath, StoredDocument>,
     pub(super) audit: Vec<AuditRecord>,
     guards: Vec<Guard>,
-    trouble: Option<String>,
+    failure: Option<String>,
 }
 
 impl MemoryPeople {
@@ -52,12 +47,12 @@ impl MemoryPeople {
 
     /// From now on every store of this register fails like a database that is gone, with `cause` as the source.
     pub fn go_down(&self, cause: &str) {
-        self.register(|register| register.trouble = Some(cause.to_owned()));
+        self.register(|register| register.failure = Some(cause.to_owned()));
     }
 
-    /// Ends the trouble; everything is as it was.
+    /// Ends the outage; nothing is lost.
     pub fn come_back(&self) {
-        self.register(|register| register.trouble = None);
+        self.register(|register| register.failure = None);
     }
 
     /// Keeps every friend for whom `guard` is true from being removed. It must not call a store of this register.
@@ -67,7 +62,7 @@ impl MemoryPeople {
 
     /// Does `work` as one transaction; `work` does nothing before it knows that it will succeed.
     pub(super) fn transaction<T>(&self, work: impl FnOnce(&mut Register) -> T) -> Result<T, BackendError> {
-        self.register(|register| match &register.trouble {
+        self.register(|register| match &register.failure {
             Some(cause) => Err(BackendError::unavailable(Backend::Database, cause.clone())),
             None => Ok(work(register)),
         })

@@ -10,7 +10,7 @@ use portal_core::{
 };
 
 use super::MemoryPeople;
-use super::people::KeptSession;
+use super::rows::SessionRow;
 
 /// The stored sessions, in memory.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ impl MemorySessions {
     }
 }
 
-impl KeptSession {
+impl SessionRow {
     fn is_valid_for(&self, friend: &FriendId, now: DateTime<Utc>) -> bool {
         self.session.friend == *friend && self.state == SessionState::Valid && now < self.session.expires_at
     }
@@ -39,7 +39,7 @@ impl SessionStore for MemorySessions {
             if friendship.is_none_or(|kept| kept.status != FriendshipStatus::Active) {
                 return false;
             }
-            let kept = KeptSession { session, state: SessionState::Valid };
+            let kept = SessionRow { session, state: SessionState::Valid };
             register.sessions.insert(kept.session.id.clone(), (token, kept));
             register.record(audit);
             true

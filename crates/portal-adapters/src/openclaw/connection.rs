@@ -55,10 +55,11 @@ pub struct Hello {
 
 impl Hello {
     fn parse(payload: &Value) -> Self {
-        let methods = payload["features"]["methods"].as_array().into_iter().flatten();
+        let methods = payload.pointer("/features/methods").and_then(Value::as_array).into_iter().flatten();
+        let version = payload.pointer("/server/version").and_then(Value::as_str).unwrap_or("unknown");
         Self {
             protocol: payload["protocol"].as_u64().unwrap_or_default(),
-            version: payload["server"]["version"].as_str().unwrap_or("unknown").chars().take(40).collect(),
+            version: version.chars().take(40).collect(),
             methods: methods.filter_map(Value::as_str).map(str::to_owned).collect(),
         }
     }
@@ -132,14 +133,14 @@ impl Connection {
                         Received::End(end) => return end,
                     }
                 }
-                call = calls.recv() => match call {
-                    Some(call) => self.socket.send(Message::text(pending.add(call))).await,
-                    None => {
+                call = calls.recv() => {
+                    let Some(call) = call else {
                         // The other side learns of it by the closed connection at the latest.
                         drop(self.socket.close(None).await);
                         return End::Closed;
-                    }
-                },
+                    };
+                    self.socket.send(Message::text(pending.add(call))).await
+                }
                 _ = ping.tick() => {
                     if heard.elapsed() > SILENCE_MAX {
                         return End::Failed("the gateway fell silent".to_owned());
@@ -259,6 +260,14 @@ fn introduction(settings: &GatewaySettings, challenge: &Value) -> Value {
     let (token, nonce) = (settings.token.expose_secret(), challenge["nonce"].as_str().unwrap_or_default());
     // The gateway's own time, so that a clock that differs does not make the signature look old.
     let signed_at = challenge["ts"].as_i64().unwrap_or_default();
+    let device = settings.device_key.as_ref().map(|key| {
+        let (id, scopes) = (key.id(), SCOPES.join(","));
+        let signed = format!("v3|{id}|gateway-client|backend|operator|{scopes}|{signed_at}|{token}|{nonce}|linux|");
+        let signature = key.sign(&signed);
+        json!({
+            "id": id, "publicKey": key.public_key(), "signature": signature, "signedAt": signed_at, "nonce": nonce,
+        })
+    });
     let mut params = json!({
         "minProtocol": 3, "maxProtocol": 4,
         "client": {
@@ -267,13 +276,8 @@ fn introduction(settings: &GatewaySettings, challenge: &Value) -> Value {
         },
         "role": "operator", "scopes": SCOPES, "caps": [], "auth": {"token": token},
     });
-    if let Some(key) = &settings.device_key {
-        let id = key.id();
-        let scopes = SCOPES.join(",");
-        let signed = format!("v3|{id}|gateway-client|backend|operator|{scopes}|{signed_at}|{token}|{nonce}|linux|");
-        params["device"] = json!({
-            "id": id, "publicKey": key.public_key(), "signature": key.sign(&signed), "signedAt": signed_at, "nonce": nonce,
-        });
+    if let (Some(device), Some(members)) = (device, params.as_object_mut()) {
+        members.insert("device".to_owned(), device);
     }
     params
 }

@@ -124,16 +124,16 @@ impl GatewayFiles {
             // The job is disabled where heartbeats are off.
             let params = json!({"includeDisabled": true, "limit": PAGE, "offset": page * PAGE});
             let listed = gateway.call(CallKind::Read, "cron.list", params).await?;
-            let jobs = listed["jobs"].as_array().into_iter().flatten();
+            let jobs = listed.get("jobs").and_then(Value::as_array).into_iter().flatten();
             let is_heartbeat = |job: &&Value| {
                 let of = job["agentId"].as_str().or_else(|| job["effectiveAgentId"].as_str());
-                job["payload"]["kind"] == "heartbeat" && of == Some(agent.as_str())
+                job.pointer("/payload/kind").is_some_and(|kind| kind == "heartbeat") && of == Some(agent.as_str())
             };
             if let Some(id) = jobs.clone().find(is_heartbeat).and_then(|job| job["id"].as_str()) {
                 self.jobs.lock().insert(agent.clone(), id.to_owned());
                 return Ok(id.to_owned());
             }
-            if listed["hasMore"] != true {
+            if listed.get("hasMore").is_none_or(|has_more| has_more != true) {
                 break;
             }
         }

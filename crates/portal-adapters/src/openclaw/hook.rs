@@ -66,7 +66,8 @@ pub struct HookDelivery {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Message<'a> {
-    message: &'a str,
+    #[serde(rename = "message")]
+    text: &'a str,
     name: &'a str,
     agent_id: &'a str,
     session_key: &'a str,
@@ -86,7 +87,7 @@ impl<'a> Message<'a> {
     fn new(run: &'a LeasedRun, session: &'a SessionKey, answer: Option<&'a Contact>) -> Self {
         let spec = &run.job.spec;
         Self {
-            message: &spec.message,
+            text: &spec.message,
             name: spec.name.as_str(),
             agent_id: run.job.owner.agent.as_str(),
             session_key: session.as_str(),
@@ -214,13 +215,12 @@ impl Delivery for HookDelivery {
         session: &SessionKey,
         answer: Option<&Contact>,
     ) -> Result<Receipt, BackendError> {
-        let outcome = match self.keeps_conversations().await? {
-            Err(outcome) => outcome,
-            Ok(()) => {
-                let request = self.request(&Message::new(run, session, answer)).header("Idempotency-Key", &run.id);
-                let (status, answer) = self.ask(request).await?;
-                outcome::of(status, &answer)
-            }
+        let outcome = if let Err(outcome) = self.keeps_conversations().await? {
+            outcome
+        } else {
+            let request = self.request(&Message::new(run, session, answer)).header("Idempotency-Key", &run.id);
+            let (status, answer) = self.ask(request).await?;
+            outcome::of(status, &answer)
         };
         let Some(sentence) = outcome.sentence() else { return Ok(Receipt::Accepted) };
         tracing::error!(

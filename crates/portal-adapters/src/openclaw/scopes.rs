@@ -35,13 +35,12 @@ impl ConversationScopes for GatewayScopes {
         let Some(gateway) = (self.gateway_of)(agent) else { return Ok(DefaultConversation::OfFriend) };
         let fresh = |(read_at, found): &(Instant, Conversations)| (read_at.elapsed() < LIFETIME).then(|| found.clone());
         let known = self.known.lock().get(agent).and_then(fresh);
-        let found = match known {
-            Some(found) => found,
-            None => {
-                let found = Conversations::read(&gateway).await?;
-                self.known.lock().insert(agent.clone(), (Instant::now(), found.clone()));
-                found
-            }
+        let found = if let Some(found) = known {
+            found
+        } else {
+            let found = Conversations::read(&gateway).await?;
+            self.known.lock().insert(agent.clone(), (Instant::now(), found.clone()));
+            found
         };
         Ok(default_conversation(&found, contact))
     }

@@ -29,7 +29,7 @@ fn settings(address: &str, timeout: Duration) -> WebhookSettings {
 }
 
 async fn deliver(settings: WebhookSettings) -> Result<Receipt, BackendError> {
-    let clock = Arc::new(FixedClock::at(DateTime::from_timestamp(1_772_438_401, 0).unwrap()));
+    let clock = Arc::new(FixedClock::new(DateTime::from_timestamp(1_772_438_401, 0).unwrap()));
     let (run, session) = sample();
     WebhookDelivery::new(settings, clock).unwrap().deliver(&run, &session, None).await
 }

@@ -14,7 +14,7 @@ use super::{MARKER, ZONE, address, alice, domain, host, records, records_of, tun
 const TOKEN: &str = "the-token";
 const RECORDS: &str = "/zones/0a1b/dns_records";
 
-fn at(server: &MockServer) -> CloudflareRecords {
+fn records_at(server: &MockServer) -> CloudflareRecords {
     records(&server.uri(), TOKEN, ZoneName::Id("0a1b".to_owned()))
 }
 
@@ -71,7 +71,7 @@ async fn expect(server: &MockServer, verb: &str, to: &str, body: &Value) {
 async fn a_look_asks_for_all_types_at_the_name() {
     let server = MockServer::start().await;
     list(&server, json!([])).await;
-    assert_eq!(at(&server).look(&host(), &alice()).await.unwrap(), Observed::Absent);
+    assert_eq!(records_at(&server).look(&host(), &alice()).await.unwrap(), Observed::Absent);
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_new_record_carries_its_mark_as_comment_and_an_automatic_ttl_if_proxie
         let body = json!({"type": "CNAME", "name": "app-alice.example.org", "content": "tunnel.example.net", "ttl": ttl,
             "proxied": wanted.proxied, "comment": MARKER});
         expect(&server, "POST", RECORDS, &body).await;
-        let ensured = at(&server).ensure(&host(), &wanted, &Observed::Absent, &alice()).await.unwrap();
+        let ensured = records_at(&server).ensure(&host(), &wanted, &Observed::Absent, &alice()).await.unwrap();
         assert_eq!(ensured, Ensured::Created);
     }
 }
@@ -93,7 +93,7 @@ async fn a_record_is_changed_by_its_id() {
     let body = json!({"type": "A", "name": "app-alice.example.org", "content": "192.0.2.7", "ttl": 600, "proxied": false,
         "comment": MARKER});
     expect(&server, "PATCH", "/zones/0a1b/dns_records/r1", &body).await;
-    let ensured = at(&server).ensure(&host(), &address(7), &Observed::Foreign, &alice()).await.unwrap();
+    let ensured = records_at(&server).ensure(&host(), &address(7), &Observed::Foreign, &alice()).await.unwrap();
     assert_eq!(ensured, Ensured::Changed);
 }
 
@@ -105,7 +105,7 @@ async fn a_record_that_changes_its_type_is_replaced_in_one_call() {
         "proxied": false, "comment": MARKER});
     let body = json!({"deletes": [{"id": "r1"}], "posts": [new]});
     expect(&server, "POST", "/zones/0a1b/dns_records/batch", &body).await;
-    let ensured = at(&server).ensure(&host(), &tunnel(false), &Observed::Foreign, &alice()).await.unwrap();
+    let ensured = records_at(&server).ensure(&host(), &tunnel(false), &Observed::Foreign, &alice()).await.unwrap();
     assert_eq!(ensured, Ensured::Changed);
 }
 
@@ -116,7 +116,8 @@ async fn a_record_is_deleted_by_its_id_and_a_second_deletion_is_no_failure() {
         list(&server, json!([record("A", "192.0.2.7")])).await;
         let deletion = Mock::given(method("DELETE")).and(path("/zones/0a1b/dns_records/r1"));
         deletion.respond_with(answer).expect(1).mount(&server).await;
-        let removed = at(&server).remove(&host(), &OwnershipMarker::parse(MARKER).unwrap(), &alice()).await.unwrap();
+        let removed =
+            records_at(&server).remove(&host(), &OwnershipMarker::parse(MARKER).unwrap(), &alice()).await.unwrap();
         assert_eq!(removed, Removed::Done);
     }
 }
@@ -140,7 +141,7 @@ fn not_ours() -> Vec<Value> {
 async fn a_record_without_our_mark_is_neither_changed_nor_deleted() {
     for theirs in not_ours() {
         let server = answering(result(&json!([theirs]))).await;
-        let records = at(&server);
+        let records = records_at(&server);
         for seen in [Observed::Foreign, Observed::Marked(address(7))] {
             // What it says may well be what we want; that does not make it ours.
             for wanted in [address(7), address(8), tunnel(false)] {
@@ -164,7 +165,8 @@ async fn beside_a_record_of_ours_only_ours_is_deleted() {
     // A call to any other id has no answer but 404.
     let deletion = Mock::given(method("DELETE")).and(path("/zones/0a1b/dns_records/r1"));
     deletion.respond_with(result(&json!({"id": "r1"}))).expect(1).mount(&server).await;
-    let removed = at(&server).remove(&host(), &OwnershipMarker::parse(MARKER).unwrap(), &alice()).await.unwrap();
+    let removed =
+        records_at(&server).remove(&host(), &OwnershipMarker::parse(MARKER).unwrap(), &alice()).await.unwrap();
     assert_eq!(removed, Removed::Done);
     assert_eq!(server.received_requests().await.unwrap().len(), 2);
 }
@@ -189,10 +191,10 @@ async fn a_zone_that_the_token_does_not_show_is_a_matter_of_rights() {
     assert!(matches!(records.look(&host(), &alice()).await, Err(BackendError { kind: BackendErrorKind::Denied, .. })));
 }
 
-/// What kind of trouble an answer to a look is.
-async fn trouble(answer: ResponseTemplate) -> BackendError {
+/// Returns the error of a look that gets this answer.
+async fn failure(answer: ResponseTemplate) -> BackendError {
     let server = answering(answer).await;
-    let error = at(&server).look(&host(), &alice()).await.unwrap_err();
+    let error = records_at(&server).look(&host(), &alice()).await.unwrap_err();
     assert!(!format!("{error:?}").contains(TOKEN), "{error:?}");
     error
 }
@@ -200,17 +202,17 @@ async fn trouble(answer: ResponseTemplate) -> BackendError {
 #[tokio::test]
 async fn refusals_of_the_token_are_denials() {
     for answer in [refusal(401, 1), refusal(403, 10000), refusal(400, 9109), ResponseTemplate::new(403)] {
-        let error = trouble(answer.clone()).await;
+        let error = failure(answer.clone()).await;
         assert!(matches!(error, BackendError { kind: BackendErrorKind::Denied, .. }), "{answer:?}: {error:?}");
     }
 }
 
 #[tokio::test]
-async fn a_cloudflare_in_trouble_is_unavailable() {
+async fn a_failing_cloudflare_is_unavailable() {
     let html = ResponseTemplate::new(502).set_body_string("<html>Bad gateway</html>");
     let slow = result(&json!([])).set_delay(Duration::from_secs(5));
     for answer in [html, slow, ResponseTemplate::new(500), refusal(503, 1)] {
-        let error = trouble(answer.clone()).await;
+        let error = failure(answer.clone()).await;
         assert!(matches!(error, BackendError { kind: BackendErrorKind::Unavailable, .. }), "{answer:?}: {error:?}");
     }
 }
@@ -229,7 +231,7 @@ async fn answers_that_make_no_sense_are_failures_and_never_an_absence() {
         refusal(400, 1004),
         refusal(404, 7003),
     ] {
-        let error = trouble(answer.clone()).await;
+        let error = failure(answer.clone()).await;
         assert!(matches!(error, BackendError { kind: BackendErrorKind::Failed, .. }), "{answer:?}: {error:?}");
     }
 }
@@ -247,7 +249,7 @@ async fn nobody_listening_is_unavailable() {
 async fn after_a_429_nobody_calls_until_the_time_is_over() {
     let limited = refusal(429, 10429).insert_header("retry-after", "40");
     let server = answering(limited).await;
-    let records = at(&server);
+    let records = records_at(&server);
     for _ in 0..3 {
         let error = records.look(&host(), &alice()).await.unwrap_err();
         assert!(error.retry_after.is_some_and(|after| after.as_secs() >= 39), "{error:?}");
@@ -258,7 +260,7 @@ async fn after_a_429_nobody_calls_until_the_time_is_over() {
 #[tokio::test]
 async fn after_the_last_call_of_a_quota_nobody_calls_until_it_is_renewed() {
     let server = answering(result(&json!([])).insert_header("ratelimit", "\"default\";r=0;t=40")).await;
-    let records = at(&server);
+    let records = records_at(&server);
     assert_eq!(records.look(&host(), &alice()).await.unwrap(), Observed::Absent);
     assert!(records.look(&host(), &alice()).await.unwrap_err().retry_after.is_some());
     assert_eq!(server.received_requests().await.unwrap().len(), 1);
@@ -268,10 +270,10 @@ async fn after_the_last_call_of_a_quota_nobody_calls_until_it_is_renewed() {
 async fn one_odd_record_spoils_no_list() {
     let server =
         answering(result(&json!([17, {"type": "X"}, {"name": 3}, record("CNAME", "tunnel.example.net")]))).await;
-    assert_eq!(at(&server).list().await.unwrap(), [(host(), Observed::Marked(tunnel(false)))]);
+    assert_eq!(records_at(&server).list().await.unwrap(), [(host(), Observed::Marked(tunnel(false)))]);
     // At the name itself, what cannot be read is somebody else's.
     let beside = Observed::Several { marked: vec![tunnel(false)], others: true };
-    assert_eq!(at(&server).look(&host(), &alice()).await.unwrap(), beside);
+    assert_eq!(records_at(&server).look(&host(), &alice()).await.unwrap(), beside);
 }
 
 #[test]

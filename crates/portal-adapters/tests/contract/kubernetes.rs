@@ -2,7 +2,7 @@
 //! tier `cluster` against the API server of the kubeconfig in `TEST_KUBECONFIG`, where the adapters sign in as the
 //! service account of `deploy/` and so have its rights and no others.
 
-mod ground;
+mod fixture;
 mod manifests;
 mod rights;
 
@@ -14,14 +14,14 @@ use portal_dns::{
 };
 use portal_k8s::Phase;
 
-use ground::{Ground, until};
+use fixture::{Fixture, until};
 
 macro_rules! promises {
     ($($promise:ident,)+) => {
         mod memory {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $promise() {
-                super::$promise(&super::ground::Ground::in_memory()).await;
+                super::$promise(&super::fixture::Fixture::in_memory()).await;
             })+
         }
 
@@ -29,7 +29,7 @@ macro_rules! promises {
             $(#[tokio::test(flavor = "multi_thread")]
             #[ignore = "tier cluster"]
             async fn $promise() {
-                super::$promise(&super::ground::Ground::in_cluster().await).await;
+                super::$promise(&super::fixture::Fixture::in_cluster().await).await;
             })+
         }
     };
@@ -43,17 +43,17 @@ fn marker(digit: char) -> OwnershipMarker {
     }
 }
 
-fn place(ground: &Ground) -> RoutePlace {
-    RoutePlace { namespace: ground.namespace(), name: "expose-my-app".to_owned() }
+fn route_place(fixture: &Fixture) -> RoutePlace {
+    RoutePlace { namespace: fixture.namespace(), name: "expose-my-app".to_owned() }
 }
 
-fn host(ground: &Ground) -> Hostname {
-    Hostname::parse(&format!("my-app-{}.your-domain.net", ground.friend)).unwrap()
+fn host(fixture: &Fixture) -> Hostname {
+    Hostname::parse(&format!("my-app-{}.your-domain.net", fixture.friend)).unwrap()
 }
 
-fn spec(ground: &Ground, port: i64) -> RouteSpec {
+fn spec(fixture: &Fixture, port: i64) -> RouteSpec {
     RouteSpec {
-        hosts: vec![host(ground)],
+        hosts: vec![host(fixture)],
         service: ServiceName::parse("my-app").unwrap(),
         port: ServicePort::parse(port).unwrap(),
         entry_points: vec!["websecure".to_owned()],
@@ -62,132 +62,133 @@ fn spec(ground: &Ground, port: i64) -> RouteSpec {
     }
 }
 
-async fn own(ground: &Ground, freshness: Freshness) -> Option<ObservedRoute> {
-    ground.routes.look(&place(ground), &[host(ground)], freshness).await.unwrap().own
+async fn own(fixture: &Fixture, freshness: Freshness) -> Option<ObservedRoute> {
+    fixture.routes.look(&route_place(fixture), &[host(fixture)], freshness).await.unwrap().own
 }
 
 /// A route of ours, made and looked at.
-async fn made(ground: &Ground) -> RouteVersion {
-    ground.make_namespace().await;
-    let created = ground.routes.create(&place(ground), &spec(ground, 80), &marker('a')).await.unwrap();
+async fn made(fixture: &Fixture) -> RouteVersion {
+    fixture.make_namespace().await;
+    let created = fixture.routes.create(&route_place(fixture), &spec(fixture, 80), &marker('a')).await.unwrap();
     assert_eq!(created, RouteCreated::Done);
-    own(ground, Freshness::Live).await.unwrap().version
+    own(fixture, Freshness::Live).await.unwrap().version
 }
 
-async fn a_route_is_seen_as_it_was_written_and_at_once(ground: &Ground) {
-    let version = made(ground).await;
+async fn a_route_is_seen_as_it_was_written_and_at_once(fixture: &Fixture) {
+    let version = made(fixture).await;
     for freshness in [Freshness::Live, Freshness::Watched] {
-        let seen = own(ground, freshness).await.unwrap();
-        assert_eq!((seen.place, seen.marker), (place(ground), Some(marker('a'))));
-        assert_eq!(seen.spec, Some(spec(ground, 80)));
+        let seen = own(fixture, freshness).await.unwrap();
+        assert_eq!((seen.place, seen.marker), (route_place(fixture), Some(marker('a'))));
+        assert_eq!(seen.spec, Some(spec(fixture, 80)));
         assert_eq!(seen.version, version);
     }
-    let listed = ground.routes.list().await.unwrap();
-    assert!(listed.iter().any(|route| route.place == place(ground)));
-    let shown = ground.cluster.overview(&ground.friend).await.unwrap();
-    assert_eq!(shown.routes[0].hostname.as_deref(), Some(host(ground).as_str()));
+    let listed = fixture.routes.list().await.unwrap();
+    assert!(listed.iter().any(|route| route.place == route_place(fixture)));
+    let shown = fixture.cluster.overview(&fixture.friend).await.unwrap();
+    assert_eq!(shown.routes[0].hostname.as_deref(), Some(host(fixture).as_str()));
 }
 
-async fn what_exists_is_never_created_over(ground: &Ground) {
-    let version = made(ground).await;
-    let again = ground.routes.create(&place(ground), &spec(ground, 81), &marker('b')).await.unwrap();
+async fn what_exists_is_never_created_over(fixture: &Fixture) {
+    let version = made(fixture).await;
+    let again = fixture.routes.create(&route_place(fixture), &spec(fixture, 81), &marker('b')).await.unwrap();
     assert_eq!(again, RouteCreated::Exists);
-    assert_eq!(own(ground, Freshness::Live).await.unwrap().version, version);
+    assert_eq!(own(fixture, Freshness::Live).await.unwrap().version, version);
 }
 
-async fn there_is_no_route_without_a_namespace(ground: &Ground) {
-    let created = ground.routes.create(&place(ground), &spec(ground, 80), &marker('a')).await.unwrap();
+async fn there_is_no_route_without_a_namespace(fixture: &Fixture) {
+    let created = fixture.routes.create(&route_place(fixture), &spec(fixture, 80), &marker('a')).await.unwrap();
     assert_eq!(created, RouteCreated::NamespaceGone);
     for freshness in [Freshness::Live, Freshness::Watched] {
-        assert_eq!(own(ground, freshness).await, None);
+        assert_eq!(own(fixture, freshness).await, None);
     }
 }
 
-async fn a_route_is_changed_if_it_is_the_version_that_was_seen_and_carries_the_mark(ground: &Ground) {
-    let seen = made(ground).await;
+async fn a_route_is_changed_if_it_is_the_version_that_was_seen_and_carries_the_mark(fixture: &Fixture) {
+    let seen = made(fixture).await;
     let change = |marker: OwnershipMarker, version: RouteVersion| async move {
-        ground.routes.change(&place(ground), &spec(ground, 81), &marker, &version).await.unwrap()
+        fixture.routes.change(&route_place(fixture), &spec(fixture, 81), &marker, &version).await.unwrap()
     };
     let other_uid = RouteVersion { uid: "00000000-0000-4000-8000-ffffffffffff".to_owned(), ..seen.clone() };
     let older = RouteVersion { resource_version: "1".to_owned(), ..seen.clone() };
     assert_eq!(change(marker('b'), seen.clone()).await, RouteChanged::Stale);
     assert_eq!(change(marker('a'), other_uid).await, RouteChanged::Stale);
     assert_eq!(change(marker('a'), older).await, RouteChanged::Stale);
-    assert_eq!(own(ground, Freshness::Live).await.unwrap().spec, Some(spec(ground, 80)));
+    assert_eq!(own(fixture, Freshness::Live).await.unwrap().spec, Some(spec(fixture, 80)));
 
     assert_eq!(change(marker('a'), seen.clone()).await, RouteChanged::Done);
     for freshness in [Freshness::Live, Freshness::Watched] {
-        let now = own(ground, freshness).await.unwrap();
-        assert_eq!(now.spec, Some(spec(ground, 81)), "{freshness:?}");
+        let now = own(fixture, freshness).await.unwrap();
+        assert_eq!(now.spec, Some(spec(fixture, 81)), "{freshness:?}");
         assert_eq!(now.version.uid, seen.uid);
         assert_ne!(now.version, seen);
     }
     assert_eq!(change(marker('a'), seen).await, RouteChanged::Stale);
 }
 
-async fn what_was_added_by_hand_is_seen_and_taken_back(ground: &Ground) {
-    made(ground).await;
-    ground.edit_route_by_hand(&place(ground)).await;
-    let edited = own(ground, Freshness::Live).await.unwrap();
+async fn what_was_added_by_hand_is_seen_and_taken_back(fixture: &Fixture) {
+    made(fixture).await;
+    fixture.edit_route_by_hand(&route_place(fixture)).await;
+    let edited = own(fixture, Freshness::Live).await.unwrap();
     assert_eq!((edited.spec, edited.marker), (None, Some(marker('a'))));
-    let changed = ground.routes.change(&place(ground), &spec(ground, 80), &marker('a'), &edited.version).await.unwrap();
+    let changed =
+        fixture.routes.change(&route_place(fixture), &spec(fixture, 80), &marker('a'), &edited.version).await.unwrap();
     assert_eq!(changed, RouteChanged::Done);
-    assert_eq!(own(ground, Freshness::Live).await.unwrap().spec, Some(spec(ground, 80)));
+    assert_eq!(own(fixture, Freshness::Live).await.unwrap().spec, Some(spec(fixture, 80)));
 }
 
-async fn a_route_is_deleted_if_it_is_the_object_that_was_seen_and_carries_the_mark(ground: &Ground) {
-    let seen = made(ground).await;
+async fn a_route_is_deleted_if_it_is_the_object_that_was_seen_and_carries_the_mark(fixture: &Fixture) {
+    let seen = made(fixture).await;
     let delete = |marker: OwnershipMarker, version: RouteVersion| async move {
-        ground.routes.delete(&place(ground), &marker, &version).await.unwrap()
+        fixture.routes.delete(&route_place(fixture), &marker, &version).await.unwrap()
     };
     let other_uid = RouteVersion { uid: "00000000-0000-4000-8000-ffffffffffff".to_owned(), ..seen.clone() };
     assert_eq!(delete(marker('b'), seen.clone()).await, RouteChanged::Stale);
     assert_eq!(delete(marker('a'), other_uid).await, RouteChanged::Stale);
-    assert!(own(ground, Freshness::Live).await.is_some());
+    assert!(own(fixture, Freshness::Live).await.is_some());
 
     assert_eq!(delete(marker('a'), seen.clone()).await, RouteChanged::Done);
     for freshness in [Freshness::Live, Freshness::Watched] {
-        assert_eq!(own(ground, freshness).await, None, "{freshness:?}");
+        assert_eq!(own(fixture, freshness).await, None, "{freshness:?}");
     }
     assert_eq!(delete(marker('a'), seen.clone()).await, RouteChanged::Absent);
-    let changed = ground.routes.change(&place(ground), &spec(ground, 80), &marker('a'), &seen).await.unwrap();
+    let changed = fixture.routes.change(&route_place(fixture), &spec(fixture, 80), &marker('a'), &seen).await.unwrap();
     assert_eq!(changed, RouteChanged::Absent);
-    assert!(ground.cluster.overview(&ground.friend).await.unwrap().routes.is_empty());
+    assert!(fixture.cluster.overview(&fixture.friend).await.unwrap().routes.is_empty());
 }
 
-async fn whoever_claims_the_hostname_is_seen_wherever_they_are(ground: &Ground) {
-    ground.make_namespace().await;
-    let host = host(ground);
-    let elsewhere = format!("elsewhere-{}", ground.friend);
-    ground.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {elsewhere}}}}}")).await;
+async fn whoever_claims_the_hostname_is_seen_wherever_they_are(fixture: &Fixture) {
+    fixture.make_namespace().await;
+    let host = host(fixture);
+    let elsewhere = format!("elsewhere-{}", fixture.friend);
+    fixture.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {elsewhere}}}}}")).await;
     let ingress = format!("{{rules: [{{host: {host}}}]}}");
     let metadata = format!("{{name: ingress, namespace: {elsewhere}}}");
-    ground
+    fixture
         .apply(&format!("{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {metadata}, spec: {ingress}}}"))
         .await;
     let metadata = format!("{{name: tcp, namespace: {elsewhere}}}");
     let tcp = format!("{{routes: [{{match: 'HostSNI(`*.your-domain.net`) && HostSNI(`{host}`)'}}]}}");
-    ground
+    fixture
         .apply(&format!(
             "{{apiVersion: traefik.io/v1alpha1, kind: IngressRouteTCP, metadata: {metadata}, spec: {tcp}}}"
         ))
         .await;
     for (name, rule) in [
         ("inside", format!("PathPrefix(`/x`) || Host(`other.net`) || Host(`{host}`)")),
-        ("pattern", format!("HostRegexp(`^my-app-{}[.]your-domain[.]net$`)", ground.friend)),
+        ("pattern", format!("HostRegexp(`^my-app-{}[.]your-domain[.]net$`)", fixture.friend)),
         ("dashboard", "PathPrefix(`/dashboard`)".to_owned()),
         ("other", "Host(`other.net`)".to_owned()),
     ] {
         let spec = format!("{{routes: [{{kind: Rule, match: '{rule}', services: [{{name: a, port: 80}}]}}]}}");
         let metadata = format!("{{name: {name}, namespace: {elsewhere}}}");
-        ground
+        fixture
             .apply(&format!(
                 "{{apiVersion: traefik.io/v1alpha1, kind: IngressRoute, metadata: {metadata}, spec: {spec}}}"
             ))
             .await;
     }
     let hosts = [host];
-    let claims = || async { ground.routes.claims(&place(ground), &hosts).await.unwrap() };
+    let claims = || async { fixture.routes.claims(&route_place(fixture), &hosts).await.unwrap() };
     until(|| async { claims().await.len() == 4 }).await;
     let mut names: Vec<_> =
         claims().await.into_iter().map(|claim| format!("{} {}", claim.kind, claim.place.name)).collect();
@@ -200,28 +201,28 @@ async fn whoever_claims_the_hostname_is_seen_wherever_they_are(ground: &Ground) 
     ];
     assert_eq!(names, expected);
     for freshness in [Freshness::Live, Freshness::Watched] {
-        let look = ground.routes.look(&place(ground), &hosts, freshness).await.unwrap();
+        let look = fixture.routes.look(&route_place(fixture), &hosts, freshness).await.unwrap();
         assert_eq!(look.others, [], "none of them carries a marker");
     }
 }
 
-async fn a_service_is_known_by_its_tcp_ports(ground: &Ground) {
+async fn a_service_is_known_by_its_tcp_ports(fixture: &Fixture) {
     let web = ServiceName::parse("web").unwrap();
     let look = |freshness| {
         let web = web.clone();
-        async move { ground.services.look(&ground.friend, &web, freshness).await.unwrap() }
+        async move { fixture.services.look(&fixture.friend, &web, freshness).await.unwrap() }
     };
     let both = [Freshness::Live, Freshness::Watched];
     for freshness in both {
         assert_eq!(look(freshness).await, ServiceState::NamespaceGone);
     }
-    ground.make_namespace().await;
+    fixture.make_namespace().await;
     for freshness in both {
         assert_eq!(look(freshness).await, ServiceState::Absent);
     }
-    let namespace = ground.namespace();
+    let namespace = fixture.namespace();
     let ports = "[{name: a, port: 8080}, {name: b, port: 80, protocol: TCP}, {name: c, port: 53, protocol: UDP}]";
-    ground.apply(&format!("{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: {namespace}}}, spec: {{ports: {ports}}}}}")).await;
+    fixture.apply(&format!("{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: {namespace}}}, spec: {{ports: {ports}}}}}")).await;
     let expected = ServiceState::Tcp([80, 8080].map(|port| ServicePort::parse(port).unwrap()).to_vec());
     for freshness in both {
         until(|| async { look(freshness).await == expected }).await;
@@ -229,32 +230,32 @@ async fn a_service_is_known_by_its_tcp_ports(ground: &Ground) {
     assert_eq!(look(Freshness::Live).await, expected);
 }
 
-async fn an_external_name_and_a_namespace_that_ends_are_told_apart(ground: &Ground) {
-    ground.make_namespace().await;
-    let namespace = ground.namespace();
+async fn an_external_name_and_a_namespace_that_ends_are_told_apart(fixture: &Fixture) {
+    fixture.make_namespace().await;
+    let namespace = fixture.namespace();
     let spec = "{type: ExternalName, externalName: example.net}";
-    ground
+    fixture
         .apply(&format!(
             "{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: {namespace}}}, spec: {spec}}}"
         ))
         .await;
     let web = ServiceName::parse("web").unwrap();
-    let look = || async { ground.services.look(&ground.friend, &web, Freshness::Live).await.unwrap() };
+    let look = || async { fixture.services.look(&fixture.friend, &web, Freshness::Live).await.unwrap() };
     assert_eq!(look().await, ServiceState::ExternalName);
-    ground.end_namespace().await;
+    fixture.end_namespace().await;
     until(|| async { look().await == ServiceState::NamespaceGone }).await;
-    let shown = || async { ground.cluster.overview(&ground.friend).await.unwrap() };
+    let shown = || async { fixture.cluster.overview(&fixture.friend).await.unwrap() };
     until(|| async { shown().await.phase != Some(Phase::Active) }).await;
 }
 
-async fn a_namespace_is_shown_and_stays_the_same_until_it_changes(ground: &Ground) {
-    let shown = || async { ground.cluster.overview(&ground.friend).await.unwrap() };
+async fn a_namespace_is_shown_and_stays_the_same_until_it_changes(fixture: &Fixture) {
+    let shown = || async { fixture.cluster.overview(&fixture.friend).await.unwrap() };
     assert_eq!(shown().await.phase, None);
-    ground.make_namespace().await;
-    let namespace = ground.namespace();
+    fixture.make_namespace().await;
+    let namespace = fixture.namespace();
     let template = "{metadata: {labels: {app: a}}, spec: {containers: [{name: a, image: nginx, envFrom: [{secretRef: {name: key}}]}]}}";
     let spec = format!("{{replicas: 2, selector: {{matchLabels: {{app: a}}}}, template: {template}}}");
-    ground
+    fixture
         .apply(&format!(
             "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: a, namespace: {namespace}}}, spec: {spec}}}"
         ))
@@ -268,7 +269,7 @@ async fn a_namespace_is_shown_and_stays_the_same_until_it_changes(ground: &Groun
     until(|| async { Arc::ptr_eq(&shown().await, &shown().await) }).await;
     let settled = shown().await;
 
-    ground.apply(&format!("{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: {namespace}}}, spec: {{ports: [{{port: 80}}]}}}}")).await;
+    fixture.apply(&format!("{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: {namespace}}}, spec: {{ports: [{{port: 80}}]}}}}")).await;
     until(|| async { !shown().await.services.is_empty() }).await;
     assert!(shown().await.observed_at >= settled.observed_at);
 }

@@ -1,45 +1,47 @@
-//! Every port against every adapter. A suite is a set of promises, written once as functions of a [`world::World`] and
-//! run in memory and for SQLite always and for PostgreSQL in the tier `postgres`, which hands over a server by `TEST_DATABASE_URL`.
+//! The contract suites of portal-testkit for every adapter: in memory and for SQLite always, for PostgreSQL in the tier
+//! `postgres`, which hands over a server by `TEST_DATABASE_URL`.
 //!
-//! To add a suite: a field per port in `world::World`, filled in `World::in_database` and `World::in_memory`; a file
-//! here that ends with `promises! { .. }`.
+//! To add a suite of a store: a field in `portal_testkit::Stores`, filled in `stores.rs`, and a line in `suites!`.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends where its premise fails")]
 
-/// Runs each promise in a world of its own, for each adapter.
-macro_rules! promises {
-    ($($promise:ident,)+) => {
-        mod memory {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $promise() {
-                super::$promise(&crate::world::World::in_memory().await).await;
-            })+
-        }
+/// Runs suites in each place where the portal can have its stores.
+macro_rules! suites {
+    ($($module:ident: $suite:ident,)+) => {$(
+        mod $module {
+            mod memory {
+                portal_testkit::$suite!(crate::stores::in_memory());
+            }
 
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $promise() {
-                super::$promise(&crate::world::World::on_sqlite().await).await;
-            })+
-        }
+            mod sqlite {
+                portal_testkit::$suite!(crate::stores::on_sqlite());
+            }
 
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread")]
-            #[ignore = "tier postgres"]
-            async fn $promise() {
-                super::$promise(&crate::world::World::on_postgres().await).await;
-            })+
+            mod postgres {
+                portal_testkit::$suite!(#[ignore = "tier postgres"] crate::stores::on_postgres());
+            }
         }
-    };
+    )+};
 }
 
-mod documents;
-mod exposures;
+suites! {
+    documents: documents_contract,
+    exposures: exposures_contract,
+    jobs: jobs_contract,
+    people: people_contract,
+    runs: runs_contract,
+    settings: settings_contract,
+}
+
 mod files;
-mod jobs;
 mod kubernetes;
-mod people;
 mod postgres;
 mod records;
 mod routes;
-mod world;
+mod stores;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tombstones_older_than_a_day_count_no_more() {
+    use portal_testkit::contract::exposures::tombstones_older_than_a_day_count_no_more;
+    tombstones_older_than_a_day_count_no_more(&stores::on_sqlite().await).await;
+}

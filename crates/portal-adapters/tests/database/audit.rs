@@ -11,8 +11,8 @@ use portal_core::{
     FriendshipStatus, FriendshipStore, Ids, SESSION_LIFETIME, Session, SessionState, SessionStore, Token,
 };
 
-use crate::newcomer::{by_root, newcomer};
 use crate::postgres::Database;
+use crate::registration::{by_root, friend_and_audit};
 
 /// A friend with a contact, an agent and a session, and what is about to be changed.
 struct Stores {
@@ -32,7 +32,7 @@ impl Stores {
     async fn filled(settings: &DbSettings) -> Self {
         let db = Db::open(settings, tokio::runtime::Handle::current()).unwrap();
         db.migrate().await.unwrap();
-        let (alice, audit) = newcomer("alice");
+        let (alice, audit) = friend_and_audit("alice");
         let created_at = alice.created_at;
         let agent = Agent { id: AgentId::parse("main").unwrap(), created_at };
         let friendship = Friendship {
@@ -75,7 +75,7 @@ impl Stores {
     /// Tries every change there is, each of which must fail.
     async fn try_everything(&self) {
         let (alice, agent) = (&self.alice.id, &self.friendship.agent);
-        let (bob, _) = newcomer("bob");
+        let (bob, _) = friend_and_audit("bob");
         let audit = || by_root(Action::FriendUpdate, alice);
         let token = Token::presented(RandomIds.id()).hash();
         let renamed = Friend { display_name: Some("Alice".to_owned()), ..self.alice.clone() };

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use portal_adapters::db::{Db, DbSettings};
 use portal_core::AuditFilter;
 
-use crate::newcomer::newcomer;
+use crate::registration::friend_and_audit;
 
 /// Names the file that this process is to fill until it is killed.
 const FILE_TO_FILL: &str = "PORTAL_TEST_FILE_TO_FILL";
@@ -27,7 +27,7 @@ async fn fill(path: &OsStr) {
     let friends = db.friends();
     let mut output = std::io::stdout();
     loop {
-        let (friend, audit) = newcomer(&format!("{:032x}", rand::random::<u128>()));
+        let (friend, audit) = friend_and_audit(&format!("{:032x}", rand::random::<u128>()));
         let id = friend.id.clone();
         friends.create(friend, audit).await.unwrap();
         writeln!(output, "{ACKNOWLEDGED}{id}").unwrap();

@@ -11,11 +11,11 @@ use diesel::{Connection, SqliteConnection};
 use portal_adapters::db::{Db, DbSettings};
 use portal_core::FriendStore;
 
-use crate::newcomer::newcomer;
+use crate::registration::friend_and_audit;
 
 /// Registers a friend but waits no more than 20 ms for it: what becomes of a request whose client hangs up.
 async fn register_impatiently(friends: web::Data<Arc<dyn FriendStore>>, id: web::Path<String>) -> HttpResponse {
-    let (friend, audit) = newcomer(&id);
+    let (friend, audit) = friend_and_audit(&id);
     match tokio::time::timeout(Duration::from_millis(20), friends.create(friend, audit)).await {
         Ok(_) => HttpResponse::Created().finish(),
         Err(_) => HttpResponse::RequestTimeout().finish(),

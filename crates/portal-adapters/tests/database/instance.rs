@@ -37,7 +37,7 @@ async fn on_sqlite_the_first_to_ask_draws_the_mark_for_all() {
 async fn sqlite_goes_by_the_portals_clock() {
     let folder = tempfile::tempdir().unwrap();
     let db = opened(&DbSettings::new(format!("sqlite:{}", folder.path().join("portal.db").display()))).await;
-    let clock = Arc::new(FixedClock::at(DateTime::UNIX_EPOCH));
+    let clock = Arc::new(FixedClock::new(DateTime::UNIX_EPOCH));
     let db = db.with_clock(clock.clone());
     assert_eq!(db.now().await.unwrap(), clock.now());
 }
@@ -57,7 +57,7 @@ mod postgres {
     async fn postgres_goes_by_its_own_clock_in_utc() {
         let database = Database::create().await;
         let db = opened(&DbSettings::new(database.url())).await;
-        let said = db.with_clock(Arc::new(FixedClock::at(DateTime::UNIX_EPOCH))).now().await.unwrap();
+        let said = db.with_clock(Arc::new(FixedClock::new(DateTime::UNIX_EPOCH))).now().await.unwrap();
         assert!((SystemClock.now() - said).abs() < TimeDelta::minutes(1), "{said}");
         assert_eq!(said.timestamp_subsec_nanos() % 1_000_000, 0, "to the millisecond");
     }

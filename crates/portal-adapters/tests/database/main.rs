@@ -2,18 +2,21 @@
 //! answers, nothing acknowledged is lost, and no caller who leaves hurts it.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its premise fails")]
+#![expect(clippy::print_stdout, reason = "a test of many jobs says how late they were")]
 
 mod audit;
-mod door;
 mod durability;
 mod hang_up;
 mod instance;
-mod newcomer;
+mod load;
+mod logins;
 mod outage;
 #[path = "../contract/postgres.rs"]
 mod postgres;
 mod racing;
+mod registration;
 mod retention;
+mod revocation;
 mod runners;
 mod schema;
 mod tables;

@@ -1,7 +1,7 @@
 //! A database that fails: every query ends in time with an error, never with an answer that the database did not give,
 //! and queries succeed again once the database is back.
 
-mod proxy;
+pub(crate) mod proxy;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use portal_adapters::RandomIds;
 use portal_adapters::db::{Db, DbSettings};
 use portal_core::{BackendError, BackendErrorKind, Friend, FriendCreated, FriendId, FriendStore, NewSession, Token};
 
-use crate::newcomer::newcomer;
 use crate::postgres::Database;
+use crate::registration::friend_and_audit;
 use proxy::{Mode, Proxy};
 
 /// Limit of a connection, and again of a statement, in these tests.
@@ -38,7 +38,7 @@ async fn with_alice(settings: &DbSettings) -> Arc<dyn FriendStore> {
 }
 
 async fn register(friends: &Arc<dyn FriendStore>, id: &str) -> Result<FriendCreated, BackendError> {
-    let (friend, audit) = newcomer(id);
+    let (friend, audit) = friend_and_audit(id);
     friends.create(friend, audit).await
 }
 

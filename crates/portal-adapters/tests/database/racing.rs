@@ -11,7 +11,7 @@ use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{Action, Actor, AuditEntry, Clock, Friend, FriendId};
 use portal_dns::{
     DnsError, Domain, DomainName, ExposureName, ExposurePorts, ExposureStore, Exposures, InstanceId, OpenExposure,
-    Opened, Status, Target, Tls, Ttl, Zone,
+    Opened, Status, Target, Tls, Zone,
 };
 use tokio::runtime::Handle;
 
@@ -31,23 +31,10 @@ async fn open_database(path: &Path) -> Db {
 
 async fn portal(path: &Path, cluster: &MemoryCluster, records: &MemoryRecords) -> (Exposures, Arc<dyn ExposureStore>) {
     let db = open_database(path).await;
-    let ports = ExposurePorts {
-        store: db.exposures(),
-        routes: Arc::new(cluster.clone()),
-        services: Arc::new(cluster.clone()),
-        clock: Arc::new(SystemClock),
-        ids: Arc::new(RandomIds),
-    };
-    let domain = Domain {
-        name: records.domain().clone(),
-        target: Target::A(Ipv4Addr::new(192, 0, 2, 1)),
-        ttl: Ttl::parse(300).unwrap(),
-        proxied: false,
-        tls: Tls::Default,
-        entry_points: Vec::new(),
-        fallback_routes: Vec::new(),
-        retired: false,
-    };
+    let (store, clock, ids) = (db.exposures(), Arc::new(SystemClock), Arc::new(RandomIds));
+    let ports = ExposurePorts::new(store, Arc::new(cluster.clone()), Arc::new(cluster.clone()), clock, ids);
+    let mut domain = Domain::new(records.domain().clone(), Target::A(Ipv4Addr::new(192, 0, 2, 1)));
+    domain.tls = Tls::Default;
     let instance = InstanceId::parse(&db.instance(&RandomIds).await.unwrap()).unwrap();
     let zones = vec![Zone { domain, records: Arc::new(records.clone()) }];
     (Exposures::new(ports, instance, zones, Handle::current()), db.exposures())
@@ -164,7 +151,7 @@ mod postgres {
         let mut other = AsyncPgConnection::establish(&database.url()).await.unwrap();
         for (name, id) in CUTS {
             let id = friend(id);
-            let (person, audit) = crate::newcomer::newcomer(id.as_str());
+            let (person, audit) = crate::registration::friend_and_audit(id.as_str());
             db.friends().create(person, audit.clone()).await.unwrap();
             let domain = DomainName::parse("your-domain.net").unwrap();
             let name = ExposureName::parse(name).unwrap();

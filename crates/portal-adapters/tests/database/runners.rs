@@ -20,7 +20,8 @@ use portal_core::{
 };
 use portal_cron::{
     AnswerTo, Delivery, Job, JobCreated, JobName, JobSpec, JobState, JobStore, LeasedRun, NoObserver, Receipt, Run,
-    RunQueue, RunStatus, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, Timing, TimingKind,
+    RunQueue, RunStatus, Runner, RunnerPorts, RunnerSettings, RunsListed, SessionKey, SessionKeys, TimeZones, Timing,
+    TimingKind,
 };
 use tokio::time::{Instant, sleep};
 
@@ -49,7 +50,7 @@ async fn until(what: &str, condition: impl AsyncFn() -> bool) {
 }
 
 /// A database in use by several processes.
-struct Ground {
+struct Fixture {
     url: String,
     folder: tempfile::TempDir,
     jobs: Arc<dyn JobStore>,
@@ -58,7 +59,7 @@ struct Ground {
     _database: Option<Database>,
 }
 
-impl Ground {
+impl Fixture {
     async fn on_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("portal.db").display());
@@ -103,7 +104,9 @@ impl Ground {
     async fn runs(&self) -> Vec<Vec<Run>> {
         let mut runs = Vec::new();
         for job in self.jobs.list(&self.owner).await.unwrap() {
-            runs.push(self.jobs.runs(&self.owner, &job.id, 100).await.unwrap().unwrap());
+            let listed = self.jobs.runs(&self.owner, &job.id, None, 100).await.unwrap();
+            let RunsListed::Page(page) = listed else { unreachable!("{listed:?}") };
+            runs.push(page);
         }
         runs
     }
@@ -193,10 +196,10 @@ async fn settle_in(db: &Db) -> FriendshipKey {
 }
 
 /// A receiver that takes its time before and after it has the message, so that a kill finds every stage.
-struct Slow(LogDelivery);
+struct SlowDelivery(LogDelivery);
 
 #[async_trait]
-impl Delivery for Slow {
+impl Delivery for SlowDelivery {
     async fn deliver(
         &self,
         run: &LeasedRun,
@@ -233,7 +236,7 @@ async fn run(database: &OsStr, folder: &Path, stalls: bool) {
     let delivery: Arc<dyn Delivery> = if stalls {
         Arc::new(Stalling(folder.to_owned()))
     } else {
-        Arc::new(Slow(LogDelivery::new(deliveries(folder))))
+        Arc::new(SlowDelivery(LogDelivery::new(deliveries(folder))))
     };
     let settings = RunnerSettings { lease: LEASE, slots: 4, ..RunnerSettings::default() };
     let (queue, ids, zones) = (db.runs(), Arc::new(RandomIds), TimeZones::bundled());
@@ -251,15 +254,15 @@ async fn run(database: &OsStr, folder: &Path, stalls: bool) {
 }
 
 /// Every job is due once; runners are killed and stopped all the while.
-async fn no_run_is_lost_or_doubled(ground: Ground) {
-    let mut runners = [ground.runner(false), ground.runner(false), ground.runner(false)];
+async fn no_run_is_lost_or_doubled(fixture: Fixture) {
+    let mut runners = [fixture.runner(false), fixture.runner(false), fixture.runner(false)];
     for number in 0..CROWD {
-        ground.due_job(number).await;
+        fixture.due_job(number).await;
         if number % 20 == 19 {
             // Half of what is due: fewer may be open at any moment, so that waiting for one more could be in vain.
-            until("half of the runs", async || ground.ended().await > number / 2).await;
+            until("half of the runs", async || fixture.ended().await > number / 2).await;
             // kill -9 in the middle of whatever it does; another one takes its place.
-            runners[0] = ground.runner(false);
+            runners[0] = fixture.runner(false);
             runners.rotate_left(1);
         }
         if number % 40 == 10 {
@@ -269,8 +272,8 @@ async fn no_run_is_lost_or_doubled(ground: Ground) {
             runners[2].signal("CONT");
         }
     }
-    until("the last run", async || ground.ended().await >= CROWD).await;
-    let (runs, received) = (ground.runs().await, ground.received());
+    until("the last run", async || fixture.ended().await >= CROWD).await;
+    let (runs, received) = (fixture.runs().await, fixture.received());
     assert_eq!(runs.len(), CROWD);
     for of_job in &runs {
         assert_eq!(of_job.len(), 1, "rows of one fire time");
@@ -284,29 +287,29 @@ async fn no_run_is_lost_or_doubled(ground: Ground) {
 }
 
 /// A runner stalls in a delivery for longer than its lease; another one delivers; then the first one wakes up.
-async fn a_stalled_runner_overwrites_nothing(ground: Ground) {
-    ground.due_job(0).await;
-    let mut stalled = ground.runner(true);
-    until("the first attempt", async || ground.has("begun")).await;
+async fn a_stalled_runner_overwrites_nothing(fixture: Fixture) {
+    fixture.due_job(0).await;
+    let mut stalled = fixture.runner(true);
+    until("the first attempt", async || fixture.has("begun")).await;
     stalled.signal("STOP");
-    let _other = ground.runner(false);
-    until("the second attempt", async || ground.ended().await == 1).await;
-    let before = ground.runs().await;
+    let _other = fixture.runner(false);
+    until("the second attempt", async || fixture.ended().await == 1).await;
+    let before = fixture.runs().await;
     let run = before.first().and_then(|of_job| of_job.first()).unwrap();
     assert_eq!((run.status, run.attempts), (RunStatus::Delivered, 2));
-    std::fs::write(ground.folder.path().join("go on"), "").unwrap();
+    std::fs::write(fixture.folder.path().join("go on"), "").unwrap();
     stalled.signal("CONT");
     let begun = Instant::now();
     while !stalled.has_ended() {
         assert!(begun.elapsed() < DEADLINE, "the stalled runner did not end");
         sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(ground.runs().await, before);
+    assert_eq!(fixture.runs().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_run_is_lost_or_doubled_on_sqlite() {
-    no_run_is_lost_or_doubled(Ground::on_sqlite().await).await;
+    no_run_is_lost_or_doubled(Fixture::on_sqlite().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -315,7 +318,7 @@ async fn a_stalled_runner_overwrites_nothing_on_sqlite() {
         let stalls = std::env::var_os(STALLS).is_some();
         return run(&database, Path::new(&folder), stalls).await;
     }
-    a_stalled_runner_overwrites_nothing(Ground::on_sqlite().await).await;
+    a_stalled_runner_overwrites_nothing(Fixture::on_sqlite().await).await;
 }
 
 mod postgres {
@@ -324,12 +327,12 @@ mod postgres {
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "tier postgres"]
     async fn no_run_is_lost_or_doubled_on_postgres() {
-        no_run_is_lost_or_doubled(Ground::on_postgres().await).await;
+        no_run_is_lost_or_doubled(Fixture::on_postgres().await).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "tier postgres"]
     async fn a_stalled_runner_overwrites_nothing_on_postgres() {
-        a_stalled_runner_overwrites_nothing(Ground::on_postgres().await).await;
+        a_stalled_runner_overwrites_nothing(Fixture::on_postgres().await).await;
     }
 }

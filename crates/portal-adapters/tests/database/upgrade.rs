@@ -9,7 +9,7 @@ use diesel::{Connection, SqliteConnection};
 use portal_adapters::RandomIds;
 use portal_adapters::db::{Db, DbSettings};
 use portal_core::{AgentId, AuditFilter, FriendId, FriendshipKey, FriendshipStatus, SessionState, Token};
-use portal_cron::RunStatus;
+use portal_cron::{Run, RunStatus, RunsListed};
 use portal_dns::{ExposureName, Hostname, Status, all_intents};
 use portal_workspace::{DocumentName, DocumentPath};
 
@@ -99,6 +99,12 @@ async fn documents_are_read(db: &Db) {
     assert_eq!(claimed.pending.unwrap().write, "write-1", "a write that was cut off can still be recovered");
 }
 
+async fn runs(db: &Db, job: &str) -> Vec<Run> {
+    let listed = db.jobs().runs(&key(), job, None, 10).await.unwrap();
+    let RunsListed::Page(runs) = listed else { unreachable!("{listed:?}") };
+    runs
+}
+
 async fn jobs_are_read(db: &Db) {
     let owner = key();
     let jobs = db.jobs().list(&owner).await.unwrap();
@@ -106,12 +112,12 @@ async fn jobs_are_read(db: &Db) {
     assert_eq!((morning.spec.name.as_str(), weekly.spec.name.as_str()), ("morning", "weekly"));
     assert_eq!(morning.state.next_run, Some(time("2026-11-23T08:00:00Z")));
     assert_eq!((weekly.enabled, weekly.state.consecutive_errors), (false, 3));
-    let runs = db.jobs().runs(&owner, "job-1", 10).await.unwrap().unwrap();
-    let statuses: Vec<_> = runs.iter().map(|run| run.status).collect();
+    let first = runs(db, "job-1").await;
+    let statuses: Vec<_> = first.iter().map(|run| run.status).collect();
     assert_eq!(statuses, [RunStatus::Delivered, RunStatus::Missed]);
-    assert_eq!(runs.iter().find_map(|run| run.missed.as_ref()).unwrap().count, 2);
-    let runs = db.jobs().runs(&owner, "job-2", 10).await.unwrap().unwrap();
-    let open: Vec<_> = runs.iter().map(|run| (&*run.id, run.status, run.attempts)).collect();
+    assert_eq!(first.iter().find_map(|run| run.missed.as_ref()).unwrap().count, 2);
+    let second = runs(db, "job-2").await;
+    let open: Vec<_> = second.iter().map(|run| (&*run.id, run.status, run.attempts)).collect();
     assert_eq!(open, [("run-4", RunStatus::Retrying, 2), ("run-3", RunStatus::Failed, 5)]);
 }
 

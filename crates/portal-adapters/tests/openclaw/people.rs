@@ -53,7 +53,7 @@ impl People {
         self.jobs.run(&owner, name, actor).await.unwrap();
         self.runner.tick().await.unwrap();
         self.runner.idle().await;
-        let run = self.jobs.runs(&owner, name).await.unwrap().remove(0);
+        let run = self.jobs.runs(&owner, name, None).await.unwrap().remove(0);
         (run.status, run.error)
     }
 }

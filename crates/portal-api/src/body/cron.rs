@@ -1,16 +1,17 @@
 //! Scheduled messages.
 
-use portal_cron::{Change, CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, TimingDraft, Unsupported};
-use serde::{Deserialize, Deserializer, Serialize};
+use portal_core::Change;
+use portal_cron::{CronError, JobDraft, JobPatch, PREVIEW_MAX, Preview, TimingDraft, Unsupported};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::time;
+use super::{given, time};
 use crate::error::ApiError;
 
 mod view;
 
-pub(crate) use view::{Job, JobList, Run, RunList, RunStarted};
+pub(crate) use view::{Job, JobList, Run, RunList, RunPage, RunStarted};
 use view::{answer_to, thinking, thinking_or_null};
 
 /// A job to be made. Exactly one of `cron`, `at` and `every` says when it fires.
@@ -145,11 +146,6 @@ pub(crate) struct PatchJob {
     enabled: Option<bool>,
 }
 
-/// Reads a member that may be `null`, which is another change than leaving it out.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Change<T>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.map_or(Change::Clear, Change::Set))
-}
-
 impl PatchJob {
     /// Returns the changes.
     ///
@@ -182,6 +178,15 @@ pub(crate) struct ToggleJob {
     /// `true` to enable it, `false` to disable it.
     #[schema(example = false)]
     pub(crate) enabled: bool,
+}
+
+/// A message to the agent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SendMessage {
+    /// The text that the agent gets, up to 8 KiB.
+    #[schema(example = "my-app stops right after starting. What is wrong?")]
+    pub(crate) message: String,
 }
 
 /// A timing to be tried. Exactly one of `cron`, `at` and `every` is given.

@@ -1,8 +1,11 @@
 //! Bodies of exposures.
 
-use portal_core::Invalid;
-use portal_dns::OpenExposure;
+use portal_core::{Invalid, WordEnum as _};
+use portal_dns::{OpenExposure, ReachHint, Reachable, Reached};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{Word, time};
@@ -92,6 +95,44 @@ pub(crate) struct Exposure {
     created_at: String,
     /// The steps in their order: the route and then the record; while it is removed the record and then the route.
     steps: Vec<ExposureStep>,
+    /// Whether the address answers from where its visitors ask. It is asked while somebody looks at the exposure, at most
+    /// once a minute.
+    reachable: Reachability,
+}
+
+/// Whether an address answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Reachability {
+    /// `unknown` until it was asked, and where the operator switched that off.
+    #[schema(schema_with = reach_state)]
+    state: &'static str,
+    /// Time of the request.
+    #[schema(example = "2026-03-01T10:00:05Z", format = DateTime, required)]
+    checked_at: Option<String>,
+    /// The likely cause, if it does not answer.
+    #[schema(schema_with = reach_hint, required)]
+    hint: Option<&'static str>,
+}
+
+fn reach_state() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["yes", "no", "unknown"])).build()
+}
+
+fn reach_hint() -> Object {
+    let types = SchemaType::from_iter([Type::String, Type::Null]);
+    let words = ReachHint::WORDS.iter().map(|word| Value::from(*word)).chain([Value::Null]);
+    ObjectBuilder::new().schema_type(types).enum_values(Some(words)).build()
+}
+
+impl From<Reachable> for Reachability {
+    fn from(reachable: Reachable) -> Self {
+        let (state, hint) = match reachable.reached {
+            Some(Reached::Yes) => ("yes", None),
+            Some(Reached::No(hint)) => ("no", Some(hint.as_str())),
+            None => ("unknown", None),
+        };
+        Self { state, checked_at: reachable.checked_at.map(time), hint }
+    }
 }
 
 /// A step of exposing or removing.
@@ -121,6 +162,13 @@ impl Exposure {
 
 impl From<&portal_dns::Exposure> for Exposure {
     fn from(exposure: &portal_dns::Exposure) -> Self {
+        Self::new(exposure, Reachable::default())
+    }
+}
+
+impl Exposure {
+    /// Makes the body of an exposure and what is known about its address.
+    pub(crate) fn new(exposure: &portal_dns::Exposure, reachable: Reachable) -> Self {
         let reason = exposure.explanation();
         let spec = &exposure.spec;
         let steps = exposure.steps().map(|portal_dns::ExposureStep { step, done }| ExposureStep { step, done });
@@ -137,6 +185,7 @@ impl From<&portal_dns::Exposure> for Exposure {
             reason,
             created_at: time(exposure.created_at),
             steps: steps.into(),
+            reachable: reachable.into(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use portal_dns::Exposure;
+use portal_dns::{Exposure, Reachable};
 use portal_k8s::{
     DeploymentSummary, Overview, Phase, PodSummary, QuotaSummary, RouteSummary, ServicePortSummary, ServiceSummary,
 };
@@ -187,22 +187,22 @@ impl Namespace {
 
 impl IngressRoute {
     /// A route that stands in the cluster, with the exposure that it belongs to.
-    pub(crate) fn of_route(route: &RouteSummary, exposure: Option<&Exposure>) -> Self {
+    pub(crate) fn of_route(route: &RouteSummary, exposure: Option<(&Exposure, Reachable)>) -> Self {
         Self {
             name: route.name.to_string(),
             hostname: text(route.hostname.as_ref()),
             service: text(route.service.as_ref()),
-            exposure: exposure.map(exposure::Exposure::from),
+            exposure: exposure.map(|(exposure, reachable)| exposure::Exposure::new(exposure, reachable)),
         }
     }
 
     /// An exposure whose route, `name`, does not stand.
-    pub(crate) fn without_route(name: String, exposure: &Exposure) -> Self {
+    pub(crate) fn without_route(name: String, exposure: &Exposure, reachable: Reachable) -> Self {
         Self {
             name,
             hostname: Some(exposure.spec.hostname.to_string()),
             service: Some(exposure.spec.service.to_string()),
-            exposure: Some(exposure::Exposure::from(exposure)),
+            exposure: Some(exposure::Exposure::new(exposure, reachable)),
         }
     }
 }

@@ -10,12 +10,12 @@ impl From<CronError> for ApiError {
             CronError::Invalid(invalid) => invalid.into(),
             CronError::Unsupported(member) => {
                 let refusal = member.refusal();
-                Self::new(&codes::UNSUPPORTED, refusal.message).at(refusal.field)
+                Self::new(&codes::UNSUPPORTED, refusal.message).of_field(refusal.field)
             }
             CronError::NotOwned => {
                 let detail = "session must be isolated or one of your own conversations with this agent, such as \
                     agent:main:direct:<your id> or agent:main:signal:direct:<your contact on signal>.";
-                Self::new(&codes::SESSION_NOT_OWNED, detail).at("session")
+                Self::new(&codes::SESSION_NOT_OWNED, detail).of_field("session")
             }
             CronError::NotFound => {
                 let detail = "You have no job of this name or id with this agent; see /api/portal/workspace/crons.";
@@ -24,7 +24,7 @@ impl From<CronError> for ApiError {
             CronError::FriendUnknown => Self::friend_unknown(),
             CronError::NameTaken => {
                 let detail = "name must be another one: you have a job of this name with this agent.";
-                Self::new(&codes::JOB_NAME_TAKEN, detail).at("name")
+                Self::new(&codes::JOB_NAME_TAKEN, detail).of_field("name")
             }
             CronError::LimitReached { limit } => {
                 let detail = format!("You have {limit} jobs, which is the limit; delete one first.");

@@ -11,7 +11,7 @@ impl From<DnsError> for ApiError {
             DnsError::ServiceNotFound { service, .. } => {
                 let detail =
                     format!("service must be a Service of your namespace, and there is none called {service}.");
-                Self::new(&codes::SERVICE_NOT_FOUND, detail).at("service")
+                Self::new(&codes::SERVICE_NOT_FOUND, detail).of_field("service")
             }
             DnsError::NamespaceNotFound { .. } => {
                 Self::new(&codes::NAMESPACE_NOT_FOUND, "Your namespace does not exist, or is being deleted.")
@@ -22,7 +22,7 @@ impl From<DnsError> for ApiError {
             ),
             DnsError::HostnameTaken { hostname } => {
                 let detail = format!("{hostname} is taken; choose another name or domain.");
-                Self::new(&codes::HOSTNAME_TAKEN, detail).at("name")
+                Self::new(&codes::HOSTNAME_TAKEN, detail).of_field("name")
             }
             DnsError::LimitReached => {
                 let detail =
@@ -37,7 +37,7 @@ impl From<DnsError> for ApiError {
             }
             DnsError::Exists { name } => {
                 let detail = format!("You have an exposure {name} already, and If-None-Match: * forbids to change it.");
-                Self::new(&codes::EXPOSURE_EXISTS, detail).at("name")
+                Self::new(&codes::EXPOSURE_EXISTS, detail).of_field("name")
             }
             // Never 401: the account may live elsewhere, and pages throw their token away on that.
             DnsError::FriendNotFound { .. } => Self::friend_unknown(),

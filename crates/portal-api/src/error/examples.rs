@@ -11,6 +11,7 @@ use super::{CODES, Code, PROBLEM_JSON};
 /// everywhere.
 const AREAS: &[(&str, &[&str])] = &[
     ("agent-", &["/workspace"]),
+    ("job-limit-reached", &["/crons", "/messages"]),
     ("job-", &["/crons"]),
     ("run-", &["/crons"]),
     ("unsupported", &["/crons"]),
@@ -27,11 +28,11 @@ const AREAS: &[(&str, &[&str])] = &[
     ("service-not-found", &["/expose"]),
     ("hostname-", &["/expose"]),
     ("exposure-limit", &["/expose"]),
-    ("friend-unknown", &["/expose", "/crons"]),
+    ("friend-unknown", &["/expose", "/crons", "/messages", "/settings"]),
     ("dns-", &["/expose"]),
     ("cluster-", &["/namespace"]),
     ("header-malformed", &["/namespace", "/memory", "/heartbeat", "/friend-notes"]),
-    ("query-malformed", &["/workspace"]),
+    ("query-malformed", &["/workspace", "/activity"]),
     ("not-ready", &["/readyz"]),
 ];
 

@@ -55,26 +55,15 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// Creates the error of a field, with the rule `invalid`.
+    /// Creates the error of a field, with the rule `invalid`. An [`Invalid`] converts to one with a rule of its own.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into(), rule: "invalid", params: BTreeMap::new() }
-    }
-
-    /// Names the broken rule and its parameters.
-    #[must_use]
-    pub fn with_rule<V: Into<String>>(
-        mut self,
-        rule: &'static str,
-        params: impl IntoIterator<Item = (&'static str, V)>,
-    ) -> Self {
-        self.rule = rule;
-        self.params = params.into_iter().map(|(name, value)| (name, value.into())).collect();
-        self
     }
 }
 
 impl From<Invalid> for FieldError {
     fn from(invalid: Invalid) -> Self {
-        Self::new(invalid.field, invalid.message).with_rule(invalid.rule, invalid.params)
+        let Invalid { field, message, rule, params, .. } = invalid;
+        Self { field: field.to_owned(), message, rule, params: params.into_iter().collect() }
     }
 }

@@ -55,6 +55,13 @@ responses! {
     Open {
         "500": "A fault of the portal; its log tells more under the request id";
     }
+    /// Operations that anybody may try with a code or a token.
+    Guessed {
+        "429": "The address sends too many wrong codes or tokens. A right one is never refused for that",
+            "Retry-After": "Seconds after which to try again",
+            "RateLimit": "The limit that was exceeded, what remains of it, and the seconds until that changes",
+            "RateLimit-Policy": "The limit: its quota `q`, and for a rate the window `w` in seconds";
+    }
     /// Operations that take a JSON body.
     TakesBody {
         "400": "Not JSON, a wrong type, or a missing or unknown member";

@@ -13,7 +13,7 @@ fn trouble_behind_a_port_has_the_word_that_the_port_gives_it() {
 }
 
 #[test]
-fn the_cause_of_trouble_is_for_the_log_only() {
+fn the_cause_of_a_failure_is_for_the_log_only() {
     let error = ApiError::from(BackendError::unavailable(Backend::Dns, "token sesame was refused"));
     let said = serde_json::to_string(&error.problem("id")).unwrap();
     assert!(!said.contains("sesame"), "{said}");

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, HeaderName, LOCATION};
-use actix_web::web::{Data, Json, Path};
+use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{CustomizeResponder, Responder, delete, get, patch, post};
 use portal_core::{Actor, FriendshipKey};
 use portal_cron::JobPatch;
@@ -10,12 +10,13 @@ use portal_cron::JobPatch;
 use crate::auth::ChosenAgent;
 use crate::body::Acknowledgement;
 use crate::body::cron::{
-    CreateJob, Job, JobList, JobPreview, PatchJob, PreviewJob, Run, RunList, RunStarted, ToggleJob,
+    CreateJob, Job, JobList, JobPreview, PatchJob, PreviewJob, Run, RunList, RunPage, RunStarted, SendMessage,
+    ToggleJob,
 };
 use crate::conditional::{Conditions, EntityTag, EntityTags};
 use crate::error::{ApiError, Guarded, PROBLEM_JSON, Problem, TakesAgent, TakesBody};
 use crate::extract;
-use crate::params::{AgentQuery, IfRevision};
+use crate::params::{AgentQuery, BeforeRun, IfRevision};
 use crate::state::ApiState;
 
 /// Lists the friend's jobs with the agent.
@@ -172,11 +173,13 @@ pub(crate) async fn toggle_job(
     Ok(Json(Acknowledgement::YES))
 }
 
-/// Lists the runs of a job.
+/// Lists the runs of a job, at most 100 at once.
 #[utoipa::path(tag = "crons", security(("session" = [])), params(
     ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
+    BeforeRun,
 ), responses(
-    (status = 200, description = "The runs, newest first", body = RunList),
+    (status = 200, description = "The runs, newest first; fewer than 100 are the last page", body = RunList),
+    (status = 422, description = "The job has no run `before`, or it was deleted since", body = Problem, content_type = PROBLEM_JSON),
     TakesAgent,
     Guarded,
 ))]
@@ -185,9 +188,33 @@ pub(crate) async fn list_runs(
     chosen: ChosenAgent,
     state: Data<ApiState>,
     name: Path<String>,
+    page: Query<RunPage>,
 ) -> Result<Json<RunList>, ApiError> {
-    let runs = state.jobs.runs(&owner(&chosen), &name).await?;
+    let runs = state.jobs.runs(&owner(&chosen), &name, page.before.as_deref()).await?;
     Ok(Json(RunList { runs: runs.into_iter().map(Run::from).collect() }))
+}
+
+/// Sends a message to the agent now, into the friend's default conversation; the answer goes to the friend's chat where
+/// they have one.
+///
+/// The message is listed among the jobs, disabled and for this moment, with one run; it goes a week later.
+#[utoipa::path(tag = "crons", security(("session" = [])), params(AgentQuery), request_body = SendMessage, responses(
+    (status = 202, description = "The message is stored and will be sent", body = RunStarted),
+    (status = 409, description = "The friend has 50 jobs", body = Problem, content_type = PROBLEM_JSON),
+    (status = 429, description = "The friend asked for 10 runs in the last minute", body = Problem, content_type = PROBLEM_JSON,
+        headers(("Retry-After" = String, description = "Seconds after which to try again"))),
+    TakesAgent,
+    TakesBody,
+    Guarded,
+))]
+#[post("/api/portal/workspace/messages")]
+pub(crate) async fn send_message(
+    chosen: ChosenAgent,
+    state: Data<ApiState>,
+    body: extract::Json<SendMessage>,
+) -> Result<(Json<RunStarted>, StatusCode), ApiError> {
+    let run_id = state.messages.send(&owner(&chosen), body.0.message, actor(&chosen)).await?;
+    Ok((Json(RunStarted { ok: true, run_id }), StatusCode::ACCEPTED))
 }
 
 /// Answers with a job, tagged with its revision.

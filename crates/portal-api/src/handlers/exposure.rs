@@ -1,5 +1,7 @@
 //! Exposes services, shows exposures and removes them.
 
+use std::slice;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Path, Query};
 use actix_web::{HttpResponse, delete, get, post};
@@ -68,7 +70,9 @@ pub(crate) async fn expose_service(
 #[get("/api/portal/namespace/expose")]
 pub(crate) async fn list_exposures(friend: Friend, state: Data<ApiState>) -> Result<web::Json<Exposures>, ApiError> {
     let exposures = state.exposures.list(friend.id()).await?;
-    Ok(web::Json(Exposures { exposures: exposures.iter().map(Exposure::from).collect() }))
+    let reachable = state.reachability.of(&exposures);
+    let known = exposures.iter().zip(reachable);
+    Ok(web::Json(Exposures { exposures: known.map(|(exposure, known)| Exposure::new(exposure, known)).collect() }))
 }
 
 /// Shows an exposure.
@@ -84,7 +88,8 @@ pub(crate) async fn show_exposure(
     let name = parse_name(name)?;
     let found = state.exposures.find(friend.id(), &name).await?;
     let found = found.ok_or_else(|| DnsError::ExposureNotFound { name: name.to_string() })?;
-    Ok(web::Json(Exposure::from(&found)))
+    let reachable = state.reachability.of(slice::from_ref(&found)).pop().unwrap_or_default();
+    Ok(web::Json(Exposure::new(&found, reachable)))
 }
 
 /// Removes an exposure.

@@ -7,8 +7,9 @@ use portal_core::{Actor, Token};
 use crate::auth::{Friend, bearer};
 use crate::body::login::{CreateLink, CurrentLogin, ExchangeCode, LoggedIn, LoginLinkCreated};
 use crate::body::time;
-use crate::error::{ApiError, NotFound, Open, PROBLEM_JSON, Problem, TakesBody};
+use crate::error::{ApiError, Guessed, NotFound, Open, PROBLEM_JSON, Problem, TakesBody};
 use crate::extract::Json;
+use crate::login::looked_up;
 use crate::state::ApiState;
 
 /// Makes a login link for a friend of the agent that asks.
@@ -22,6 +23,7 @@ use crate::state::ApiState;
     (status = 503, description = "The database cannot be asked", body = Problem, content_type = PROBLEM_JSON),
     NotFound,
     TakesBody,
+    Guessed,
     Open,
 ))]
 #[post("/api/auth/portal-session")]
@@ -32,7 +34,7 @@ pub(crate) async fn create_login_link(
 ) -> Result<web::Json<LoginLinkCreated>, ApiError> {
     let ports = state.logins.as_ref().ok_or_else(ApiError::not_found)?;
     // The token comes before the body: a stranger learns nothing about what the operation takes.
-    let agent = ports.authenticate(bearer(&request)).await?;
+    let agent = ports.authenticate(bearer(&request), &request).await?;
     let wanted = Json::<CreateLink>::read(&request, payload.into_inner()).await?.0.parse()?;
     if wanted.agent.is_some_and(|named| named != agent.id) {
         return Err(ApiError::friend_not_found());
@@ -50,15 +52,18 @@ pub(crate) async fn create_login_link(
     (status = 401, description = "The code is unknown, spent or expired", body = Problem, content_type = PROBLEM_JSON),
     (status = 503, description = "The database cannot be asked", body = Problem, content_type = PROBLEM_JSON),
     TakesBody,
+    Guessed,
     Open,
 ))]
 #[post("/api/auth/exchange")]
 pub(crate) async fn exchange_login_code(
+    request: HttpRequest,
     state: Data<ApiState>,
     body: Json<ExchangeCode>,
 ) -> Result<web::Json<LoggedIn>, ApiError> {
     let ports = state.logins.as_ref().ok_or_else(ApiError::not_found)?;
-    let login = ports.logins.exchange(&Token::presented(body.0.code)).await?;
+    let code = Token::presented(body.0.code);
+    let login = looked_up(&request, ports.logins.exchange(&code)).await?;
     login.map(|login| web::Json(login.into())).ok_or_else(ApiError::login_code_invalid)
 }
 

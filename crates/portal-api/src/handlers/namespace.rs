@@ -35,7 +35,8 @@ pub(crate) async fn show_namespace(
     conditions: Conditions,
 ) -> Result<HttpResponse, ApiError> {
     let (overview, exposures) = try_join!(state.cluster.overview(friend.id()), state.exposures.snapshot(friend.id()))?;
-    let view = state.namespaces.view(friend.id(), overview, exposures).await?;
+    let reachable = state.reachability.of(&exposures);
+    let view = state.namespaces.view(friend.id(), overview, exposures, reachable).await?;
     let is_known = conditions.has(&view.tag);
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((header::ETAG, view.etag.clone())).insert_header((header::CACHE_CONTROL, CACHE_CONTROL));

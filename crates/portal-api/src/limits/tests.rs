@@ -19,7 +19,16 @@ fn limits(burst: u32, in_flight: u32) -> Limits {
     let rate = Rate { per_second: number(1), burst: number(burst) };
     let wait = Duration::from_secs(1);
     let (reads, writes, in_flight) = (rate, rate, number(in_flight));
-    Limits::new(LimitSettings { reads, writes, in_flight, wait, body_bytes: 10, all_body_bytes: 15 })
+    let guesses_per_minute = number(10);
+    Limits::new(LimitSettings {
+        reads,
+        writes,
+        in_flight,
+        wait,
+        body_bytes: 10,
+        all_body_bytes: 15,
+        guesses_per_minute,
+    })
 }
 
 #[track_caller]

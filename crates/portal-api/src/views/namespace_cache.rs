@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use moka::future::Cache;
 use portal_core::{Clock, FriendId};
-use portal_dns::Exposure;
+use portal_dns::{Exposure, Reachable};
 use portal_k8s::Overview;
 
 use super::namespace::namespace;
@@ -31,6 +31,7 @@ pub struct NamespaceViews {
 pub(crate) struct View {
     overview: Arc<Overview>,
     exposures: Arc<[Exposure]>,
+    reachable: Vec<Reachable>,
     observed_at: DateTime<Utc>,
     /// The body.
     pub(crate) bytes: Bytes,
@@ -49,18 +50,19 @@ impl NamespaceViews {
         Self { clock, views }
     }
 
-    /// The answer for a friend whose namespace and exposures are these.
+    /// The answer for a friend whose namespace and exposures are these, and what is known about their addresses.
     pub(crate) async fn view(
         &self,
         friend: &FriendId,
         overview: Arc<Overview>,
         exposures: Arc<[Exposure]>,
+        reachable: Vec<Reachable>,
     ) -> Result<Arc<View>, ApiError> {
         let known = self.views.get(friend).await;
-        if let Some(known) = known.as_ref().filter(|known| known.is_made_of(&overview, &exposures)) {
+        if let Some(known) = known.as_ref().filter(|known| known.is_made_of(&overview, &exposures, &reachable)) {
             return Ok(known.clone());
         }
-        let view = Arc::new(self.make(known.as_deref(), overview, exposures)?);
+        let view = Arc::new(self.make(known.as_deref(), overview, exposures, reachable)?);
         self.views.insert(friend.clone(), view.clone()).await;
         Ok(view)
     }
@@ -70,19 +72,20 @@ impl NamespaceViews {
         known: Option<&View>,
         overview: Arc<Overview>,
         exposures: Arc<[Exposure]>,
+        reachable: Vec<Reachable>,
     ) -> Result<View, ApiError> {
-        let mut body = namespace(&overview, &exposures);
+        let mut body = namespace(&overview, &exposures, &reachable);
         let content = serde_json::to_vec(&body).map_err(ApiError::internal)?;
         let tag = EntityTag::of(&content).weak();
         if let Some(same) = known.filter(|known| known.tag == tag) {
             let (bytes, etag) = (same.bytes.clone(), same.etag.clone());
-            return Ok(View { overview, exposures, observed_at: same.observed_at, bytes, tag, etag });
+            return Ok(View { overview, exposures, reachable, observed_at: same.observed_at, bytes, tag, etag });
         }
         let observed_at = self.first_seen(known, &overview);
         body.observed_at = time(observed_at);
         let bytes = serde_json::to_vec(&body).map_err(ApiError::internal)?.into();
         let etag = tag.to_header()?;
-        Ok(View { overview, exposures, observed_at, bytes, tag, etag })
+        Ok(View { overview, exposures, reachable, observed_at, bytes, tag, etag })
     }
 
     /// The time at which new content was first seen: that of the cluster's change, else now, since an exposure changed.
@@ -96,7 +99,7 @@ impl NamespaceViews {
 }
 
 impl View {
-    fn is_made_of(&self, overview: &Arc<Overview>, exposures: &Arc<[Exposure]>) -> bool {
-        Arc::ptr_eq(&self.overview, overview) && Arc::ptr_eq(&self.exposures, exposures)
+    fn is_made_of(&self, overview: &Arc<Overview>, exposures: &Arc<[Exposure]>, reachable: &[Reachable]) -> bool {
+        Arc::ptr_eq(&self.overview, overview) && Arc::ptr_eq(&self.exposures, exposures) && self.reachable == reachable
     }
 }

@@ -1,11 +1,11 @@
-//! Exposures in a world of memory: two zones and a cluster.
+//! Exposures in memory: two zones and a cluster.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use portal_adapters::memory::{MemoryCluster, MemoryExposures, MemoryPeople, MemoryRecords};
 use portal_core::{Clock, Ids};
-use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Target, Tls, Ttl, Zone};
+use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Target, Tls, Zone};
 use tokio::runtime::Handle;
 
 /// The portal's marker in these tests.
@@ -25,22 +25,13 @@ pub(crate) fn exposures(
     ids: Arc<dyn Ids>,
 ) -> Exposures {
     let store = Arc::new(MemoryExposures::new(people));
-    let ports =
-        ExposurePorts { store, routes: Arc::new(cluster.clone()), services: Arc::new(cluster.clone()), clock, ids };
+    let ports = ExposurePorts::new(store, Arc::new(cluster.clone()), Arc::new(cluster.clone()), clock, ids);
     let zones = zones.iter().map(zone).collect();
     Exposures::new(ports, InstanceId::parse(INSTANCE).unwrap(), zones, Handle::current())
 }
 
 fn zone(records: &MemoryRecords) -> Zone {
-    let domain = Domain {
-        name: records.domain().clone(),
-        target: Target::A(Ipv4Addr::new(192, 0, 2, 1)),
-        ttl: Ttl::parse(300).unwrap(),
-        proxied: false,
-        tls: Tls::Default,
-        entry_points: Vec::new(),
-        fallback_routes: Vec::new(),
-        retired: false,
-    };
+    let mut domain = Domain::new(records.domain().clone(), Target::A(Ipv4Addr::new(192, 0, 2, 1)));
+    domain.tls = Tls::Default;
     Zone { domain, records: Arc::new(records.clone()) }
 }

@@ -3,12 +3,12 @@
 use portal_core::FriendshipStatus;
 use serde_json::json;
 
-use crate::world::{CAUSE, World};
+use crate::fixture::{CAUSE, Fixture};
 
 #[actix_web::test]
 async fn me_is_the_specification_s_example() {
-    let world = World::new().await;
-    let answer = world.get("/api/portal/me", &world.login("alice").await).await;
+    let fixture = Fixture::new().await;
+    let answer = fixture.get("/api/portal/me", &fixture.login("alice").await).await;
     assert_eq!(answer.status, 200);
     assert_eq!(
         answer.json(),
@@ -24,11 +24,11 @@ async fn me_is_the_specification_s_example() {
 
 #[actix_web::test]
 async fn a_stat_that_cannot_be_counted_is_null_and_the_rest_is_told() {
-    let world = World::new().await;
-    let token = world.login("bob").await;
-    world.logs.switch.go_down();
-    world.secrets.switch.go_down();
-    let answer = world.get("/api/portal/me", &token).await;
+    let fixture = Fixture::new().await;
+    let token = fixture.login("bob").await;
+    fixture.logs.switch.go_down();
+    fixture.secrets.switch.go_down();
+    let answer = fixture.get("/api/portal/me", &token).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["stats"], json!({"logs": null, "secrets": null}));
     assert_eq!(answer.json()["preferred_channel"], json!(null));
@@ -36,35 +36,35 @@ async fn a_stat_that_cannot_be_counted_is_null_and_the_rest_is_told() {
 
 #[actix_web::test]
 async fn agents_are_listed_with_how_they_stand() {
-    let world = World::new().await;
-    let token = world.login("alice").await;
-    world.befriend("second", "alice", FriendshipStatus::Inactive).await;
-    let answer = world.get("/api/portal/agents", &token).await;
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
+    fixture.befriend("second", "alice", FriendshipStatus::Inactive).await;
+    let answer = fixture.get("/api/portal/agents", &token).await;
     let agent = |agent, status| json!({"agent_id": agent, "friend_id": "alice", "status": status, "created_at": "2026-03-01T10:00:00Z"});
     assert_eq!(answer.json(), json!([agent("main", "active"), agent("old", "blocked"), agent("second", "inactive")]));
 }
 
 #[actix_web::test]
 async fn domains_are_strings_with_the_default_first() {
-    let world = World::new().await;
-    let answer = world.get("/api/portal/domains", &world.login("alice").await).await;
+    let fixture = Fixture::new().await;
+    let answer = fixture.get("/api/portal/domains", &fixture.login("alice").await).await;
     assert_eq!(answer.json(), json!(["your-domain.net", "other.example"]));
 }
 
 #[actix_web::test]
 async fn a_database_that_cannot_be_asked_is_503_and_never_an_empty_list_or_401() {
-    let world = World::new().await;
-    let token = world.login("alice").await;
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
     for looked_up_before in [false, true] {
         if looked_up_before {
-            world.people.come_back();
-            assert_eq!(world.get("/api/portal/me", &token).await.status, 200);
+            fixture.people.come_back();
+            assert_eq!(fixture.get("/api/portal/me", &token).await.status, 200);
         }
-        world.people.go_down(CAUSE);
+        fixture.people.go_down(CAUSE);
         let asks_each_time = ["/api/portal/agents", "/api/portal/sessions"];
         let asks_for_the_session = (!looked_up_before).then_some("/api/portal/me");
         for path in asks_for_the_session.into_iter().chain(asks_each_time) {
-            let answer = world.get(path, &token).await;
+            let answer = fixture.get(path, &token).await;
             answer.assert_problem(503, "database-unavailable");
             assert_eq!(answer.header("retry-after"), Some("5"), "{path}");
         }

@@ -1,4 +1,4 @@
-//! What the log says of requests, and what it never says.
+//! Log lines of requests: their content, and that no token is in it.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -6,11 +6,11 @@ use std::sync::Once;
 
 use actix_web::http::Method;
 
-use crate::world::{CAUSE, World, request};
+use crate::fixture::{CAUSE, Fixture, request};
 
 thread_local! {
-    /// What was logged on this thread, while somebody keeps it.
-    static KEPT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+    /// Text that was logged on this thread while it is captured.
+    static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
 /// Everything that is logged on this thread while it lives, at every level.
@@ -23,7 +23,7 @@ struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        KEPT.with_borrow_mut(|kept| kept.as_mut().map(|kept| kept.extend_from_slice(bytes)));
+        CAPTURED.with_borrow_mut(|kept| kept.as_mut().map(|kept| kept.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
 
@@ -33,7 +33,7 @@ impl Write for Lines {
 }
 
 impl Log {
-    pub(crate) fn keep() -> Self {
+    pub(crate) fn capture() -> Self {
         static START: Once = Once::new();
         START.call_once(|| {
             tracing_subscriber::fmt()
@@ -43,29 +43,29 @@ impl Log {
                 .with_writer(|| Lines)
                 .init();
         });
-        KEPT.set(Some(Vec::new()));
+        CAPTURED.set(Some(Vec::new()));
         Self
     }
 
     #[expect(clippy::unused_self, reason = "there is a text only while it is kept")]
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(KEPT.with_borrow(|kept| kept.clone().unwrap_or_default())).unwrap()
+        String::from_utf8(CAPTURED.with_borrow(|kept| kept.clone().unwrap_or_default())).unwrap()
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        KEPT.set(None);
+        CAPTURED.set(None);
     }
 }
 
 #[actix_web::test]
 async fn a_request_is_logged_with_who_asked_what_and_without_its_token_or_query() {
-    let world = World::new().await;
-    let token = world.login("alice").await;
-    let log = Log::keep();
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
+    let log = Log::capture();
     let asked = request(Method::GET, "/api/portal/me?q=private", &token).insert_header(("x-request-id", "trace-1"));
-    assert_eq!(world.ask(asked).await.status, 200);
+    assert_eq!(fixture.ask(asked).await.status, 200);
     let text = log.text();
     for part in ["request_id=\"trace-1\"", "friend.id=\"alice\"", "http.route=\"/api/portal/me\"", "status=200"] {
         assert!(text.contains(part), "{part} is not in {text}");
@@ -75,12 +75,12 @@ async fn a_request_is_logged_with_who_asked_what_and_without_its_token_or_query(
 
 #[actix_web::test]
 async fn the_cause_of_trouble_is_logged_once_under_the_request_id() {
-    let world = World::new().await;
-    let token = world.login("alice").await;
-    world.people.go_down(CAUSE);
-    let log = Log::keep();
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
+    fixture.people.go_down(CAUSE);
+    let log = Log::capture();
     let asked = request(Method::GET, "/api/portal/agents", &token).insert_header(("x-request-id", "trace-2"));
-    world.ask(asked).await.assert_problem(503, "database-unavailable");
+    fixture.ask(asked).await.assert_problem(503, "database-unavailable");
     let text = log.text();
     let told: Vec<_> = text.lines().filter(|line| line.contains(CAUSE)).collect();
     assert_eq!(told.len(), 1, "{text}");
@@ -89,10 +89,10 @@ async fn the_cause_of_trouble_is_logged_once_under_the_request_id() {
 
 #[actix_web::test]
 async fn a_filter_that_keeps_nothing_but_errors_keeps_their_request_id() {
-    let world = World::new().await;
-    let token = world.login("alice").await;
-    let log = Log::keep();
-    world.ask(request(Method::GET, "/api/portal/agents", &token)).await;
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
+    let log = Log::capture();
+    fixture.ask(request(Method::GET, "/api/portal/agents", &token)).await;
     let text = log.text();
     let begun: Vec<_> = text.lines().filter(|line| line.contains("request{") && line.ends_with(": new")).collect();
     assert!(!begun.is_empty() && begun.iter().all(|line| line.contains("ERROR")), "{begun:?} in {text}");

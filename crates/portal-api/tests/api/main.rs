@@ -11,7 +11,9 @@
 mod cron;
 mod exposing;
 mod exposure;
+mod fixture;
 mod friend;
+mod guesses;
 mod health;
 mod isolation;
 mod limits;
@@ -23,6 +25,6 @@ mod namespace;
 mod openapi;
 mod operations;
 mod session;
+mod settings;
 mod walk;
 mod workspace;
-mod world;

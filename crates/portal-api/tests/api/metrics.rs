@@ -1,11 +1,11 @@
-//! What is measured of requests.
+//! Metrics of requests.
 
 use std::sync::Mutex;
 
 use actix_web::http::Method;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
-use crate::world::{World, request};
+use crate::fixture::{Fixture, request};
 
 /// Remembers what was measured, by name and labels.
 #[derive(Default)]
@@ -33,8 +33,8 @@ impl Recorder for Measured {
 
 #[actix_web::test]
 async fn requests_are_measured_by_method_route_and_status_and_by_nothing_that_callers_choose() {
-    let world = World::new().await;
-    let token = world.login("alice").await;
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
     let measured = Measured::default();
     let guard = metrics::set_default_local_recorder(&measured);
     for (method, path) in [
@@ -44,7 +44,7 @@ async fn requests_are_measured_by_method_route_and_status_and_by_nothing_that_ca
         (Method::GET, "/nothing/alice"),
         (Method::from_bytes(b"BREW").unwrap(), "/api/portal/me"),
     ] {
-        world.ask(request(method, path, &token)).await;
+        fixture.ask(request(method, path, &token)).await;
     }
     drop(guard);
     let name = "http_server_request_duration_seconds";

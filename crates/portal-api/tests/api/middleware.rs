@@ -1,4 +1,4 @@
-//! What every request gets, whatever it asks for.
+//! Headers and ids that every request gets, whatever its path.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -14,53 +14,53 @@ use portal_api::{Readiness, Settings};
 use portal_core::{BackendError, Probe};
 use serde_json::json;
 
-use crate::world::{World, request};
+use crate::fixture::{Fixture, request};
 
 #[actix_web::test]
 async fn an_unknown_address_is_a_problem_and_so_is_an_unknown_method() {
-    let world = World::new().await;
-    let token = world.login("alice").await;
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
     for path in ["/", "/api/portal", "/api/portal/nothing", "/api/portal/me/", "/api//portal/me", "/API/portal/me"] {
-        world.get(path, &token).await.assert_problem(404, "not-found");
+        fixture.get(path, &token).await.assert_problem(404, "not-found");
     }
     for path in ["/", "/api/portal", "/api//portal/me", "/API/portal/me"] {
-        world.get(path, "fps_x").await.assert_problem(404, "not-found");
+        fixture.get(path, "fps_x").await.assert_problem(404, "not-found");
     }
-    let answer = world.ask(request(Method::POST, "/api/portal/me", &token)).await;
+    let answer = fixture.ask(request(Method::POST, "/api/portal/me", &token)).await;
     answer.assert_problem(405, "method-not-allowed");
     assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
-    let answer = world.get("/api/portal/sessions/abc", &token).await;
+    let answer = fixture.get("/api/portal/sessions/abc", &token).await;
     assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, Some("DELETE, OPTIONS")));
 }
 
 #[actix_web::test]
 async fn options_tell_what_an_address_takes() {
-    let world = World::new().await;
-    let answer = world.ask(request(Method::OPTIONS, "/api/portal/me", "fps_x")).await;
+    let fixture = Fixture::new().await;
+    let answer = fixture.ask(request(Method::OPTIONS, "/api/portal/me", "fps_x")).await;
     assert_eq!((answer.status.as_u16(), answer.header("allow")), (200, Some("GET, HEAD, OPTIONS")));
     assert_eq!(answer.json(), json!({}));
 }
 
 #[actix_web::test]
 async fn what_can_be_read_has_a_head() {
-    let world = World::new().await;
-    let token = world.login("alice").await;
-    assert_eq!(world.ask(request(Method::HEAD, "/api/portal/me", &token)).await.status, 200);
-    assert_eq!(world.ask(request(Method::HEAD, "/api/portal/me", "fps_x")).await.status, 401);
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
+    assert_eq!(fixture.ask(request(Method::HEAD, "/api/portal/me", &token)).await.status, 200);
+    assert_eq!(fixture.ask(request(Method::HEAD, "/api/portal/me", "fps_x")).await.status, 401);
 }
 
 #[actix_web::test]
 async fn a_path_with_the_null_character_names_nothing() {
-    let world = World::new().await;
-    let token = world.login("alice").await;
-    world.delete("/api/portal/sessions/a%00b", &token).await.assert_problem(404, "not-found");
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
+    fixture.delete("/api/portal/sessions/a%00b", &token).await.assert_problem(404, "not-found");
 }
 
 #[actix_web::test]
 async fn nothing_is_kept_by_caches_and_answers_differ_by_who_asks() {
-    let world = World::new().await;
-    let token = world.login("alice").await;
-    for answer in [world.get("/api/portal/me", &token).await, world.get("/api/portal/me", "fps_x").await] {
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
+    for answer in [fixture.get("/api/portal/me", &token).await, fixture.get("/api/portal/me", "fps_x").await] {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.header("vary"), Some("Authorization"));
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
@@ -69,10 +69,10 @@ async fn nothing_is_kept_by_caches_and_answers_differ_by_who_asks() {
 
 #[actix_web::test]
 async fn a_request_id_is_taken_from_the_caller_only_if_it_fits_a_log() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     for (sent, taken) in [("trace-1.a_B", true), ("a b", false), ("", false), ("a;b", false), (&"a".repeat(65), false)]
     {
-        let answer = world.ask(TestRequest::get().uri("/livez").insert_header(("x-request-id", sent))).await;
+        let answer = fixture.ask(TestRequest::get().uri("/livez").insert_header(("x-request-id", sent))).await;
         let said = answer.header("x-request-id").unwrap();
         assert_eq!(said == sent, taken, "{sent:?}");
         assert!(taken || said.len() == 32, "{said:?}");
@@ -81,23 +81,23 @@ async fn a_request_id_is_taken_from_the_caller_only_if_it_fits_a_log() {
 
 #[actix_web::test]
 async fn large_answers_are_compressed_and_small_ones_are_not() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let ask = |path: &str| TestRequest::get().uri(path).insert_header(("accept-encoding", "gzip"));
-    assert_eq!(world.ask(ask("/openapi.json")).await.header("content-encoding"), Some("gzip"));
-    assert_eq!(world.ask(ask("/livez")).await.header("content-encoding"), None);
-    assert_eq!(world.ask(ask("/nothing")).await.header("content-encoding"), None);
+    assert_eq!(fixture.ask(ask("/openapi.json")).await.header("content-encoding"), Some("gzip"));
+    assert_eq!(fixture.ask(ask("/livez")).await.header("content-encoding"), None);
+    assert_eq!(fixture.ask(ask("/nothing")).await.header("content-encoding"), None);
 }
 
 #[actix_web::test]
 async fn other_origins_are_let_in_only_if_they_are_listed() {
-    let mut world = World::new().await;
+    let mut fixture = Fixture::new().await;
     let cross = |method: Method| {
         let asked = TestRequest::default().method(method).uri("/api/portal/me");
         asked.insert_header(("origin", "https://page.example")).insert_header(("authorization", "Bearer x"))
     };
-    assert_eq!(world.ask(cross(Method::GET)).await.header("access-control-allow-origin"), None);
-    world.settings.origins = vec!["https://page.example".to_owned()];
-    let answer = world.ask(cross(Method::GET)).await;
+    assert_eq!(fixture.ask(cross(Method::GET)).await.header("access-control-allow-origin"), None);
+    fixture.settings.origins = vec!["https://page.example".to_owned()];
+    let answer = fixture.ask(cross(Method::GET)).await;
     answer.assert_problem(401, "session-invalid");
     assert_eq!(answer.header("access-control-allow-origin"), Some("https://page.example"));
     let exposed = answer.header("access-control-expose-headers").unwrap().to_lowercase();
@@ -107,16 +107,16 @@ async fn other_origins_are_let_in_only_if_they_are_listed() {
     let preflight = cross(Method::OPTIONS)
         .insert_header(("access-control-request-method", "PUT"))
         .insert_header(("access-control-request-headers", "authorization, if-match"));
-    assert_eq!(world.ask(preflight).await.status, 200);
-    world.settings.origins = vec!["https://other.example".to_owned()];
-    assert_eq!(world.ask(cross(Method::GET)).await.header("access-control-allow-origin"), None);
+    assert_eq!(fixture.ask(preflight).await.status, 200);
+    fixture.settings.origins = vec!["https://other.example".to_owned()];
+    assert_eq!(fixture.ask(cross(Method::GET)).await.header("access-control-allow-origin"), None);
 }
 
 #[actix_web::test]
 async fn a_body_that_stalls_is_given_up_and_so_is_its_connection() {
-    let world = World::new().await;
-    let token = world.login("alice").await;
-    let state = Data::new(world.state.clone());
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
+    let state = Data::new(fixture.state.clone());
     let settings = Settings::default().with_body_time(Duration::from_millis(200));
     let portal = move || App::new().configure(|config| portal_api::configure(config, &state, &settings));
     let server = HttpServer::new(portal).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
@@ -167,11 +167,11 @@ impl Probe for Faulty {
 
 #[actix_web::test]
 async fn a_panic_is_a_problem_too_and_tells_nothing() {
-    let world = World::with(|state| state.readiness = Readiness::new(vec![Arc::new(Faulty)])).await;
+    let fixture = Fixture::with(|state| state.readiness = Readiness::new(vec![Arc::new(Faulty)])).await;
     let asked = TestRequest::get().uri("/readyz").insert_header(("x-request-id", "trace-1"));
-    let answer = world.ask(asked).await;
+    let answer = fixture.ask(asked).await;
     let problem = answer.assert_problem(500, "internal");
     assert_eq!(problem["request_id"], "trace-1");
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_eq!(world.ask(TestRequest::get().uri("/livez")).await.status, 200);
+    assert_eq!(fixture.ask(TestRequest::get().uri("/livez")).await.status, 200);
 }

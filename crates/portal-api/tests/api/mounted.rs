@@ -7,16 +7,16 @@ use actix_web::web::Data;
 use actix_web::{App, http::StatusCode};
 use serde_json::{Value, json};
 
+use crate::fixture::request;
 use crate::logs::Log;
-use crate::world::request;
 
 #[path = "../../examples/mounted.rs"]
 #[expect(dead_code, unreachable_pub, reason = "an example is a program of its own, and its main is not called here")]
 mod example;
 
-/// What the application answered: the status, two headers and the body.
+/// A reply of the application: the status, two headers and the body.
 #[derive(Debug)]
-struct Answer {
+struct Reply {
     status: StatusCode,
     challenge: Option<String>,
     house: Option<String>,
@@ -25,7 +25,7 @@ struct Answer {
 
 /// Asks an application as the example puts it together, one thing after the other. It runs on a multi-thread runtime of
 /// its own, which the database needs.
-fn ask(requests: Vec<TestRequest>) -> Vec<Answer> {
+fn ask(requests: Vec<TestRequest>) -> Vec<Reply> {
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
@@ -39,7 +39,7 @@ fn ask(requests: Vec<TestRequest>) -> Vec<Answer> {
             let header =
                 |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
             let (status, challenge, house) = (response.status(), header("www-authenticate"), header("x-house"));
-            answers.push(Answer { status, challenge, house, body: read_body_json(response).await });
+            answers.push(Reply { status, challenge, house, body: read_body_json(response).await });
         }
         answers
     });
@@ -67,7 +67,7 @@ fn accounts_that_live_elsewhere_expose_services_and_create_jobs() {
 
 #[test]
 fn operations_of_an_embedder_answer_whole_problem_documents() {
-    let log = Log::keep();
+    let log = Log::capture();
     let answers = ask(vec![
         request(Method::POST, "/library/books", "nobody"),
         TestRequest::get().uri("/api/portal/books"),

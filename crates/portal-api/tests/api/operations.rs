@@ -7,14 +7,14 @@ use portal_adapters::memory::MemoryFriends;
 use portal_core::{Action, Backend, Friend, FriendStore};
 use serde_json::json;
 
-use crate::world::{World, audit, request};
+use crate::fixture::{Fixture, audit, request};
 
-/// Who has the things that everybody else is after. Every text of hers holds [`PRIVATE`].
+/// Owner of the things that everybody else is after. Every text of hers holds [`PRIVATE`].
 pub(crate) const OWNER: &str = "alice";
 /// In every text of alice's, and in nothing that anybody else sends.
 pub(crate) const PRIVATE: &str = "amaranth";
 
-/// What the last segment in braces of a path names.
+/// Thing that the last segment in braces of a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Named {
     /// Nothing: the path has no such segment.
@@ -36,13 +36,13 @@ pub(crate) enum Named {
 pub(crate) struct Operation {
     /// Method and path, as the OpenAPI document has them.
     pub(crate) name: &'static str,
-    /// What its path names.
+    /// Thing that its path names.
     pub(crate) named: Named,
     /// A good body.
     pub(crate) body: Option<&'static str>,
     /// The action that it leaves in the audit log.
     pub(crate) leaves: Option<&'static str>,
-    /// What its handler cannot do without; the session before it always needs the database.
+    /// Backends that its handler cannot do without; the session before it always needs the database.
     pub(crate) needs: &'static [Backend],
 }
 
@@ -83,7 +83,7 @@ impl Operation {
     }
 
     /// A request for it at `path`, with its good body.
-    pub(crate) fn at(&self, path: &str, token: &str) -> TestRequest {
+    pub(crate) fn request(&self, path: &str, token: &str) -> TestRequest {
         let asked = request(self.method(), path, token);
         match self.body {
             Some(body) => asked.insert_header(("content-type", "application/json")).set_payload(body),
@@ -92,7 +92,7 @@ impl Operation {
     }
 }
 
-/// What writing a document stands on.
+/// Backends of writing a document.
 const BOTH: &[Backend] = &[Backend::Database, Backend::Workspace];
 /// A document, as everybody writes it.
 const TEXT: &str = r##"{"content":"# Updated Notes\n\n..."}"##;
@@ -102,6 +102,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("get /api/portal/me").needs(&[]),
     reads("get /api/portal/agents"),
     reads("get /api/portal/domains").needs(&[]),
+    reads("get /api/portal/settings"),
+    reads("patch /api/portal/settings").with(r#"{"time_zone":"Europe/Berlin"}"#).leaves("friend.update"),
+    reads("get /api/portal/activity"),
+    reads("get /api/portal/about").needs(&[]),
+    reads("post /api/portal/workspace/messages").with(r#"{"message":"Hello"}"#).leaves("message.send"),
     reads("get /api/portal/workspace/crons"),
     reads("post /api/portal/workspace/crons")
         .with(r#"{"name":"weekly","message":"Hello","cron":"@weekly"}"#)
@@ -179,25 +184,25 @@ pub(crate) struct Treasure {
 
 impl Treasure {
     /// Gives alice one of everything.
-    pub(crate) async fn of(world: &World, token: &str) -> Self {
-        let name = Friend { display_name: Some(format!("Alice {PRIVATE}")), ..world.friend(OWNER).await };
-        MemoryFriends::new(&world.people).update(name, audit(Action::FriendUpdate)).await.unwrap();
-        world.kubernetes.load_yaml("treasure.yaml", &TREASURE_YAML.replace("PRIVATE", PRIVATE), HOME).unwrap();
+    pub(crate) async fn of(fixture: &Fixture, token: &str) -> Self {
+        let name = Friend { display_name: Some(format!("Alice {PRIVATE}")), ..fixture.friend(OWNER).await };
+        MemoryFriends::new(&fixture.people).update(name, audit(Action::FriendUpdate)).await.unwrap();
+        fixture.kubernetes.load_yaml("treasure.yaml", &TREASURE_YAML.replace("PRIVATE", PRIVATE), HOME).unwrap();
         let blog = json!({"name": "blog", "service": "blog"});
-        assert_eq!(world.post("/api/portal/namespace/expose", token, blog).await.status, 201);
-        let other_token = world.login(OWNER).await;
+        assert_eq!(fixture.post("/api/portal/namespace/expose", token, blog).await.status, 201);
+        let other_token = fixture.login(OWNER).await;
         // A third session, so that one is left to end when all others are ended.
-        world.login(OWNER).await;
-        let memory_version = write(world, "memory", &other_token, &format!("{PRIVATE} notes")).await;
+        fixture.login(OWNER).await;
+        let memory_version = write(fixture, "memory", &other_token, &format!("{PRIVATE} notes")).await;
         // Everybody reads this one.
-        let heartbeat_version = write(world, "heartbeat", &other_token, "water the plants").await;
-        let sessions = world.get("/api/portal/sessions", token).await.json()["sessions"].as_array().unwrap().clone();
+        let heartbeat_version = write(fixture, "heartbeat", &other_token, "water the plants").await;
+        let sessions = fixture.get("/api/portal/sessions", token).await.json()["sessions"].as_array().unwrap().clone();
         let other = sessions.iter().find(|session| session["current"] == false).unwrap();
         let job =
             format!(r#"{{"name":"daily-check","message":"{PRIVATE}","cron":"@daily","description":"{PRIVATE}"}}"#);
         let asked = request(Method::POST, "/api/portal/workspace/crons", token);
         let asked = asked.insert_header(("content-type", "application/json")).set_payload(job);
-        assert_eq!(world.ask(asked).await.status, 201);
+        assert_eq!(fixture.ask(asked).await.status, 201);
         let session = other["id"].as_str().unwrap().to_owned();
         Self { memory_version, heartbeat_version, session, job: "daily-check".to_owned() }
     }
@@ -216,12 +221,12 @@ impl Treasure {
 }
 
 /// Writes a document in another session than the one that walks, and gives the id of its version.
-async fn write(world: &World, name: &str, token: &str, content: &str) -> String {
+async fn write(fixture: &Fixture, name: &str, token: &str, content: &str) -> String {
     let path = format!("/api/portal/workspace/{name}");
     let asked = request(Method::PUT, &path, token).insert_header(("content-type", "application/json"));
-    let written = world.ask(asked.set_payload(serde_json::json!({ "content": content }).to_string())).await;
+    let written = fixture.ask(asked.set_payload(serde_json::json!({ "content": content }).to_string())).await;
     assert!(written.status.is_success(), "{:?}", written.bytes);
-    let versions = world.get(&format!("{path}/versions"), token).await.json();
+    let versions = fixture.get(&format!("{path}/versions"), token).await.json();
     versions["versions"][0]["id"].as_str().unwrap().to_owned()
 }
 

@@ -4,21 +4,21 @@ use actix_web::http::Method;
 use portal_core::{Actor, Backend};
 use serde_json::Value;
 
+use crate::fixture::{CAUSE, Fixture, friend_id, request};
 use crate::logs::Log;
 use crate::operations::{OPERATIONS, OWNER, PRIVATE, Treasure};
-use crate::world::{CAUSE, World, friend_id, request};
 
 #[actix_web::test]
 async fn every_mutation_leaves_its_line_in_the_audit_log_and_nothing_else_does() {
-    let world = World::new().await;
-    let token = world.login(OWNER).await;
-    let treasure = Treasure::of(&world, &token).await;
+    let fixture = Fixture::new().await;
+    let token = fixture.login(OWNER).await;
+    let treasure = Treasure::of(&fixture, &token).await;
     for operation in OPERATIONS {
-        let before = world.audit_of(OWNER).await.len();
+        let before = fixture.audit_of(OWNER).await.len();
         let path = operation.path(treasure.name(operation.named));
-        let answer = world.ask(operation.at(&path, &token)).await;
+        let answer = fixture.ask(operation.request(&path, &token)).await;
         assert!(answer.status.is_success(), "{}: {:?}", operation.name, answer.bytes);
-        let lines = world.audit_of(OWNER).await;
+        let lines = fixture.audit_of(OWNER).await;
         let added: Vec<_> = lines[..lines.len() - before].iter().map(String::as_str).collect();
         match operation.leaves {
             Some(action) => {
@@ -35,14 +35,14 @@ async fn every_mutation_leaves_its_line_in_the_audit_log_and_nothing_else_does()
 
 #[actix_web::test]
 async fn no_line_of_the_log_holds_a_token_or_a_text_of_a_friend() {
-    let world = World::new().await;
-    let token = world.login(OWNER).await;
-    let treasure = Treasure::of(&world, &token).await;
-    let log = Log::keep();
+    let fixture = Fixture::new().await;
+    let token = fixture.login(OWNER).await;
+    let treasure = Treasure::of(&fixture, &token).await;
+    let log = Log::capture();
     let mut said = String::new();
     for operation in OPERATIONS {
         let path = operation.path(treasure.name(operation.named));
-        let answer = world.ask(operation.at(&path, &token)).await;
+        let answer = fixture.ask(operation.request(&path, &token)).await;
         assert!(answer.status.is_success(), "{}: {:?}", operation.name, answer.bytes);
         said.push_str(&String::from_utf8_lossy(&answer.bytes));
     }
@@ -60,15 +60,20 @@ async fn without_its_database_every_operation_says_so() {
     // Once with a session that was not looked up yet, once with one that is still believed.
     for believed in [false, true] {
         for operation in OPERATIONS {
-            let world = World::new().await;
-            let token = world.login(OWNER).await;
-            let treasure = Treasure::of(&world, &token).await;
+            let fixture = Fixture::new().await;
+            let token = fixture.login(OWNER).await;
+            let treasure = Treasure::of(&fixture, &token).await;
             if !believed {
-                world.state.sessions.revoke(&friend_id(OWNER), "none", Actor::Friend(friend_id(OWNER))).await.unwrap();
+                fixture
+                    .state
+                    .sessions
+                    .revoke(&friend_id(OWNER), "none", Actor::Friend(friend_id(OWNER)))
+                    .await
+                    .unwrap();
             }
-            world.people.go_down(CAUSE);
+            fixture.people.go_down(CAUSE);
             let path = operation.path(treasure.name(operation.named));
-            let answer = world.ask(operation.at(&path, &token)).await;
+            let answer = fixture.ask(operation.request(&path, &token)).await;
             if believed && !operation.needs.contains(&Backend::Database) && answer.status.is_success() {
                 continue;
             }
@@ -81,13 +86,13 @@ async fn without_its_database_every_operation_says_so() {
 #[actix_web::test]
 async fn what_an_operation_stands_on_is_named_when_it_is_gone() {
     for backend in [Backend::Cluster, Backend::Workspace] {
-        let world = World::new().await;
-        let token = world.login(OWNER).await;
-        let treasure = Treasure::of(&world, &token).await;
-        world.take_down(backend);
+        let fixture = Fixture::new().await;
+        let token = fixture.login(OWNER).await;
+        let treasure = Treasure::of(&fixture, &token).await;
+        fixture.stop_backend(backend);
         for operation in OPERATIONS {
             let path = operation.path(treasure.name(operation.named));
-            let answer = world.ask(operation.at(&path, &token)).await;
+            let answer = fixture.ask(operation.request(&path, &token)).await;
             assert!(!String::from_utf8_lossy(&answer.bytes).contains(CAUSE), "{}", operation.name);
             if operation.needs.contains(&backend) {
                 answer.assert_problem(503, portal_core::BackendError::unavailable(backend, CAUSE).code());
@@ -101,16 +106,16 @@ async fn what_an_operation_stands_on_is_named_when_it_is_gone() {
 #[actix_web::test]
 async fn what_takes_no_body_takes_any_and_every_answer_is_json() {
     for (content_type, payload) in [("application/json", "{}"), ("text/plain", "what?"), ("application/json", "")] {
-        let world = World::new().await;
-        let token = world.login(OWNER).await;
-        let treasure = Treasure::of(&world, &token).await;
+        let fixture = Fixture::new().await;
+        let token = fixture.login(OWNER).await;
+        let treasure = Treasure::of(&fixture, &token).await;
         for operation in OPERATIONS {
             let path = operation.path(treasure.name(operation.named));
-            let mut asked = operation.at(&path, &token);
+            let mut asked = operation.request(&path, &token);
             if operation.body.is_none() {
                 asked = asked.insert_header(("content-type", content_type)).set_payload(payload);
             }
-            let answer = world.ask(asked).await;
+            let answer = fixture.ask(asked).await;
             assert!(matches!(answer.status.as_u16(), 200..=202), "{}: {:?}", operation.name, answer.bytes);
             assert_eq!(answer.header("content-type"), Some("application/json"), "{}", operation.name);
             assert!(answer.json().is_object() || answer.json().is_array());
@@ -120,16 +125,16 @@ async fn what_takes_no_body_takes_any_and_every_answer_is_json() {
 
 #[actix_web::test]
 async fn what_takes_a_body_takes_nothing_else() {
-    let world = World::new().await;
-    let token = world.login(OWNER).await;
-    let treasure = Treasure::of(&world, &token).await;
-    let before = world.audit_of(OWNER).await;
+    let fixture = Fixture::new().await;
+    let token = fixture.login(OWNER).await;
+    let treasure = Treasure::of(&fixture, &token).await;
+    let before = fixture.audit_of(OWNER).await;
     for operation in OPERATIONS {
         let Some(body) = operation.body else { continue };
         let path = operation.path(treasure.name(operation.named));
         let send = |content_type: &'static str, payload: String| {
             let asked = request(operation.method(), &path, &token).insert_header(("content-type", content_type));
-            world.ask(asked.set_payload(payload))
+            fixture.ask(asked.set_payload(payload))
         };
         let json = "application/json";
         let mut more: Value = serde_json::from_str(body).unwrap();
@@ -146,5 +151,5 @@ async fn what_takes_a_body_takes_nothing_else() {
             send(json, with_nul).await.assert_problem(422, "value-invalid");
         }
     }
-    assert_eq!(world.audit_of(OWNER).await, before);
+    assert_eq!(fixture.audit_of(OWNER).await, before);
 }

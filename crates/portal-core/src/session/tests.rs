@@ -63,13 +63,13 @@ impl SessionStore for OneSession {
     }
 }
 
-struct Door {
+struct Fixture {
     store: Arc<OneSession>,
     clock: Arc<FixedClock>,
     sessions: Sessions,
 }
 
-fn door(state: SessionState, friendship: Option<FriendshipStatus>) -> Door {
+fn fixture(state: SessionState, friendship: Option<FriendshipStatus>) -> Fixture {
     let created_at = DateTime::UNIX_EPOCH;
     let session = Session {
         id: "one".to_owned(),
@@ -87,115 +87,115 @@ fn door(state: SessionState, friendship: Option<FriendshipStatus>) -> Door {
         down: AtomicBool::new(false),
         extended: Mutex::default(),
     });
-    let clock = Arc::new(FixedClock::at(created_at));
+    let clock = Arc::new(FixedClock::new(created_at));
     let sessions = Sessions::new(store.clone(), clock.clone(), Arc::new(SeededIds::from_seed(1)));
-    Door { store, clock, sessions }
+    Fixture { store, clock, sessions }
 }
 
-async fn is_refused(door: &Door) -> bool {
-    matches!(door.sessions.check(&Token::presented("t")).await, Err(SessionError::Invalid))
+async fn is_refused(fixture: &Fixture) -> bool {
+    matches!(fixture.sessions.check(&Token::presented("t")).await, Err(SessionError::Invalid))
 }
 
 #[tokio::test]
 async fn only_a_valid_session_of_an_active_friendship_is_let_in() {
     use FriendshipStatus::{Active, Blocked, Inactive};
-    assert!(!is_refused(&door(SessionState::Valid, Some(Active))).await);
+    assert!(!is_refused(&fixture(SessionState::Valid, Some(Active))).await);
     for (state, friendship) in [
         (SessionState::Revoked, Some(Active)),
         (SessionState::Valid, Some(Inactive)),
         (SessionState::Valid, Some(Blocked)),
         (SessionState::Valid, None),
     ] {
-        assert!(is_refused(&door(state, friendship)).await, "{state:?} {friendship:?}");
+        assert!(is_refused(&fixture(state, friendship)).await, "{state:?} {friendship:?}");
     }
 }
 
 #[tokio::test]
 async fn a_session_ends_with_its_thirtieth_day_even_while_its_answer_is_remembered() {
-    let door = door(SessionState::Valid, Some(FriendshipStatus::Active));
-    assert!(!is_refused(&door).await);
-    door.clock.set(DateTime::UNIX_EPOCH + SESSION_LIFETIME - TimeDelta::milliseconds(1));
-    assert!(!is_refused(&door).await);
-    door.clock.advance(Duration::from_millis(1));
-    assert!(is_refused(&door).await);
+    let fixture = fixture(SessionState::Valid, Some(FriendshipStatus::Active));
+    assert!(!is_refused(&fixture).await);
+    fixture.clock.set(DateTime::UNIX_EPOCH + SESSION_LIFETIME - TimeDelta::milliseconds(1));
+    assert!(!is_refused(&fixture).await);
+    fixture.clock.advance(Duration::from_millis(1));
+    assert!(is_refused(&fixture).await);
 }
 
 #[tokio::test]
 async fn a_store_that_cannot_be_asked_refuses_nobody() {
-    let door = door(SessionState::Valid, Some(FriendshipStatus::Active));
-    door.store.down.store(true, Ordering::SeqCst);
-    let answer = door.sessions.check(&Token::presented("t")).await;
+    let fixture = fixture(SessionState::Valid, Some(FriendshipStatus::Active));
+    fixture.store.down.store(true, Ordering::SeqCst);
+    let answer = fixture.sessions.check(&Token::presented("t")).await;
     assert!(matches!(answer, Err(SessionError::Unchecked(_))), "{answer:?}");
-    door.store.down.store(false, Ordering::SeqCst);
-    assert!(door.sessions.check(&Token::presented("t")).await.is_ok(), "trouble is not remembered");
+    fixture.store.down.store(false, Ordering::SeqCst);
+    assert!(fixture.sessions.check(&Token::presented("t")).await.is_ok(), "a failure is not cached");
 }
 
 #[tokio::test]
 async fn many_requests_at_once_ask_the_store_once() {
-    let door = door(SessionState::Valid, Some(FriendshipStatus::Active));
+    let fixture = fixture(SessionState::Valid, Some(FriendshipStatus::Active));
     let token = Token::presented("t");
-    let answers = futures::future::join_all((0..8).map(|_| Box::pin(door.sessions.check(&token)))).await;
+    let answers = futures::future::join_all((0..8).map(|_| Box::pin(fixture.sessions.check(&token)))).await;
     assert!(answers.iter().all(Result::is_ok));
-    assert_eq!(door.store.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(fixture.store.asked.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
 async fn what_this_replica_revoked_is_asked_for_again_at_once() {
-    let door = door(SessionState::Valid, Some(FriendshipStatus::Active));
+    let fixture = fixture(SessionState::Valid, Some(FriendshipStatus::Active));
     let token = Token::presented("t");
-    door.sessions.check(&token).await.unwrap();
+    fixture.sessions.check(&token).await.unwrap();
     let alice = FriendId::parse("alice").unwrap();
-    door.sessions.revoke(&alice, "one", crate::Actor::Friend(alice.clone())).await.unwrap();
-    door.sessions.check(&token).await.unwrap();
-    assert_eq!(door.store.asked.load(Ordering::SeqCst), 2);
+    fixture.sessions.revoke(&alice, "one", crate::Actor::Friend(alice.clone())).await.unwrap();
+    fixture.sessions.check(&token).await.unwrap();
+    assert_eq!(fixture.store.asked.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
 async fn a_session_lives_thirty_days_from_its_last_use_and_at_most_180_days() {
-    let door = door(SessionState::Valid, Some(FriendshipStatus::Active));
-    let start = door.clock.now();
+    let fixture = fixture(SessionState::Valid, Some(FriendshipStatus::Active));
+    let start = fixture.clock.now();
     let day = Duration::from_hours(24);
-    let session = &door.store.stored.session;
+    let session = &fixture.store.stored.session;
     for (days, expected) in [(0, None), (1, Some(31)), (29, Some(59)), (170, Some(180))] {
         let extended = session.extension(start + TimeDelta::days(days));
         assert_eq!(extended, expected.map(|days| start + TimeDelta::days(days)), "after {days} days");
     }
-    door.sessions.check(&Token::presented("t")).await.unwrap();
-    assert!(door.store.extended.lock().is_empty(), "a day is not over yet");
-    door.clock.advance(day);
-    door.sessions.check(&Token::presented("u")).await.unwrap();
-    assert_eq!(*door.store.extended.lock(), [start + TimeDelta::days(31)]);
+    fixture.sessions.check(&Token::presented("t")).await.unwrap();
+    assert!(fixture.store.extended.lock().is_empty(), "a day is not over yet");
+    fixture.clock.advance(day);
+    fixture.sessions.check(&Token::presented("u")).await.unwrap();
+    assert_eq!(*fixture.store.extended.lock(), [start + TimeDelta::days(31)]);
 }
 
 #[tokio::test]
 async fn a_token_that_the_store_does_not_know_is_refused_for_a_while_without_asking() {
-    let door = door(SessionState::Valid, Some(FriendshipStatus::Active));
+    let fixture = fixture(SessionState::Valid, Some(FriendshipStatus::Active));
     for _ in 0..3 {
-        let refused = door.sessions.check(&Token::presented("absent")).await;
+        let refused = fixture.sessions.check(&Token::presented("absent")).await;
         assert!(matches!(refused, Err(SessionError::Invalid)), "{refused:?}");
         // A revocation empties the cache of sessions.
         let alice = FriendId::parse("alice").unwrap();
-        door.sessions.revoke(&alice, "one", crate::Actor::Friend(alice.clone())).await.unwrap();
+        fixture.sessions.revoke(&alice, "one", crate::Actor::Friend(alice.clone())).await.unwrap();
     }
-    assert_eq!(door.store.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(fixture.store.asked.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
 async fn lookups_of_unknown_tokens_take_nothing_from_known_ones() {
-    let door = Arc::new(door(SessionState::Valid, Some(FriendshipStatus::Active)));
+    let fixture = Arc::new(fixture(SessionState::Valid, Some(FriendshipStatus::Active)));
     let known = Token::presented("t");
-    door.sessions.check(&known).await.unwrap();
+    fixture.sessions.check(&known).await.unwrap();
     let guess = |number| {
-        let door = door.clone();
-        tokio::spawn(async move { door.sessions.check(&Token::presented(format!("guess-{number}"))).await })
+        let fixture = fixture.clone();
+        tokio::spawn(async move { fixture.sessions.check(&Token::presented(format!("guess-{number}"))).await })
     };
     let guesses: Vec<_> = (0..100).map(guess).collect();
-    while door.store.asked.load(Ordering::SeqCst) < 1 + 16 {
+    while fixture.store.asked.load(Ordering::SeqCst) < 1 + 16 {
         tokio::task::yield_now().await;
     }
     let alice = FriendId::parse("alice").unwrap();
-    door.sessions.revoke(&alice, "one", crate::Actor::Friend(alice.clone())).await.unwrap();
-    assert!(door.sessions.check(&known).await.is_ok(), "it is looked up again while the guesses wait");
-    assert_eq!(door.store.asked.load(Ordering::SeqCst), 1 + 16 + 1);
+    fixture.sessions.revoke(&alice, "one", crate::Actor::Friend(alice.clone())).await.unwrap();
+    assert!(fixture.sessions.check(&known).await.is_ok(), "it is looked up again while the guesses wait");
+    assert_eq!(fixture.store.asked.load(Ordering::SeqCst), 1 + 16 + 1);
     guesses.iter().for_each(tokio::task::JoinHandle::abort);
 }

@@ -383,7 +383,7 @@ fn a_day_that_the_clock_skips_has_no_times() {
     assert_eq!(once.next_after(utc("2011-12-29T00:00:00Z")), Some(utc("2011-12-30T10:00:00Z")));
 }
 
-fn at(text: &str, tz: &str) -> Result<Timing, Invalid> {
+fn at_timing(text: &str, tz: &str) -> Result<Timing, Invalid> {
     let draft = TimingDraft { at: Some(text.to_owned()), ..TimingDraft::default() };
     draft.parse(tz, &TimeZones::bundled(), utc("2026-01-01T00:00:00Z"))
 }
@@ -399,7 +399,7 @@ fn a_moment_is_read_by_its_offset_or_by_the_clock_of_its_zone() {
         ("2026-03-29T02:30", "2026-03-29T01:00:00Z"),
         ("2026-10-25T02:30", "2026-10-25T00:30:00Z"),
     ] {
-        assert_eq!(at(text, "Europe/Berlin").unwrap().kind, TimingKind::At(utc(moment)), "{text}");
+        assert_eq!(at_timing(text, "Europe/Berlin").unwrap().kind, TimingKind::At(utc(moment)), "{text}");
     }
 }
 
@@ -417,15 +417,16 @@ fn what_is_no_moment_to_come_is_refused() {
         "2026-01-01T00:00:00Z",
         "2031-02-01T00:00:00Z",
     ] {
-        assert_eq!(at(text, "Europe/Berlin").unwrap_err().field, "at", "{text}");
+        assert_eq!(at_timing(text, "Europe/Berlin").unwrap_err().field, "at", "{text}");
     }
-    assert_eq!(at("2026-12-24T14:30", "Mars").unwrap_err().field, "tz");
+    assert_eq!(at_timing("2026-12-24T14:30", "Mars").unwrap_err().field, "tz");
 }
 
 #[test]
 fn a_moment_fires_once() {
     let moment = utc("2026-12-24T14:30:00Z");
-    let schedule = Schedule::new(&at("2026-12-24T14:30:00Z", "UTC").unwrap(), moment, &TimeZones::bundled()).unwrap();
+    let schedule =
+        Schedule::new(&at_timing("2026-12-24T14:30:00Z", "UTC").unwrap(), moment, &TimeZones::bundled()).unwrap();
     assert_eq!(schedule.next_after(moment - TimeDelta::milliseconds(1)), Some(moment));
     assert_eq!(schedule.next_after(moment), None);
 }

@@ -1,4 +1,4 @@
-//! Where the agent's answers go.
+//! Destinations of the agent's answers.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use portal_cron::{ConversationScopes, DefaultConversation, JobDraft, SessionKeys
 use crate::fixture::{Fixture, TestResult, alice, audit, contact, draft, friend};
 
 /// Runs a job of alice's for this session once; returns channel and address of its answer.
-async fn answer(fixture: &Fixture, name: &str, draft: JobDraft) -> TestResult<Option<String>> {
+async fn answer_of(fixture: &Fixture, name: &str, draft: JobDraft) -> TestResult<Option<String>> {
     fixture.jobs.create(&alice(), draft, friend("alice")).await?;
     fixture.jobs.run(&alice(), name, friend("alice")).await?;
     fixture.pass_after(1).await?;
@@ -34,8 +34,8 @@ async fn add(fixture: &Fixture, channel: &str, address: &str) -> TestResult<()> 
 #[tokio::test]
 async fn an_answer_goes_to_the_friends_own_address_or_nowhere() -> TestResult<()> {
     let fixture = Fixture::new().await?;
-    assert_eq!(answer(&fixture, "chat", job("chat", None, None)).await?.as_deref(), Some("signal:+15550100"));
-    assert_eq!(answer(&fixture, "silent", job("silent", None, Some("nowhere"))).await?, None);
+    assert_eq!(answer_of(&fixture, "chat", job("chat", None, None)).await?.as_deref(), Some("signal:+15550100"));
+    assert_eq!(answer_of(&fixture, "silent", job("silent", None, Some("nowhere"))).await?, None);
     // A contact that is gone takes no answer, and the message is said all the same.
     MemoryContacts::new(&fixture.people).remove(&contact()?, audit(Action::ContactRemove)).await?;
     fixture.jobs.run(&alice(), "chat", friend("alice")).await?;
@@ -59,14 +59,14 @@ async fn of_several_addresses_the_sessions_own_then_the_preferred_one_is_taken()
         // The first, where nothing is preferred.
         ("across", None, "discord:Alice#1"),
     ] {
-        let found = answer(&fixture, name, job(name, session.as_deref(), None)).await?;
+        let found = answer_of(&fixture, name, job(name, session.as_deref(), None)).await?;
         assert_eq!(found.as_deref(), Some(expected), "{name}");
     }
     let friends = MemoryFriends::new(&fixture.people);
     let found = friends.find(&alice().friend).await?.ok_or("no alice")?;
     let preferring = Friend { preferred_channel: Some(ChannelId::parse("irc")?), ..found };
     friends.update(preferring, audit(Action::FriendUpdate)).await?;
-    assert_eq!(answer(&fixture, "preferred", job("preferred", None, None)).await?.as_deref(), Some("irc:al"));
+    assert_eq!(answer_of(&fixture, "preferred", job("preferred", None, None)).await?.as_deref(), Some("irc:al"));
     Ok(())
 }
 

@@ -97,7 +97,7 @@ pub(crate) fn utc(text: &str) -> DateTime<Utc> {
 
 impl Fixture {
     pub(crate) async fn new() -> TestResult<Self> {
-        let (people, clock) = (MemoryPeople::new(), Arc::new(FixedClock::at(utc("2026-01-01T09:00:00Z"))));
+        let (people, clock) = (MemoryPeople::new(), Arc::new(FixedClock::new(utc("2026-01-01T09:00:00Z"))));
         settle_in(&people, clock.now()).await?;
         let store = Arc::new(MemoryJobs::new(&people, clock.clone()));
         let ids = Arc::new(SeededIds::from_seed(11));
@@ -119,6 +119,12 @@ impl Fixture {
         runner(&self.people, queue, self.receiver.clone(), settings)
     }
 
+    /// Another runner of the same queue, with time zone rules of its own.
+    pub(crate) fn runner_with(&self, zones: TimeZones) -> TestResult<Runner> {
+        let ports = RunnerPorts { zones, ..ports(&self.people, self.store.clone(), self.receiver.clone())? };
+        Ok(Runner::new(ports, RunnerSettings::default()))
+    }
+
     /// Makes a job of alice's that says hello.
     pub(crate) async fn job(&self, name: &str, cron: &str) -> Result<Job, CronError> {
         self.jobs.create(&alice(), draft(name, cron), friend("alice")).await
@@ -131,7 +137,7 @@ impl Fixture {
     }
 
     pub(crate) async fn runs(&self, name: &str) -> Result<Vec<Run>, CronError> {
-        self.jobs.runs(&alice(), name).await
+        self.jobs.runs(&alice(), name, None).await
     }
 
     /// Enables or disables alice's job of that name.
@@ -176,10 +182,14 @@ fn runner(
     receiver: Arc<Receiver>,
     settings: RunnerSettings,
 ) -> TestResult<Runner> {
+    Ok(Runner::new(ports(people, queue, receiver)?, settings))
+}
+
+fn ports(people: &MemoryPeople, queue: Arc<dyn RunQueue>, receiver: Arc<Receiver>) -> TestResult<RunnerPorts> {
     // Runners that share a queue must not draw the same ids.
     let (ids, zones) = (Arc::new(RandomIds), TimeZones::bundled());
     let observer = Arc::new(NoObserver);
-    Ok(Runner::new(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones, observer }, settings))
+    Ok(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones, observer })
 }
 
 fn keys(people: &MemoryPeople) -> TestResult<Arc<SessionKeys>> {

@@ -3,4 +3,5 @@
 mod answers;
 mod fixture;
 mod jobs;
+mod release;
 mod runner;

@@ -11,7 +11,7 @@ use portal_adapters::memory::{MemoryContacts, MemoryJobs};
 use portal_core::{Action, Backend, BackendError, Clock, ContactStore, FriendshipStatus};
 use portal_cron::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, JobDraft, LeasedRun, MissedWindow,
-    RunLease, RunQueue, RunStatus, RunnerSettings, Schedule, TimeZones, Trigger,
+    Release, ReleaseAnnounced, RunLease, RunQueue, RunStatus, RunnerSettings, Schedule, TimeZones, Trigger,
 };
 use tokio::sync::Notify;
 
@@ -57,6 +57,10 @@ impl RunQueue for Restarting {
         self.queue.replan(now).await
     }
 
+    async fn announce_release(&self, release: &Release, now: DateTime<Utc>) -> Result<ReleaseAnnounced, BackendError> {
+        self.queue.announce_release(release, now).await
+    }
+
     async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError> {
         self.queue.latest_start().await
     }
@@ -75,10 +79,6 @@ impl RunQueue for Restarting {
             return Err(BackendError::unavailable(Backend::Database, "restarting"));
         }
         self.queue.complete_attempts(completed).await
-    }
-
-    async fn forget_before(&self, ended: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError> {
-        self.queue.forget_before(ended, spent).await
     }
 }
 
@@ -424,24 +424,12 @@ async fn runners_that_share_a_queue_deliver_each_fire_time_once() -> TestResult<
     let runner = || fixture.runner(RunnerSettings { slots: 1024, ..RunnerSettings::default() });
     let runners = [runner()?, runner()?, runner()?];
     fixture.clock.set(utc("2026-01-01T10:00:00Z"));
-    let (a, b, c) = tokio::join!(runners[0].tick(), runners[1].tick(), runners[2].tick());
-    assert_eq!(a? + b? + c?, 20);
+    let (a, b, c) = tokio::join!(runners[0].run_due(), runners[1].run_due(), runners[2].run_due());
+    a.and(b).and(c)?;
     for runner in &runners {
         runner.idle().await;
     }
     assert_eq!(fixture.receiver.take().len(), 20);
-    Ok(())
-}
-
-#[tokio::test]
-async fn old_runs_are_deleted_and_open_ones_stay() -> TestResult<()> {
-    let fixture = Fixture::new().await?;
-    fixture.job("hourly", "@hourly").await?;
-    fixture.pass_after(60).await?;
-    fixture.clock.set(utc("2026-02-15T09:00:00Z"));
-    fixture.jobs.run(&alice(), "hourly", friend("alice")).await?;
-    assert_eq!(fixture.runner.forget_old().await?, 1);
-    assert_eq!(statuses(&fixture).await?, [(RunStatus::Queued, 0)]);
     Ok(())
 }
 
@@ -538,7 +526,7 @@ async fn ends_that_come_together_share_a_transaction() -> TestResult<()> {
     let queue = Restarting::new(&fixture.store, 0);
     let runner = fixture.runner_of(queue.clone(), RunnerSettings { slots: 1024, ..RunnerSettings::default() })?;
     fixture.clock.set(utc("2026-01-01T10:00:00Z"));
-    assert_eq!(runner.tick().await?, 40);
+    runner.run_due().await?;
     while fixture.receiver.received.lock().len() < 40 {
         tokio::task::yield_now().await;
     }

@@ -1,8 +1,9 @@
 //! Changing an exposure in place.
 
 use portal_dns::{Reason, Status};
+use portal_testkit::Faults;
 
-use super::faults::{Faults, serve};
+use super::faults::serve;
 use super::fixture::{Fixture, close, friend, name, open, plain, wish};
 
 #[tokio::test(start_paused = true)]
@@ -36,7 +37,7 @@ async fn watch_a_change(service: &str, port: Option<i64>, domain: Option<&str>) 
     let fixture = std::sync::Arc::new(Fixture::new().await);
     open(&fixture.portal(), "alice", wish("my-app", "web", None, None)).await.unwrap();
     let watching = fixture.clone();
-    let faults = Faults::watched(move || {
+    let faults = Faults::none().after_each(move || {
         let (records, routes) = (watching.marked(), watching.cluster.route("friend-alice", "expose-my-app"));
         let rule = routes.map(|route| route.spec.routes.first().unwrap().rule.clone()).unwrap_or_default();
         assert!(!records.is_empty(), "a name resolves at every moment");
@@ -44,6 +45,7 @@ async fn watch_a_change(service: &str, port: Option<i64>, domain: Option<&str>) 
             assert!(rule.contains(&format!("Host(`{host}`)")), "{host} resolves and has no route: {rule}");
         }
     });
+    let faults = faults.shared();
     let changed = open(&serve(&fixture, &faults), "alice", wish("my-app", service, port, domain)).await.unwrap();
     assert_eq!(changed.exposure.status, Status::Active);
     assert!(faults.calls() > 3);

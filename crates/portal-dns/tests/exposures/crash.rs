@@ -6,8 +6,9 @@ use std::time::Duration;
 use portal_adapters::memory::ZoneRecord;
 use portal_core::Action;
 use portal_dns::{Hostname, Orphan, OrphanRemoved, Priority, Records as _, Removed, Status};
+use portal_testkit::{Fault, Faults};
 
-use super::faults::{Fault, Faults, serve};
+use super::faults::serve;
 use super::fixture::{Fixture, close, open, plain, wish};
 use super::operation::Operation;
 
@@ -35,10 +36,10 @@ async fn strike(operation: Operation, at: usize, fault: Fault) -> bool {
     let context = format!("{operation:?}, {fault:?} at call {at}");
     let fixture = before(operation).await;
     let theirs = foreign(&fixture);
-    let faults = Faults::strike_at(at, fault);
+    let faults = Faults::new(at, Some(fault)).shared();
     let portal = serve(&fixture, &faults);
     let acknowledged = tokio::time::timeout(Duration::from_mins(2), operation.act(&portal)).await.unwrap_or(false);
-    let struck = faults.calls() > at;
+    let struck = faults.was_reached();
     faults.end();
     fixture.assert_nothing_is_pretended(fixture.marked(), &context).await;
     fixture.wait_long();
@@ -71,7 +72,7 @@ async fn whatever_fails_at_whichever_step_one_pass_puts_it_right() {
 async fn a_restart_finishes_by_its_ticks_what_the_crash_left() {
     for at in 0..12 {
         let fixture = Fixture::new().await;
-        let faults = Faults::strike_at(at, Fault::StopAfter);
+        let faults = Faults::new(at, Some(Fault::StopAfter)).shared();
         let portal = serve(&fixture, &faults);
         let opened = open(&portal, "alice", wish("my-app", "web", None, None));
         let _ = tokio::time::timeout(Duration::from_mins(2), opened).await;
@@ -89,7 +90,7 @@ async fn a_restart_finishes_by_its_ticks_what_the_crash_left() {
 async fn a_lease_keeps_a_second_portal_from_working_on_the_same_exposure() {
     let fixture = Fixture::new().await;
     // Its sixth call would be the first one that makes something.
-    let faults = Faults::strike_at(6, Fault::StopBefore);
+    let faults = Faults::new(6, Some(Fault::StopBefore)).shared();
     let sleeping = serve(&fixture, &faults);
     let opened = open(&sleeping, "alice", wish("my-app", "web", None, None));
     let _ = tokio::time::timeout(Duration::from_mins(2), opened).await;

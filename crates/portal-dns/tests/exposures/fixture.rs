@@ -14,7 +14,7 @@ use portal_core::{
 use portal_dns::{
     DnsError, Domain, DomainName, Exposure, ExposureName, ExposurePorts, Exposures, Hostname, InstanceId, Intent,
     IntentStore, OpenExposure, Opened, OrphanPorts, Orphans, OwnershipMarker, RecordState, Records, RouteSpec, Routes,
-    Status, Target, Tls, Ttl, Zone,
+    Status, Target, Tls, Zone,
 };
 use tokio::runtime::Handle;
 
@@ -52,7 +52,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// Friends `alice`, `bob`, `a-b` and `b-c`, each with the same Services; nothing exposed.
     pub(crate) async fn new() -> Self {
-        let clock = Arc::new(FixedClock::at(DateTime::UNIX_EPOCH + Duration::from_hours(480_000)));
+        let clock = Arc::new(FixedClock::new(DateTime::UNIX_EPOCH + Duration::from_hours(480_000)));
         let people = MemoryPeople::new();
         let store = MemoryExposures::new(&people);
         let cluster = MemoryCluster::new(clock.clone());
@@ -78,13 +78,8 @@ impl Fixture {
 
     /// Returns the ports of a portal.
     pub(crate) fn ports(&self) -> ExposurePorts {
-        ExposurePorts {
-            store: Arc::new(self.store.clone()),
-            routes: Arc::new(self.cluster.clone()),
-            services: Arc::new(self.cluster.clone()),
-            clock: self.clock.clone(),
-            ids: self.ids.clone(),
-        }
+        let (routes, services) = (Arc::new(self.cluster.clone()), Arc::new(self.cluster.clone()));
+        ExposurePorts::new(Arc::new(self.store.clone()), routes, services, self.clock.clone(), self.ids.clone())
     }
 
     /// A portal that was just started.
@@ -242,16 +237,10 @@ pub(crate) fn domain(name: &str) -> Domain {
         "b.net" => Target::Cname(domain_name("ingress.b.net")),
         _ => Target::A(Ipv4Addr::new(192, 0, 2, 1)),
     };
-    Domain {
-        name: domain_name(name),
-        target,
-        ttl: Ttl::parse(300).unwrap(),
-        proxied: false,
-        tls: Tls::Default,
-        entry_points: vec!["websecure".to_owned()],
-        fallback_routes: Vec::new(),
-        retired: false,
-    }
+    let mut domain = Domain::new(domain_name(name), target);
+    domain.tls = Tls::Default;
+    domain.entry_points = vec!["websecure".to_owned()];
+    domain
 }
 
 /// A record that somebody else made.

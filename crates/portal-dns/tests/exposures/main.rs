@@ -12,5 +12,6 @@ mod open;
 mod operation;
 mod over_http;
 mod owner;
+mod simulation;
 mod snapshot;
 mod timeouts;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::faults::{Faults, serve};
+use portal_testkit::Faults;
+
+use super::faults::serve;
 use super::fixture::{Fixture, close, friend, open, wish};
 
 #[tokio::test(start_paused = true)]
@@ -44,7 +46,7 @@ async fn what_another_portal_did_shows_after_a_poll() {
 #[tokio::test(start_paused = true)]
 async fn reading_asks_the_store_for_nothing_while_it_is_polled() {
     let fixture = Fixture::new().await;
-    let faults = Faults::watched(|| ());
+    let faults = Faults::none().shared();
     let portal = serve(&fixture, &faults);
     portal.poll_changes().await.unwrap();
     portal.snapshot(&friend("alice")).await.unwrap();

@@ -6,50 +6,28 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
-use portal_adapters::memory::MemoryRecords;
 use portal_core::BackendError;
-use portal_dns::{
-    Ensured, Exposures, Hostname, Observed, OwnershipMarker, Priority, Reason, RecordState, Records, Removed, Status,
-};
+use portal_dns::{Exposures, Reason, Status};
+use portal_testkit::{Call, Effect, Interceptor};
 use tokio::time::Instant;
 
+use super::faults::serve;
 use super::fixture::{Fixture, close, friend, name, open, plain, wish};
 
 /// Something that happens after somebody looked at a zone and before they learn what they saw.
 type Meanwhile = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// A zone with every look of which something happens.
-struct SlowRecords(MemoryRecords, Meanwhile);
+/// Lets something happen between each look at a zone and its answer.
+struct AfterLook(Meanwhile);
 
 #[async_trait]
-impl Records for SlowRecords {
-    async fn look(&self, host: &Hostname, caller: &Priority) -> Result<Observed, BackendError> {
-        let seen = self.0.look(host, caller).await;
-        (self.1)().await;
-        seen
-    }
-
-    async fn ensure(
-        &self,
-        host: &Hostname,
-        wanted: &RecordState,
-        seen: &Observed,
-        caller: &Priority,
-    ) -> Result<Ensured, BackendError> {
-        self.0.ensure(host, wanted, seen, caller).await
-    }
-
-    async fn remove(
-        &self,
-        host: &Hostname,
-        marker: &OwnershipMarker,
-        caller: &Priority,
-    ) -> Result<Removed, BackendError> {
-        self.0.remove(host, marker, caller).await
-    }
-
-    async fn list(&self) -> Result<Vec<(Hostname, Observed)>, BackendError> {
-        self.0.list().await
+impl Interceptor for AfterLook {
+    async fn intercept(&self, call: Call, effect: Effect<'_>) -> Result<(), BackendError> {
+        effect.await?;
+        if (call.port, call.method) == ("Records", "look") {
+            (self.0)().await;
+        }
+        Ok(())
     }
 }
 
@@ -58,8 +36,7 @@ fn slow_portal(fixture: &Fixture, looks_take: Duration) -> Exposures {
 }
 
 fn interrupted(fixture: &Fixture, meanwhile: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Exposures {
-    let meanwhile: Meanwhile = Arc::new(meanwhile);
-    fixture.portal_with(fixture.ports(), |records| Arc::new(SlowRecords(records, meanwhile.clone())))
+    serve(fixture, &Arc::new(AfterLook(Arc::new(meanwhile))))
 }
 
 #[tokio::test(start_paused = true)]

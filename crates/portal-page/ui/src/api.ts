@@ -17,7 +17,7 @@ export class Failure extends Error {
     /** Time from which another attempt makes sense, in milliseconds since 1970. */
     readonly retryAt: number | null,
     readonly etag: string | null,
-    readonly errors: { field: string; message: string }[],
+    readonly errors: Schemas["FieldError"][],
   ) {
     super(sentence);
   }

@@ -1,7 +1,7 @@
 // The page: who is logged in, which view is shown, and the way between views.
 import { html, nothing } from "lit";
 import { client, session, take } from "./api";
-import { agents, chooseAgent, chosenAgent, forgetAll, keepFresh, me } from "./model";
+import { agentName, agents, chooseAgent, forgetAll, keepFresh, login, me } from "./model";
 import { followLinks, go, parse, type Route } from "./router";
 import { texts } from "./text";
 import { View } from "./view";
@@ -11,6 +11,17 @@ import "./views/apps";
 import "./views/memory";
 import "./views/schedule";
 import "./views/more";
+
+const meta = (name: string) => document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`)?.content;
+
+/** The name that the operator gave the page; without one, what it is in the reader's language. */
+function brand(): string {
+  const name = meta("application-name") ?? "";
+  return name === "" || name === "Friend Portal" ? texts().portal : name;
+}
+
+const color = meta("theme-color");
+if (color) document.documentElement.style.setProperty("--brand", color);
 
 class PortalApp extends View {
   static override properties = { route: { state: true }, ended: { state: true } };
@@ -33,16 +44,32 @@ class PortalApp extends View {
   }
 
   private navigated = () => {
-    const before = this.route.view;
+    const before = `${this.route.view}/${this.route.name}/${this.route.action}`;
     this.route = parse(location);
     this.closeMenu();
     if (this.route.view !== "enter" && !session.get()) go("/portal/enter", true);
-    if (before !== this.route.view) this.updateComplete.then(() => this.querySelector<HTMLElement>("h1")?.focus());
+    const here = `${this.route.view}/${this.route.name}/${this.route.action}`;
+    if (before !== here) this.focusHeading();
     if (session.get() && me.known.value === null && this.route.view !== "enter") {
       void me.refresh();
       void agents.refresh();
+      void login.refresh();
     }
   };
+
+  /** The new view is announced by its heading, which may come with the first answer. */
+  private async focusHeading() {
+    scrollTo(0, 0);
+    await this.updateComplete;
+    for (let frames = 0; frames < 60; frames++) {
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+      const heading = this.querySelector<HTMLElement>("h1");
+      if (!heading) continue;
+      document.title = `${heading.textContent?.trim()} – ${brand()}`;
+      heading.focus();
+      return;
+    }
+  }
 
   private closeMenu() {
     this.querySelector("details.menu")?.removeAttribute("open");
@@ -77,12 +104,14 @@ class PortalApp extends View {
     return html`
       <a class="skip" href="#content">${t.skip}</a>
       <header>
-        <a class="brand" href="/">${t.portal}</a>
+        <a class="brand" href="/">${brand()}</a>
         <details class="menu" @keydown=${(event: KeyboardEvent) => event.key === "Escape" && this.closeMenu()}>
           <summary>${me.known.value?.display_name ?? t.more}</summary>
           <div>
             ${this.agentSwitch()}
+            <a href="/portal/activity">${t.activity}</a>
             <a href="/portal/devices">${t.devices}</a>
+            <a href="/portal/settings">${t.settings}</a>
             <a href="/portal/help">${t.help}</a>
             <button class="quiet" @click=${() => this.logOut()}>${t.logOut}</button>
           </div>
@@ -106,7 +135,11 @@ class PortalApp extends View {
       case "memory":
         return html`<portal-memory .name=${name}></portal-memory>`;
       case "schedule":
-        return html`<portal-schedule .name=${name} .query=${query}></portal-schedule>`;
+        return html`<portal-schedule .name=${name} .action=${action} .query=${query}></portal-schedule>`;
+      case "activity":
+        return html`<portal-activity></portal-activity>`;
+      case "settings":
+        return html`<portal-settings></portal-settings>`;
       case "devices":
         return html`<portal-devices></portal-devices>`;
       case "help":
@@ -125,7 +158,7 @@ class PortalApp extends View {
     };
     return html`<label>${texts().agent}
       <select @change=${choose}>
-        ${known.map((one) => html`<option ?selected=${one.agent_id === chosenAgent()}>${one.agent_id}</option>`)}
+        ${known.map((one) => html`<option ?selected=${one.agent_id === agentName()}>${one.agent_id}</option>`)}
       </select></label>`;
   }
 }

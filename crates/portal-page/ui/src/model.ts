@@ -4,7 +4,8 @@ import { client, take, type Answer, type Failure, type Schemas } from "./api";
 /** A part of the page's knowledge: the last good answer, and why the newest one is missing. */
 export type Known<T> = { value: T | null; at: number; etag: string | null; failure: Failure | null; busy: boolean };
 
-const POLL = 5_000;
+/** Nothing changes every second; main's own changes are seen within two of these. */
+const POLL = 4_000;
 const listeners = new Set<() => void>();
 let agent: string | undefined;
 
@@ -17,7 +18,7 @@ export function changed() {
   for (const listener of listeners) listener();
 }
 
-class Source<T> {
+export class Source<T> {
   known: Known<T> = { value: null, at: 0, etag: null, failure: null, busy: false };
   private round = 0;
 
@@ -52,6 +53,10 @@ const ofAgent = () => (agent ? { agent } : {});
 export const me = new Source(() => take(client.GET("/api/portal/me")));
 export const agents = new Source(() => take(client.GET("/api/portal/agents")));
 export const domains = new Source(() => take(client.GET("/api/portal/domains")));
+export const login = new Source(() => take(client.GET("/api/auth/me")));
+export const settings = new Source(() => take(client.GET("/api/portal/settings")));
+export const activity = new Source(() => take(client.GET("/api/portal/activity")));
+export const about = new Source(() => take(client.GET("/api/portal/about")));
 export const sessions = new Source(() => take(client.GET("/api/portal/sessions")));
 export const documents = new Source(() => take(client.GET("/api/portal/workspace", { params: { query: ofAgent() } })));
 export const jobs = new Source(() => take(client.GET("/api/portal/workspace/crons", { params: { query: ofAgent() } })));
@@ -62,7 +67,7 @@ export const space = new Source<Schemas["Namespace"]>(async (etag) => {
   return take(call as never) as Promise<Answer<Schemas["Namespace"]>>;
 });
 
-const all = [me, agents, domains, sessions, documents, jobs, space];
+const all = [me, agents, domains, login, settings, activity, about, sessions, documents, jobs, space];
 
 export function chooseAgent(name: string | undefined) {
   agent = name;
@@ -72,6 +77,11 @@ export function chooseAgent(name: string | undefined) {
 
 export function chosenAgent(): string | undefined {
   return agent;
+}
+
+/** The agent whose things are shown, by its own name. */
+export function agentName(): string {
+  return agent ?? login.known.value?.agent_id ?? "main";
 }
 
 export function forgetAll() {

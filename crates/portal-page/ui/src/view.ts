@@ -1,6 +1,7 @@
 // The base of every view, and the pieces that several views show.
 import { LitElement, html, nothing, type TemplateResult } from "lit";
 import type { Failure } from "./api";
+import { sentenceOf } from "./sentences";
 import { subscribe, type Known } from "./model";
 import { texts } from "./text";
 import { time } from "./format";
@@ -29,7 +30,7 @@ export function failed(failure: Failure, retry?: () => void): TemplateResult {
   const t = texts();
   const wait = failure.retryAt ? Math.ceil((failure.retryAt - Date.now()) / 1000) : 0;
   return html`<div class="failure" role="alert">
-    <p>${failure.sentence}</p>
+    <p>${sentenceOf(failure)}</p>
     ${retry
       ? html`<portal-retry .wait=${wait} @retry=${retry}></portal-retry>`
       : nothing}
@@ -81,13 +82,19 @@ export function part<T>(known: Known<T>, retry: () => void, show: (value: T) => 
     <div class="stale"><p class="small">${t.asOf(time(known.at))}</p>${show(known.value)}</div>`;
 }
 
-export function copyButton(text: string): TemplateResult {
+export function copyButton(text: string, what = text): TemplateResult {
   const copy = async (event: Event) => {
     const button = event.currentTarget as HTMLButtonElement;
-    await navigator.clipboard.writeText(text);
-    button.textContent = texts().copied;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = texts().copied;
+      announce(texts().copied);
+    } catch {
+      // A browser without a clipboard, or one that asks and was told no: the text can still be marked by hand.
+      button.textContent = text;
+    }
   };
-  return html`<button class="quiet" @click=${copy}>${texts().copy}</button>`;
+  return html`<button type="button" class="quiet" aria-label="${texts().copy}: ${what}" @click=${copy}>${texts().copy}</button>`;
 }
 
 /** Asks before something that cannot be taken back. */

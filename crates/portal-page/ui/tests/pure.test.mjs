@@ -19,7 +19,8 @@ async function load(name) {
   return import(pathToFileURL(outfile).href);
 }
 
-const { appsOf, publishName } = await load("apps");
+const { appsOf, factsOf, publishName } = await load("apps");
+const { formOf, KINDS, timingOf } = await load("when");
 const pod = (name, more = {}) => ({ name, status: "Running", ready: true, restarts: 0, image: null, age: null, reason: null, message: null, exitCode: null, lastReason: null, lastMessage: null, ...more });
 const space = (more) => ({ phase: "Active", pods: [], services: [], deployments: [], quota: null, ingressRoutes: [], observedAt: "", ...more });
 const deployment = (name, replicas, more = {}) => ({ name, replicas, image: null, age: null, secretRefs: [], reason: null, message: null, ...more });
@@ -34,7 +35,9 @@ test("a crash, a lack of room and a missing image are said as what they are", ()
   assert.match(say([pod("app-1", { ready: false, reason: "CrashLoopBackOff", restarts: 12 })]).problem, /stops right after starting \(12 times\)/);
   assert.match(say([pod("app-1", { ready: false, reason: "CrashLoopBackOff", restarts: 12, lastReason: "OOMKilled" })]).problem, /ran out of memory/);
   assert.match(say([pod("app-1", { ready: false, status: "Pending", reason: "ImagePullBackOff" })]).problem, /can't be fetched/);
-  assert.match(say([], "0/1", { reason: "FailedCreate" }).problem, /no room/);
+  assert.match(say([], "0/1", { reason: "FailedCreate", message: "pods is forbidden: exceeded quota: friend-portal" }).problem, /no room/);
+  assert.match(say([], "0/1", { reason: "FailedCreate", message: "violates PodSecurity" }).problem, /violates PodSecurity/);
+  assert.equal(say([pod("app-1")], "1/2", { reason: "FailedCreate", message: "exceeded quota" }).state, "partly");
   assert.equal(say([pod("app-1")], "1/1").state, "running");
   assert.equal(say([], "0/0").state, "switchedOff");
   assert.equal(say([pod("app-1", { ready: false })]).state, "starting");
@@ -43,6 +46,38 @@ test("a crash, a lack of room and a missing image are said as what they are", ()
 test("a crash that keeps its last words shows those and not the back-off", () => {
   const [app] = appsOf(space({ deployments: [deployment("app", "0/1")], pods: [pod("app-1", { ready: false, reason: "CrashLoopBackOff", message: "back-off 5m0s", lastMessage: "panic: no database" })] }));
   assert.equal(app.lastWords, "panic: no database");
+});
+
+test("a full space is said with its numbers", () => {
+  const quota = { hard: { pods: "3" }, used: { pods: "3" } };
+  const refused = deployment("app", "0/1", { reason: "FailedCreate", message: "exceeded quota" });
+  assert.match(appsOf(space({ quota, deployments: [refused] }))[0].problem, /room for 3, and all 3 are in use/);
+});
+
+test("what an app said is quoted and cut in a message to the agent", () => {
+  const [app] = appsOf(space({ deployments: [deployment("app", "0/1")], pods: [pod("app-1", { ready: false, reason: "CrashLoopBackOff", exitCode: 1, lastMessage: `first\n${"x".repeat(5000)}` })] }));
+  const facts = factsOf(app, space({}));
+  assert.ok(facts.includes("> first") && facts.includes("Exit code: 1") && facts.length < 1200, facts);
+});
+
+test("the form's choices are timings, and a timing fills the form in", () => {
+  const form = { when: "daily", date: "2026-12-24", time: "14:30", day: "0", every: "90", unit: "m", cron: "@hourly" };
+  const expected = { once: { at: "2026-12-24T14:30" }, daily: { cron: "30 14 * * *" }, weekdays: { cron: "30 14 * * 1-5" }, weekly: { cron: "30 14 * * 0" }, every: { every: "90m" }, cron: { cron: "@hourly" } };
+  for (const when of KINDS) assert.deepEqual(timingOf({ ...form, when }), expected[when], when);
+  for (const part of [{ when: "once", date: "" }, { when: "daily", time: "" }, { when: "every", every: "0" }, { when: "cron", cron: " " }]) assert.equal(timingOf({ ...form, ...part }), null);
+  const job = (cron, schedule = { kind: "cron" }) => ({ cron, schedule, tz: "Europe/Berlin" });
+  const told = (one) => { const { when, time, day, every, unit, date } = formOf(one, form); return { when, time, day, every, unit, date }; };
+  assert.deepEqual(told(job("5 8 * * 1-5")), { ...told(job("5 8 * * 1-5")), when: "weekdays", time: "08:05" });
+  assert.equal(told(job("*/5 8 * * *")).when, "cron");
+  assert.deepEqual(told(job(null, { kind: "every", everyMs: 7_200_000 })), { ...told(job(null, { kind: "every", everyMs: 7_200_000 })), when: "every", every: "2", unit: "h" });
+  assert.equal(told(job(null, { kind: "at", at: "2026-12-24T13:30:00Z" })).time, "14:30");
+});
+
+test("a code of a link is found in all that people paste", async () => {
+  const { parseLink } = await load("link");
+  const code = `fpl_${"0".repeat(64)}`;
+  for (const text of [code, `code=${code}`, `https://x.example/portal/enter#code=${code}&friend=bob`, `#code=${code}`]) assert.equal(parseLink(text)?.code, code, text);
+  for (const text of ["", "https://x.example/", "fpl_1", `code=${code}0`]) assert.equal(parseLink(text), null, text);
 });
 
 test("any name becomes one that can be published", () => {

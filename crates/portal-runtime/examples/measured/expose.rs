@@ -12,7 +12,7 @@ use portal_adapters::cloudflare::{
 };
 use portal_adapters::memory::{MemoryCluster, MemoryRecords};
 use portal_core::BoxError;
-use portal_dns::{Domain, DomainName, Records, Target, Tls, Ttl, Zone};
+use portal_dns::{Domain, DomainName, Records, Target, Zone};
 
 use crate::fixture;
 
@@ -34,16 +34,7 @@ pub(crate) async fn serve(
     }
     let name = |name| DomainName::parse(name).map(Target::Cname);
     let target = target.parse().map_or_else(|_| name(target), |address| Ok(Target::A(address)))?;
-    let domain = Domain {
-        name: DomainName::parse(DOMAIN)?,
-        target,
-        ttl: Ttl::parse(300)?,
-        proxied: false,
-        tls: Tls::Off,
-        entry_points: Vec::new(),
-        fallback_routes: Vec::new(),
-        retired: false,
-    };
+    let domain = Domain::new(DomainName::parse(DOMAIN)?, target);
     let cloudflare = Arc::new(ScriptedCloudflare::start(&[DOMAIN]).await?);
     cloudflare.delay_every_call(Duration::from_millis(latency));
     let records: Arc<dyn Records> = if latency == 0 {

@@ -1,9 +1,9 @@
 //! Friends with known tokens, and a portal for them.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::files::{AgentRoots, DiskFiles};
@@ -14,19 +14,24 @@ use portal_core::{
     Action, Actor, Agent, AgentId, AuditEntry, BoxError, Clock, Friend, FriendId, Friendship, FriendshipStatus,
     Retention, SESSION_LIFETIME, Session, Token,
 };
-use portal_cron::{OneConversation, TimeZones};
+use portal_cron::{OneConversation, RunnerSettings, TimeZones};
 use portal_dns::{ExposurePorts, Exposures, InstanceId, Zone};
 use portal_k8s::Cluster;
 use portal_runtime::compose::{self, LoginSettings, Parts};
+use portal_runtime::config::{LimitsSettings, ServerSettings};
 use portal_runtime::server::{self, Page, Serving};
 use tokio::runtime::Handle;
 
-const AGENT: &str = "main";
+pub(crate) const AGENT: &str = "main";
 
 /// Opens the database in a folder and adds friends with sessions that are not there yet.
 pub(crate) async fn seed(data: &Path, friends: u32) -> Result<Db, BoxError> {
     std::fs::create_dir_all(data.join("agents").join(AGENT))?;
-    let url = format!("sqlite:{}", data.join("portal.db").display());
+    seed_at(&format!("sqlite:{}", data.join("portal.db").display()), friends).await
+}
+
+/// Opens the database at `url` and adds friends with sessions that are not there yet.
+pub(crate) async fn seed_at(url: &str, friends: u32) -> Result<Db, BoxError> {
     let db = Db::open(&DbSettings::new(url), Handle::current())?;
     db.migrate().await?;
     let (agent, now) = (AgentId::parse(AGENT)?, SystemClock.now());
@@ -69,13 +74,8 @@ pub(crate) async fn serve(
     shown: Arc<dyn Cluster>,
     (exposing, zones): (MemoryCluster, Vec<Zone>),
 ) -> Result<(), BoxError> {
-    let ports = ExposurePorts {
-        store: db.exposures(),
-        routes: Arc::new(exposing.clone()),
-        services: Arc::new(exposing),
-        clock: Arc::new(SystemClock),
-        ids: Arc::new(RandomIds),
-    };
+    let (store, clock) = (db.exposures(), Arc::new(SystemClock));
+    let ports = ExposurePorts::new(store, Arc::new(exposing.clone()), Arc::new(exposing), clock, Arc::new(RandomIds));
     let instance = InstanceId::parse(&db.instance(&RandomIds).await?)?;
     let exposures = Exposures::new(ports, instance, zones, Handle::current());
     let portal = compose::assemble(Parts {
@@ -86,8 +86,10 @@ pub(crate) async fn serve(
         cluster: shown,
         work: None,
         exposures,
+        reach: None,
         budgets: Vec::new(),
         require_if_match: false,
+        heartbeat_readers: BTreeSet::new(),
         channels: Vec::new(),
         login: LoginSettings::default(),
         delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
@@ -96,17 +98,10 @@ pub(crate) async fn serve(
         files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),
         probes: Vec::new(),
         retention: Retention::default(),
+        runner: RunnerSettings::default(),
     });
-    let serving = Serving {
-        listen: address,
-        operations_listen: None,
-        allowed_origins: Vec::new(),
-        connections_per_address: None,
-        limits: None,
-        page: Page::Off,
-        shutdown: Duration::from_secs(1),
-        drain: Duration::ZERO,
-    };
-    let listening = server::listen(&serving)?;
+    let serving =
+        Serving { server: ServerSettings::embedded(address), limits: LimitsSettings::default(), page: Page::Off };
+    let listening = server::listen(&serving.server)?;
     Ok(server::run(listening, portal.state, portal.tasks, serving).await?)
 }

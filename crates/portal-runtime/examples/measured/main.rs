@@ -5,6 +5,8 @@
 //!   Cloudflare that takes so long for every call; `GET /` at CONTROL answers how many calls that got.
 //! - `measured lists ADDRESS DATA KUBECONFIG`: a portal that asks the API server with every request for the overview.
 //! - `measured seed DATA`: the database of a portal with one friend.
+//! - `measured jobs URL FRIENDS JOBS START`: a database at URL with jobs that are due at START, in seconds since 1970, and
+//!   every minute from then on; JOBS of each friend.
 //! - `measured fill KUBECONFIG FROM TO`: objects in the namespaces of friends FROM to TO.
 //!
 //! Friend N is called `fN` and has the token `measured-fN`.
@@ -12,6 +14,7 @@
 mod expose;
 mod fill;
 mod fixture;
+mod jobs;
 mod lists;
 
 use std::path::Path;
@@ -31,7 +34,8 @@ async fn main() -> Result<(), BoxError> {
             lists::serve(address.parse()?, Path::new(data), Path::new(kubeconfig)).await
         }
         ["seed", data] => fixture::seed(Path::new(data), 1).await.map(drop),
+        ["jobs", url, friends, jobs, start] => jobs::fill(url, (friends.parse()?, jobs.parse()?), start.parse()?).await,
         ["fill", kubeconfig, from, to] => fill::run(Path::new(kubeconfig), from.parse()?, to.parse()?).await,
-        _ => Err("usage: measured expose|lists|seed|fill ..".into()),
+        _ => Err("usage: measured expose|lists|seed|jobs|fill ..".into()),
     }
 }

@@ -1,13 +1,16 @@
 //! The parts of a portal as its configuration names them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use portal_adapters::db::Db;
 use portal_adapters::openclaw::{GatewayFiles, GatewayOf, GatewayScopes};
+use portal_adapters::reach::HttpReach;
 use portal_adapters::{RandomIds, SystemClock};
-use portal_core::{BackendError, Clock, Ids};
-use portal_cron::TimeZones;
+use portal_core::{AgentId, BackendError, Clock, Ids};
+use portal_cron::{RunnerSettings, TimeZones};
 use portal_dns::{
-    ExposurePorts, Exposures, InstanceId, IntentStore, Zone, uncertifiable_hostnames, unserved_hostnames,
+    ExposurePorts, Exposures, InstanceId, IntentStore, Reach, Zone, uncertifiable_hostnames, unserved_hostnames,
 };
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
@@ -20,7 +23,7 @@ use super::zones::{self, ZonesProbe};
 use super::{DiskProbe, LoginSettings, Parts, database};
 use crate::check::{self, CheckStatus, Finding, with_timeout};
 use crate::command_error::CommandError;
-use crate::config::Settings;
+use crate::config::{AgentSettings, Settings};
 
 /// The parts of the configured portal; the cluster is watched from now on.
 ///
@@ -43,7 +46,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         return Err(CommandError::Domains(why));
     }
     let Watched { cluster, routes, services } = cluster::watch(&settings.cluster, clock.clone()).await?;
-    let ports = ExposurePorts { store, routes, services, clock: clock.clone(), ids: ids.clone() };
+    let ports = ExposurePorts::new(store, routes, services, clock.clone(), ids.clone());
     let instance = InstanceId::parse(&db.instance(&*ids).await?)?;
     let exposures = Exposures::new(ports, instance, zones, Handle::current());
     let files = workspaces::files(&settings.agents);
@@ -66,9 +69,12 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         ],
         cluster,
         exposures,
+        reach: reach(settings)?,
         budgets,
         require_if_match: settings.require_if_match,
-        channels: settings.channels.clone(),
+        heartbeat_readers: agents_that(settings, |agent| agent.reads_heartbeat || agent.gateway.is_some()),
+        channels: settings.jobs.channels.clone(),
+        runner: RunnerSettings { slots: settings.jobs.in_flight, ..RunnerSettings::default() },
         login: login(settings),
         delivery,
         scopes: Arc::new(GatewayScopes::new(gateway_of.clone())),
@@ -78,9 +84,20 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
     })
 }
 
+fn reach(settings: &Settings) -> Result<Option<Arc<dyn Reach>>, BackendError> {
+    if !settings.page.check_addresses {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(HttpReach::new()?)))
+}
+
 fn login(settings: &Settings) -> LoginSettings {
-    let may_login = settings.agents.iter().filter(|agent| agent.may_login).map(|agent| agent.id.clone()).collect();
+    let may_login = agents_that(settings, |agent| agent.may_login);
     LoginSettings { may_login, public_url: settings.server.public_url.clone() }
+}
+
+fn agents_that(settings: &Settings, is_one: impl Fn(&AgentSettings) -> bool) -> BTreeSet<AgentId> {
+    settings.agents.iter().filter(|agent| is_one(agent)).map(|agent| agent.id.clone()).collect()
 }
 
 /// Fails if a hostname of an exposure lies in no configured domain.
@@ -105,6 +122,18 @@ fn time_zones(zones: &TimeZones, clock: &dyn Clock) -> Finding {
         CheckStatus::Ok
     };
     Finding { name: format!("time zone rules {release}"), status }
+}
+
+/// Warns of jobs that were planned by newer rules than these.
+async fn planned_by(db: &Db, zones: &TimeZones) -> Result<CheckStatus, BackendError> {
+    let own = zones.release();
+    Ok(match db.time_zone_release().await? {
+        Some(newest) if newest > *own => CheckStatus::Warning(format!(
+            "jobs were planned by the time zone rules {newest}, which are newer than {own} here: update the portal, or name \
+             the folder of a newer release by time.zoneinfo"
+        )),
+        _ => CheckStatus::Ok,
+    })
 }
 
 /// Warns of hostnames for which no certificate authority issues.
@@ -135,6 +164,7 @@ pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandEr
     }
     if findings.iter().all(Finding::is_acceptable) {
         findings.push(with_timeout("domains", domains_in_use(&*db.exposures(), &zones)).await);
+        findings.push(with_timeout("jobs", planned_by(&db, &settings.time_zones)).await);
         findings.push(with_timeout("hostnames", hostnames_certifiable(&*db.exposures())).await);
     }
     findings.extend(cluster::check_rights(&settings.cluster).await);

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use config::{Config, ConfigError, Source, Value};
 use portal_core::{ChannelId, Invalid, Retention};
-use portal_cron::TimeZones;
+use portal_cron::{RunnerSettings, TimeZones};
 use portal_dns::TOMBSTONE_LIFETIME;
+use portal_page::Brand;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
@@ -18,8 +19,8 @@ use super::sections::{
     RetentionSection, ServerSection, TimeSection,
 };
 use super::{
-    AgentSettings, ClusterSettings, DatabaseSettings, LogSettings, Problem, Problems, Secret, ServerSettings, Settings,
-    WebhookTarget,
+    AgentSettings, ClusterSettings, DatabaseSettings, JobsSettings, LogSettings, PageSettings, Problem, Problems,
+    Secret, ServerSettings, Settings, WebhookTarget,
 };
 use crate::signing::{Signature, SigningKey};
 use crate::telemetry::{self, LogFormat};
@@ -28,6 +29,7 @@ mod agents;
 mod domains;
 mod limits;
 mod provisioning;
+mod proxies;
 
 /// The sections there are.
 const SECTIONS: [&str; 14] = [
@@ -46,10 +48,14 @@ const SECTIONS: [&str; 14] = [
     "delivery",
     "domains",
 ];
+/// Longest name of the page, in characters.
+const PAGE_NAME_MAX: usize = 40;
 /// Longest retention, in days: ten years.
 const RETENTION_DAYS_MAX: u32 = 3_650;
 /// Most finished runs that may be kept per job.
 const RUNS_PER_JOB_MAX: u32 = 100_000;
+/// Most deliveries in flight that may be asked for: each has a connection of its own.
+const IN_FLIGHT_MAX: u32 = 4_096;
 /// Default timeout of a webhook.
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a webhook may be given: a delivery must end well within a run's lease.
@@ -70,7 +76,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let page = check.page(raw);
     check.links(server.as_ref(), agents.as_deref().unwrap_or_default());
     let require_if_match = check.require_if_match(raw);
-    let channels = check.channels(raw);
+    let jobs = check.jobs(raw);
     let time_zones = check.time_zones(raw);
     let delivery = check.delivery(raw, agents.as_deref().unwrap_or_default());
     let domains = check.domains(raw);
@@ -85,7 +91,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
             agents: agents?,
             page: page?,
             require_if_match: require_if_match?,
-            channels: channels?,
+            jobs: jobs?,
             time_zones: time_zones?,
             delivery,
             domains: domains?,
@@ -216,6 +222,7 @@ impl Check {
                 );
             }
         }
+        let clients = self.clients(&section);
         let public_url = match section.public_url {
             Some(url) => Some(self.public_url(&url)?),
             None => None,
@@ -223,8 +230,9 @@ impl Check {
         Some(ServerSettings {
             public_url,
             listen: listen?,
-            operations_listen: operations?,
+            operations_listen: Some(operations?),
             allowed_origins: section.allowed_origins,
+            clients: clients?,
             replicas: replicas?,
             drain: Duration::from_secs(section.drain_seconds),
             shutdown: Duration::from_secs(section.shutdown_seconds),
@@ -336,19 +344,35 @@ impl Check {
         }
     }
 
-    fn page(&mut self, raw: &Config) -> Option<bool> {
-        let section: PageSection = self.section(raw, "page")?;
-        Some(section.enabled)
+    fn page(&mut self, raw: &Config) -> Option<PageSettings> {
+        let PageSection { enabled, check_addresses, name, color } = self.section(raw, "page")?;
+        let length = name.chars().count();
+        let is_name = (1..=PAGE_NAME_MAX).contains(&length) && !name.chars().any(char::is_control);
+        if !is_name {
+            self.problem("page.name", format!("must be 1 to {PAGE_NAME_MAX} characters, without control characters"));
+        }
+        let is_hex = |text: &str| text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_color = color.as_deref().is_none_or(|color| color.strip_prefix('#').is_some_and(is_hex));
+        if !is_color {
+            self.problem("page.color", "must be a color such as #1f5fbf");
+        }
+        (is_name && is_color).then_some(PageSettings { enabled, check_addresses, brand: Brand { name, color } })
     }
 
     fn require_if_match(&mut self, raw: &Config) -> Option<bool> {
         Some(self.section::<DocumentsSection>(raw, "documents")?.require_if_match)
     }
 
-    fn channels(&mut self, raw: &Config) -> Option<Vec<ChannelId>> {
+    fn jobs(&mut self, raw: &Config) -> Option<JobsSettings> {
         let section: JobsSection = self.section(raw, "jobs")?;
         let parsed = section.channels.iter().map(|text| self.accepted("jobs.channels", ChannelId::parse(text)));
-        Some(parsed.collect::<Vec<_>>().into_iter().flatten().collect())
+        let channels = parsed.collect::<Vec<_>>().into_iter().flatten().collect();
+        let in_flight = section.in_flight.unwrap_or(RunnerSettings::default().slots);
+        if !(1..=IN_FLIGHT_MAX).contains(&in_flight) {
+            self.problem("jobs.in_flight", format!("must be 1 to {IN_FLIGHT_MAX} deliveries"));
+            return None;
+        }
+        Some(JobsSettings { channels, in_flight })
     }
 
     fn delivery(&mut self, raw: &Config, agents: &[AgentSettings]) -> Option<WebhookTarget> {

@@ -1,10 +1,11 @@
-//! The sections of `portal.toml` as they are written, before anything in them is believed.
+//! The sections of `portal.toml` as they are written, before anything in them is checked.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use portal_api::LimitSettings;
 use portal_k8s::Provisioning;
+use portal_page::Brand;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -20,6 +21,10 @@ pub(super) struct ServerSection {
     pub(super) allowed_origins: Vec<String>,
     /// Address at which friends reach the portal: the beginning of login links.
     pub(super) public_url: Option<String>,
+    /// Networks of the proxies in front of the portal; empty for none. Without it, no client's address is known.
+    pub(super) trusted_proxies: Option<Vec<String>>,
+    /// Header in which these name the address that called them.
+    pub(super) client_address_header: Option<String>,
     /// Number of replicas that share the DNS provider's budget.
     pub(super) replicas: u32,
     /// Seconds between a stop signal and closing the port, in which load balancers see `/readyz` fail.
@@ -35,6 +40,8 @@ impl Default for ServerSection {
             operations_listen: "127.0.0.1:9090".to_owned(),
             allowed_origins: Vec::new(),
             public_url: None,
+            trusted_proxies: None,
+            client_address_header: None,
             replicas: 1,
             drain_seconds: 5,
             shutdown_seconds: 20,
@@ -62,13 +69,16 @@ pub(super) struct LimitsSection {
     pub(super) body_bytes: usize,
     /// Bytes of request bodies in flight of all friends.
     pub(super) all_body_bytes: usize,
+    /// Wrong login codes and agent tokens per minute of an address, where addresses are known.
+    pub(super) guesses_per_minute: u32,
     /// Connections of an address; 0 for any number. A proxy in front of the portal is one address.
     pub(super) connections_per_address: u32,
 }
 
 impl Default for LimitsSection {
     fn default() -> Self {
-        let LimitSettings { reads, writes, in_flight, body_bytes, all_body_bytes, .. } = LimitSettings::default();
+        let LimitSettings { reads, writes, in_flight, body_bytes, all_body_bytes, guesses_per_minute, .. } =
+            LimitSettings::default();
         Self {
             enabled: true,
             reads_per_second: reads.per_second.get(),
@@ -78,6 +88,7 @@ impl Default for LimitsSection {
             in_flight: in_flight.get(),
             body_bytes,
             all_body_bytes,
+            guesses_per_minute: guesses_per_minute.get(),
             connections_per_address: 0,
         }
     }
@@ -99,7 +110,7 @@ impl Default for LogSection {
     }
 }
 
-/// `[database]`: where the portal keeps what it must not forget.
+/// `[database]`: the portal's database.
 #[derive(Debug, Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct DatabaseSection {
@@ -182,6 +193,9 @@ pub(super) struct AgentSection {
     /// Whether the agent may log its friends in by sending them a link.
     #[serde(default)]
     pub(super) may_login: bool,
+    /// Whether the agent's gateway puts `HEARTBEAT.md` into every conversation, as those before 2026.8 do.
+    #[serde(default)]
+    pub(super) reads_heartbeat: bool,
     /// The hooks of the agent's gateway, in place of the webhook.
     #[serde(default)]
     pub(super) hook: Option<HookSection>,
@@ -226,11 +240,18 @@ fn embedded() -> String {
 pub(super) struct PageSection {
     /// Whether `/` and `/portal` serve it.
     pub(super) enabled: bool,
+    /// Whether the portal asks the addresses that somebody looks at whether they answer.
+    pub(super) check_addresses: bool,
+    /// Name at the top of every view.
+    pub(super) name: String,
+    /// Color of a line below it, as `#rrggbb`.
+    pub(super) color: Option<String>,
 }
 
 impl Default for PageSection {
     fn default() -> Self {
-        Self { enabled: true }
+        let Brand { name, color } = Brand::default();
+        Self { enabled: true, check_addresses: true, name, color }
     }
 }
 
@@ -248,6 +269,8 @@ pub(super) struct DocumentsSection {
 pub(super) struct JobsSection {
     /// Channels that session keys may name.
     pub(super) channels: Vec<String>,
+    /// Most deliveries of one replica in flight; 256 when absent.
+    pub(super) in_flight: Option<u32>,
 }
 
 /// `[time]`: the rules of the time zones.

@@ -1,7 +1,8 @@
 use std::collections::{BTreeSet, HashMap};
 
+use actix_web::http::header::HeaderName;
 use config::{Config, File, FileFormat};
-use portal_api::LimitSettings;
+use portal_api::{ClientAddresses, LimitSettings};
 use portal_core::Retention;
 use portal_k8s::Provisioning;
 use secrecy::ExposeSecret;
@@ -91,6 +92,7 @@ fn a_problem_names_its_key_and_its_rule() {
     check("[server]\ndrain_seconds = 61", "server.drain_seconds", "0 to 60");
     check("[limits]\nin_flight = 0", "limits.in_flight", "at least 1");
     check("[limits]\nreads_burst = 0", "limits.reads_burst", "at least 1");
+    check("[limits]\nguesses_per_minute = 0", "limits.guesses_per_minute", "at least 1");
     check("[limits]\nbody_bytes = 1", "limits.body_bytes", "at least 2097152");
     check("[log]\nfilter = \"=loud=\"", "log.filter", "");
     check("[cluster]\nmax_staleness_seconds = 5", "cluster.max_staleness_seconds", "20 to 600");
@@ -99,6 +101,7 @@ fn a_problem_names_its_key_and_its_rule() {
     check("[provisioning.quota]\n\"limits.cpu\" = \"much\"", "provisioning.quota.limits.cpu", "not an amount");
     check("[provisioning.container_max]\ncpu = \"50m\"", "provisioning.container_default.cpu", "must not be more");
     check("[jobs]\nchannels = [\"Signal\"]", "jobs.channels", "lower-case");
+    check("[jobs]\nin_flight = 0", "jobs.in_flight", "1 to 4096");
     check("[[agents]]\nid = \"Main\"\nworkspace = \"/a\"", "agents[0].id", "agent must be");
     check("[[agents]]\nid = \"main\"\nworkspace = \"a\"", "agents[0].workspace", "absolute");
     check("[[agents]]\nid = \"main\"\nworkspace = \"/a\"", "delivery.webhook_url", "missing");
@@ -166,6 +169,24 @@ fn limits_are_on_by_default_and_can_be_switched_off() {
     assert_eq!(parse(&example()).unwrap().limits.per_friend, Some(LimitSettings::default()));
     let off = parse(&format!("{SMALL}[limits]\nenabled = false\n")).unwrap().limits;
     assert_eq!(off.per_friend, None);
+}
+
+#[test]
+fn clients_are_known_where_the_proxies_are() {
+    let clients = |server: &str| parse(&format!("{SMALL}[server]\n{server}\n")).unwrap().server.clients;
+    assert_eq!(clients(""), ClientAddresses::Unknown);
+    assert_eq!(clients("trusted_proxies = []"), ClientAddresses::Known { proxies: Vec::new(), header: None });
+    let proxies = ["10.0.0.0/8", "192.0.2.1/32"].map(|network| network.parse().unwrap()).to_vec();
+    let named = "trusted_proxies = [\"10.0.0.0/8\", \"192.0.2.1\"]";
+    let header = |name| Some(HeaderName::from_static(name));
+    let known = ClientAddresses::Known { proxies: proxies.clone(), header: header("x-forwarded-for") };
+    assert_eq!(clients(named), known);
+    let known = ClientAddresses::Known { proxies, header: header("x-real-ip") };
+    assert_eq!(clients(&format!("{named}\nclient_address_header = \"X-Real-IP\"")), known);
+    check("[server]\ntrusted_proxies = [\"traefik\"]", "server.trusted_proxies", "`traefik` is not a network");
+    let header = |name: &str| format!("[server]\nclient_address_header = \"{name}\"");
+    check(&header("X-Real-IP"), "server.client_address_header", "needs server.trusted_proxies");
+    check(&header("Forwarded"), "server.client_address_header", "must be a header that holds addresses");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Connections counted by address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use portal_api::network;
 
 use crate::metrics;
 
@@ -30,14 +32,6 @@ impl Addresses {
         *count += 1;
         drop(open);
         Some(Admission::new(Some((self.clone(), address))))
-    }
-}
-
-/// A customer is given at least a /64 of IPv6, so its addresses count as one.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address @ IpAddr::V4(_) => address,
     }
 }
 

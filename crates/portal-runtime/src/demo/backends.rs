@@ -4,11 +4,16 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use portal_adapters::SystemClock;
 use portal_adapters::db::Db;
 use portal_adapters::memory::{MemoryCluster, MemoryRecords};
 use portal_core::{Clock, Ids, Invalid};
-use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Target, Tls, Ttl, Zone};
+use portal_dns::{
+    Domain, DomainName, Exposure, ExposurePorts, Exposures, InstanceId, Reach, ReachHint, Reached, Target, Tls, Ttl,
+    Zone,
+};
+use portal_k8s::Cluster as _;
 use tokio::runtime::Handle;
 
 use crate::command_error::CommandError;
@@ -52,29 +57,33 @@ pub(super) async fn exposures(
     domains: &[DomainName],
     ids: &Arc<dyn Ids>,
 ) -> Result<Exposures, CommandError> {
-    let ports = ExposurePorts {
-        store: db.exposures(),
-        routes: Arc::new(cluster.clone()),
-        services: Arc::new(cluster.clone()),
-        clock: Arc::new(SystemClock),
-        ids: ids.clone(),
-    };
+    let (store, clock) = (db.exposures(), Arc::new(SystemClock));
+    let ports = ExposurePorts::new(store, Arc::new(cluster.clone()), Arc::new(cluster.clone()), clock, ids.clone());
     let zones = domains.iter().map(zone).collect::<Result<_, _>>()?;
     // The instance comes from the database, so that records of an earlier start stay ours.
     let instance = InstanceId::parse(&db.instance(&**ids).await?)?;
     Ok(Exposures::new(ports, instance, zones, Handle::current()))
 }
 
+/// In place of visitors, who cannot come: the demo's names lead nowhere. An address answers if its app has a copy that
+/// is ready.
+pub(super) struct DemoReach(pub(super) MemoryCluster);
+
+#[async_trait]
+impl Reach for DemoReach {
+    async fn ask(&self, exposure: &Exposure) -> Reached {
+        let Ok(overview) = self.0.overview(&exposure.friend).await else {
+            return Reached::No(ReachHint::NoAnswer);
+        };
+        let app = format!("{}-", exposure.spec.service);
+        let is_served = overview.pods.iter().any(|pod| pod.ready && pod.name.starts_with(&app));
+        if is_served { Reached::Yes } else { Reached::No(ReachHint::AppUnavailable) }
+    }
+}
+
 fn zone(name: &DomainName) -> Result<Zone, Invalid> {
-    let domain = Domain {
-        name: name.clone(),
-        target: Target::A(TARGET),
-        ttl: Ttl::parse(TTL)?,
-        proxied: false,
-        tls: Tls::Default,
-        entry_points: Vec::new(),
-        fallback_routes: Vec::new(),
-        retired: false,
-    };
+    let mut domain = Domain::new(name.clone(), Target::A(TARGET));
+    domain.ttl = Ttl::parse(TTL)?;
+    domain.tls = Tls::Default;
     Ok(Zone { domain, records: Arc::new(MemoryRecords::new(name.clone())) })
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 use portal_adapters::db::Db;
 use portal_core::{
-    Action, Actor, Agent, AgentId, AuditEntry, BackendError, ChannelId, Clock, Friend, FriendId, Friendship,
-    FriendshipKey, FriendshipStatus, Origin, SESSION_LIFETIME, Session, SessionState, Token,
+    Action, Actor, Agent, AgentId, AuditEntry, BackendError, ChannelId, Clock, Friend, FriendCreated, FriendId,
+    Friendship, FriendshipKey, FriendshipStatus, Origin, SESSION_LIFETIME, Session, SessionState, Token,
 };
+use portal_workspace::Tag;
 
 use crate::command_error::CommandError;
 
@@ -15,11 +16,14 @@ use crate::command_error::CommandError;
 pub(super) const AGENT: &str = "main";
 /// The demo's friends: id and channel.
 const FRIENDS: [(&str, &str); 2] = [("alice", "signal"), ("bob", "discord")];
+/// Alice's memory.
+const MEMORY: &str = "# My Notes\n\nRemember to ask the agent about...";
 /// Days of the agent's log that alice starts with.
 const LOG_DAYS: i64 = 3;
 
-/// Makes agent, friends, friendships and sessions that are not there yet.
-pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandError> {
+/// Makes agent, friends, friendships and sessions that are not there yet; returns true at the first start.
+pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<bool, CommandError> {
+    let mut is_first = false;
     let agent = AgentId::parse(AGENT)?;
     let now = clock.now();
     let entry = |action: Action, friend: Option<&FriendId>, subject: &str| {
@@ -40,7 +44,8 @@ pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandErro
             time_zone: None,
             created_at: now,
         };
-        db.friends().create(registered, entry(Action::FriendCreate, Some(&friend), id)).await?;
+        let created = db.friends().create(registered, entry(Action::FriendCreate, Some(&friend), id)).await?;
+        is_first |= created == FriendCreated::New;
         let friendships = db.friendships();
         if friendships.find(&FriendshipKey::new(friend.clone(), agent.clone())).await?.is_none() {
             let friendship = Friendship {
@@ -68,7 +73,7 @@ pub(super) async fn people(db: &Db, clock: &dyn Clock) -> Result<(), CommandErro
         )
         .await?;
     }
-    Ok(())
+    Ok(is_first)
 }
 
 fn session_id(friend: &str) -> String {
@@ -107,9 +112,13 @@ pub(super) fn documents(data: &Path, clock: &dyn Clock) -> Result<(), CommandErr
     if root.exists() {
         return Ok(());
     }
+    // As the agent's hook records it: the text that stands there was in alice's last prompt.
+    let read_at = (clock.now() - TimeDelta::minutes(25)).to_rfc3339();
+    let receipt = format!(r#"{{"sha256":"{}","at":"{read_at}","chars":{}}}"#, Tag::of(MEMORY.as_bytes()), MEMORY.len());
     let mut files = vec![
         ("HEARTBEAT.md".to_owned(), "# Every morning\n\n- Look at the weather.\n".to_owned()),
-        ("friends/alice/MEMORY.md".to_owned(), "# My Notes\n\nRemember to ask the agent about...".to_owned()),
+        ("friends/alice/MEMORY.md".to_owned(), MEMORY.to_owned()),
+        ("friends/alice/.portal-read.json".to_owned(), receipt),
         ("friends/alice/notes.md".to_owned(), "Alice likes short answers.\n".to_owned()),
     ];
     let days = (0..LOG_DAYS).filter_map(|back| clock.now().checked_sub_signed(TimeDelta::days(back)));

@@ -20,8 +20,8 @@ use chrono::TimeDelta;
 use portal_core::{Action, Actor, AuditEntry, Backend, BackendError};
 use tokio::time::Instant;
 
+use super::burst::plan_versions;
 use super::{Documents, Writer};
-use crate::version::plan_versions;
 use crate::{
     Author, Content, Document, DocumentName, DocumentPath, DocumentState, InstallMode, Installed, NewVersion, NextLook,
     PendingWrite, Precondition, PreconditionReason, Tag, WorkspaceError, WriteIntent, WriteOutcome, expired,

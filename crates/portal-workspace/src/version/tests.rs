@@ -1,8 +1,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use portal_core::{AgentId, FriendId};
 
-use super::{Author, MERGE_WINDOW, Precondition, Version, VersionChange, expired, plan_versions};
-use crate::{DocumentState, LastWrite, Tag};
+use super::{Author, Precondition, Version, expired};
+use crate::Tag;
 
 fn minute(minutes: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::minutes(minutes)
@@ -10,48 +10,6 @@ fn minute(minutes: i64) -> DateTime<Utc> {
 
 fn friend(id: &str) -> FriendId {
     FriendId::parse(id).unwrap()
-}
-
-/// A document that session `s1` of alice wrote last, at minute 0.
-fn written(text: &str) -> DocumentState {
-    let last = LastWrite {
-        version: "v1".to_owned(),
-        tag: Tag::of(text.as_bytes()),
-        friend: friend("alice"),
-        session: "s1".to_owned(),
-        burst_since: minute(0),
-    };
-    DocumentState { newest: Some(last.tag.clone()), last: Some(last), ..DocumentState::default() }
-}
-
-#[track_caller]
-fn check_change(
-    state: &DocumentState,
-    previous: Option<&str>,
-    session: &str,
-    now: DateTime<Utc>,
-    expected: (bool, Option<&str>),
-) {
-    let VersionChange { store_previous, replaces, burst_since } =
-        plan_versions(state, previous.map(|text| Tag::of(text.as_bytes())).as_ref(), session, now);
-    assert_eq!((store_previous, replaces.as_deref()), expected);
-    assert_eq!(burst_since, if replaces.is_some() { minute(0) } else { now });
-}
-
-#[test]
-fn writes_of_one_session_within_ten_minutes_of_the_first_are_one_version() {
-    check_change(&written("a"), Some("a"), "s1", minute(9), (false, Some("v1")));
-    check_change(&written("a"), Some("a"), "s1", minute(0) + MERGE_WINDOW, (false, None));
-    check_change(&written("a"), Some("a"), "s2", minute(1), (false, None));
-}
-
-#[test]
-fn the_text_before_is_kept_unless_a_version_holds_it() {
-    check_change(&written("a"), Some("the agent's"), "s1", minute(1), (true, None));
-    check_change(&DocumentState::default(), Some("the agent's"), "s1", minute(1), (true, None));
-    check_change(&DocumentState::default(), None, "s1", minute(1), (false, None));
-    let found = DocumentState { newest: Some(Tag::of(b"the agent's")), ..written("a") };
-    check_change(&found, Some("the agent's"), "s1", minute(1), (false, None));
 }
 
 fn version(id: usize, saved_at: DateTime<Utc>, author: Author) -> Version {

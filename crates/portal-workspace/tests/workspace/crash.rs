@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portal_testkit::{Fault, Faults};
 use portal_workspace::DocumentName::Memory;
 use portal_workspace::{DocumentPath, Documents, Precondition, Tag};
 
-use crate::faults::{Fault, Script, scripted};
+use crate::faults::{FAULTS, faulty};
 use crate::fixture::{AgentFolder, Fixture, content, path, reader, writer};
 
 /// More than any lease.
@@ -55,7 +56,7 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for before in [Before::Nothing, Before::AgentsText, Before::SameBurst] {
         for agent in [Agent::Sleeps, Agent::Writes, Agent::Removes] {
-            for fault in std::iter::once(None).chain(Fault::ALL.map(Some)) {
+            for fault in std::iter::once(None).chain(FAULTS.map(Some)) {
                 for precondition in [unconditional, as_read] {
                     cases.push(Case { before, agent, mounted: false, fault, precondition });
                 }
@@ -86,16 +87,16 @@ async fn run(fixture: Fixture, case: Case, at: usize, again: Option<usize>) -> (
     if let (true, AgentFolder::Memory(files)) = (case.mounted, &fixture.folder) {
         files.mount(&memory);
     }
-    let first = script(&fixture, case, at, case.fault);
-    let documents = Documents::new(scripted(&fixture.ports, &first));
+    let first = faults(&fixture, case, at, case.fault);
+    let documents = Documents::new(faulty(&fixture.ports, &first));
     let precondition = (case.precondition)(case.before);
     let written = documents.replace(writer("alice", "s1"), Memory, content("new"), precondition).await;
     fixture.clock.advance(LATER);
     let mut second_reached = false;
     if let Some(again) = again {
-        let second = script(&fixture, Case { agent: Agent::Sleeps, ..case }, again, Some(Fault::KilledBefore));
+        let second = faults(&fixture, Case { agent: Agent::Sleeps, ..case }, again, Some(Fault::StopBefore));
         // It fails by design; the next one is tested.
-        let _ = Documents::new(scripted(&fixture.ports, &second)).recover().await;
+        let _ = Documents::new(faulty(&fixture.ports, &second)).recover().await;
         second_reached = second.was_reached();
         fixture.clock.advance(LATER);
     }
@@ -106,12 +107,14 @@ async fn run(fixture: Fixture, case: Case, at: usize, again: Option<usize>) -> (
     (first.was_reached(), second_reached)
 }
 
-fn script(fixture: &Arc<Fixture>, case: Case, at: usize, fault: Option<Fault>) -> Arc<Script> {
+fn faults(fixture: &Arc<Fixture>, case: Case, at: usize, fault: Option<Fault>) -> Arc<Faults> {
     let fixture = Arc::clone(fixture);
-    Script::new(at, fault, move || {
+    let faults = Faults::new(at, fault).answering_the_dead();
+    let faults = faults.before_it(move || {
         act(&fixture.folder, case.agent, &path("alice", Memory));
         std::future::ready(())
-    })
+    });
+    faults.shared()
 }
 
 /// Nothing that anybody wrote is lost, and nothing is left over.
@@ -129,7 +132,7 @@ async fn verify(fixture: &Fixture, case: Case, (acknowledged, reached): (bool, b
         // What the agent replaced or removed itself is not ours to keep.
         Before::AgentsText => assert!(case.agent != Agent::Sleeps || is_safe("before"), "{story}"),
         Before::SameBurst => {
-            let replaced = acknowledged || matches!(case.fault, Some(Fault::KilledAfter | Fault::AnswerLost));
+            let replaced = acknowledged || matches!(case.fault, Some(Fault::StopAfter | Fault::LostAnswer));
             assert!(is_safe("before") || (replaced && is_safe("new")), "an acknowledged text is lost: {story}");
         }
     }
@@ -190,7 +193,7 @@ async fn nor_on_a_mount_point_beside_a_quiet_agent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_on_real_files() {
-    let killed = |fault| matches!(fault, None | Some(Fault::KilledBefore | Fault::KilledAfter));
+    let killed = |fault| matches!(fault, None | Some(Fault::StopBefore | Fault::StopAfter));
     let cases =
         cases().into_iter().filter(|case| killed(case.fault) && (case.precondition)(case.before) == Precondition::None);
     let count = run_at_every_call(cases.collect(), true).await;
@@ -199,7 +202,7 @@ async fn nor_on_real_files() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_if_the_recovery_is_killed_as_well() {
-    let killed = |fault| matches!(fault, Some(Fault::KilledBefore | Fault::KilledAfter));
+    let killed = |fault| matches!(fault, Some(Fault::StopBefore | Fault::StopAfter));
     let mut count = 0;
     for case in cases().into_iter().filter(|case| killed(case.fault) && case.agent == Agent::Sleeps) {
         let mut at = 0;

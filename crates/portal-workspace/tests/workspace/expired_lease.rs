@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use portal_testkit::Faults;
 use portal_workspace::DocumentName::Memory;
 use portal_workspace::{Documents, Precondition, Tag};
 
 use crate::crash::LATER;
-use crate::faults::{Script, scripted};
+use crate::faults::faulty;
 use crate::fixture::{Fixture, content, path, reader, writer};
 
 /// Suspends the writer at call `at`; returns `false` once the write is over before that.
@@ -15,15 +16,16 @@ async fn run(fixture: Fixture, at: usize) -> bool {
     let memory = path("alice", Memory);
     fixture.folder.agent_installs(&memory, "before");
     let other = Arc::clone(&fixture);
-    let script = Script::new(at, None, move || {
+    let faults = Faults::new(at, None).before_it(move || {
         let other = Arc::clone(&other);
         async move {
             other.clock.advance(LATER);
             other.write("alice", "awake", Memory, "theirs").await.unwrap();
         }
     });
+    let faults = faults.shared();
     let seen = Precondition::OneOf(vec![Tag::of(b"before")]);
-    let sleeper = Documents::new(scripted(&fixture.ports, &script));
+    let sleeper = Documents::new(faulty(&fixture.ports, &faults));
     let written = sleeper.replace(writer("alice", "asleep"), Memory, content("sleeper's"), seen).await;
 
     let current = fixture.documents.read(&reader("alice"), Memory).await.unwrap().unwrap().text;
@@ -33,13 +35,13 @@ async fn run(fixture: Fixture, at: usize) -> bool {
     let has = |text: &str| safe.iter().any(|safe| safe == text);
     assert!(has("before"), "{story}");
     assert!(written.is_err() || has("sleeper's"), "an acknowledged text is lost: {story}");
-    if script.was_reached() {
+    if faults.was_reached() {
         assert_eq!(current, "theirs", "a text that was acknowledged meanwhile is overwritten: {story}");
     }
     assert!(fixture.ports.files.staged(&memory).await.unwrap().is_empty(), "a staged text is left over: {story}");
     let held = fixture.ports.store.claim(&memory, "after", chrono::TimeDelta::zero()).await.unwrap().unwrap();
     assert!(!held.taken_over && held.pending.is_none(), "the write is not recovered: {story}");
-    script.was_reached()
+    faults.was_reached()
 }
 
 #[tokio::test]

@@ -155,7 +155,7 @@ pub(crate) fn file(folder: &Path, path: &DocumentPath) -> PathBuf {
 }
 
 fn fixed_clock() -> Arc<FixedClock> {
-    Arc::new(FixedClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap()))
+    Arc::new(FixedClock::new(DateTime::from_timestamp(1_800_000_000, 0).unwrap()))
 }
 
 pub(crate) fn main() -> AgentId {

@@ -1,9 +1,11 @@
 //! Documents that can only be overwritten.
 
+use portal_testkit::Faults;
 use portal_workspace::DocumentName::Memory;
-use portal_workspace::{Precondition, Tag, WorkspaceError};
+use portal_workspace::{Documents, Precondition, Tag, WorkspaceError};
 
 use crate::crash::LATER;
+use crate::faults::faulty;
 use crate::fixture::{AgentFolder, Fixture, content, path, reader, writer};
 
 const OLD: &str = "the text before";
@@ -56,9 +58,8 @@ async fn anything_else_is_taken_for_the_agents() {
     let AgentFolder::Memory(files) = &fixture.folder else { return };
     // The recovery that follows a failed write at once must not get to it first.
     let memory = path("alice", Memory);
-    let script = crate::faults::Script::new(usize::MAX, None, || std::future::ready(()));
-    let documents = portal_workspace::Documents::new(crate::faults::scripted(&fixture.ports, &script));
-    script.die_after_failure();
+    let faults = Faults::none().dying_of_errors().answering_the_dead().shared();
+    let documents = Documents::new(faulty(&fixture.ports, &faults));
     assert!(documents.replace(writer("alice", "s1"), Memory, content(NEW), Precondition::None).await.is_err());
     files.write(&memory, "an agent's own text");
     fixture.clock.advance(LATER);

@@ -63,6 +63,9 @@ impl AuditLog for Store {
                     let is_of_noun = substr(audit_log::action, 1, length).eq(noun);
                     query = query.filter(audit_log::action.eq(action).or(is_of_noun));
                 }
+                if let Some(before) = filter.before {
+                    query = query.filter(audit_log::id.lt(before));
+                }
                 if let Some(since) = filter.since {
                     query = query.filter(audit_log::at.ge(since.naive_utc()));
                 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{AuditEntry, BackendError, Expired, FriendId, Invalid, sweep};
+use portal_core::{AuditEntry, BackendError, FriendId, Invalid};
 use portal_dns::{
     Claimed, Exposure, ExposureId, ExposureName, Fence, Hostname, Intent, IntentStore, Lease, Outcome, Recorded,
     ReleaseReason, Tombstone,
@@ -124,10 +124,6 @@ impl IntentStore for Store {
                 rows.into_iter().map(Tombstone::try_from).collect()
             })
             .await
-    }
-
-    async fn forget_before(&self, before: DateTime<Utc>) -> Result<u64, BackendError> {
-        sweep(self, Expired::Tombstones { before }).await
     }
 
     async fn requeue_now(&self, id: &ExposureId, audit: AuditEntry) -> Result<bool, BackendError> {

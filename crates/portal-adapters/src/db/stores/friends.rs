@@ -5,7 +5,10 @@ use chrono::NaiveDateTime;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{AuditEntry, BackendError, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved, FriendStore};
+use portal_core::{
+    AuditEntry, BackendError, Change, ChannelId, Friend, FriendCreated, FriendId, FriendPatch, FriendRemoved,
+    FriendStore,
+};
 
 use super::{Conn, Store, audit, lock_names};
 use crate::db::error::QueryError;
@@ -100,6 +103,37 @@ impl FriendStore for Store {
             .await
     }
 
+    async fn patch(
+        &self,
+        id: &FriendId,
+        patch: FriendPatch,
+        audit: AuditEntry,
+    ) -> Result<Option<Friend>, BackendError> {
+        let id = id.clone();
+        self.pools
+            .write(async move |conn| {
+                if !lock(conn, &id).await? {
+                    return Ok(None);
+                }
+                // The columns of the members that change, and no others.
+                let place = || friends::table.find(id.as_str());
+                if let Some(name) = value(patch.display_name) {
+                    diesel::update(place()).set(friends::display_name.eq(name)).execute(conn).await?;
+                }
+                if let Some(channel) = value(patch.preferred_channel) {
+                    let channel = channel.as_ref().map(ChannelId::as_str);
+                    diesel::update(place()).set(friends::preferred_channel.eq(channel)).execute(conn).await?;
+                }
+                if let Some(zone) = value(patch.time_zone) {
+                    diesel::update(place()).set(friends::time_zone.eq(zone)).execute(conn).await?;
+                }
+                audit::insert(conn, &audit).await?;
+                let row: Row = place().select(Row::as_select()).first(conn).await?;
+                Ok(Some(row.try_into()?))
+            })
+            .await
+    }
+
     async fn remove(&self, id: &FriendId, audit: AuditEntry) -> Result<FriendRemoved, BackendError> {
         let id = id.clone();
         self.pools
@@ -119,6 +153,16 @@ impl FriendStore for Store {
                 Ok(FriendRemoved::Done)
             })
             .await
+    }
+}
+
+/// Returns the value of a column that changes; `None` for one that stays.
+#[expect(clippy::option_option, reason = "whether to write, and what: null is a value of these columns")]
+fn value<T>(change: Change<T>) -> Option<Option<T>> {
+    match change {
+        Change::Keep => None,
+        Change::Clear => Some(None),
+        Change::Set(value) => Some(Some(value)),
     }
 }
 

@@ -8,7 +8,7 @@ use portal_core::{
     AgentId, AuditEntry, BackendError, FriendId, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore,
 };
 
-use super::{Conn, Store, agents, audit, friends, runs};
+use super::{Conn, Store, agents, audit, friends, parking};
 use crate::db::error::QueryError;
 use crate::db::schema::friendships;
 
@@ -109,7 +109,7 @@ impl FriendshipStore for Store {
                     .await?;
                 let was_active = before.is_some_and(|before| before.status == FriendshipStatus::Active);
                 if friendship.status == FriendshipStatus::Active && !was_active {
-                    runs::resume(conn, &friendship, audit.at).await?;
+                    parking::resume(conn, &friendship, audit.at).await?;
                 }
                 audit::insert(conn, &audit).await?;
                 Ok(true)

@@ -1,21 +1,18 @@
 //! Jobs as their friends see them, with the runs that they ask for and list.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::NaiveDateTime;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use portal_core::{AgentId, AuditEntry, BackendError, FriendId, FriendshipKey, Invalid};
 use portal_cron::{
-    AnswerTo, Interval, Job, JobCreated, JobName, JobSpec, JobState, JobStore, JobUpdate, JobUpdated,
-    MANUAL_RUNS_PER_MINUTE, MissedWindow, RecentRun, Run, RunRequested, RunStatus, Thinking, Timing, TimingKind,
-    Trigger,
+    AnswerTo, Interval, Job, JobCreated, JobName, JobSpec, JobState, JobStore, JobUpdate, JobUpdated, MissedWindow,
+    Run, RunRequested, RunStatus, RunsListed, Thinking, Timing, TimingKind, Trigger,
 };
-use serde::{Deserialize, Serialize};
 
-use super::{Conn, Store, audit, friends, friendships};
+use super::ended_runs::{insert_missed, read_recent};
+use super::{Conn, Store, audit, friends, friendships, manual_runs};
 use crate::db::error::QueryError;
 use crate::db::schema::{jobs, runs};
 
@@ -65,28 +62,6 @@ impl TryFrom<TimingRow> for Timing {
         let unreadable = || Invalid::new("timing", "a job has none of cron, at and every");
         Ok(Self { kind: kind.ok_or_else(unreadable)?, tz: row.tz })
     }
-}
-
-/// A run in the column `recent`.
-#[derive(Serialize, Deserialize)]
-struct RecentEntry {
-    status: String,
-    due_at: DateTime<Utc>,
-}
-
-fn read_recent(text: &str) -> Result<Vec<RecentRun>, QueryError> {
-    let entries: Vec<RecentEntry> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-    let read = |entry: RecentEntry| Ok(RecentRun { status: RunStatus::parse(&entry.status)?, due_at: entry.due_at });
-    entries.into_iter().map(read).collect()
-}
-
-fn write_recent(recent: &[RecentRun]) -> Result<String, QueryError> {
-    let entry = |run: &RecentRun| RecentEntry { status: run.status.as_str().to_owned(), due_at: run.due_at };
-    Ok(serde_json::to_string(&recent.iter().map(entry).collect::<Vec<_>>()).map_err(|error| not_json(&error))?)
-}
-
-fn not_json(error: &serde_json::Error) -> Invalid {
-    Invalid::new("recent", error.to_string())
 }
 
 impl TryFrom<JobRow> for Job {
@@ -275,23 +250,10 @@ impl JobStore for Store {
                 if locked.open_run.is_some() {
                     return Ok(RunRequested::Open);
                 }
-                if let Some(retry_after) = manual_runs_wait(conn, &owner.friend, audit.at).await? {
+                if let Some(retry_after) = manual_runs::wait(conn, &owner.friend, audit.at).await? {
                     return Ok(RunRequested::TooMany { retry_after });
                 }
-                let at = audit.at.naive_utc();
-                diesel::insert_into(runs::table)
-                    .values((
-                        runs::id.eq(&run),
-                        runs::job_id.eq(&locked.id),
-                        runs::trigger.eq(Trigger::Manual.as_str()),
-                        runs::status.eq(RunStatus::Queued.as_str()),
-                        runs::attempts.eq(0),
-                        runs::due_at.eq(at),
-                        runs::claimable_at.eq(at),
-                    ))
-                    .execute(conn)
-                    .await?;
-                diesel::update(jobs::table.find(&locked.id)).set(jobs::open_run.eq(&run)).execute(conn).await?;
+                manual_runs::insert(conn, &locked.id, &run, audit.at).await?;
                 audit.subject = locked.name;
                 audit::insert(conn, &audit).await?;
                 Ok(RunRequested::Queued(run))
@@ -299,26 +261,35 @@ impl JobStore for Store {
             .await
     }
 
-    async fn runs(&self, owner: &FriendshipKey, name: &str, limit: u32) -> Result<Option<Vec<Run>>, BackendError> {
-        let (owner, name) = (owner.clone(), name.to_owned());
+    async fn runs(
+        &self,
+        owner: &FriendshipKey,
+        name: &str,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<RunsListed, BackendError> {
+        let (owner, name, before) = (owner.clone(), name.to_owned(), before.map(str::to_owned));
         self.pools
             .read(async move |conn| {
                 let job = named!(owner, &name).select(jobs::id).first::<String>(conn).await.optional()?;
-                let Some(job) = job else { return Ok(None) };
-                let rows: Vec<RunRow> = runs::table
-                    .filter(runs::job_id.eq(&job))
-                    .order((runs::due_at.desc(), runs::id.desc()))
-                    .limit(limit.into())
-                    .select(RunRow::as_select())
-                    .load(conn)
-                    .await?;
-                rows.into_iter().map(Run::try_from).collect::<Result<_, _>>().map(Some)
+                let Some(job) = job else { return Ok(RunsListed::Absent) };
+                let mut page = runs::table.filter(runs::job_id.eq(&job)).select(RunRow::as_select()).into_boxed();
+                if let Some(before) = before {
+                    let run = runs::table.find(before).filter(runs::job_id.eq(&job)).select((runs::due_at, runs::id));
+                    let run = run.first::<(NaiveDateTime, String)>(conn).await.optional()?;
+                    let Some((due_at, id)) = run else { return Ok(RunsListed::RunUnknown) };
+                    // The first condition alone is a range of the index; the second one orders runs of one moment.
+                    page = page.filter(runs::due_at.le(due_at)).filter(runs::due_at.lt(due_at).or(runs::id.lt(id)));
+                }
+                let page = page.order((runs::due_at.desc(), runs::id.desc())).limit(limit.into());
+                let rows: Vec<RunRow> = page.load(conn).await?;
+                rows.into_iter().map(Run::try_from).collect::<Result<_, _>>().map(RunsListed::Page)
             })
             .await
     }
 }
 
-async fn insert(conn: &mut Conn, job: &Job) -> Result<(), QueryError> {
+pub(super) async fn insert(conn: &mut Conn, job: &Job) -> Result<(), QueryError> {
     let Job { id, owner, created_at, .. } = job;
     let place = (
         jobs::id.eq(id),
@@ -398,99 +369,4 @@ struct LockedJob {
 async fn lock(conn: &mut Conn, owner: &FriendshipKey, name: &str) -> Result<Option<LockedJob>, QueryError> {
     let job = named!(owner, name).select(LockedJob::as_select());
     Ok(for_update!(job).first(conn).await.optional()?)
-}
-
-/// Returns the time until the friend may ask for another run; `None` for now.
-async fn manual_runs_wait(
-    conn: &mut Conn,
-    friend: &FriendId,
-    now: DateTime<Utc>,
-) -> Result<Option<Duration>, QueryError> {
-    let minute = TimeDelta::minutes(1);
-    let recent: Vec<NaiveDateTime> = runs::table
-        .inner_join(jobs::table)
-        .filter(jobs::friend_id.eq(friend.as_str()))
-        .filter(runs::trigger.eq(Trigger::Manual.as_str()))
-        .filter(runs::due_at.gt((now - minute).naive_utc()))
-        .order(runs::due_at.desc())
-        .limit(MANUAL_RUNS_PER_MINUTE.into())
-        .select(runs::due_at)
-        .load(conn)
-        .await?;
-    let is_full = recent.len() >= usize::try_from(MANUAL_RUNS_PER_MINUTE).unwrap_or(usize::MAX);
-    let oldest = recent.last().filter(|_| is_full);
-    Ok(oldest.map(|oldest| (oldest.and_utc() + minute - now).to_std().unwrap_or_default()))
-}
-
-/// Stores a missed window as one run; called inside a transaction that has locked the job.
-pub(super) async fn insert_missed(
-    conn: &mut Conn,
-    job: &str,
-    run: &str,
-    window: &MissedWindow,
-    at: DateTime<Utc>,
-) -> Result<(), QueryError> {
-    let at = at.naive_utc();
-    let inserted = diesel::insert_into(runs::table)
-        .values((
-            runs::id.eq(run),
-            runs::job_id.eq(job),
-            runs::trigger.eq(Trigger::Schedule.as_str()),
-            runs::status.eq(RunStatus::Missed.as_str()),
-            runs::attempts.eq(0),
-            runs::claimable_at.eq(at),
-            runs::finished_at.eq(at),
-            runs::due_at.eq(window.to.naive_utc()),
-            runs::missed_from.eq(window.from.naive_utc()),
-            runs::missed_count.eq(i32::try_from(window.count).unwrap_or(i32::MAX)),
-        ))
-        .on_conflict_do_nothing()
-        .execute(conn)
-        .await?;
-    // A fire time that has a row already was told of.
-    if inserted > 0 {
-        let run = RecentRun { status: RunStatus::Missed, due_at: window.to };
-        record_end(conn, job, run, Some(&window.explanation())).await?;
-    }
-    Ok(())
-}
-
-/// Records on a job that one of its runs has ended; called inside a transaction that has locked the job.
-pub(super) async fn record_end(
-    conn: &mut Conn,
-    job: &str,
-    run: RecentRun,
-    error: Option<&str>,
-) -> Result<(), QueryError> {
-    let row = jobs::table.find(job).select((jobs::recent, jobs::consecutive_errors));
-    let (recent, errors): (String, i32) = row.first(conn).await?;
-    let mut state = JobState { recent: read_recent(&recent)?, ..JobState::default() };
-    state.push_recent(run);
-    let errors = match run.status {
-        RunStatus::Delivered => 0,
-        RunStatus::Failed => errors.saturating_add(1),
-        // A missed window says nothing about the receiver.
-        _ => errors,
-    };
-    diesel::update(jobs::table.find(job))
-        .set((
-            jobs::last_status.eq(run.status.as_str()),
-            jobs::last_error.eq(error),
-            jobs::recent.eq(write_recent(&state.recent)?),
-            jobs::consecutive_errors.eq(errors),
-        ))
-        .execute(conn)
-        .await?;
-    disable_spent(conn, job).await
-}
-
-/// Disables a job for one moment that is over.
-pub(super) async fn disable_spent(conn: &mut Conn, job: &str) -> Result<(), QueryError> {
-    diesel::update(jobs::table.find(job))
-        .filter(jobs::fires_at.is_not_null())
-        .filter(jobs::next_due.is_null())
-        .set(jobs::enabled.eq(false))
-        .execute(conn)
-        .await?;
-    Ok(())
 }

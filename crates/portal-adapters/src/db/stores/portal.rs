@@ -33,6 +33,16 @@ impl Store {
             .await
     }
 
+    /// Returns the newest release of the time zone rules by which jobs were planned.
+    pub(in crate::db) async fn time_zone_release(&self) -> Result<Option<String>, BackendError> {
+        self.pools
+            .read(async move |conn| {
+                let stored = portal::table.select(portal::time_zone_release).first(conn).await.optional()?;
+                Ok(stored.flatten())
+            })
+            .await
+    }
+
     /// Writes a row without changing it.
     pub(in crate::db) async fn try_write(&self) -> Result<(), BackendError> {
         self.pools

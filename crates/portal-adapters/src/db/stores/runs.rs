@@ -1,22 +1,24 @@
 //! The queue of runs, which all runners share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use diesel::dsl::{exists, max, not};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use portal_core::{BackendError, Expired, Friendship, FriendshipStatus, sweep};
+use portal_core::{BackendError, FriendshipStatus};
 use portal_cron::{
-    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, LeasedRun, RecentRun, RunLease,
-    RunQueue, RunStatus, Trigger,
+    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, LeasedRun, RecentRun, Release,
+    ReleaseAnnounced, RunLease, RunQueue, RunStatus, Trigger,
 };
 
-use super::jobs::{JobRow, TimingRow, disable_spent, insert_missed, record_end};
+use super::ended_runs::{EndedRuns, OpenRun, disable_spent, insert_missed};
+use super::jobs::{JobRow, TimingRow};
+use super::parking::parked_until;
 use super::{Conn, Store};
 use crate::db::error::QueryError;
-use crate::db::schema::{friendships, jobs, runs};
+use crate::db::schema::{friendships, jobs, portal, runs};
 
 /// A job that is due, with its friendship.
 #[derive(Queryable)]
@@ -94,6 +96,11 @@ impl RunQueue for Store {
         self.pools.write(async move |conn| replan(conn, now.naive_utc()).await).await
     }
 
+    async fn announce_release(&self, release: &Release, now: DateTime<Utc>) -> Result<ReleaseAnnounced, BackendError> {
+        let release = release.clone();
+        self.pools.write(async move |conn| announce_release(conn, &release, now.naive_utc()).await).await
+    }
+
     async fn latest_start(&self) -> Result<Option<DateTime<Utc>>, BackendError> {
         self.pools
             .read(async move |conn| {
@@ -114,16 +121,11 @@ impl RunQueue for Store {
             })
             .await
     }
-
-    async fn forget_before(&self, ended: DateTime<Utc>, spent: DateTime<Utc>) -> Result<u64, BackendError> {
-        sweep(self, Expired::SpentJobs { before: spent }).await?;
-        sweep(self, Expired::Runs { before: ended }).await
-    }
 }
 
 /// Returns how many rows are looked at so that friends can take turns; one friend has at most 50 of them.
 fn candidates(limit: u32) -> i64 {
-    i64::from(limit) * 4
+    i64::from(limit) * 8
 }
 
 fn due_job(row: DueRow) -> Option<DueJob> {
@@ -155,16 +157,29 @@ async fn fire(conn: &mut Conn, firings: &[Firing], lease: RunLease) -> Result<Ve
 }
 
 async fn fire_one(conn: &mut Conn, firing: &Firing, lease: RunLease) -> Result<Option<ClaimedRow>, QueryError> {
-    let job = jobs::table.find(&firing.job);
-    diesel::update(job).set(jobs::next_due.eq(firing.next_due.map(|at| at.naive_utc()))).execute(conn).await?;
     if let Some((run, window)) = &firing.missed {
         insert_missed(conn, &firing.job, run, window, lease.now).await?;
     }
-    let Some((run, due_at)) = &firing.run else {
+    let fired = insert_fired(conn, firing, lease).await?;
+    // One statement with what the run changes: there may be thousands of them at the start of a minute.
+    diesel::update(jobs::table.find(&firing.job))
+        .set((
+            jobs::next_due.eq(firing.next_due.map(|at| at.naive_utc())),
+            fired.as_ref().map(|run| jobs::open_run.eq(&run.id)),
+            fired.as_ref().map(|_| jobs::last_run_at.eq(lease.now.naive_utc())),
+        ))
+        .execute(conn)
+        .await?;
+    if fired.is_none() {
         // Its moment passed while the friendship was not active, so no run will end it.
         disable_spent(conn, &firing.job).await?;
-        return Ok(None);
-    };
+    }
+    Ok(fired)
+}
+
+/// Stores the run of a firing as claimed; `None` if there is none to make.
+async fn insert_fired(conn: &mut Conn, firing: &Firing, lease: RunLease) -> Result<Option<ClaimedRow>, QueryError> {
+    let Some((run, due_at)) = &firing.run else { return Ok(None) };
     let now = lease.now.naive_utc();
     let fired = diesel::insert_into(runs::table)
         .values((
@@ -183,9 +198,6 @@ async fn fire_one(conn: &mut Conn, firing: &Firing, lease: RunLease) -> Result<O
         .get_result(conn)
         .await
         .optional()?;
-    if fired.is_some() {
-        diesel::update(job).set((jobs::open_run.eq(run), jobs::last_run_at.eq(now))).execute(conn).await?;
-    }
     Ok(fired)
 }
 
@@ -269,11 +281,12 @@ async fn complete_attempts(conn: &mut Conn, completed: &[CompletedAttempt]) -> R
     let of = runs::table.filter(runs::id.eq_any(ids)).select((runs::id, runs::job_id));
     let of: HashMap<String, String> = of.load(conn).await?.into_iter().collect();
     // All jobs at once and in one order, so that two groups cannot deadlock.
-    let locked = jobs::table.filter(jobs::id.eq_any(of.values())).order(jobs::id).select(jobs::id);
-    let locked: HashSet<String> = for_update!(locked).load(conn).await?.into_iter().collect();
+    let locked = jobs::table.filter(jobs::id.eq_any(of.values())).order(jobs::id).select(EndedRuns::as_select());
+    let locked: Vec<EndedRuns> = for_update!(locked).load(conn).await?;
+    let locked: HashMap<&str, &EndedRuns> = locked.iter().map(|job| (&*job.id, job)).collect();
     let mut results = Vec::with_capacity(completed.len());
     for attempt in completed {
-        results.push(match of.get(&attempt.run).filter(|job| locked.contains(*job)) {
+        results.push(match of.get(&attempt.run).and_then(|job| locked.get(&**job)) {
             Some(job) => complete_attempt(conn, job, attempt).await?,
             None => false,
         });
@@ -281,7 +294,7 @@ async fn complete_attempts(conn: &mut Conn, completed: &[CompletedAttempt]) -> R
     Ok(results)
 }
 
-async fn complete_attempt(conn: &mut Conn, job: &str, completed: &CompletedAttempt) -> Result<bool, QueryError> {
+async fn complete_attempt(conn: &mut Conn, job: &EndedRuns, completed: &CompletedAttempt) -> Result<bool, QueryError> {
     let attempt = i32::try_from(completed.attempt).unwrap_or(i32::MAX);
     let is_newest = runs::attempts.eq(attempt).and(runs::finished_at.is_null());
     let at = completed.at.naive_utc();
@@ -304,15 +317,9 @@ async fn complete_attempt(conn: &mut Conn, job: &str, completed: &CompletedAttem
     let Some(due_at) = changed else { return Ok(false) };
     if finished_at.is_some() {
         let run = RecentRun { status, due_at: due_at.and_utc() };
-        diesel::update(jobs::table.find(job)).set(jobs::open_run.eq(None::<String>)).execute(conn).await?;
-        record_end(conn, job, run, error.map(String::as_str)).await?;
+        job.record_end(conn, run, error.map(String::as_str), OpenRun::Ended).await?;
     }
     Ok(true)
-}
-
-/// Returns the moment from which a parked run can be claimed: never, until its friendship is active again.
-fn parked_until() -> NaiveDateTime {
-    NaiveDate::from_ymd_opt(9999, 12, 31).unwrap_or(NaiveDate::MAX).and_time(NaiveTime::MIN)
 }
 
 /// Takes due jobs and claimable runs of friendships that are not active out of the queue.
@@ -337,18 +344,22 @@ async fn park_inactive(conn: &mut Conn, now: NaiveDateTime) -> Result<u64, Query
     Ok((parked + waiting).try_into().unwrap_or(u64::MAX))
 }
 
-/// Puts the jobs and open runs of a friendship that became active at `at` back into the queue. Fire times before that
-/// are not missed.
-pub(super) async fn resume(conn: &mut Conn, pair: &Friendship, at: DateTime<Utc>) -> Result<(), QueryError> {
-    let at = at.naive_utc();
-    let own = jobs::friend_id.eq(pair.friend.as_str()).and(jobs::agent_id.eq(pair.agent.as_str()));
-    let waiting = jobs::table.filter(own).filter(jobs::enabled);
-    let waiting = waiting.filter(jobs::next_due.is_null().or(jobs::next_due.lt(at)));
-    diesel::update(waiting).set(jobs::next_due.eq(at)).execute(conn).await?;
-    let of_theirs = exists(jobs::table.filter(jobs::id.eq(runs::job_id)).filter(own));
-    let parked = runs::table.filter(runs::finished_at.is_null()).filter(runs::claimable_at.eq(parked_until()));
-    diesel::update(parked.filter(of_theirs)).set(runs::claimable_at.eq(at)).execute(conn).await?;
-    Ok(())
+/// Stores the release, under a lock on the portal's row, and plans anew if it is the newest one.
+async fn announce_release(
+    conn: &mut Conn,
+    release: &Release,
+    now: NaiveDateTime,
+) -> Result<ReleaseAnnounced, QueryError> {
+    let stored = portal::table.select(portal::time_zone_release);
+    let stored: Option<Option<String>> = for_update!(stored).first(conn).await.optional()?;
+    let newest = stored.flatten().and_then(|stored| Release::parse(&stored).ok());
+    match newest {
+        Some(newest) if newest == *release => return Ok(ReleaseAnnounced::Current),
+        Some(newest) if newest > *release => return Ok(ReleaseAnnounced::Outdated(newest)),
+        _ => {}
+    }
+    diesel::update(portal::table).set(portal::time_zone_release.eq(release.to_string())).execute(conn).await?;
+    replan(conn, now).await.map(ReleaseAnnounced::Adopted)
 }
 
 /// Makes jobs due whose next fire time is later than `now`: planned from there, they get the fire time that is right.

@@ -49,7 +49,7 @@ impl Script {
     /// Begins to watch `TLSRoute`, of which three versions are understood.
     fn start_claims() -> Self {
         let (service, server) = mock::pair();
-        let cache = Arc::new(Cache::new(Arc::new(FixedClock::at(DateTime::UNIX_EPOCH)), Duration::from_secs(30)));
+        let cache = Arc::new(Cache::new(Arc::new(FixedClock::new(DateTime::UNIX_EPOCH)), Duration::from_secs(30)));
         let client = Client::new(service, "default");
         let kind = ClaimKind::TlsRoute;
         let api = |version: &&str| -> Api<DynamicObject> {
@@ -74,7 +74,7 @@ impl Script {
 
     fn start() -> Self {
         let (service, server) = mock::pair();
-        let cache = Arc::new(Cache::new(Arc::new(FixedClock::at(DateTime::UNIX_EPOCH)), Duration::from_secs(30)));
+        let cache = Arc::new(Cache::new(Arc::new(FixedClock::new(DateTime::UNIX_EPOCH)), Duration::from_secs(30)));
         let api: Api<Pod> = Api::all(Client::new(service, "default"));
         let watching =
             tokio::spawn(watch(Source { topic: PODS, versions: vec![api], read: Pod::content }, cache.clone()));

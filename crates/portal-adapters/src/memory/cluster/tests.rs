@@ -13,7 +13,7 @@ use super::{Loaded, MemoryCluster};
 const HOME: &str = "friend-alice";
 
 fn cluster() -> MemoryCluster {
-    MemoryCluster::new(Arc::new(FixedClock::at(DateTime::UNIX_EPOCH)))
+    MemoryCluster::new(Arc::new(FixedClock::new(DateTime::UNIX_EPOCH)))
 }
 
 async fn shown(cluster: &MemoryCluster) -> Arc<Overview> {

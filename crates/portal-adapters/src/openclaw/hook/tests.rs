@@ -20,7 +20,7 @@ const KNOWS_NO_MODES: &str = r#"{"ok":false,"error":"channel must be last"}"#;
 const NO_MESSAGE: &str = r#"{"ok":false,"error":"message required"}"#;
 const ACCEPTED: &str = r#"{"ok":true,"runId":"f8983853-0b5c-486b-817c-94d331f288c7"}"#;
 
-fn answer(status: u16, body: &str) -> ResponseTemplate {
+fn response(status: u16, body: &str) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_raw(body, "application/json")
 }
 
@@ -30,7 +30,7 @@ fn settings(address: &str) -> HookSettings {
 }
 
 fn delivery(settings: HookSettings) -> HookDelivery {
-    let clock = Arc::new(FixedClock::at(DateTime::from_timestamp(1_772_438_401, 0).unwrap()));
+    let clock = Arc::new(FixedClock::new(DateTime::from_timestamp(1_772_438_401, 0).unwrap()));
     HookDelivery::new(settings, clock).unwrap()
 }
 
@@ -53,7 +53,7 @@ async fn respond(gateway: &MockServer, body: &Value, answer: ResponseTemplate, t
 /// A gateway that knows session modes and says this to a message.
 async fn gateway(to_message: ResponseTemplate) -> MockServer {
     let gateway = MockServer::start().await;
-    respond(&gateway, &json!({"sessionMode": "friend-portal-probe"}), answer(400, KNOWS_MODES), 0..).await;
+    respond(&gateway, &json!({"sessionMode": "friend-portal-probe"}), response(400, KNOWS_MODES), 0..).await;
     respond(&gateway, &json!({"message": "Check my portfolio"}), to_message, 0..).await;
     gateway
 }
@@ -77,7 +77,7 @@ fn body(request: &Request) -> Value {
 
 #[tokio::test]
 async fn a_message_reaches_the_friends_conversation_under_its_run() {
-    let gateway = gateway(answer(200, ACCEPTED)).await;
+    let gateway = gateway(response(200, ACCEPTED)).await;
     let url = format!("{}/hooks/", gateway.uri()).parse().unwrap();
     let delivery = delivery(HookSettings { url, ..settings(&gateway.uri()) });
     assert_eq!(deliver(&delivery).await.unwrap(), Receipt::Accepted);
@@ -92,7 +92,7 @@ async fn a_message_reaches_the_friends_conversation_under_its_run() {
 
 #[tokio::test]
 async fn an_answer_goes_to_the_contact_as_it_was_typed() {
-    let gateway = gateway(answer(202, ACCEPTED)).await;
+    let gateway = gateway(response(202, ACCEPTED)).await;
     let (mut run, session) = sample();
     run.job.spec.timeout_seconds = Some(90);
     let contact = Contact::parse(run.job.owner.friend.clone(), "slack", "U12AB").unwrap();
@@ -107,15 +107,15 @@ async fn an_answer_goes_to_the_contact_as_it_was_typed() {
 #[tokio::test]
 async fn only_the_gateways_own_yes_is_an_acceptance() {
     for body in [ACCEPTED, r#"{"ok":true}"#] {
-        assert_eq!(deliver_to(answer(200, body)).await.unwrap(), Receipt::Accepted, "{body}");
+        assert_eq!(deliver_to(response(200, body)).await.unwrap(), Receipt::Accepted, "{body}");
     }
     for (status, body) in
         [(200, "<html>"), (200, ""), (200, r#"{"ok":false}"#), (200, "[]"), (201, ACCEPTED), (204, "")]
     {
-        check_refused(deliver_to(answer(status, body)).await, "leads elsewhere");
+        check_refused(deliver_to(response(status, body)).await, "leads elsewhere");
     }
     let endless = "x".repeat(300_000);
-    check_refused(deliver_to(answer(200, &endless)).await, "leads elsewhere");
+    check_refused(deliver_to(response(200, &endless)).await, "leads elsewhere");
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn what_the_operator_has_to_correct_ends_the_run_with_a_fixed_sentence() {
         (405, "Method Not Allowed", "takes no messages"),
         (413, r#"{"ok":false,"error":"payload too large"}"#, "too large"),
     ] {
-        check_refused(deliver_to(answer(status, body)).await, part);
+        check_refused(deliver_to(response(status, body)).await, part);
     }
     for status in [301, 302, 307, 308] {
         let elsewhere = ResponseTemplate::new(status).insert_header("Location", "/hooks/agent");
@@ -146,7 +146,7 @@ async fn what_the_operator_has_to_correct_ends_the_run_with_a_fixed_sentence() {
 #[tokio::test]
 async fn what_may_pass_is_tried_again() {
     for status in [408, 409, 425, 429, 500, 502, 503, 504] {
-        let error = deliver_to(answer(status, "busy").insert_header("Retry-After", "7")).await.unwrap_err();
+        let error = deliver_to(response(status, "busy").insert_header("Retry-After", "7")).await.unwrap_err();
         assert_eq!((error.kind, error.retry_after), (BackendErrorKind::Unavailable, Some(Duration::from_secs(7))));
     }
 }
@@ -185,8 +185,8 @@ async fn a_connection_that_breaks_is_tried_again() {
 #[tokio::test]
 async fn a_gateway_that_forgets_conversations_gets_a_message_only_if_that_is_allowed() {
     let gateway = MockServer::start().await;
-    respond(&gateway, &json!({"sessionMode": "friend-portal-probe"}), answer(400, KNOWS_NO_MODES), 1).await;
-    respond(&gateway, &json!({"message": "Check my portfolio"}), answer(200, ACCEPTED), 1).await;
+    respond(&gateway, &json!({"sessionMode": "friend-portal-probe"}), response(400, KNOWS_NO_MODES), 1).await;
+    respond(&gateway, &json!({"message": "Check my portfolio"}), response(200, ACCEPTED), 1).await;
     check_refused(deliver(&delivery(settings(&gateway.uri()))).await, "too old");
     let allowed = HookSettings { fresh_session: true, ..settings(&gateway.uri()) };
     assert_eq!(deliver(&delivery(allowed)).await.unwrap(), Receipt::Accepted);
@@ -195,8 +195,8 @@ async fn a_gateway_that_forgets_conversations_gets_a_message_only_if_that_is_all
 #[tokio::test]
 async fn a_gateway_is_asked_once_for_many_messages() {
     let gateway = MockServer::start().await;
-    respond(&gateway, &json!({"sessionMode": "friend-portal-probe"}), answer(400, KNOWS_MODES), 1).await;
-    respond(&gateway, &json!({"message": "Check my portfolio"}), answer(200, ACCEPTED), 20).await;
+    respond(&gateway, &json!({"sessionMode": "friend-portal-probe"}), response(400, KNOWS_MODES), 1).await;
+    respond(&gateway, &json!({"message": "Check my portfolio"}), response(200, ACCEPTED), 20).await;
     let delivery = delivery(settings(&gateway.uri()));
     let accepted = futures::future::join_all((0..20).map(|_| deliver(&delivery))).await;
     assert!(accepted.into_iter().all(|receipt| receipt.is_ok_and(|receipt| receipt == Receipt::Accepted)));
@@ -205,7 +205,7 @@ async fn a_gateway_is_asked_once_for_many_messages() {
 #[tokio::test]
 async fn a_wrong_token_is_not_shown_again_at_once() {
     let gateway = MockServer::start().await;
-    Mock::given(method("POST")).respond_with(answer(401, "Unauthorized")).expect(1).mount(&gateway).await;
+    Mock::given(method("POST")).respond_with(response(401, "Unauthorized")).expect(1).mount(&gateway).await;
     let delivery = delivery(settings(&gateway.uri()));
     check_refused(deliver(&delivery).await, "token");
     for _ in 0..30 {
@@ -218,14 +218,14 @@ async fn a_wrong_token_is_not_shown_again_at_once() {
 #[tokio::test]
 async fn a_check_says_which_key_decides_and_sends_no_message() {
     for (empty, probe, expected) in [
-        (answer(400, NO_MESSAGE), answer(400, KNOWS_MODES), None),
-        (answer(400, NO_MESSAGE), answer(400, KNOWS_NO_MODES), Some("agents.hook.fresh_session")),
-        (answer(401, "Unauthorized"), answer(401, ""), Some("agents.hook.token_file")),
-        (answer(404, ""), answer(404, ""), Some("hooks.enabled = true")),
-        (answer(200, ACCEPTED), answer(200, ACCEPTED), Some("no OpenClaw gateway")),
-        (answer(200, "<html>"), answer(200, ""), Some("no OpenClaw gateway")),
-        (answer(400, NO_MESSAGE), answer(200, ACCEPTED), Some("no OpenClaw gateway")),
-        (answer(400, "<html>"), answer(400, "<html>"), Some("no OpenClaw gateway")),
+        (response(400, NO_MESSAGE), response(400, KNOWS_MODES), None),
+        (response(400, NO_MESSAGE), response(400, KNOWS_NO_MODES), Some("agents.hook.fresh_session")),
+        (response(401, "Unauthorized"), response(401, ""), Some("agents.hook.token_file")),
+        (response(404, ""), response(404, ""), Some("hooks.enabled = true")),
+        (response(200, ACCEPTED), response(200, ACCEPTED), Some("no OpenClaw gateway")),
+        (response(200, "<html>"), response(200, ""), Some("no OpenClaw gateway")),
+        (response(400, NO_MESSAGE), response(200, ACCEPTED), Some("no OpenClaw gateway")),
+        (response(400, "<html>"), response(400, "<html>"), Some("no OpenClaw gateway")),
     ] {
         let gateway = MockServer::start().await;
         respond(&gateway, &json!({"message": ""}), empty, 1).await;

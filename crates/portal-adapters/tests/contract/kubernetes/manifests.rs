@@ -6,7 +6,7 @@ mod cluster {
 
     use portal_k8s::{DeploymentSummary, Overview, PodSummary, ServiceSummary};
 
-    use super::super::ground::{self, Ground, until};
+    use super::super::fixture::{self, Fixture, until};
 
     const MANIFESTS: &str = include_str!("manifests.yaml");
     /// How many of each kind there are: pods without those that a Deployment makes, services, deployments, routes.
@@ -40,8 +40,8 @@ mod cluster {
         }
     }
 
-    async fn shown(ground: &Ground) -> Overview {
-        comparable(&ground.cluster.overview(&ground.friend).await.unwrap())
+    async fn shown(fixture: &Fixture) -> Overview {
+        comparable(&fixture.cluster.overview(&fixture.friend).await.unwrap())
     }
 
     fn sizes(overview: &Overview) -> [usize; 4] {
@@ -51,12 +51,12 @@ mod cluster {
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "tier cluster"]
     async fn applied_manifests_look_as_they_do_in_memory() {
-        let (memory, real) = (Ground::in_memory(), Ground::in_cluster().await);
+        let (memory, real) = (Fixture::in_memory(), Fixture::in_cluster().await);
         memory.make_namespace().await;
         memory.load(MANIFESTS);
         real.make_namespace().await;
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/kubernetes/manifests.yaml");
-        let mut kubectl = Command::new(ground::file("kubectl"));
+        let mut kubectl = Command::new(fixture::file("kubectl"));
         kubectl.args(["apply", "--namespace", &real.namespace(), "-f", file]);
         let output = kubectl.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -11,7 +11,7 @@ mod cluster {
     use std::fmt::Debug;
     use std::path::Path;
 
-    use super::super::ground::{file, operator, operator_kubeconfig, signed_in};
+    use super::super::fixture::{file, operator, operator_kubeconfig, signed_in};
 
     async fn portal() -> Client {
         let config = operator().await;

@@ -20,7 +20,7 @@ use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Ground, Somebody};
+use portal_testkit::{ZoneEditor, ZoneFixture};
 
 /// Somebody who speaks DNS by themselves, without anything of the adapter.
 struct Operator {
@@ -61,11 +61,11 @@ fn now() -> Duration {
 }
 
 /// A domain of its own.
-pub(crate) fn ground() -> Ground {
+pub(crate) async fn zone() -> ZoneFixture {
     let settings = settings();
     let records = Rfc2136Records::new(&settings, Arc::new(SystemClock)).unwrap();
     let operator = operator(&settings);
-    Ground { domain: settings.domain, records: Arc::new(records), somebody: Box::new(operator) }
+    ZoneFixture { domain: settings.domain, records: Arc::new(records), editor: Box::new(operator) }
 }
 
 fn operator(settings: &Rfc2136Settings) -> Operator {
@@ -166,13 +166,13 @@ fn deletion(name: Name, kind: RecordType) -> Record {
 }
 
 #[async_trait]
-impl Somebody for Operator {
-    async fn put(&self, at: &str, kind: &str, content: &str) {
+impl ZoneEditor for Operator {
+    async fn insert(&self, at: &str, kind: &str, content: &str) {
         self.update(vec![Record::from_rdata(name(at), 600, data(kind, content))]).await;
     }
 
     async fn edit(&self, host: &Hostname, content: &str) {
-        let kind = self.at(host).await[0].0.clone();
+        let kind = self.records_at(host).await[0].0.clone();
         let edited = Record::from_rdata(name(host.as_str()), 600, data(&kind, content));
         self.update(vec![deletion(name(host.as_str()), edited.record_type()), edited]).await;
     }
@@ -196,7 +196,7 @@ impl Somebody for Operator {
         lines
     }
 
-    async fn at(&self, host: &Hostname) -> Vec<(String, String)> {
+    async fn records_at(&self, host: &Hostname) -> Vec<(String, String)> {
         let plain = |record: &Record| record.data.to_string().trim_end_matches('.').to_owned();
         let there = self.transfer().await.into_iter().filter(|record| record.name == name(host.as_str()));
         let mut told: Vec<_> = there.map(|record| (record.record_type().to_string(), plain(&record))).collect();

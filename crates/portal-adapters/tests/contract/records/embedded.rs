@@ -6,15 +6,16 @@ use async_trait::async_trait;
 use portal_adapters::memory::{MemoryRecords, ZoneRecord};
 use portal_dns::{DomainName, Hostname, RecordState, Target};
 
-use super::{Ground, Somebody};
+use portal_testkit::{ZoneEditor, ZoneFixture};
 
 struct Editor(MemoryRecords);
 
 /// A zone of its own.
-pub(crate) fn ground() -> Ground {
+#[expect(clippy::unused_async, reason = "other fixtures have to be waited for")]
+pub(crate) async fn zone() -> ZoneFixture {
     let domain = DomainName::parse("example.org").unwrap();
     let records = MemoryRecords::new(domain.clone());
-    Ground { domain, records: Arc::new(records.clone()), somebody: Box::new(Editor(records)) }
+    ZoneFixture { domain, records: Arc::new(records.clone()), editor: Box::new(Editor(records)) }
 }
 
 impl Editor {
@@ -36,7 +37,7 @@ impl Editor {
     }
 }
 
-fn told(record: &ZoneRecord) -> (String, String) {
+fn shown(record: &ZoneRecord) -> (String, String) {
     match record {
         ZoneRecord::Plain { kind, data } => (kind.clone(), data.clone()),
         ZoneRecord::Marked(state) => match &state.target {
@@ -48,8 +49,8 @@ fn told(record: &ZoneRecord) -> (String, String) {
 }
 
 #[async_trait]
-impl Somebody for Editor {
-    async fn put(&self, name: &str, kind: &str, content: &str) {
+impl ZoneEditor for Editor {
+    async fn insert(&self, name: &str, kind: &str, content: &str) {
         self.0.insert_record(name, ZoneRecord::Plain { kind: kind.to_owned(), data: content.to_owned() });
     }
 
@@ -66,7 +67,7 @@ impl Somebody for Editor {
 
     async fn unmark(&self, host: &Hostname) {
         self.change(host, |state| {
-            let (kind, data) = told(&ZoneRecord::Marked(state));
+            let (kind, data) = shown(&ZoneRecord::Marked(state));
             ZoneRecord::Plain { kind, data }
         });
     }
@@ -76,10 +77,10 @@ impl Somebody for Editor {
         plain.map(|record| format!("{record:?}")).collect()
     }
 
-    async fn at(&self, host: &Hostname) -> Vec<(String, String)> {
+    async fn records_at(&self, host: &Hostname) -> Vec<(String, String)> {
         let there = self.0.records().into_iter().filter(|(name, _)| name == host.as_str());
-        let mut told: Vec<_> = there.map(|(_, record)| told(&record)).collect();
-        told.sort();
-        told
+        let mut shown: Vec<_> = there.map(|(_, record)| shown(&record)).collect();
+        shown.sort();
+        shown
     }
 }

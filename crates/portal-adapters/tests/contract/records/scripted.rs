@@ -9,14 +9,14 @@ use portal_adapters::cloudflare::{
 use portal_dns::{DomainName, Hostname, OwnershipMarker, Ttl};
 use serde_json::{Value, json};
 
-use super::{Ground, Somebody};
+use portal_testkit::{ZoneEditor, ZoneFixture};
 
 const ZONE: &str = "example.org";
 
 struct Dashboard(ScriptedCloudflare);
 
 /// A zone of its own.
-pub(crate) async fn ground() -> Ground {
+pub(crate) async fn zone() -> ZoneFixture {
     let cloudflare = ScriptedCloudflare::start(&["other.example", ZONE]).await.unwrap();
     let domain = DomainName::parse(ZONE).unwrap();
     let settings = CloudflareSettings {
@@ -26,7 +26,7 @@ pub(crate) async fn ground() -> Ground {
     let zone =
         CloudflareZone { domain: domain.clone(), zone: ZoneName::Name(domain.clone()), ttl: Ttl::parse(600).unwrap() };
     let records = CloudflareRecords::new(Arc::new(CloudflareApi::new(&settings).unwrap()), zone).unwrap();
-    Ground { domain, records: Arc::new(records), somebody: Box::new(Dashboard(cloudflare)) }
+    ZoneFixture { domain, records: Arc::new(records), editor: Box::new(Dashboard(cloudflare)) }
 }
 
 impl Dashboard {
@@ -42,8 +42,8 @@ fn is_marked(record: &Value) -> bool {
 }
 
 #[async_trait]
-impl Somebody for Dashboard {
-    async fn put(&self, name: &str, kind: &str, content: &str) {
+impl ZoneEditor for Dashboard {
+    async fn insert(&self, name: &str, kind: &str, content: &str) {
         let record =
             json!({"name": name, "type": kind, "content": content, "ttl": 1, "proxied": false, "meta": {"odd": 1}});
         assert!(self.0.put(ZONE, record).is_some());
@@ -61,7 +61,7 @@ impl Somebody for Dashboard {
         self.0.records(ZONE).iter().filter(|record| !is_marked(record)).map(Value::to_string).collect()
     }
 
-    async fn at(&self, host: &Hostname) -> Vec<(String, String)> {
+    async fn records_at(&self, host: &Hostname) -> Vec<(String, String)> {
         let text = |record: &Value, member: &str| record[member].as_str().unwrap().to_owned();
         let records = self.0.records(ZONE);
         let there = records.iter().filter(|record| record["name"] == host.as_str());

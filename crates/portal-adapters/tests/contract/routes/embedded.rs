@@ -9,27 +9,28 @@ use portal_core::FixedClock;
 use portal_dns::RoutePlace;
 use portal_k8s::Phase;
 
-use super::{Ground, Somebody};
+use portal_testkit::{ClusterEditor, ClusterFixture};
 
 struct Kubectl(MemoryCluster);
 
 /// A cluster of its own.
-pub(crate) fn ground() -> Ground {
-    let cluster = MemoryCluster::new(Arc::new(FixedClock::at(DateTime::UNIX_EPOCH)));
+#[expect(clippy::unused_async, reason = "other fixtures have to be waited for")]
+pub(crate) async fn cluster() -> ClusterFixture {
+    let cluster = MemoryCluster::new(Arc::new(FixedClock::new(DateTime::UNIX_EPOCH)));
     for namespace in ["friend-alice", "friend-bob"] {
         cluster.set_phase(namespace, Some(Phase::Active));
     }
-    Ground {
+    ClusterFixture {
         routes: Arc::new(cluster.clone()),
         services: Arc::new(cluster.clone()),
-        somebody: Box::new(Kubectl(cluster)),
+        editor: Box::new(Kubectl(cluster)),
     }
 }
 
 #[async_trait]
-impl Somebody for Kubectl {
+impl ClusterEditor for Kubectl {
     async fn apply(&self, namespace: &str, yaml: &str) {
-        self.0.load_yaml("somebody's", yaml, namespace).unwrap();
+        self.0.load_yaml("objects.yaml", yaml, namespace).unwrap();
     }
 
     async fn set_rule(&self, place: &RoutePlace, rule: &str) {
@@ -38,7 +39,7 @@ impl Somebody for Kubectl {
         self.0.put_route(&place.namespace, route);
     }
 
-    async fn unlabel(&self, place: &RoutePlace) {
+    async fn remove_labels(&self, place: &RoutePlace) {
         let mut route = self.0.route(&place.namespace, &place.name).unwrap();
         route.metadata.labels = None;
         self.0.put_route(&place.namespace, route);

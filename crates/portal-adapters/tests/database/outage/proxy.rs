@@ -2,31 +2,34 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use url::Url;
 
 /// Behaviour of the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// Everything passes.
     Through,
     /// Connections are closed at once, those that stood too.
     Refusing,
     /// Connections are taken and nothing ever passes.
     Silent,
+    /// Nothing passes for now, and what was sent meanwhile arrives later: the server's process stands still.
+    Paused,
 }
 
 /// Ends with the test's runtime.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
     mode: watch::Sender<Mode>,
 }
 
 impl Proxy {
     /// Before the server of this database.
-    pub(super) async fn before(url: &str) -> Self {
+    pub(crate) async fn before(url: &str) -> Self {
         let url = Url::parse(url).unwrap();
         let server = (url.host_str().unwrap().to_owned(), url.port().unwrap_or(5432));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -42,28 +45,48 @@ impl Proxy {
     }
 
     /// URL of the database through the proxy.
-    pub(super) fn url(&self, url: &str) -> String {
+    pub(crate) fn url(&self, url: &str) -> String {
         let mut url = Url::parse(url).unwrap();
         url.set_host(Some(&self.address.ip().to_string())).unwrap();
         url.set_port(Some(self.address.port())).unwrap();
         url.into()
     }
 
-    pub(super) fn turn(&self, mode: Mode) {
+    pub(crate) fn turn(&self, mode: Mode) {
         self.mode.send_replace(mode);
     }
 }
 
 async fn pass(mut client: TcpStream, server: (String, u16), mut mode: watch::Receiver<Mode>) {
+    if mode.wait_for(|mode| *mode != Mode::Paused).await.is_err() {
+        return;
+    }
     if *mode.borrow() == Mode::Through {
         let mut server = TcpStream::connect(server).await.unwrap();
+        let (from_client, to_client) = client.split();
+        let (from_server, to_server) = server.split();
+        let (there, back) = (pump(from_client, to_server, mode.clone()), pump(from_server, to_client, mode.clone()));
         tokio::select! {
-            _ = copy_bidirectional(&mut client, &mut server) => return,
-            _ = mode.wait_for(|mode| *mode != Mode::Through) => {}
+            _ = futures::future::join(there, back) => return,
+            _ = mode.wait_for(|mode| matches!(mode, Mode::Refusing | Mode::Silent)) => {}
         }
     }
     if *mode.borrow() == Mode::Silent {
         // A connection that was silent once is closed when the network is mended, as a real one is in the end.
         mode.wait_for(|mode| *mode != Mode::Silent).await.ok();
     }
+}
+
+/// Passes bytes on in one direction, none while the proxy is paused.
+async fn pump(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut mode: watch::Receiver<Mode>) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        if mode.wait_for(|mode| *mode != Mode::Paused).await.is_err() {
+            return;
+        }
+        if to.write_all(buffer.get(..count).unwrap_or_default()).await.is_err() {
+            return;
+        }
+    }
+    to.shutdown().await.ok();
 }

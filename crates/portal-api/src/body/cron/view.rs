@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use portal_cron::{AnswerTo, RunStatus, Thinking, Timing, TimingKind, Trigger};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::SchemaType;
@@ -226,10 +226,17 @@ pub(crate) struct RunStarted {
     pub(crate) run_id: String,
 }
 
-/// The runs of a job.
+/// The query of a list of runs.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RunPage {
+    /// Id of the run after which the page begins.
+    pub(crate) before: Option<String>,
+}
+
+/// Runs of a job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RunList {
-    /// The newest 100 runs, newest first.
+    /// At most 100 runs, newest first. The `run_id` of the last one is `before` of the next page.
     pub(crate) runs: Vec<Run>,
 }
 

@@ -6,19 +6,12 @@
 // 4. The code is exchanged for a session token, which goes where every portal page looks for it.
 import { html, nothing } from "lit";
 import { client, Failure, session, take } from "../api";
+import { capital } from "../format";
+import { agentName } from "../model";
+import { parseLink, type Link } from "../link";
 import { go } from "../router";
 import { texts } from "../text";
 import { failed, View } from "../view";
-
-export type Link = { code: string; friend: string | null };
-
-/** Reads code and friend of a whole link, of its fragment, or of a bare code; null if there is no code. */
-export function parseLink(text: string): Link | null {
-  const fragment = text.includes("#") ? text.slice(text.indexOf("#") + 1) : text;
-  const parameters = new URLSearchParams(fragment.includes("=") ? fragment : `code=${fragment}`);
-  const code = (parameters.get("code") ?? "").trim();
-  return /^fpl_[0-9a-f]{64}$/.test(code) ? { code, friend: parameters.get("friend") } : null;
-}
 
 /** Demo tokens, which are public; the portal refuses them anywhere else. */
 const DEMO = { Alice: "demo-alice", Bob: "demo-bob" };
@@ -138,30 +131,41 @@ class Enter extends View {
   private async copy(link: Link, event: Event) {
     const parameters = new URLSearchParams({ code: link.code, ...(link.friend ? { friend: link.friend } : {}) });
     const button = event.currentTarget as HTMLButtonElement;
-    await navigator.clipboard.writeText(`${location.origin}/portal/enter#${parameters}`);
-    button.textContent = texts().copied;
+    const url = `${location.origin}/portal/enter#${parameters}`;
+    try {
+      await navigator.clipboard.writeText(url);
+      button.textContent = texts().copied;
+    } catch {
+      // Without a clipboard the link is shown, to be marked by hand.
+      button.textContent = url;
+    }
   }
 
   protected override render() {
     const t = texts();
     const link = this.link;
     if (this.state === "switch" && link) {
-      const other = link.friend ?? "";
+      const other = capital(link.friend ?? "");
       return html`<h1 tabindex="-1">${t.enterSwitch(this.here, other)}</h1>
-        <button class="main" @click=${() => this.open({ ...link, friend: null })}>${t.enterSwitchTo(other)}</button>
-        <button @click=${() => go("/", true)}>${t.enterStay(this.here)}</button>`;
+        <div class="stack">
+          <button class="main" @click=${() => this.open({ ...link, friend: null })}>${t.enterSwitchTo(other)}</button>
+          <button @click=${() => go("/", true)}>${t.enterStay(this.here)}</button>
+        </div>`;
     }
     if (link && (this.state === "offer" || this.state === "busy")) {
       return html`<h1 tabindex="-1">${t.enterTitle}</h1>
         <p role="status">${this.state === "busy" ? t.enterOpening : t.enterOnce}</p>
         ${this.failure ? failed(this.failure) : nothing}
-        <button class="main" ?disabled=${this.state === "busy"} @click=${() => this.open(link)}>${t.enterOpen}</button>
-        <button @click=${(event: Event) => this.copy(link, event)}>${t.enterCopy}</button>`;
+        <div class="stack">
+          <button class="main" ?disabled=${this.state === "busy"} @click=${() => this.open(link)}>${t.enterOpen}</button>
+          <button @click=${(event: Event) => this.copy(link, event)}>${t.enterCopy}</button>
+        </div>`;
     }
     return html`<h1 tabindex="-1">${t.enterTitle}</h1>
-      <p role="status">${this.state === "spent" ? t.enterSpent("main") : `${this.ended ? t.enterEnded : ""} ${t.enterNone("main")}`}</p>
+      <p role="status">${this.state === "spent" ? t.enterSpent(agentName()) : `${this.ended ? t.enterEnded : ""} ${t.enterNone(agentName())}`}</p>
+      <div class="stack">
       <form @submit=${this.paste}>
-        <label for="link">${t.enterPaste("main")}</label>
+        <label for="link">${t.enterPaste(agentName())}</label>
         <input id="link" type="text" inputmode="url" autocomplete="off" autocapitalize="off" spellcheck="false" />
         ${this.wrong ? html`<p class="failure" role="alert">${t.enterNoLink}</p>` : nothing}
         <button type="submit">${t.enterUse}</button>
@@ -178,7 +182,8 @@ class Enter extends View {
                 ${t.enterDemo(name)}
               </button>`,
           )
-        : nothing}`;
+        : nothing}
+      </div>`;
   }
 }
 customElements.define("portal-enter", Enter);

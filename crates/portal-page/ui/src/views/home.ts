@@ -1,16 +1,19 @@
-// Home: one sentence of state, what is wrong, addresses, the next tasks.
+// Home: one sentence of state, what is wrong, addresses, the next tasks, the last changes.
 import { html, nothing } from "lit";
-import { appsOf, addressProblem } from "../apps";
+import { activityLine } from "./more";
+import { addressProblem, addressWord, appsOf, factsOf, factsOfAddress, type Address, type App } from "../apps";
 import type { Schemas } from "../api";
-import { moment } from "../format";
-import { documents, jobs, keepFresh, me, space } from "../model";
+import { moment, time } from "../format";
+import { activity, agentName, documents, jobs, keepFresh, me, settings, space } from "../model";
 import { texts } from "../text";
 import { part, View } from "../view";
+import "../ask";
+import "../zone";
 
 class Home extends View {
   override connectedCallback() {
     super.connectedCallback();
-    keepFresh([me, space, jobs, documents]);
+    keepFresh([me, space, jobs, documents, activity, settings]);
   }
 
   protected override render() {
@@ -19,14 +22,19 @@ class Home extends View {
       ${part(space.known, () => space.refresh(), (value) => this.space(value))}
       <section aria-labelledby="tasks">
         <h2 id="tasks">${t.nextTasks}</h2>
+        <portal-zone></portal-zone>
         ${part(jobs.known, () => jobs.refresh(), (value) => this.tasks(value.jobs))}
+      </section>
+      <section aria-labelledby="changes">
+        <h2 id="changes">${t.lastChanges}</h2>
+        ${part(activity.known, () => activity.refresh(), (value) => this.changes(value.activity))}
       </section>`;
   }
 
   private sentence(): string {
     const t = texts();
-    const { value, failure } = space.known;
-    if (failure) return t.stateUnknown;
+    const { value, failure, at } = space.known;
+    if (failure) return value ? t.stateOld(time(at)) : t.stateUnknown;
     if (!value) return t.loading;
     if (value.phase === null) return t.spaceGone;
     const apps = appsOf(value);
@@ -38,31 +46,51 @@ class Home extends View {
   private space(value: Schemas["Namespace"]) {
     const t = texts();
     const apps = appsOf(value);
-    const wrong = apps.filter((app) => app.problem);
-    const addresses = value.ingressRoutes;
+    // What does not run at all comes first.
+    const broken = apps.filter((app) => app.problem).sort((a, b) => Number(a.ready > 0) - Number(b.ready > 0));
+    const unwell = value.ingressRoutes.filter(addressProblem);
     return html`
-      ${wrong.length + addresses.filter(addressProblem).length > 0
+      ${broken.length + unwell.length > 0
         ? html`<section aria-labelledby="wrong">
             <h2 id="wrong">${t.needsAttention}</h2>
-            ${wrong.map((app) => html`<a class="card bad" href="/portal/apps/${encodeURIComponent(app.name)}"><strong>${app.name}</strong><span>${app.problem}</span></a>`)}
-            ${addresses.map((one) => {
-              const problem = addressProblem(one);
-              return problem
-                ? html`<a class="card bad" href="/portal/apps/${encodeURIComponent(one.service ?? one.name)}"><strong>${one.hostname}</strong><span>${problem}</span></a>`
-                : nothing;
-            })}
+            ${broken.map((app) => this.broken(app, value))} ${unwell.map((one) => this.unwell(one))}
           </section>`
         : nothing}
       ${apps.length === 0 ? this.steps(value) : nothing}
-      ${addresses.length > 0
+      ${value.ingressRoutes.length > 0
         ? html`<section aria-labelledby="addresses">
             <h2 id="addresses">${t.addresses}</h2>
             <ul class="rows">
-              ${addresses.map((one) => html`<li><a href="https://${one.hostname ?? ""}" target="_blank" rel="noreferrer">${one.hostname}</a> <span class="muted">${one.service}</span></li>`)}
+              ${value.ingressRoutes.map((one) => html`<li><a href="https://${one.hostname ?? ""}" target="_blank" rel="noreferrer">${one.hostname}</a> <span class="muted">${one.service ?? one.exposure?.service} · ${addressWord(one)}</span></li>`)}
             </ul>
           </section>`
         : nothing}
     `;
+  }
+
+  private broken(app: App, value: Schemas["Namespace"]) {
+    const t = texts();
+    return html`<div class="card bad">
+      <p><strong>${app.name}</strong></p>
+      <p>${app.problem}</p>
+      <div class="row">
+        <a class="button" href="/portal/apps/${encodeURIComponent(app.name)}" aria-label="${t.seeWhy}: ${app.name}">${t.seeWhy}</a>
+        <portal-ask .about=${app.name} .facts=${factsOf(app, value)}></portal-ask>
+      </div>
+    </div>`;
+  }
+
+  private unwell(address: Address) {
+    const t = texts();
+    const app = address.exposure?.service ?? address.service ?? "";
+    return html`<div class="card bad">
+      <p><strong>${address.hostname}</strong></p>
+      <p>${addressProblem(address)}</p>
+      <div class="row">
+        ${app ? html`<a class="button" href="/portal/apps/${encodeURIComponent(app)}" aria-label="${t.seeWhy}: ${address.hostname}">${t.seeWhy}</a>` : nothing}
+        <portal-ask .about=${address.hostname ?? ""} .facts=${factsOfAddress(address)}></portal-ask>
+      </div>
+    </div>`;
   }
 
   private steps(value: Schemas["Namespace"]) {
@@ -72,8 +100,8 @@ class Home extends View {
       html`<li><a href=${path}>${text}</a>${isDone ? html` <span class="tick">✓ ${t.done}</span>` : nothing}</li>`;
     return html`<section aria-labelledby="steps">
       <h2 id="steps">${t.steps}</h2>
-      <ol>
-        ${step(told, t.stepTell("main"), "/portal/memory")} ${step(value.pods.length > 0, t.stepAsk("main"), "/portal/help")}
+      <ol class="rows numbered">
+        ${step(told, t.stepTell(agentName()), "/portal/memory")} ${step(value.pods.length > 0, t.stepAsk(agentName()), "/portal/help")}
         ${step(value.ingressRoutes.length > 0, t.stepPublish, "/portal/apps")}
       </ol>
     </section>`;
@@ -82,10 +110,24 @@ class Home extends View {
   private tasks(all: Schemas["JobList"]["jobs"]) {
     const t = texts();
     const next = all.filter((job) => job.enabled && job.next_run).sort((a, b) => (a.next_run ?? "").localeCompare(b.next_run ?? ""));
-    if (next.length === 0) return html`<p class="muted">${t.noTasks}</p>`;
-    return html`<ul class="rows">
-      ${next.slice(0, 3).map((job) => html`<li><a href="/portal/schedule/${encodeURIComponent(job.name)}">${job.name}</a> <time datetime=${job.next_run ?? ""}>${moment(job.next_run ?? "")}</time></li>`)}
-    </ul>`;
+    const missed = all.filter((job) => job.last_status === "missed" || job.last_status === "failed");
+    return html`${missed.map(
+      (job) => html`<div class="card bad"><p><strong>${job.name}</strong></p><p>${t.lastRunWas(t.statusNames[job.last_status ?? ""] ?? job.last_status ?? "")}</p>
+        <div class="row"><a class="button" href="/portal/schedule/${encodeURIComponent(job.name)}" aria-label="${t.seeWhy}: ${job.name}">${t.seeWhy}</a></div></div>`,
+    )}
+    ${next.length === 0
+      ? html`<p class="muted">${t.noTasks}</p>`
+      : html`<ul class="rows">
+          ${next.slice(0, 3).map((job) => html`<li><a href="/portal/schedule/${encodeURIComponent(job.name)}">${job.name}</a> <time class="muted" datetime=${job.next_run ?? ""}>${moment(job.next_run ?? "")}</time></li>`)}
+        </ul>`}`;
+  }
+
+  private changes(entries: Schemas["ActivityList"]["activity"]) {
+    const t = texts();
+    const shown = entries.filter((entry) => !entry.action.startsWith("session.") && !entry.action.startsWith("friend"));
+    if (shown.length === 0) return html`<p class="muted">${t.noChanges}</p>`;
+    return html`<ul class="rows">${shown.slice(0, 3).map(activityLine)}</ul>
+      <p><a class="button" href="/portal/activity">${t.allChanges}</a></p>`;
   }
 }
 customElements.define("portal-home", Home);

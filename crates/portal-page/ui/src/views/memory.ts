@@ -6,12 +6,13 @@
 // 4. The draft goes only when the portal has said that it is saved, or when its owner discards it.
 import { html, nothing } from "lit";
 import { client, Failure, take, type Answer, type Schemas } from "../api";
-import { byteLength, bytes, moment } from "../format";
-import { chosenAgent, documents, keepFresh, me } from "../model";
+import { byteLength, bytes, capital, moment } from "../format";
+import { agentName, chosenAgent, documents, keepFresh, me } from "../model";
 import { markdown } from "../markdown";
 import { texts } from "../text";
 import { announce, ask, failed, View } from "../view";
 
+type Change = { value: string; added?: boolean; removed?: boolean };
 type Kind = "memory" | "heartbeat";
 type Draft = { text: string; base: string | null };
 type Version = Schemas["VersionList"]["versions"][number];
@@ -50,6 +51,14 @@ function write(kind: Kind, content: string, base: string | null) {
     : take(client.PUT("/api/portal/workspace/heartbeat", { params: query(), headers, body: { content } }));
 }
 
+/** Who wrote a version, as people say it. */
+function authorOf(author: string): string {
+  const t = texts();
+  const [kind, name] = author.split(":");
+  if (kind === "agent") return name ?? agentName();
+  return kind === "friend" && name === me.known.value?.id ? t.byYou : t.byFriend;
+}
+
 class Memory extends View {
   static override properties = {
     name: { type: String },
@@ -63,6 +72,7 @@ class Memory extends View {
     notes: { state: true },
     versions: { state: true },
     shown: { state: true },
+    differences: { state: true },
   };
   declare name: string;
   /** The stored text as it was last read, and its tag; null while it is not known. */
@@ -75,7 +85,9 @@ class Memory extends View {
   declare isSaved: boolean;
   declare notes: string | null;
   declare versions: Version[] | null;
-  declare shown: { id: string; changes: { value: string; added?: boolean; removed?: boolean }[] } | null;
+  declare shown: { id: string; changes: Change[] } | null;
+  /** Lines of both texts of a conflict. */
+  declare differences: Change[] | null;
   private base: string | null = null;
 
   constructor() {
@@ -89,6 +101,7 @@ class Memory extends View {
     this.saveFailure = null;
     this.text = "";
     this.theirs = null;
+    this.differences = null;
     this.busy = false;
     this.isSaved = false;
     this.notes = null;
@@ -186,6 +199,8 @@ class Memory extends View {
         return;
       }
       this.theirs = { content: data.content, etag: data.exists ? etag : null };
+      void documents.refresh();
+      void this.compareTexts(data.content);
     } catch (failure) {
       this.saveFailure = failure as Failure;
     }
@@ -239,26 +254,26 @@ class Memory extends View {
     const tab = (name: string, text: string) =>
       html`<a href="/portal/memory${name ? `/${name}` : ""}" aria-current=${this.name === name ? "page" : nothing}>${text}</a>`;
     return html`<nav class="tabs" aria-label=${t.memory}>
-        ${tab("", t.memoryTitle("main"))} ${tab("notes", t.notesTitle("main"))} ${tab("heartbeat", t.heartbeatTitle("main"))}
+        ${tab("", t.memoryTitle(agentName()))} ${tab("notes", t.notesTitle(agentName()))} ${tab("heartbeat", t.heartbeatTitle(agentName()))}
       </nav>
       ${this.name === "notes" ? this.showNotes() : this.editor()}`;
   }
 
   private showNotes() {
     const t = texts();
-    return html`<h1 tabindex="-1">${t.notesTitle("main")}</h1>
+    return html`<h1 tabindex="-1">${t.notesTitle(agentName())}</h1>
       ${this.failure
         ? failed(this.failure, () => this.loadNotes())
         : this.notes === null
           ? html`<p class="muted" data-loading>${t.loading}</p>`
           : this.notes === ""
-            ? html`<p>${t.notesNone("main")}</p>`
+            ? html`<p>${t.notesNone(agentName())}</p>`
             : html`<article>${markdown(this.notes)}</article>`}`;
   }
 
   private editor() {
     const t = texts();
-    const title = this.kind === "memory" ? t.memoryTitle("main") : t.heartbeatTitle("main");
+    const title = this.kind === "memory" ? t.memoryTitle(agentName()) : t.heartbeatTitle(agentName());
     const draft = drafts.get(this.kind);
     if (this.failure) {
       return html`<h1 tabindex="-1">${title}</h1>
@@ -274,13 +289,14 @@ class Memory extends View {
     const isWritable = about?.writable ?? true;
     return html`<h1 tabindex="-1">${title}</h1>
       <p class="truth" role="status">${this.truth(isChanged, about)}</p>
-      ${this.kind === "heartbeat" ? html`<p class="small">${t.memorySharedAll}</p>` : nothing}
+      ${this.kind === "heartbeat" ? html`<p class="small">${about && about.shared_with > 0 ? t.memoryShared(about.shared_with) : t.memorySharedNobody}</p>` : nothing}
+      ${this.kind === "heartbeat" && about?.updated_by && about.updated_at ? html`<p class="small">${t.memoryLast(authorOf(about.updated_by), moment(about.updated_at))}</p>` : nothing}
       ${isWritable ? nothing : html`<p>${t.memoryReadOnly}</p>`}
       <label class="hidden" for="text">${title}</label>
       <textarea id="text" rows="16" .value=${this.text} ?readonly=${!isWritable}
         @input=${(event: Event) => this.typed((event.target as HTMLTextAreaElement).value)}></textarea>
       ${size > max * 0.8 ? html`<p class="small" aria-live="polite">${size > max ? t.memoryTooLong : t.memoryLeft(bytes(max - size))}</p>` : nothing}
-      <p class="small">${t.memoryPrivacy("main")}</p>
+      <p class="small">${t.memoryPrivacy(agentName())}</p>
       ${this.saveFailure ? failed(this.saveFailure, () => this.save(this.text, this.base)) : nothing}
       <div class="row">
         <button class="main" ?disabled=${!isChanged || this.busy || size > max || !isWritable} @click=${() => this.save(this.text, this.base)}>${t.save}</button>
@@ -293,10 +309,11 @@ class Memory extends View {
   private truth(isChanged: boolean, about: Schemas["DocumentList"]["documents"][number] | undefined) {
     const t = texts();
     if (isChanged) return t.memoryUnsaved;
-    const known = about as (typeof about & { read?: { etag: string; at: string } | null; agent_reads?: string }) | undefined;
-    if (known?.read && known.read.etag === this.stored?.etag) return t.memoryReadAt("Main", moment(known.read.at));
-    if (known?.agent_reads === "no") return t.memoryNotRead("Main");
-    return this.isSaved ? t.memoryNext("Main") : known?.agent_reads ? t.memoryReads("Main") : "";
+    const main = capital(agentName());
+    if (about?.read && about.read.etag === this.stored?.etag) return t.memoryReadAt(main, moment(about.read.at));
+    if (about?.agent_reads === "no") return this.isSaved ? `${t.saved} ${t.memoryNotRead(main)}` : t.memoryNotRead(main);
+    if (this.isSaved) return t.memoryNext(main);
+    return about ? t.memoryReads(main) : "";
   }
 
   private discard = () => {
@@ -311,6 +328,26 @@ class Memory extends View {
       ${t.memoryExamples.map((line) => html`<button class="quiet" @click=${() => this.typed(`${this.text}${line}\n`)}>${line}</button>`)}`;
   }
 
+  /** Who changed the text meanwhile: the agent, another device of the friend's, or another friend. */
+  private otherAuthor(): string {
+    const t = texts();
+    const author = documents.known.value?.documents.find((one) => one.name === this.kind)?.updated_by;
+    if (!author) return agentName();
+    return author === `friend:${me.known.value?.id ?? ""}` ? t.otherDevice : authorOf(author);
+  }
+
+  private async compareTexts(theirs: string) {
+    const { diffLines } = await import("diff");
+    this.differences = diffLines(this.text, theirs);
+  }
+
+  /** One of two texts, with the lines marked that the other one lacks. */
+  private differing(text: string, only: "added" | "removed") {
+    if (!this.differences) return text;
+    const other = only === "added" ? "removed" : "added";
+    return this.differences.filter((change) => !change[other]).map((change) => (change[only] ? html`<ins>${change.value}</ins>` : change.value));
+  }
+
   private comparison(title: string, theirs: { content: string; etag: string | null }) {
     const t = texts();
     const both = `${theirs.content.replace(/\n*$/, "\n\n")}${this.text}`;
@@ -321,11 +358,11 @@ class Memory extends View {
       this.keep(null);
     };
     return html`<h1 tabindex="-1">${title}</h1>
-      <p role="alert">${t.conflict("main")}</p>
+      <p role="alert">${t.conflict(this.otherAuthor())}</p>
       ${this.saveFailure ? failed(this.saveFailure) : nothing}
       <div class="columns">
-        <section aria-labelledby="mine"><h2 id="mine">${t.conflictMine}</h2><pre>${this.text}</pre></section>
-        <section aria-labelledby="theirs"><h2 id="theirs">${t.conflictTheirs}</h2><pre>${theirs.content}</pre></section>
+        <section aria-labelledby="mine"><h2 id="mine">${t.conflictMine}</h2><pre tabindex="0">${this.differing(this.text, "removed")}</pre></section>
+        <section aria-labelledby="theirs"><h2 id="theirs">${t.conflictTheirs}</h2><pre tabindex="0">${this.differing(theirs.content, "added")}</pre></section>
       </div>
       <div class="row">
         <button ?disabled=${this.busy} @click=${() => this.save(this.text, theirs.etag)}>${t.conflictMine}</button>
@@ -345,7 +382,7 @@ class Memory extends View {
           : html`<ul class="rows">
               ${this.versions.map(
                 (version) => html`<li>
-                  <time datetime=${version.saved_at}>${moment(version.saved_at)}</time> <span class="muted">${version.saved_by} · ${bytes(version.bytes)}</span>
+                  <time datetime=${version.saved_at}>${moment(version.saved_at)}</time> <span class="muted">${authorOf(version.saved_by)} · ${bytes(version.bytes)}</span>
                   <button class="quiet" @click=${() => this.compare(version.id)}>${t.compare}</button>
                   <button class="quiet" @click=${() => this.restore(version.id)}>${t.restore}</button>
                   ${this.shown?.id === version.id

@@ -1,33 +1,37 @@
-// Schedule: tasks, when they run next, what became of their runs, and a form for a new one.
+// Schedule: tasks, when they run next, what became of their runs, and a form for a new or another timing.
 import { html, nothing } from "lit";
 import { client, Failure, take, type Schemas } from "../api";
 import { moment, ownZone } from "../format";
-import { chosenAgent, jobs, keepFresh } from "../model";
+import { agentName, chosenAgent, jobs, keepFresh, settings } from "../model";
 import { go } from "../router";
 import { language, texts } from "../text";
 import { announce, ask, failed, part, View } from "../view";
+import { formOf, isMessage, KINDS, timingOf, wordsOf, type Job, type Unit, type When, type WhenForm } from "../when";
+import "../zone";
 
-type Job = Schemas["JobList"]["jobs"][number];
 type Run = Schemas["RunList"]["runs"][number];
-type When = "daily" | "weekdays" | "weekly" | "cron";
-type Form = { name: string; message: string; when: When; time: string; day: string; cron: string; tz: string };
+type Form = WhenForm & { name: string; message: string; tz: string; answer: "chat" | "nowhere" | "" };
 const query = () => ({ query: chosenAgent() ? { agent: chosenAgent() as string } : {} });
-const EMPTY: Form = { name: "", message: "", when: "daily", time: "09:00", day: "1", cron: "0 9 * * *", tz: ownZone };
+const OPEN = ["queued", "running", "retrying"];
+const PREVIEW_PAUSE = 400;
+
+function empty(): Form {
+  const tomorrow = new Date(Date.now() + 86_400_000);
+  const date = new Intl.DateTimeFormat("sv-SE").format(tomorrow);
+  const tz = settings.known.value?.time_zone ?? ownZone;
+  return { name: "", message: "", when: "daily", date, time: "09:00", day: "1", every: "2", unit: "h", cron: "0 9 * * *", tz, answer: "" };
+}
 
 /** Shapes beside the words, so that nothing depends on colour. */
 const SHAPES: Record<string, string> = { delivered: "●", failed: "▲", missed: "○", running: "◐", retrying: "◐", queued: "◌" };
 
-function cronOf(form: Form): string {
-  const [hour = "9", minute = "0"] = form.time.split(":");
-  const at = `${Number(minute)} ${Number(hour)}`;
-  return { daily: `${at} * * *`, weekdays: `${at} * * 1-5`, weekly: `${at} * * ${form.day}`, cron: form.cron.trim() }[form.when];
-}
-
 class Schedule extends View {
   static override properties = {
     name: { type: String },
+    action: { type: String },
     query: { attribute: false },
     form: { state: true },
+    preview: { state: true },
     failure: { state: true },
     runs: { state: true },
     runsFailure: { state: true },
@@ -35,18 +39,26 @@ class Schedule extends View {
     words: { state: true },
   };
   declare name: string;
+  declare action: string;
   declare query: URLSearchParams;
   declare form: Form;
+  /** The next times of the form's timing; null while they are asked for or cannot be said. */
+  declare preview: { next: string[]; notes: string[]; refusal: Failure | null } | null;
   declare failure: Failure | null;
   declare runs: Run[] | null;
   declare runsFailure: Failure | null;
   declare busy: boolean;
   declare words: ((cron: string) => string) | null;
   private follow: ReturnType<typeof setTimeout> | undefined;
+  private previewTimer: ReturnType<typeof setTimeout> | undefined;
+  private previewRound = 0;
+  /** The revision of the task that is being changed. */
+  private revision: string | null = null;
 
   constructor() {
     super();
-    this.form = { ...EMPTY };
+    this.form = empty();
+    this.preview = null;
     this.failure = null;
     this.runs = null;
     this.runsFailure = null;
@@ -56,30 +68,73 @@ class Schedule extends View {
 
   override connectedCallback() {
     super.connectedCallback();
-    keepFresh([jobs]);
+    keepFresh([jobs, settings]);
     void this.loadWords();
   }
 
   override disconnectedCallback() {
     super.disconnectedCallback();
     clearTimeout(this.follow);
+    clearTimeout(this.previewTimer);
   }
 
   protected override willUpdate(changed: Map<string, unknown>) {
-    if (!changed.has("name")) return;
+    if (!changed.has("name") && !changed.has("action")) return;
     this.failure = null;
     this.runs = null;
+    this.preview = null;
     clearTimeout(this.follow);
-    if (this.name === "new") {
-      const get = (key: keyof Form) => this.query.get(key) ?? EMPTY[key];
-      this.form = { ...EMPTY, name: get("name"), message: get("message"), time: get("time"), when: this.query.has("cron") ? "cron" : (get("when") as When), cron: get("cron"), day: get("day") };
-    } else if (this.name) void this.loadRuns();
+    if (this.name === "new") this.fill();
+    else if (this.name && this.action === "change") void this.loadForm();
+    else if (this.name) void this.loadRuns();
+  }
+
+  /** A link of the agent's fills the form in; nothing happens until the friend presses the button. */
+  private fill() {
+    const form = empty();
+    for (const key of ["name", "message", "date", "time", "day", "every", "cron", "tz"] as const) form[key] = this.query.get(key) ?? form[key];
+    const when = this.query.get("when") as When | null;
+    if (when && KINDS.includes(when)) form.when = when;
+    else if (this.query.has("cron")) form.when = "cron";
+    else if (this.query.has("date")) form.when = "once";
+    this.form = form;
+    this.askPreview(0);
+  }
+
+  private async loadForm() {
+    try {
+      const { data, etag } = await take(client.GET("/api/portal/workspace/crons/{name}", { params: { path: { name: this.name }, ...query() } }));
+      this.revision = etag;
+      this.form = { ...empty(), ...formOf(data, empty()), name: data.name, message: data.message, tz: data.tz };
+      this.askPreview(0);
+    } catch (failure) {
+      this.failure = failure as Failure;
+    }
   }
 
   private async loadWords() {
     const { default: cronstrue } = await import("cronstrue");
     if (language === "de") await import("cronstrue/locales/de");
     this.words = (cron) => cronstrue.toString(cron, { locale: language, use24HourTimeFormat: true, throwExceptionOnParseError: false });
+  }
+
+  /** Asks for the next times a moment after the last keystroke. An older answer never replaces a newer one. */
+  private askPreview(pause = PREVIEW_PAUSE) {
+    clearTimeout(this.previewTimer);
+    const round = ++this.previewRound;
+    this.previewTimer = setTimeout(async () => {
+      const timing = timingOf(this.form);
+      if (!timing || !this.form.tz) {
+        this.preview = null;
+        return;
+      }
+      try {
+        const { data } = await take(client.POST("/api/portal/workspace/crons/preview", { params: query(), body: { ...timing, tz: this.form.tz, count: 5 } }));
+        if (round === this.previewRound) this.preview = { ...data, refusal: null };
+      } catch (failure) {
+        if (round === this.previewRound) this.preview = { next: [], notes: [], refusal: failure as Failure };
+      }
+    }, pause);
   }
 
   private async loadRuns() {
@@ -91,10 +146,10 @@ class Schedule extends View {
       this.runsFailure = null;
       // A run that is under way is followed to its end.
       clearTimeout(this.follow);
-      const isOpen = data.runs.some((run) => ["queued", "running", "retrying"].includes(run.status));
-      if (isOpen) this.follow = setTimeout(() => void this.loadRuns(), 2_000);
+      const isOpen = data.runs.some((run) => OPEN.includes(run.status));
+      this.follow = setTimeout(() => void this.loadRuns(), isOpen ? 1_000 : 10_000);
     } catch (failure) {
-      this.runsFailure = failure as Failure;
+      if (name === this.name) this.runsFailure = failure as Failure;
     }
   }
 
@@ -134,28 +189,35 @@ class Schedule extends View {
     if (await this.act(() => take(client.DELETE("/api/portal/workspace/crons/{name}", { params })), t.done)) go("/portal/schedule", true);
   }
 
-  private async create() {
-    const { name, message, tz } = this.form;
-    const body = { name: name.trim(), message, cron: cronOf(this.form), tz };
-    const work = () => take(client.POST("/api/portal/workspace/crons", { params: query(), body }));
-    if (await this.act(work, texts().done)) go(`/portal/schedule/${encodeURIComponent(body.name)}`, true);
+  private async store(andRun: boolean) {
+    const timing = timingOf(this.form);
+    if (!timing) return;
+    const { message, tz, answer } = this.form;
+    const name = this.form.name.trim();
+    const more = { ...timing, message, tz, ...(answer ? { answer_to: answer } : {}) };
+    const headers: Record<string, string> = this.revision ? { "If-Match": this.revision } : {};
+    const work =
+      this.name === "new"
+        ? () => take(client.POST("/api/portal/workspace/crons", { params: query(), body: { name, ...more } }))
+        : () => take(client.PATCH("/api/portal/workspace/crons/{name}", { params: { path: { name: this.name }, ...query() }, headers, body: more }));
+    if (!(await this.act(work, texts().saved))) return;
+    const path = { name, ...query() };
+    if (andRun) await this.act(() => take(client.POST("/api/portal/workspace/crons/{name}/run", { params: { path, ...query() } })), texts().runStarted);
+    go(`/portal/schedule/${encodeURIComponent(name)}`, true);
   }
 
   protected override render() {
     const t = texts();
-    if (this.name === "new") return this.create_form();
+    if (this.name === "new") return this.showForm(t.newTask, "/portal/schedule");
+    if (this.name && this.action === "change") return this.showForm(t.changeTaskTitle(this.name), `/portal/schedule/${encodeURIComponent(this.name)}`);
     // The view of one task has a heading of its own, as soon as the tasks are known.
     const hasOwn = this.name && jobs.known.value;
     return html`${hasOwn ? nothing : html`<h1 tabindex="-1">${this.name || t.schedule}</h1>`}
     ${part(jobs.known, () => jobs.refresh(), ({ jobs: all }) => {
       if (!this.name) return this.list(all);
       const job = all.find((one) => one.name === this.name);
-      return job ? this.job(job) : html`<h1 tabindex="-1">${t.notFound}</h1>`;
+      return job ? this.job(job) : html`<h1 tabindex="-1">${t.notFound}</h1><p><a class="button" href="/portal/schedule">${t.schedule}</a></p>`;
     })}`;
-  }
-
-  private when(job: Job): string {
-    return job.cron ? (this.words?.(job.cron) ?? job.cron) : "";
   }
 
   private next(job: Job) {
@@ -166,44 +228,61 @@ class Schedule extends View {
 
   private dots(job: Job) {
     const t = texts();
-    const recent = (job as Job & { recent?: { status: string; due_at: string }[] }).recent ?? [];
+    if (job.recent.length === 0) return nothing;
     return html`<span class="dots">
-      ${recent.slice(0, 10).map((run) => html`<span class="dot ${run.status}" role="img" title="${t.statusNames[run.status] ?? run.status}: ${moment(run.due_at)}" aria-label=${t.statusNames[run.status] ?? run.status}>${SHAPES[run.status] ?? "?"}</span>`)}
+      ${job.recent.slice(0, 10).map((run) => html`<span class="dot ${run.status}" role="img" title="${t.statusNames[run.status] ?? run.status}: ${moment(run.due_at)}" aria-label=${t.statusNames[run.status] ?? run.status}>${SHAPES[run.status] ?? "?"}</span>`)}
     </span>`;
   }
 
   private list(all: Job[]) {
     const t = texts();
+    // By their next time; those that have none come last, by name.
+    const order = (job: Job) => (job.enabled ? (job.next_run ?? "~") : "~~");
+    const tasks = all.filter((job) => !isMessage(job)).sort((a, b) => order(a).localeCompare(order(b)) || a.name.localeCompare(b.name));
+    const messages = all.filter(isMessage).sort((a, b) => b.created_at.localeCompare(a.created_at));
+    const isDown = jobs.known.failure !== null;
     const example = (message: string, name: string, more: string) =>
       html`<a class="button" href="/portal/schedule/new?${new URLSearchParams({ message, name })}${more}">${message}</a>`;
     return html`<p><a class="button main" href="/portal/schedule/new">${t.newTask}</a></p>
       ${this.failure ? failed(this.failure) : nothing}
-      ${all.length === 0
+      ${tasks.length === 0
         ? html`<p>${t.noJobs}</p><div class="row">${example(t.exampleMorning, "morning", "")} ${example(t.exampleWeekly, "week", "&when=weekly&day=0&time=18:00")}</div>`
         : html`<ul class="cards">
-            ${all.map(
-              (job) => html`<li class="card">
+            ${tasks.map(
+              (job) => html`<li class="card task">
                 <a href="/portal/schedule/${encodeURIComponent(job.name)}"><strong>${job.name}</strong></a>
-                <span>${this.when(job)}</span>
+                <span>${wordsOf(job, this.words)}</span>
                 <span class="muted">${this.next(job)}</span>
                 ${this.dots(job)}
-                <label class="switch"><input type="checkbox" role="switch" .checked=${job.enabled} ?disabled=${this.busy || jobs.known.failure !== null} @change=${() => this.toggle(job)} /> ${job.enabled ? t.taskOn : t.taskOff}</label>
+                <label class="switch"><input type="checkbox" role="switch" aria-label="${job.name}" .checked=${job.enabled} ?disabled=${this.busy || isDown} @change=${() => this.toggle(job)} /> ${job.enabled ? t.on : t.off}</label>
               </li>`,
             )}
-          </ul>`}`;
+          </ul>`}
+      <portal-zone></portal-zone>
+      ${messages.length > 0
+        ? html`<section aria-labelledby="messages"><h2 id="messages">${t.messages(agentName())}</h2>
+            <ul class="rows">${messages.map((job) => html`<li><a href="/portal/schedule/${encodeURIComponent(job.name)}">${job.message.split("\n")[0]}</a> <span class="muted"><time datetime=${job.created_at}>${moment(job.created_at)}</time> · ${t.statusNames[job.last_status ?? "queued"] ?? job.last_status}</span></li>`)}</ul>
+          </section>`
+        : nothing}`;
   }
 
   private job(job: Job) {
     const t = texts();
     const isDown = jobs.known.failure !== null;
-    return html`<h1 tabindex="-1">${job.name}</h1>
-      <p>${this.when(job)} <span class="muted">(${job.tz})</span></p>
-      <p class="state">${this.next(job)}</p>
+    const isSent = isMessage(job);
+    const isRunning = (this.runs ?? []).some((run) => OPEN.includes(run.status));
+    return html`<h1 tabindex="-1">${isSent ? t.message : job.name}</h1>
+      ${isSent
+        ? html`<p class="muted"><time datetime=${job.created_at}>${moment(job.created_at)}</time></p>`
+        : html`<p>${wordsOf(job, this.words)} <span class="muted">(${job.tz})</span></p><p class="state">${this.next(job)}</p>`}
       <pre>${job.message}</pre>
       ${this.failure ? failed(this.failure) : nothing}
       <div class="row">
-        <button class="main" ?disabled=${this.busy || isDown} @click=${() => this.run(job)}>${t.runNow}</button>
-        <button ?disabled=${this.busy || isDown} @click=${() => this.toggle(job)}>${job.enabled ? t.taskOff : t.taskOn}</button>
+        ${isSent
+          ? nothing
+          : html`<button class="main" ?disabled=${this.busy || isDown || isRunning} @click=${() => this.run(job)}>${isRunning ? t.runRunning : t.runNow}</button>
+              <a class="button" href="/portal/schedule/${encodeURIComponent(job.name)}/change">${t.changeTask}</a>
+              <button ?disabled=${this.busy || isDown} @click=${() => this.toggle(job)}>${job.enabled ? t.switchOff : t.switchOn}</button>`}
         <button ?disabled=${this.busy || isDown} @click=${() => this.removeJob(job)}>${t.deleteTask}</button>
       </div>
       <section aria-labelledby="runs">
@@ -214,56 +293,110 @@ class Schedule extends View {
             ? html`<p class="muted" data-loading>${t.loading}</p>`
             : this.runs.length === 0
               ? html`<p class="muted">${t.noRuns}</p>`
-              : html`<ul class="rows">
-                  ${this.runs.map((run) => html`<li><span aria-hidden="true">${SHAPES[run.status] ?? "?"}</span> <time datetime=${run.due_at}>${moment(run.due_at)}</time> <span>${t.statusNames[run.status] ?? run.status}</span> ${run.error ? html`<span class="muted">${run.error}</span>` : nothing}</li>`)}
-                </ul>`}
+              : html`<ul class="rows" aria-live="polite">${this.runs.map((run) => this.run_line(run))}</ul>`}
       </section>`;
   }
 
-  private create_form() {
+  private run_line(run: Run) {
+    const t = texts();
+    const status = t.statusNames[run.status] ?? run.status;
+    return html`<li>
+      <span aria-hidden="true" class="dot ${run.status}">${SHAPES[run.status] ?? "?"}</span>
+      <time datetime=${run.due_at}>${moment(run.due_at)}</time>
+      <span>${status}${run.trigger === "manual" ? html` <span class="muted">(${t.byHand})</span>` : nothing}</span>
+      ${run.status === "missed" ? html`<span>${t.missedRun} ${run.error ?? ""}</span>` : run.error ? html`<span class="muted">${run.error}</span>` : nothing}
+    </li>`;
+  }
+
+  private showForm(title: string, back: string) {
     const t = texts();
     const { form } = this;
+    const isNew = this.name === "new";
     const set = (change: Partial<Form>) => {
       this.form = { ...form, ...change };
       this.failure = null;
+      this.askPreview();
     };
     const value = (event: Event) => (event.target as HTMLInputElement).value;
-    const wrong = (field: string) => (this.failure?.errors.some((one) => one.field === field) ? "true" : nothing);
-    const choice = (when: When, text: string) =>
-      html`<label class="choice"><input type="radio" name="when" .checked=${form.when === when} @change=${() => set({ when })} /> ${text}</label>`;
-    const days = Array.from({ length: 7 }, (_, day) => new Date(2026, 0, 4 + day).toLocaleDateString(language, { weekday: "long" }));
-    return html`<h1 tabindex="-1">${t.newTask}</h1>
+    const wrong = (field: string) => ([...(this.failure?.errors ?? []), ...(this.preview?.refusal?.errors ?? [])].some((one) => one.field === field) ? "true" : nothing);
+    const choice = (when: When) =>
+      html`<label class="choice"><input type="radio" name="when" .checked=${form.when === when} @change=${() => set({ when })} /> ${t.whenNames[when]}</label>`;
+    return html`<h1 tabindex="-1">${title}</h1>
       <form
-        @submit=${(event: Event) => {
+        @submit=${(event: SubmitEvent) => {
           event.preventDefault();
-          void this.create();
+          void this.store((event.submitter as HTMLButtonElement | null)?.value === "run");
         }}
       >
-        <label for="name">${t.taskName}</label>
-        <input id="name" required maxlength="64" autocomplete="off" aria-invalid=${wrong("name")} .value=${form.name} @input=${(event: Event) => set({ name: value(event) })} />
-        <label for="message">${t.taskMessage("main")}</label>
+        ${isNew ? html`<label for="name">${t.taskName}</label>
+        <input id="name" required maxlength="64" autocomplete="off" aria-invalid=${wrong("name")} .value=${form.name} @input=${(event: Event) => set({ name: value(event) })} />` : nothing}
+        <label for="message">${t.taskMessage(agentName())}</label>
         <textarea id="message" rows="4" required aria-invalid=${wrong("message")} .value=${form.message} @input=${(event: Event) => set({ message: value(event) })}></textarea>
         <fieldset>
           <legend>${t.taskWhen}</legend>
-          ${choice("daily", t.whenDaily)} ${choice("weekdays", t.whenWeekdays)} ${choice("weekly", t.whenWeekly)} ${choice("cron", t.whenCron)}
+          ${KINDS.map(choice)}
         </fieldset>
-        ${form.when === "weekly"
-          ? html`<label for="day">${t.taskDay}</label>
-              <select id="day" @change=${(event: Event) => set({ day: value(event) })}>${days.map((day, number) => html`<option value=${number} ?selected=${String(number) === form.day}>${day}</option>`)}</select>`
-          : nothing}
-        ${form.when === "cron"
-          ? html`<label for="cron">${t.taskCron}</label>
-              <input id="cron" autocomplete="off" aria-invalid=${wrong("cron")} .value=${form.cron} @input=${(event: Event) => set({ cron: value(event) })} />`
-          : html`<label for="time">${t.taskTime}</label><input id="time" type="time" required .value=${form.time} @input=${(event: Event) => set({ time: value(event) })} />`}
-        <label for="tz">${t.taskZone}</label>
-        <input id="tz" autocomplete="off" aria-invalid=${wrong("tz")} .value=${form.tz} @input=${(event: Event) => set({ tz: value(event) })} />
-        <p role="status">${this.words?.(cronOf(form)) ?? ""}</p>
+        ${this.whenFields(form, set, value, wrong)}
+        ${form.when === "every" ? nothing : html`<label for="tz">${t.taskZone}</label>
+        <input id="tz" autocomplete="off" spellcheck="false" aria-invalid=${wrong("tz")} .value=${form.tz} @input=${(event: Event) => set({ tz: value(event) })} />`}
+        ${this.showPreview()}
+        <label for="answer">${t.answerTo}</label>
+        <select id="answer" @change=${(event: Event) => set({ answer: value(event) as Form["answer"] })}>
+          <option value="" ?selected=${form.answer === ""}>${isNew ? t.answerDefault : t.answerSame}</option>
+          <option value="chat" ?selected=${form.answer === "chat"}>${t.answerChat}</option>
+          <option value="nowhere" ?selected=${form.answer === "nowhere"}>${t.answerNowhere(agentName())}</option>
+        </select>
         ${this.failure ? failed(this.failure) : nothing}
         <div class="row">
-          <button class="main" type="submit" ?disabled=${this.busy}>${t.taskCreate}</button>
-          <a class="button" href="/portal/schedule">${t.cancel}</a>
+          <button class="main" type="submit" ?disabled=${this.busy}>${isNew ? t.taskCreate : t.save}</button>
+          ${isNew ? html`<button type="submit" value="run" ?disabled=${this.busy}>${t.taskCreateRun}</button>` : nothing}
+          <a class="button" href=${back}>${t.cancel}</a>
         </div>
       </form>`;
+  }
+
+  private whenFields(form: Form, set: (change: Partial<Form>) => void, value: (event: Event) => string, wrong: (field: string) => unknown) {
+    const t = texts();
+    const time = html`<label for="time">${t.taskTime}</label><input id="time" type="time" required .value=${form.time} @input=${(event: Event) => set({ time: value(event) })} />`;
+    switch (form.when) {
+      case "once":
+        return html`<label for="date">${t.taskDate}</label><input id="date" type="date" required aria-invalid=${wrong("at")} .value=${form.date} @input=${(event: Event) => set({ date: value(event) })} />${time}`;
+      case "weekly": {
+        const days = Array.from({ length: 7 }, (_, day) => new Date(2026, 0, 4 + day).toLocaleDateString(language, { weekday: "long" }));
+        return html`<label for="day">${t.taskDay}</label>
+          <select id="day" @change=${(event: Event) => set({ day: value(event) })}>${days.map((day, number) => html`<option value=${number} ?selected=${String(number) === form.day}>${day}</option>`)}</select>${time}`;
+      }
+      case "every":
+        return html`<label for="every">${t.taskEvery}</label>
+          <div class="pair">
+            <input id="every" type="number" min="1" required aria-invalid=${wrong("every")} .value=${form.every} @input=${(event: Event) => set({ every: value(event) })} />
+            <select aria-label=${t.taskUnit} @change=${(event: Event) => set({ unit: value(event) as Unit })}>
+              ${(["m", "h", "d"] as const).map((unit) => html`<option value=${unit} ?selected=${unit === form.unit}>${t.unitNames[unit]}</option>`)}
+            </select>
+          </div>`;
+      case "cron":
+        return html`<label for="cron">${t.taskCron}</label>
+          <input id="cron" required autocomplete="off" spellcheck="false" aria-invalid=${wrong("cron")} aria-describedby="cron-hint" .value=${form.cron} @input=${(event: Event) => set({ cron: value(event) })} />
+          <p id="cron-hint" class="small">${t.taskCronHint}</p>`;
+      default:
+        return time;
+    }
+  }
+
+  /** What the server makes of the timing: in words, the next five times, and clock changes that bear on them. */
+  private showPreview() {
+    const t = texts();
+    const timing = timingOf(this.form);
+    const words = timing?.cron && !this.preview?.refusal ? (this.words?.(timing.cron) ?? "") : "";
+    const zone = this.form.when === "every" ? ownZone : this.form.tz;
+    return html`<div class="preview" role="status">
+      ${words ? html`<p>${words}</p>` : nothing}
+      ${this.preview?.refusal ? failed(this.preview.refusal) : nothing}
+      ${this.preview && this.preview.next.length > 0
+        ? html`<p class="small">${t.nextTimes}</p><ol class="times">${this.preview.next.map((at) => html`<li><time datetime=${at}>${moment(at, zone)}</time></li>`)}</ol>`
+        : nothing}
+      ${this.preview?.notes.map((note) => html`<p class="small">${note}</p>`)}
+    </div>`;
   }
 }
 customElements.define("portal-schedule", Schedule);

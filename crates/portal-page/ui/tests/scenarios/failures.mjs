@@ -25,12 +25,12 @@ async function unreachable(page) {
   await page.getByText(/mailer stops right after starting/).waitFor();
   const mend = await breakDown(page, "/api/portal/namespace", { code: "cluster-unavailable", error: "The cluster cannot be asked; nothing was changed.", retryAfter: "3" });
   await page.getByRole("heading", { level: 1, name: /can't be reached right now/ }).waitFor();
-  await page.getByText(/^As of \d\d:\d\d/).waitFor();
+  await page.getByText(/^As of \d\d:\d\d/).first().waitFor();
   await page.getByText(/mailer stops right after starting/).waitFor();
-  await page.getByText("test-request").waitFor();
+  await page.getByText("test-request").first().waitFor();
   await page.getByRole("button", { name: /Try again in \d+ s/ }).waitFor();
   await page.goto("/portal/apps");
-  await page.getByText("The cluster cannot be asked; nothing was changed.").waitFor();
+  await page.getByText("Your space can't be reached right now; nothing was changed.").waitFor();
   if (await page.getByText(/Nothing runs/).count()) fail("an outage is shown as an empty space");
   await mend();
   await page.getByRole("button", { name: "Try again", exact: true }).click();
@@ -116,7 +116,7 @@ async function slowDown(page, base) {
   const mend = await breakDown(page, "/api/portal/workspace/memory", { status: 429, code: "rate-limited", error: "Too many requests; wait a moment.", retryAfter: "2", method: "PUT" });
   await page.getByRole("textbox").fill("Too fast\n");
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByText("Too many requests; wait a moment.").waitFor();
+  await page.getByText(/That was too much in a short time/).waitFor();
   await page.getByRole("button", { name: /Try again in \d s/ }).waitFor();
   await mend();
   await page.getByRole("button", { name: "Try again", exact: true }).click();

@@ -29,7 +29,7 @@ export default async function keyboard({ used, base }) {
   await page.keyboard.press("Enter");
   await page.waitForSelector("dialog[open]");
   await page.keyboard.press("Enter");
-  await until(async () => (await api(base, "demo-alice", "GET", "/api/portal/namespace/expose")).body.exposures.length === 0, "the address is taken offline");
+  await until(async () => (await api(base, "demo-alice", "GET", "/api/portal/namespace/expose")).body.exposures.every((one) => one.name === "letters"), "the address is taken offline");
 
   // 3. Tell main something.
   await tabTo(page, "Memory");

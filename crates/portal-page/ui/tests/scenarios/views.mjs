@@ -6,12 +6,14 @@ const VIEWS = {
   apps: "/portal/apps",
   app: "/portal/apps/my-app",
   broken: "/portal/apps/mailer",
+  waiting: "/portal/apps/gallery",
   publish: "/portal/apps/shop/publish",
   memory: "/portal/memory",
   notes: "/portal/memory/notes",
   heartbeat: "/portal/memory/heartbeat",
   schedule: "/portal/schedule",
   task: "/portal/schedule/daily-check",
+  missed: "/portal/schedule/morning%20news",
   "new-task": "/portal/schedule/new",
   activity: "/portal/activity",
   devices: "/portal/devices",
@@ -31,6 +33,37 @@ export default async function views({ used, base }) {
       await page.goto(path);
       await person.inspect(page, name);
     }
+    await person.close();
+  }
+  await few(used, base);
+  await many(used, base);
+}
+
+/** A friend who has almost nothing. */
+async function few(used, base) {
+  const person = await used.person(base, { width: 360, height: 740 });
+  const page = await person.tab("/", "demo-bob");
+  for (const [name, path] of Object.entries({ home: "/", apps: "/portal/apps", memory: "/portal/memory", notes: "/portal/memory/notes", schedule: "/portal/schedule", activity: "/portal/activity" })) {
+    await page.goto(path);
+    await person.inspect(page, `few-${name}`);
+  }
+  await person.close();
+}
+
+/** As many tasks as one may have, with names as long as they may be. */
+async function many(used, base) {
+  for (let number = 0; number < 60; number++) {
+    const name = `${number} ${"n".repeat(61 - String(number).length)}`;
+    const { status } = await api(base, "demo-alice", "POST", "/api/portal/workspace/crons", { body: { name, message: "x", cron: "0 9 * * *" } });
+    if (status === 409) break;
+  }
+  for (const width of [360, 1280]) {
+    const person = await used.person(base, { theme: "dark", width, language: "de-DE" });
+    const page = await person.tab("/portal/schedule", "demo-alice");
+    await page.getByRole("switch").nth(40).waitFor();
+    await person.inspect(page, "many-schedule");
+    await page.goto("/");
+    await person.inspect(page, "many-home");
     await person.close();
   }
 }

@@ -32,8 +32,8 @@ impl Check {
             if !seen.insert(id.clone()) {
                 self.problem(key("id"), format!("there are two agents `{id}`"));
             }
-            let AgentSection { workspace, may_login, .. } = section;
-            agents.push(AgentSettings { id, workspace, may_login, hook, gateway });
+            let AgentSection { workspace, may_login, reads_heartbeat, .. } = section;
+            agents.push(AgentSettings { id, workspace, may_login, reads_heartbeat, hook, gateway });
         }
         Some(agents)
     }

@@ -45,9 +45,13 @@ impl Check {
         };
         let (name, provider) = (name?, provider?);
         let proxied = matches!(provider, Provider::Cloudflare { proxied: true, .. });
-        let (entry_points, retired) = (section.entry_points, section.retired);
-        let domain =
-            Domain { name, target: target?, ttl: ttl?, proxied, tls: tls?, entry_points, fallback_routes, retired };
+        let mut domain = Domain::new(name, target?);
+        domain.ttl = ttl?;
+        domain.proxied = proxied;
+        domain.tls = tls?;
+        domain.entry_points = section.entry_points;
+        domain.fallback_routes = fallback_routes;
+        domain.retired = section.retired;
         Some(DomainSettings { domain, provider })
     }
 

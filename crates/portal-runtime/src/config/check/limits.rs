@@ -21,12 +21,14 @@ impl Check {
         let reads = self.rate("reads", section.reads_per_second, section.reads_burst);
         let writes = self.rate("writes", section.writes_per_second, section.writes_burst);
         let in_flight = self.positive("limits.in_flight", section.in_flight);
+        let guesses_per_minute = self.positive("limits.guesses_per_minute", section.guesses_per_minute);
         let per_friend = LimitSettings {
             reads: reads?,
             writes: writes?,
             in_flight: in_flight?,
             body_bytes: section.body_bytes,
             all_body_bytes: section.all_body_bytes,
+            guesses_per_minute: guesses_per_minute?,
             ..LimitSettings::default()
         };
         let connections_per_address = NonZeroU32::new(section.connections_per_address);

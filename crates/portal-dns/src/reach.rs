@@ -1,0 +1,175 @@
+//! Whether exposures answer: asked by a request to their own address, rarely, and only while somebody looks at them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+use portal_core::Clock;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+use crate::exposure::{Exposure, ExposureSpec, Status};
+use crate::hostname::Hostname;
+
+/// Longest wait for an answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after an answer.
+const AFTER_YES: Duration = Duration::from_mins(10);
+/// Pause after a failure, which somebody may be mending: the shortest pause between two requests to one address.
+const AFTER_NO: Duration = Duration::from_mins(1);
+/// Most requests at a time.
+const CONCURRENCY: usize = 8;
+/// Number of remembered addresses from which on those that nobody looks at are forgotten.
+const CAPACITY: usize = 4096;
+/// Time for which an address is remembered after somebody looked at it.
+const IDLE: Duration = Duration::from_mins(30);
+
+portal_core::word_enum! {
+    /// Likely cause of an address that does not answer.
+    pub enum ReachHint: "hint" {
+        /// The name does not resolve.
+        NotResolved = "not-resolved",
+        /// There is no certificate for the name, or one that is not trusted.
+        Certificate = "certificate",
+        /// Nothing listens, or nothing answered in time.
+        NoAnswer = "no-answer",
+        /// 404: no route leads to the app, or not at this entry point.
+        NotFound = "not-found",
+        /// 502, 503 or 504: the app is not there, or not at this port.
+        AppUnavailable = "app-unavailable",
+        /// 530: the tunnel to the cluster is down.
+        Tunnel = "tunnel",
+        /// Another status of 500 and above.
+        ServerError = "server-error",
+    }
+}
+
+/// Result of asking an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// It answers.
+    Yes,
+    /// It does not.
+    No(ReachHint),
+}
+
+impl Reached {
+    /// Judges the status of an answer. A page that wants a login is there; a redirect is an answer.
+    #[must_use]
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            404 => Self::No(ReachHint::NotFound),
+            502..=504 => Self::No(ReachHint::AppUnavailable),
+            530 => Self::No(ReachHint::Tunnel),
+            500 | 501 | 505..=529 | 531.. => Self::No(ReachHint::ServerError),
+            _ => Self::Yes,
+        }
+    }
+}
+
+/// Asks addresses from where their visitors ask.
+#[async_trait]
+pub trait Reach: Send + Sync {
+    /// Sends one request to the exposure's own address, follows no redirect and reads nothing but the status.
+    async fn ask(&self, exposure: &Exposure) -> Reached;
+}
+
+/// What is known about an address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reachable {
+    /// The newest result; `None` where it was not asked yet, or is not to be.
+    pub reached: Option<Reached>,
+    /// Time of that result.
+    pub checked_at: Option<DateTime<Utc>>,
+}
+
+/// The newest results, in memory; cheap to clone.
+#[derive(Clone)]
+pub struct Reachability(Arc<Inner>);
+
+struct Inner {
+    reach: Option<Arc<dyn Reach>>,
+    clock: Arc<dyn Clock>,
+    handle: Handle,
+    entries: Mutex<HashMap<Hostname, Entry>>,
+    permits: Arc<Semaphore>,
+}
+
+struct Entry {
+    /// State that the result is about.
+    spec: ExposureSpec,
+    known: Reachable,
+    is_asking: bool,
+    due: Instant,
+    shown: Instant,
+}
+
+impl Reachability {
+    /// Asks by `reach`, as tasks of `handle`'s runtime; nothing is asked without one.
+    #[must_use]
+    pub fn new(reach: Option<Arc<dyn Reach>>, clock: Arc<dyn Clock>, handle: Handle) -> Self {
+        let permits = Arc::new(Semaphore::new(CONCURRENCY));
+        Self(Arc::new(Inner { reach, clock, handle, entries: Mutex::default(), permits }))
+    }
+
+    /// Returns what is known about these exposures, in their order, and has those asked whose result is due.
+    #[must_use]
+    pub fn of(&self, exposures: &[Exposure]) -> Vec<Reachable> {
+        exposures.iter().map(|exposure| self.look(exposure)).collect()
+    }
+
+    fn look(&self, exposure: &Exposure) -> Reachable {
+        let host = &exposure.spec.hostname;
+        let mut entries = self.0.entries.lock();
+        // After a change the old result says nothing about the new address.
+        let is_current = |entry: &Entry| entry.spec == exposure.spec && exposure.status == Status::Active;
+        if entries.get(host).is_some_and(|entry| !is_current(entry)) {
+            entries.remove(host);
+        }
+        if exposure.status != Status::Active {
+            return Reachable::default();
+        }
+        let Some(reach) = self.0.reach.clone() else { return Reachable::default() };
+        let now = Instant::now();
+        if entries.len() >= CAPACITY {
+            entries.retain(|_, entry| entry.is_asking || now.duration_since(entry.shown) < IDLE);
+        }
+        let fresh = || Entry {
+            spec: exposure.spec.clone(),
+            known: Reachable::default(),
+            is_asking: false,
+            due: now,
+            shown: now,
+        };
+        let entry = entries.entry(host.clone()).or_insert_with(fresh);
+        entry.shown = now;
+        if entry.due <= now && !entry.is_asking {
+            entry.is_asking = true;
+            self.spawn(reach, exposure.clone());
+        }
+        entry.known
+    }
+
+    fn spawn(&self, reach: Arc<dyn Reach>, exposure: Exposure) {
+        let inner = self.0.clone();
+        self.0.handle.spawn(async move {
+            let permit = inner.permits.acquire().await;
+            let reached = timeout(TIMEOUT, reach.ask(&exposure)).await.unwrap_or(Reached::No(ReachHint::NoAnswer));
+            drop(permit);
+            let pause = if reached == Reached::Yes { AFTER_YES } else { AFTER_NO };
+            // Another entry, or none, if the exposure changed meanwhile: then the result is about an older state.
+            let mut entries = inner.entries.lock();
+            if let Some(entry) = entries.get_mut(&exposure.spec.hostname).filter(|entry| entry.spec == exposure.spec) {
+                entry.known = Reachable { reached: Some(reached), checked_at: Some(inner.clock.now()) };
+                (entry.is_asking, entry.due) = (false, Instant::now() + pause);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

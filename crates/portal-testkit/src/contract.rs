@@ -1,0 +1,293 @@
+//! The contract of each port, as tests that any implementation can run.
+//!
+//! A suite is a set of promises, each a function of an empty fixture of its own. Its macro turns them into tests:
+//! `portal_testkit::records_contract!(my_zone());`, or `portal_testkit::records_contract!(#[ignore = "needs a server"]
+//! my_zone());` where they need something that is not always there. The crate that calls the macro needs `tokio` as a
+//! development dependency, with its features `macros` and `rt-multi-thread`.
+
+#[doc(hidden)]
+pub mod documents;
+#[doc(hidden)]
+pub mod exposures;
+#[doc(hidden)]
+pub mod files;
+#[doc(hidden)]
+pub mod jobs;
+#[doc(hidden)]
+pub mod people;
+#[doc(hidden)]
+pub mod records;
+#[doc(hidden)]
+pub mod routes;
+#[doc(hidden)]
+pub mod runs;
+#[doc(hidden)]
+pub mod settings;
+
+/// Turns promises into tests.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_tests {
+    ($suite:ident, [$($promise:ident,)+], #$attribute:tt $fixture:expr) => {
+        $($crate::contract_test! { $suite, $promise, (#$attribute), $fixture })+
+    };
+    ($suite:ident, [$($promise:ident,)+], $fixture:expr) => {
+        $($crate::contract_test! { $suite, $promise, (), $fixture })+
+    };
+}
+
+/// Turns one promise into a test.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_test {
+    ($suite:ident, $promise:ident, ($($attribute:tt)*), $fixture:expr) => {
+        #[tokio::test(flavor = "multi_thread")]
+        $($attribute)*
+        async fn $promise() {
+            $crate::contract::$suite::$promise(&$fixture.await).await;
+        }
+    };
+}
+
+/// Tests the stores of friends, contacts, agents, friendships, sessions and the audit log.
+///
+/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
+/// before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! people_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { people, [
+            a_friend_is_registered_once,
+            friends_are_listed_by_id,
+            a_friend_is_changed_but_not_made_by_an_update,
+            removing_a_friend_removes_what_is_theirs_and_nothing_else,
+            an_address_on_a_channel_belongs_to_one_friend,
+            an_address_is_never_the_id_of_a_friend,
+            an_address_and_an_id_added_at_once_never_both_win,
+            removing_a_friend_and_adding_their_contact_at_once_fails_neither,
+            a_contact_is_removed_by_its_owner_only,
+            an_agent_is_registered_once_and_known_by_its_token,
+            a_rotated_token_is_void,
+            removing_an_agent_removes_its_friendships_and_sessions,
+            a_friendship_keeps_its_first_day,
+            a_friendship_needs_both_sides,
+            friendships_are_listed_in_order,
+            a_session_needs_an_active_friendship,
+            a_session_is_found_with_the_friendship_as_it_is_now,
+            a_revoked_session_says_so_and_is_listed_no_more,
+            a_session_is_revoked_by_its_owner_only,
+            an_expired_session_is_not_listed_and_cannot_be_revoked,
+            revoking_all_counts_those_that_counted,
+            a_sweep_forgets_what_expired_before_it,
+            every_change_leaves_one_line,
+            what_changes_nothing_leaves_no_line,
+            the_audit_log_is_searched_by_friend_action_and_time,
+            an_audit_filter_takes_nothing_for_a_pattern,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests the stores of the rows beside documents, and of versions.
+///
+/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
+/// before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! documents_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { documents, [
+            one_writer_holds_a_document_until_it_gives_it_back,
+            of_many_that_ask_at_once_one_holds_it,
+            whoever_lost_a_document_changes_nothing,
+            a_lease_that_is_over_still_counts_until_somebody_else_asks,
+            what_was_begun_is_pending_until_it_ends_and_nobody_sees_it,
+            a_write_replaces_the_version_of_its_burst_only_if_it_took_place,
+            a_look_is_due_at_the_earliest_time_that_was_asked_for,
+            the_newest_version_and_one_of_a_tag_are_found,
+            any_bytes_are_kept_as_they_are_and_the_same_once,
+            versions_are_found_by_those_who_may_see_them,
+            a_removed_friends_texts_go_with_them,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests the stores of exposures, both as friends ask for them and as the reconciler works on them.
+///
+/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
+/// before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! exposures_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { exposures, [
+            a_reservation_is_kept_as_it_was_made,
+            nobody_unknown_reserves_anything,
+            a_hostname_has_one_owner_however_it_is_made,
+            of_many_who_reserve_one_hostname_at_once_one_has_it,
+            the_limit_holds_however_many_ask_at_once,
+            two_wishes_for_one_name_at_once_are_one_exposure,
+            an_exposure_that_moves_owns_both_hostnames_until_the_old_one_is_freed,
+            an_exposure_that_moves_there_and_back_ends_where_it_began,
+            closing_is_stored_and_logged_once,
+            a_change_is_taken_back_unless_there_was_a_later_one,
+            an_exposure_is_one_workers_until_the_lease_ends,
+            of_many_who_claim_at_once_one_works,
+            a_result_counts_only_for_the_wish_that_was_worked_on,
+            what_is_gone_frees_its_names_and_is_remembered,
+            what_is_due_comes_in_the_order_of_waiting,
+            pages_hold_every_exposure_once,
+            every_change_is_told_with_a_time_of_its_own,
+            a_friend_with_exposures_is_not_removed,
+            a_name_that_lives_again_continues_with_its_id_and_generation,
+            many_lives_of_a_name_leave_as_many_rows_as_one,
+            two_hundred_removed_hostnames_keep_a_friend_from_new_names_for_a_day,
+            a_request_for_a_new_exposure_never_changes_an_existing_one,
+            a_check_says_what_a_reservation_would_and_changes_nothing,
+            progress_is_kept,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests the stores of jobs.
+///
+/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
+/// before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! jobs_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { jobs, [
+            a_job_comes_back_as_it_was_stored,
+            jobs_are_listed_by_name_for_their_owner,
+            a_name_is_stored_once_for_each_owner,
+            a_limit_holds_for_all_agents_together_and_under_contention,
+            a_job_needs_a_friendship,
+            a_change_is_stored_once_and_only_where_nothing_moved_on,
+            a_job_is_changed_by_its_owner_only,
+            every_change_of_a_job_leaves_one_line,
+            a_job_is_found_by_its_name_and_else_by_its_id,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests the queue of runs.
+///
+/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
+/// before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! runs_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { runs, [
+            a_job_goes_with_its_friend_its_agent_and_its_runs,
+            one_of_many_requests_is_queued,
+            what_is_due_comes_in_order_with_its_friendship,
+            a_job_with_an_open_run_is_not_due_and_does_not_fire,
+            a_firing_that_is_stale_does_nothing,
+            a_fire_time_has_one_run_even_if_the_clock_goes_back,
+            eight_claimers_fire_each_of_two_hundred_jobs_once,
+            a_missed_window_is_one_row,
+            a_lease_keeps_others_away_until_it_ends,
+            eight_claimers_share_what_was_left_open,
+            only_the_newest_attempt_completes_a_run,
+            a_retry_waits_for_its_time,
+            the_end_of_a_run_is_seen_on_its_job,
+            runs_of_an_inactive_friendship_are_left,
+            runs_are_listed_newest_first,
+            runs_are_listed_page_by_page,
+            a_job_remembers_its_newest_runs,
+            a_job_for_one_moment_is_disabled_when_it_is_over,
+            a_friend_asks_for_ten_runs_a_minute,
+            the_newest_release_of_time_zone_rules_plans_all_jobs_anew,
+            a_clock_that_went_back_makes_what_waits_for_a_later_time_due,
+            jobs_of_an_inactive_friendship_are_parked_until_it_is_active_again,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests what friends change about themselves, the pages of their activity, and the messages that they send now.
+///
+/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
+/// before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! settings_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { settings, [
+            a_patch_changes_the_members_that_it_names,
+            a_patch_of_nobody_is_stored_nowhere,
+            the_audit_log_comes_in_pages,
+            a_message_is_run_once_and_never_fires,
+            a_message_keeps_the_limits_of_jobs_and_runs,
+            a_message_needs_a_friendship,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests the folders of agents.
+///
+/// Takes an expression for a future that ends with a [`FilesFixture`](crate::FilesFixture), evaluated once per test, and before it an attribute of each
+/// test, if any.
+#[macro_export]
+macro_rules! files_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { files, [
+            a_new_text_is_installed_where_nothing_is,
+            an_exchange_brings_out_the_file,
+            nothing_is_installed_where_the_file_is_not_as_expected,
+            a_discarded_text_is_not_installed,
+            only_what_was_seen_is_discarded,
+            what_is_staged_beside_one_document_is_not_beside_another,
+            a_displaced_file_is_found_again_by_its_label_until_it_is_released,
+            an_overwrite_needs_the_expected_content_and_leaves_the_staged_text,
+            a_file_is_inspected_as_it_is_now,
+            a_text_too_large_for_a_document_is_reported_and_one_too_large_to_store_is_renamed,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests the records of a zone.
+///
+/// Takes an expression for a future that ends with a [`ZoneFixture`](crate::ZoneFixture), evaluated once per test, and before it an attribute of each
+/// test, if any.
+#[macro_export]
+macro_rules! records_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { records, [
+            an_empty_name_is_absent,
+            a_record_is_created_and_read_back_as_it_was_asked_for,
+            making_a_record_again_changes_nothing,
+            a_record_of_ours_is_changed_in_place,
+            a_foreign_record_of_any_type_is_left_alone,
+            what_was_observed_as_absent_is_never_overwritten,
+            a_record_with_another_marker_is_left_alone,
+            a_record_that_was_edited_is_put_right,
+            a_record_that_lost_its_marker_is_left_alone,
+            removing_takes_what_carries_the_marker_and_nothing_else,
+            a_wildcard_is_no_record_of_the_name,
+            names_that_begin_alike_are_told_apart,
+            a_listing_says_what_a_look_says,
+            of_two_writers_one_wins,
+            a_listing_of_many_names_is_whole,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests the routes and the Services of a cluster.
+///
+/// Takes an expression for a future that ends with a [`ClusterFixture`](crate::ClusterFixture), evaluated once per test, and before it an attribute of each
+/// test, if any.
+#[macro_export]
+macro_rules! routes_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { routes, [
+            where_there_is_nothing_nothing_is_seen,
+            a_route_is_created_and_read_back_as_it_was_asked_for,
+            what_exists_is_never_overwritten,
+            a_route_is_changed_only_as_it_was_seen,
+            a_route_without_our_marker_is_neither_changed_nor_deleted,
+            a_route_is_deleted_only_if_it_is_the_one_that_was_seen,
+            a_route_that_was_edited_does_not_say_what_we_said,
+            routes_of_any_namespace_that_could_match_are_seen,
+            every_kind_that_can_claim_a_hostname_is_seen,
+            only_marked_routes_are_listed,
+            a_namespace_that_is_gone_takes_no_route,
+            a_service_is_known_by_its_tcp_ports,
+        ], $($fixture)+ }
+    };
+}

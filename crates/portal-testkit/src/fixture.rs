@@ -1,0 +1,197 @@
+//! Empty implementations of the ports, and people and others who work on the same backends.
+
+use std::any::Any;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::DateTime;
+use portal_core::{
+    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Clock, ContactStore, FixedClock,
+    Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, Ids, SESSION_LIFETIME, SeededIds,
+    Session, SessionStore, Token,
+};
+use portal_cron::{JobStore, MessageStore, RunQueue};
+use portal_dns::{DomainName, ExposureStore, Hostname, Records, RoutePlace, Routes, Services};
+use portal_workspace::{DocumentFiles, DocumentStore, VersionStore};
+
+/// Every store of a portal, over one database. A suite calls those of its own ports and, to prepare a test, `friends`,
+/// `agents`, `friendships` and `audit`.
+#[expect(missing_docs, reason = "each field is named for its port")]
+#[derive(Clone)]
+pub struct Stores {
+    pub friends: Arc<dyn FriendStore>,
+    pub contacts: Arc<dyn ContactStore>,
+    pub friendships: Arc<dyn FriendshipStore>,
+    pub agents: Arc<dyn AgentStore>,
+    pub sessions: Arc<dyn SessionStore>,
+    pub documents: Arc<dyn DocumentStore>,
+    pub versions: Arc<dyn VersionStore>,
+    pub audit: Arc<dyn AuditLog>,
+    pub jobs: Arc<dyn JobStore>,
+    pub runs: Arc<dyn RunQueue>,
+    /// Messages that are sent now.
+    pub messages: Arc<dyn MessageStore>,
+    pub exposures: Arc<dyn ExposureStore>,
+}
+
+/// Empty stores with a clock that stands still and ids that repeat from run to run. It dereferences to its stores.
+pub struct Fixture {
+    /// The clock by which leases are granted, where the database has none of its own.
+    pub clock: Arc<FixedClock>,
+    /// Ids of what the tests create.
+    pub ids: SeededIds,
+    stores: Stores,
+    /// A folder or a database that lives as long as the stores.
+    _guard: Box<dyn Any + Send + Sync>,
+}
+
+impl Deref for Fixture {
+    type Target = Stores;
+
+    fn deref(&self) -> &Stores {
+        &self.stores
+    }
+}
+
+impl Fixture {
+    /// Returns the clock by which the stores of a fixture have to grant leases. It stands at a time with milliseconds,
+    /// which no store may lose.
+    #[must_use]
+    pub fn clock() -> Arc<FixedClock> {
+        Arc::new(FixedClock::new(DateTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_120)))
+    }
+
+    /// Makes a fixture of stores, which must be empty, and of their [`Fixture::clock`]. `guard` is dropped with it.
+    #[must_use]
+    pub fn of(stores: Stores, clock: Arc<FixedClock>, guard: Box<dyn Any + Send + Sync>) -> Self {
+        Self { clock, ids: SeededIds::from_seed(1), stores, _guard: guard }
+    }
+
+    /// Returns an audit entry of the operator's, as of now.
+    pub fn audit(&self, action: Action) -> AuditEntry {
+        AuditEntry::new(self.clock.now(), Actor::Operator("root".to_owned()), action).with_subject("subject")
+    }
+
+    /// Registers a friend with nothing but an id.
+    pub async fn friend(&self, id: &str) -> FriendId {
+        let friend = Friend::new(friend_id(id), self.clock.now());
+        self.friends.create(friend.clone(), self.audit(Action::FriendCreate)).await.unwrap();
+        friend.id
+    }
+
+    /// Registers an agent.
+    pub async fn agent(&self, id: &str) -> AgentId {
+        let agent = Agent { id: AgentId::parse(id).unwrap(), created_at: self.clock.now() };
+        self.agents.create(agent.clone(), self.token().hash(), self.audit(Action::AgentCreate)).await.unwrap();
+        agent.id
+    }
+
+    /// Creates or changes a friendship; `false` if the friend or the agent is unknown.
+    pub async fn befriend(&self, agent: &AgentId, friend: &FriendId, status: FriendshipStatus) -> bool {
+        let friendship = Friendship {
+            agent: agent.clone(),
+            friend: friend.clone(),
+            status,
+            heartbeat_writable: Some(true),
+            created_at: self.clock.now(),
+        };
+        self.friendships.set(friendship, self.audit(Action::FriendshipSet)).await.unwrap()
+    }
+
+    /// Registers a friend and an agent with an active friendship.
+    pub async fn pair(&self, friend: &str, agent: &str) -> (FriendId, AgentId) {
+        let (friend, agent) = (self.friend(friend).await, self.agent(agent).await);
+        assert!(self.befriend(&agent, &friend, FriendshipStatus::Active).await);
+        (friend, agent)
+    }
+
+    /// Returns a session that begins now and is not stored.
+    pub fn session(&self, friend: &FriendId, agent: &AgentId) -> Session {
+        let created_at = self.clock.now();
+        let expires_at = created_at + SESSION_LIFETIME;
+        Session {
+            id: self.ids.id(),
+            friend: friend.clone(),
+            agent: agent.clone(),
+            created_at,
+            expires_at,
+            origin: None,
+        }
+    }
+
+    /// Returns a new token.
+    pub fn token(&self) -> Token {
+        Token::presented(self.ids.id())
+    }
+
+    /// Counts the audit entries of an action.
+    pub async fn audited(&self, action: Action) -> usize {
+        let filter = AuditFilter { action: Some(action.as_str().to_owned()), limit: 1000, ..AuditFilter::default() };
+        self.audit.list(filter).await.unwrap().len()
+    }
+}
+
+/// Parses a friend's id.
+pub(crate) fn friend_id(id: &str) -> FriendId {
+    FriendId::parse(id).unwrap()
+}
+
+/// The folder of the agent `main`, with no document of the friend `alice` in it.
+pub struct FilesFixture {
+    /// The port that is tested.
+    pub files: Arc<dyn DocumentFiles>,
+    /// A folder that lives as long as the fixture.
+    pub guard: Box<dyn Any + Send + Sync>,
+}
+
+/// A zone with nothing of ours in it, and somebody else at work there.
+pub struct ZoneFixture {
+    /// The domain, below which every name is free.
+    pub domain: DomainName,
+    /// The port that is tested.
+    pub records: Arc<dyn Records>,
+    /// Access to the same zone past the port.
+    pub editor: Box<dyn ZoneEditor>,
+}
+
+/// Somebody else who changes a zone, by other means than the port.
+#[async_trait]
+pub trait ZoneEditor: Send + Sync {
+    /// Adds a record: a name, a type and a content that suits it.
+    async fn insert(&self, name: &str, kind: &str, content: &str);
+    /// Points the record of ours at `host` elsewhere and leaves its marker.
+    async fn edit(&self, host: &Hostname, content: &str);
+    /// Takes the marker off the record of ours at `host`.
+    async fn unmark(&self, host: &Hostname);
+    /// Returns the records of the domain that neither carry nor are a marker, each as a line that changes with it.
+    async fn unmarked(&self) -> Vec<String>;
+    /// Returns the type and the content of each record at a name, sorted.
+    async fn records_at(&self, host: &Hostname) -> Vec<(String, String)>;
+}
+
+/// A cluster with the empty namespaces `friend-alice` and `friend-bob`, and somebody else at work there.
+pub struct ClusterFixture {
+    /// One of the ports that are tested.
+    pub routes: Arc<dyn Routes>,
+    /// The other one, over the same cluster.
+    pub services: Arc<dyn Services>,
+    /// Access to the same cluster past the ports.
+    pub editor: Box<dyn ClusterEditor>,
+}
+
+/// Somebody else who changes a cluster, by other means than the ports.
+#[async_trait]
+pub trait ClusterEditor: Send + Sync {
+    /// Creates or replaces the objects of a YAML text.
+    async fn apply(&self, namespace: &str, yaml: &str);
+    /// Writes a rule into a route, and changes nothing else.
+    async fn set_rule(&self, place: &RoutePlace, rule: &str);
+    /// Takes all labels off a route.
+    async fn remove_labels(&self, place: &RoutePlace);
+    /// Returns a text that changes when anything of the route does; `None` if there is no such route.
+    async fn route(&self, place: &RoutePlace) -> Option<String>;
+    /// Begins to delete a namespace with all that is in it.
+    async fn end_namespace(&self, namespace: &str);
+}
