@@ -45,16 +45,21 @@ impl ApiServer {
         Ok(())
     }
 
+    /// Its certificate, which `authority` signed, once it has one.
+    pub(crate) async fn certificate(&self, authority: &str) -> anyhow::Result<String> {
+        let certificate = self.folder.path().join(authority);
+        until("the API server has a certificate", async || Ok(certificate.exists())).await?;
+        Ok(certificate.display().to_string())
+    }
+
     /// A kubeconfig of the portal's account for this server, once it serves that account; `authority` signed its
     /// certificate.
     pub(crate) async fn kubeconfig(&self, authority: &str) -> anyhow::Result<PathBuf> {
-        let certificate = self.folder.path().join(authority);
-        until("the API server has a certificate", async || Ok(certificate.exists())).await?;
+        let certificate = self.certificate(authority).await?;
         let shared = fs::read_to_string(file("portal.kubeconfig")?)?;
         let token = after(&shared, "token: ", "}")?;
         let path = self.folder.path().join("kubeconfig");
         let server = format!("https://127.0.0.1:{}", self.port);
-        let certificate = certificate.display().to_string();
         fs::write(&path, kubeconfig(&server, &certificate, &format!("token: {token}")))?;
         // A server that has just started answers 503 for IngressRoutes and 403 for whatever it did not read the rights of.
         let here = ["--server", &server, "--certificate-authority", &certificate, "--token", token];

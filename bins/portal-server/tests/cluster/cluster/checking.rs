@@ -88,12 +88,12 @@ async fn a_role_that_lacks_rights_fails_the_check_by_their_names() -> anyhow::Re
 async fn a_cluster_without_traefik_fails_the_check_whatever_the_rights() -> anyhow::Result<()> {
     // A cluster of its own beside the other, in which nothing was installed.
     let server = ApiServer::start_in(tempfile::tempdir()?, &["--etcd-prefix=/bare"])?;
-    server.kubeconfig(ITSELF).await?;
+    let certificate = server.certificate(ITSELF).await?;
     let operator = fs::read_to_string(file("kubeconfig")?)?;
-    let (url, certificate) = (format!("https://127.0.0.1:{}", server.port), server.folder.path().join(ITSELF));
+    let url = format!("https://127.0.0.1:{}", server.port);
     let token = format!("token: {}", after(&operator, "token: ", "}")?);
     let (folder, path) = (tempfile::tempdir()?, server.folder.path().join("operator"));
-    fs::write(&path, kubeconfig(&url, &certificate.display().to_string(), &token))?;
+    fs::write(&path, kubeconfig(&url, &certificate, &token))?;
     let cloudflare = ScriptedCloudflare::start(&[DOMAIN]).await?;
     let config = configuration(folder.path(), &path, &[Domain::at_cloudflare(DOMAIN, &cloudflare)])?;
     assert!(run("migrate", &config)?.0);
