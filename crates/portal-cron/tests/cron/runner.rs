@@ -481,15 +481,17 @@ async fn a_friend_whose_receiver_is_slow_leaves_slots_to_others() -> TestResult<
 async fn a_stopping_runner_claims_nothing_and_hands_back_what_does_not_end() -> TestResult<()> {
     let fixture = Fixture::new().await?;
     fixture.job("hourly", "@hourly").await?;
-    fixture.job("other", "@hourly").await?;
+    fixture.job("yearly", "0 0 1 12 *").await?;
     fixture.receiver.will(Response::Hang);
-    let runner = fixture.runner(RunnerSettings { slots: 1, ..RunnerSettings::default() })?;
+    // One more slot than deliveries under way, so that only its stop keeps the runner from claiming.
+    let runner = fixture.runner(RunnerSettings { slots: 2, ..RunnerSettings::default() })?;
     fixture.clock.set(utc("2026-01-01T10:00:00Z"));
     assert_eq!(runner.tick().await?, 1);
     while fixture.receiver.received.lock().is_empty() {
         tokio::task::yield_now().await;
     }
     runner.stop(Duration::from_millis(20)).await;
+    fixture.jobs.run(&alice(), "yearly", friend("alice")).await?;
     assert_eq!(runner.tick().await?, 0, "it claims nothing more");
     let handed_back = fixture.receiver.take().remove(0).0;
     // The other replica makes the next attempt now, long before the lease ends.
