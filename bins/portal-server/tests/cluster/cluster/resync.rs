@@ -17,22 +17,9 @@ use crate::portal::{ApiClient, Reply};
 
 /// Log line of the portal about a 410 answer.
 const FORGOTTEN: &str = "the API server has forgotten a watch's version; everything is listed again";
-/// Watched resources, those of which only hostnames are read included. The cluster does not serve `ingressroutetcps` of
-/// the older group.
-const TOPICS: [&str; 12] = [
-    "Claims(GrpcRoute)",
-    "Claims(HttpRoute)",
-    "Claims(Ingress)",
-    "Claims(IngressRouteTcp)",
-    "Claims(LegacyIngressRoute)",
-    "Claims(TlsRoute)",
-    "Namespaces",
-    "Objects(Deployment)",
-    "Objects(Pod)",
-    "Objects(Quota)",
-    "Objects(Route)",
-    "Objects(Service)",
-];
+/// Watched resources that are shown, all of which the test changes.
+const TOPICS: [&str; 6] =
+    ["Namespaces", "Objects(Deployment)", "Objects(Pod)", "Objects(Quota)", "Objects(Route)", "Objects(Service)"];
 
 fn service(name: &str) -> String {
     format!("{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{ports: [{{port: 80}}]}}}}")
@@ -150,7 +137,8 @@ async fn miss_changes(flags: &'static [&'static str]) -> anyhow::Result<()> {
 
     let forgotten = fixture.portal.logged(FORGOTTEN);
     let topics: BTreeSet<_> = forgotten.iter().filter_map(|event| event["topic"].as_str()).collect();
-    assert_eq!(topics, BTreeSet::from(TOPICS), "{forgotten:?}");
+    // Nothing of the kinds that only claim was changed, so the server may still know where their watches were.
+    assert!(topics.is_superset(&BTreeSet::from(TOPICS)), "{forgotten:?}");
     for event in &forgotten {
         let told = event["error"].as_str().unwrap_or_default();
         assert!(told.contains("too old resource version"), "the API server's own words: {event}");
