@@ -1,7 +1,6 @@
 //! Requests to exposed addresses, as their visitors send them.
 
 use std::error::Error;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use portal_core::{Backend, BackendError};
@@ -9,8 +8,6 @@ use portal_dns::{Exposure, Reach, ReachHint, Reached};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 
-/// Longest time for a request.
-const TIMEOUT: Duration = Duration::from_secs(5);
 /// Name under which the requests are made, for the logs of those who get them.
 const USER_AGENT: &str = concat!("friend-portal/", env!("CARGO_PKG_VERSION"), " (reachability)");
 
@@ -26,7 +23,7 @@ impl HttpReach {
     /// # Errors
     /// The certificates of this machine cannot be loaded.
     pub fn new() -> Result<Self, BackendError> {
-        let client = Client::builder().redirect(Policy::none()).timeout(TIMEOUT).user_agent(USER_AGENT).build();
+        let client = Client::builder().redirect(Policy::none()).user_agent(USER_AGENT).build();
         Ok(Self { client: client.map_err(|error| BackendError::failed(Backend::Dns, error))? })
     }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use portal_core::FriendId;
+use portal_core::{FriendId, PruneThreshold};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -94,15 +94,10 @@ pub struct Limits(Option<Arc<Shared>>);
 
 struct Shared {
     settings: LimitSettings,
-    friends: Mutex<Friends>,
+    friends: Mutex<HashMap<FriendId, Arc<FriendState>>>,
+    prune: PruneThreshold,
     body_bytes: AtomicUsize,
     guesses: Guesses,
-}
-
-#[derive(Default)]
-struct Friends {
-    states: HashMap<FriendId, Arc<FriendState>>,
-    prune_at: usize,
 }
 
 struct FriendState {
@@ -118,7 +113,8 @@ impl Limits {
     #[must_use]
     pub fn new(settings: LimitSettings) -> Self {
         let (friends, guesses) = (Mutex::default(), Guesses::new(settings.guesses_per_minute));
-        Self(Some(Arc::new(Shared { settings, friends, body_bytes: AtomicUsize::new(0), guesses })))
+        let (prune, body_bytes) = (PruneThreshold::new(PRUNE_FROM), AtomicUsize::new(0));
+        Self(Some(Arc::new(Shared { settings, friends, prune, body_bytes, guesses })))
     }
 
     /// Creates no limits at all, for measurements.
@@ -172,17 +168,16 @@ impl Shared {
     fn state(&self, friend: &FriendId) -> Arc<FriendState> {
         let now = Instant::now();
         let mut friends = self.friends.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(state) = friends.states.get(friend) {
+        if let Some(state) = friends.get(friend) {
             *state.last_used.lock().unwrap_or_else(PoisonError::into_inner) = now;
             return state.clone();
         }
-        if friends.states.len() >= friends.prune_at.max(PRUNE_FROM) {
-            friends.states.retain(|_, state| {
+        if self.prune.is_reached(friends.len()) {
+            friends.retain(|_, state| {
                 let last_used = *state.last_used.lock().unwrap_or_else(PoisonError::into_inner);
                 Arc::strong_count(state) > 1 || now.saturating_duration_since(last_used) < RETENTION
             });
-            // Doubling bounds the cost of looking through all of them to a constant per new friend.
-            friends.prune_at = 2 * friends.states.len();
+            self.prune.pruned(friends.len());
         }
         let settings = &self.settings;
         let state = Arc::new(FriendState {
@@ -192,7 +187,7 @@ impl Shared {
             body_bytes: AtomicUsize::new(0),
             last_used: Mutex::new(now),
         });
-        friends.states.insert(friend.clone(), state.clone());
+        friends.insert(friend.clone(), state.clone());
         state
     }
 }

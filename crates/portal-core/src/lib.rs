@@ -24,6 +24,7 @@ mod id;
 mod invalid;
 mod login;
 mod probe;
+mod prune;
 mod retention;
 mod session;
 mod text;
@@ -47,6 +48,7 @@ pub use id::{AgentId, FriendId};
 pub use invalid::Invalid;
 pub use login::{LINK_LIFETIME, Login, LoginCode, LoginLink, LoginStore, Logins, NewSession, Recipient};
 pub use probe::Probe;
+pub use prune::PruneThreshold;
 pub use retention::{Expired, Retention, RetentionStore, SWEEP_BATCH, sweep};
 pub use session::{
     IssuedSession, Origin, SESSION_LIFETIME, SESSION_LIFETIME_MAX, Session, SessionError, SessionState, SessionStore,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
-use portal_core::Clock;
+use portal_core::{Clock, PruneThreshold};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
@@ -23,8 +23,8 @@ const AFTER_YES: Duration = Duration::from_mins(10);
 const AFTER_NO: Duration = Duration::from_mins(1);
 /// Most requests at a time.
 const CONCURRENCY: usize = 8;
-/// Number of remembered addresses from which on those that nobody looks at are forgotten.
-const CAPACITY: usize = 4096;
+/// Addresses that are remembered without looking for those that nobody looks at.
+const PRUNE_FROM: usize = 4096;
 /// Time for which an address is remembered after somebody looked at it.
 const IDLE: Duration = Duration::from_mins(30);
 
@@ -74,7 +74,8 @@ impl Reached {
 /// Asks addresses from where their visitors ask.
 #[async_trait]
 pub trait Reach: Send + Sync {
-    /// Sends one request to the exposure's own address, follows no redirect and reads nothing but the status.
+    /// Sends one request to the exposure's own address, follows no redirect and reads nothing but the status. The caller
+    /// bounds the time.
     async fn ask(&self, exposure: &Exposure) -> Reached;
 }
 
@@ -96,6 +97,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     handle: Handle,
     entries: Mutex<HashMap<Hostname, Entry>>,
+    prune: PruneThreshold,
     permits: Arc<Semaphore>,
 }
 
@@ -113,7 +115,8 @@ impl Reachability {
     #[must_use]
     pub fn new(reach: Option<Arc<dyn Reach>>, clock: Arc<dyn Clock>, handle: Handle) -> Self {
         let permits = Arc::new(Semaphore::new(CONCURRENCY));
-        Self(Arc::new(Inner { reach, clock, handle, entries: Mutex::default(), permits }))
+        let prune = PruneThreshold::new(PRUNE_FROM);
+        Self(Arc::new(Inner { reach, clock, handle, entries: Mutex::default(), prune, permits }))
     }
 
     /// Returns what is known about these exposures, in their order, and has those asked whose result is due.
@@ -135,8 +138,9 @@ impl Reachability {
         }
         let Some(reach) = self.0.reach.clone() else { return Reachable::default() };
         let now = Instant::now();
-        if entries.len() >= CAPACITY {
+        if self.0.prune.is_reached(entries.len()) {
             entries.retain(|_, entry| entry.is_asking || now.duration_since(entry.shown) < IDLE);
+            self.0.prune.pruned(entries.len());
         }
         let fresh = || Entry {
             spec: exposure.spec.clone(),

@@ -4,11 +4,11 @@
 //! have 256 random bits: the limit keeps guesses from filling the log and the database's time, not from being right.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use portal_core::PruneThreshold;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Exceeded, NonZeroU32};
@@ -24,14 +24,14 @@ const MINUTE: Duration = Duration::from_mins(1);
 pub(super) struct Guesses {
     per_minute: NonZeroU32,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
-    prune_at: AtomicUsize,
+    prune: PruneThreshold,
     lookups: Semaphore,
 }
 
 impl Guesses {
     pub(super) fn new(per_minute: NonZeroU32) -> Self {
         let addresses = RateLimiter::keyed(Quota::per_minute(per_minute));
-        Self { per_minute, addresses, prune_at: AtomicUsize::new(PRUNE_FROM), lookups: Semaphore::new(LOOKUPS) }
+        Self { per_minute, addresses, prune: PruneThreshold::new(PRUNE_FROM), lookups: Semaphore::new(LOOKUPS) }
     }
 
     /// Waits until a code or token may be looked up.
@@ -42,10 +42,9 @@ impl Guesses {
 
     /// Counts a wrong code or token of this address.
     pub(super) fn count(&self, address: IpAddr) -> Result<(), ApiError> {
-        if self.addresses.len() >= self.prune_at.load(Ordering::Relaxed) {
+        if self.prune.is_reached(self.addresses.len()) {
             self.addresses.retain_recent();
-            // Doubling bounds the cost of looking through all of them to a constant per new address.
-            self.prune_at.store(PRUNE_FROM.max(2 * self.addresses.len()), Ordering::Relaxed);
+            self.prune.pruned(self.addresses.len());
         }
         self.addresses.check_key(&address).map_err(|until| {
             let retry_after = until.wait_time_from(DefaultClock::default().now());
