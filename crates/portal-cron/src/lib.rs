@@ -38,7 +38,9 @@ pub use preview::{PREVIEW_MAX, Preview};
 pub use run::{MissedWindow, Run, RunStatus, Trigger};
 pub use runner::{AttemptEnd, NoObserver, Runner, RunnerObserver, RunnerPorts, RunnerSettings};
 pub use schedule::{Schedule, TimingDraft};
-pub use session_key::{Claimant, ConversationScopes, DefaultConversation, OneConversation, SessionKey, SessionKeys};
+pub use session_key::{
+    Claimant, ConversationScopes, DefaultConversation, Destination, OneConversation, SessionKey, SessionKeys,
+};
 pub use shares::FriendShares;
 pub use store::{
     AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, JOBS_PER_FRIEND, JobCreated, JobStore, JobUpdate,

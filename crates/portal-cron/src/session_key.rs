@@ -133,6 +133,16 @@ pub enum DefaultConversation {
     OnChannelOfAddress,
 }
 
+/// Destination of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination<'a> {
+    /// The conversation.
+    pub session: SessionKey,
+    /// The contact to which the answers in it go: the one whom it is with, else one on its channel, else one on the
+    /// friend's preferred channel, else the first; `None` without contacts.
+    pub answer: Option<&'a Contact>,
+}
+
 /// Gateways, as far as they decide in which conversation a friend's messages are.
 #[async_trait]
 pub trait ConversationScopes: Send + Sync {
@@ -191,39 +201,37 @@ impl SessionKeys {
         Claimant { agent: &owner.agent, friend: &owner.friend, contacts, channels: &self.channels }.own(session)
     }
 
-    /// Returns the owner's own conversation for a message, as [`Self::own`] does; one that names none is where the
-    /// gateway has what the friend writes.
+    /// Returns the destination of a message in the owner's own conversation, as [`Self::own`] finds it; a session that
+    /// names none is where the gateway has what the friend writes.
     ///
     /// # Errors
-    /// The register of friends or the agent's gateway failed.
-    pub async fn destination(
+    /// The register of friends or the agent's gateway failed. The register is asked only about a session across channels
+    /// and several contacts.
+    pub async fn destination<'a>(
         &self,
         owner: &FriendshipKey,
-        contacts: &[Contact],
+        contacts: &'a [Contact],
         session: &str,
-    ) -> Result<Option<SessionKey>, BackendError> {
+    ) -> Result<Option<Destination<'a>>, BackendError> {
         let Some(own) = self.own(owner, contacts, session) else { return Ok(None) };
-        if !session.eq_ignore_ascii_case(DEFAULT_SESSION) {
-            return Ok(Some(own));
-        }
-        let Some(contact) = self.answer_contact(owner, contacts, &own).await? else { return Ok(Some(own)) };
+        let answer = self.answer_contact(owner, contacts, &own).await?;
+        let Some(contact) = answer.filter(|_| session.eq_ignore_ascii_case(DEFAULT_SESSION)) else {
+            return Ok(Some(Destination { session: own, answer }));
+        };
         let FriendshipKey { friend, agent } = owner;
         let channel = &contact.channel;
-        Ok(Some(match self.scopes.conversation(agent, contact).await? {
+        let session = match self.scopes.conversation(agent, contact).await? {
             DefaultConversation::OfFriend => own,
             DefaultConversation::OnChannelOfFriend => SessionKey(format!("agent:{agent}:{channel}:direct:{friend}")),
             DefaultConversation::OnChannelOfAddress => {
                 SessionKey(format!("agent:{agent}:{channel}:direct:{}", contact.address))
             }
-        }))
+        };
+        Ok(Some(Destination { session, answer }))
     }
 
-    /// Returns the contact to which the answers in the owner's conversation `session` go: the one whom it is with, else
-    /// one on its channel, else one on the friend's preferred channel, else the first; `None` without contacts.
-    ///
-    /// # Errors
-    /// The register of friends failed; it is asked only about a session across channels and several contacts.
-    pub async fn answer_contact<'a>(
+    /// Returns [`Destination::answer`] of the owner's conversation `session`.
+    async fn answer_contact<'a>(
         &self,
         owner: &FriendshipKey,
         contacts: &'a [Contact],

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::observer::AttemptEnd;
 use super::outcome::OutcomeWriter;
 use super::{RunnerPorts, RunnerSettings, span};
-use crate::{AnswerTo, AttemptOutcome, CompletedAttempt, LeasedRun, Receipt, SessionKey, Trigger};
+use crate::{AnswerTo, AttemptOutcome, CompletedAttempt, Destination, Job, LeasedRun, Receipt, SessionKey, Trigger};
 
 /// Pause after the first attempt that failed; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -76,30 +76,21 @@ impl DeliveryWorker {
         if attempt.now() > self.deadline(leased) {
             return Some(AttemptOutcome::Failed(NOT_ACCEPTED.to_owned()));
         }
-        let owner = &leased.job.owner;
+        let Job { owner, spec, .. } = &leased.job;
         let contacts = match self.ports.keys.contacts(&owner.friend).await {
             Ok(contacts) => contacts,
             Err(error) => return Some(self.retry(attempt, "the portal could not check the session", &error)),
         };
         // Asked anew each time: a contact can become another friend's after the job was made.
-        let session = match self.ports.keys.destination(owner, &contacts, &leased.job.spec.session).await {
-            Ok(Some(session)) => session,
+        let Destination { session, answer } = match self.ports.keys.destination(owner, &contacts, &spec.session).await {
+            Ok(Some(destination)) => destination,
             Ok(None) => {
                 return Some(AttemptOutcome::Failed("the job's session is no longer the friend's own".to_owned()));
             }
             Err(error) => return Some(self.retry(attempt, "the portal could not find the conversation", &error)),
         };
-        let answer = match leased.job.spec.answer_to {
-            // A contact that was removed since is none: the message is said all the same.
-            AnswerTo::Chat => self.ports.keys.answer_contact(owner, &contacts, &session).await,
-            AnswerTo::Nowhere => Ok(None),
-        };
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                return Some(self.retry(attempt, "the portal could not look up the friend's address", &error));
-            }
-        };
+        // A contact that was removed since is none: the message is said all the same.
+        let answer = answer.filter(|_| spec.answer_to == AnswerTo::Chat);
         if attempt.clock_read.elapsed() > self.delivery_timeout() {
             return None;
         }

@@ -93,7 +93,7 @@ async fn a_message_without_a_session_is_said_where_the_gateway_has_what_the_frie
         let keys = SessionKeys::new(Arc::new(people), Arc::new(friends), vec![ChannelId::parse("signal")?]);
         let keys = keys.with_scopes(Arc::new(Scope(scope)));
         let key = async |contacts: &[Contact], session: &str| -> TestResult<Option<String>> {
-            Ok(keys.destination(&alice(), contacts, session).await?.map(|key| key.to_string()))
+            Ok(keys.destination(&alice(), contacts, session).await?.map(|found| found.session.to_string()))
         };
         assert_eq!(key(&contacts, "isolated").await?.as_deref(), Some(expected));
         // Without a contact there is no channel, and whoever names a session gets that one or none.
