@@ -69,7 +69,7 @@ pub(crate) async fn run(verb: Verb, context: &AdminContext) -> Result<Output, Fa
 
 /// Returns the contacts of an agent's active friends.
 async fn contacts_of(agent: &AgentId, context: &AdminContext) -> Result<Vec<Contact>, Failure> {
-    if !context.agents.list().await?.iter().any(|known| known.id == *agent) {
+    if !context.has_agent(agent).await? {
         return Err(Failure::unknown_agent(agent));
     }
     let mut contacts = Vec::new();

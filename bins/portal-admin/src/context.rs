@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use portal_core::{Action, Actor, AuditEntry, FriendId};
+use portal_core::{Action, Actor, AgentId, AuditEntry, FriendId};
 use portal_runtime::admin::Admin;
 use portal_runtime::config::{self, DatabaseSettings, Settings};
 
@@ -64,6 +64,11 @@ impl AdminContext {
         AuditEntry::new(self.clock.now(), self.operator.clone(), action)
             .with_friend(friend.cloned())
             .with_subject(subject)
+    }
+
+    /// Returns true if this agent is registered.
+    pub(crate) async fn has_agent(&self, agent: &AgentId) -> Result<bool, Failure> {
+        Ok(self.agents.list().await?.iter().any(|known| known.id == *agent))
     }
 
     /// Refuses a friend that nobody knows, for commands whose store would answer with an empty list.

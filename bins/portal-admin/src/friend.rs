@@ -10,7 +10,7 @@ use portal_cron::TimeZones;
 use portal_k8s::Provisioned;
 use portal_runtime::admin;
 
-use self::invite::Invitation;
+use self::invite::{Found, Invitation};
 use crate::context::AdminContext;
 use crate::failure::Failure;
 use crate::output::{Fields, Output, plain, time};
@@ -152,19 +152,18 @@ async fn list(context: &AdminContext) -> Result<Output, Failure> {
 
 async fn show(id: &FriendId, context: &AdminContext) -> Result<Output, Failure> {
     let friend = context.friends.find(id).await?.ok_or_else(|| Failure::unknown_friend(id))?;
-    let contacts = context.contacts.list(id).await?;
-    let contacts: Vec<_> = contacts.iter().map(|contact| format!("{}:{}", contact.channel, contact.address)).collect();
-    let friendships = context.friendships.of_friend(id).await?;
+    let found = Found::of(id, context).await?;
+    let contacts: Vec<_> =
+        found.contacts.iter().map(|contact| format!("{}:{}", contact.channel, contact.address)).collect();
     let friendships: Vec<_> =
-        friendships.iter().map(|friendship| format!("{} ({})", friendship.agent, friendship.status)).collect();
-    let sessions = context.sessions.list(id).await?.len();
+        found.friendships.iter().map(|friendship| format!("{} ({})", friendship.agent, friendship.status)).collect();
     let mut shown = fields(&friend);
     shown.extend([
         ("namespace", plain(id.namespace())),
         ("contacts", plain(contacts)),
         ("friendships", plain(friendships)),
-        ("sessions", plain(sessions)),
-        ("left_to_do", plain(invite::left_to_do(id, context).await?)),
+        ("sessions", plain(found.sessions.len())),
+        ("left_to_do", plain(found.left_to_do(context).await?)),
     ]);
     Ok(Output::Record(shown))
 }

@@ -87,8 +87,9 @@ async fn list(friend: Option<FriendId>, agent: Option<AgentId>, context: &AdminC
             context.friendships.of_friend(&friend).await?
         }
         (None, Some(agent)) => {
-            let known = context.agents.list().await?.iter().any(|known| known.id == agent);
-            known.then_some(()).ok_or_else(|| Failure::unknown_agent(&agent))?;
+            if !context.has_agent(&agent).await? {
+                return Err(Failure::unknown_agent(&agent));
+            }
             context.friendships.of_agent(&agent).await?
         }
         (None, None) => Vec::new(),

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use portal_core::{
-    Action, AgentId, AuditFilter, Contact, FriendCreated, FriendId, Friendship, FriendshipKey, FriendshipStatus, code,
+    Action, AgentId, AuditFilter, Contact, FriendCreated, FriendId, Friendship, FriendshipKey, FriendshipStatus,
+    Session, code,
 };
 
 use crate::context::AdminContext;
@@ -47,12 +48,10 @@ pub(crate) async fn invite(invitation: Invitation, context: &AdminContext) -> Re
     let Invitation { friend: id, agent, given, contacts, signal, provision, kubeconfig } = invitation;
     let contacts = parse_contacts(&id, &contacts, signal.as_deref())?;
     let public_url = context.settings()?.server.public_url.as_deref();
-    if !context.agents.list().await?.iter().any(|known| known.id == agent) {
-        return Err(Failure::coded(
-            "--agent",
-            code::AGENT_NOT_FOUND,
-            format!("there is no agent {agent}; see agent add"),
-        ));
+    let no_agent =
+        || Failure::coded("--agent", code::AGENT_NOT_FOUND, format!("there is no agent {agent}; see agent add"));
+    if !context.has_agent(&agent).await? {
+        return Err(no_agent());
     }
     let key = FriendshipKey::new(id.clone(), agent.clone());
     let friendship = context.friendships.find(&key).await?;
@@ -69,11 +68,7 @@ pub(crate) async fn invite(invitation: Invitation, context: &AdminContext) -> Re
     if friendship.is_none() {
         let audit = context.audit(Action::FriendshipSet, Some(&id), agent.as_str()).with_detail("active");
         if !context.friendships.set(Friendship::new(key, context.clock.now()), audit).await? {
-            return Err(Failure::coded(
-                "--agent",
-                code::AGENT_NOT_FOUND,
-                format!("there is no agent {agent}; see agent add"),
-            ));
+            return Err(no_agent());
         }
     }
     if provision {
@@ -85,7 +80,8 @@ pub(crate) async fn invite(invitation: Invitation, context: &AdminContext) -> Re
         None => None,
     };
     let mut shown = vec![("friend", plain(id.as_str())), ("agent", plain(agent.as_str()))];
-    shown.push(("left_to_do", plain(left_to_do(&id, context).await?)));
+    let found = Found::of(&id, context).await?;
+    shown.push(("left_to_do", plain(found.left_to_do(context).await?)));
     shown.push(("link", plain(link.as_ref().map(|link| &link.url))));
     shown.push(("link_expires_at", plain(link.map(|link| link.expires_at))));
     Ok(shown)
@@ -121,41 +117,58 @@ fn parse_contacts(id: &FriendId, contacts: &[String], signal: Option<&str>) -> R
     Ok(parsed)
 }
 
-/// What a friend lacks before they can use the portal, each with the command that mends it; empty once they do. Of the
-/// configuration it knows only while the command reads it.
-pub(crate) async fn left_to_do(id: &FriendId, context: &AdminContext) -> Result<Vec<String>, Failure> {
-    let mut left = Vec::new();
-    if context.contacts.list(id).await?.is_empty() {
-        left.push(format!("add an address, so that an agent can send a link: contact add {id} CHANNEL ADDRESS"));
+/// Rows that belong to a friend.
+pub(crate) struct Found<'a> {
+    id: &'a FriendId,
+    pub(crate) contacts: Vec<Contact>,
+    pub(crate) friendships: Vec<Friendship>,
+    pub(crate) sessions: Vec<Session>,
+}
+
+impl<'a> Found<'a> {
+    /// Reads the rows of a friend.
+    pub(crate) async fn of(id: &'a FriendId, context: &AdminContext) -> Result<Self, Failure> {
+        let contacts = context.contacts.list(id).await?;
+        let friendships = context.friendships.of_friend(id).await?;
+        Ok(Self { id, contacts, friendships, sessions: context.sessions.list(id).await? })
     }
-    let friendships = context.friendships.of_friend(id).await?;
-    let active: Vec<_> =
-        friendships.iter().filter(|friendship| friendship.status == FriendshipStatus::Active).collect();
-    if active.is_empty() {
-        left.push(format!("give them an agent: friendship set AGENT {id} active"));
-    }
-    if let Some(settings) = context.loaded_settings() {
-        for friendship in active {
-            let agent = &friendship.agent;
-            match settings.agents.iter().find(|configured| configured.id == *agent) {
-                None => left.push(format!("add agent {agent} to the configuration")),
-                Some(configured) if !configured.may_login => {
-                    left.push(format!("set may_login = true for agent {agent}, unless operators send all links"));
+
+    /// Returns what the friend lacks before they can use the portal, each with the command that mends it. Of the
+    /// configuration it knows only while the command reads it.
+    pub(crate) async fn left_to_do(&self, context: &AdminContext) -> Result<Vec<String>, Failure> {
+        let id = self.id;
+        let mut left = Vec::new();
+        if self.contacts.is_empty() {
+            left.push(format!("add an address, so that an agent can send a link: contact add {id} CHANNEL ADDRESS"));
+        }
+        let active: Vec<_> =
+            self.friendships.iter().filter(|friendship| friendship.status == FriendshipStatus::Active).collect();
+        if active.is_empty() {
+            left.push(format!("give them an agent: friendship set AGENT {id} active"));
+        }
+        if let Some(settings) = context.loaded_settings() {
+            for friendship in active {
+                let agent = &friendship.agent;
+                match settings.agents.iter().find(|configured| configured.id == *agent) {
+                    None => left.push(format!("add agent {agent} to the configuration")),
+                    Some(configured) if !configured.may_login => {
+                        left.push(format!("set may_login = true for agent {agent}, unless operators send all links"));
+                    }
+                    Some(_) => {}
                 }
-                Some(_) => {}
+            }
+            if settings.server.public_url.is_none() {
+                left.push("set server.public_url, with which links begin".to_owned());
             }
         }
-        if settings.server.public_url.is_none() {
-            left.push("set server.public_url, with which links begin".to_owned());
+        if !is_provisioned(id, context).await? {
+            left.push(format!("make their namespace, unless it is made elsewhere: friend provision {id}"));
         }
+        if self.sessions.is_empty() {
+            left.push(format!("have them log in: session link {id}"));
+        }
+        Ok(left)
     }
-    if !is_provisioned(id, context).await? {
-        left.push(format!("make their namespace, unless it is made elsewhere: friend provision {id}"));
-    }
-    if context.sessions.list(id).await?.is_empty() {
-        left.push(format!("have them log in: session link {id}"));
-    }
-    Ok(left)
 }
 
 /// Returns true if the last attempt to make the namespace was finished.
