@@ -33,6 +33,17 @@ impl Actor {
     }
 }
 
+impl Actor {
+    /// Returns the actor as friends may see it: without the login name of an operator.
+    #[must_use]
+    pub fn without_login_name(&self) -> String {
+        match self {
+            Self::Operator(_) => "operator".to_owned(),
+            Self::Friend(_) | Self::Agent(_) => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

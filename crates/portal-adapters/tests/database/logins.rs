@@ -47,8 +47,12 @@ impl Fixture {
     }
 
     async fn code(&self) -> Token {
-        let (recipient, agent) = (Recipient::Friend(self.key.friend.clone()), &self.key.agent);
-        let link = self.logins.create(recipient, agent, None, Actor::Agent(agent.clone())).await.unwrap();
+        self.code_of(Actor::Agent(self.key.agent.clone())).await
+    }
+
+    async fn code_of(&self, created_by: Actor) -> Token {
+        let recipient = Recipient::Friend(self.key.friend.clone());
+        let link = self.logins.create(recipient, &self.key.agent, None, created_by).await.unwrap();
         link.unwrap().code
     }
 
@@ -82,6 +86,14 @@ async fn a_code_logs_in_once_and_leaves_a_line_for_the_link_and_one_for_the_logi
         ["agent:main session.link ", "friend:alice session.issue link of agent:main"],
         "what was refused leaves no line"
     );
+}
+
+async fn the_line_of_a_login_that_the_friend_reads_names_no_operator(settings: &DbSettings) {
+    let fixture = Fixture::new(settings).await;
+    let code = fixture.code_of(Actor::Operator("olga".to_owned())).await;
+    assert!(fixture.logs_in(&code).await);
+    let lines = fixture.audited().await;
+    assert_eq!(lines, ["operator:olga session.link ", "friend:alice session.issue link of operator"]);
 }
 
 async fn a_code_is_refused_after_ten_minutes_and_where_the_friendship_has_ended(settings: &DbSettings) {
@@ -123,5 +135,6 @@ macro_rules! tests {
 
 tests! {
     a_code_logs_in_once_and_leaves_a_line_for_the_link_and_one_for_the_login,
+    the_line_of_a_login_that_the_friend_reads_names_no_operator,
     a_code_is_refused_after_ten_minutes_and_where_the_friendship_has_ended,
 }

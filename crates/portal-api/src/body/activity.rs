@@ -54,8 +54,7 @@ impl ActivityItem {
         let actor = match &record.actor {
             Actor::Friend(id) if id == friend => "you".to_owned(),
             Actor::Friend(_) => "friend".to_owned(),
-            Actor::Agent(_) => record.actor.to_string(),
-            Actor::Operator(_) => "operator".to_owned(),
+            Actor::Agent(_) | Actor::Operator(_) => record.actor.without_login_name(),
         };
         let AuditRecord { id, action, subject, detail, .. } = record;
         Self { id, at: time(record.at), actor, action, subject, detail }

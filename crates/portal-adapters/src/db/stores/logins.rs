@@ -128,7 +128,8 @@ async fn exchange(
     let login = AuditEntry::new(new.created_at, Actor::Friend(session.friend.clone()), Action::SessionIssue)
         .with_friend(session.friend.clone())
         .with_subject(session.id.clone())
-        .with_detail(format!("link of {created_by}"));
+        // The friend reads this entry. Who made the link is the originator of its own one.
+        .with_detail(format!("link of {}", created_by.without_login_name()));
     audit::insert(conn, &login).await?;
     Ok(Some((session, spent.open)))
 }
