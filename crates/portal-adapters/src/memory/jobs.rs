@@ -61,8 +61,7 @@ impl JobStore for MemoryJobs {
             if register.jobs.values().any(is_named) {
                 return JobCreated::NameTaken;
             }
-            let count = register.jobs.values().filter(|stored| stored.owner.friend == job.owner.friend).count();
-            if u32::try_from(count).is_ok_and(|count| count >= limit) {
+            if !register.has_room(&job.owner.friend, limit) {
                 return JobCreated::LimitReached;
             }
             register.jobs.insert(job.id.clone(), job.clone());
@@ -153,8 +152,7 @@ impl MessageStore for MemoryJobs {
                 return MessageQueued::NoFriendship;
             }
             let friend = &job.owner.friend;
-            let count = register.jobs.values().filter(|stored| stored.owner.friend == *friend).count();
-            if u32::try_from(count).is_ok_and(|count| count >= limit) {
+            if !register.has_room(friend, limit) {
                 return MessageQueued::LimitReached;
             }
             if let Some(retry_after) = register.manual_runs_wait(friend, audit.at) {
@@ -323,6 +321,11 @@ impl Register {
 
     fn has_open_run(&self, job: &str) -> bool {
         self.runs.values().any(|stored| stored.job == job && stored.is_open())
+    }
+
+    fn has_room(&self, friend: &FriendId, limit: u32) -> bool {
+        let count = self.jobs.values().filter(|stored| stored.owner.friend == *friend).count();
+        u32::try_from(count).is_ok_and(|count| count < limit)
     }
 
     fn manual_runs_wait(&self, friend: &FriendId, now: DateTime<Utc>) -> Option<Duration> {

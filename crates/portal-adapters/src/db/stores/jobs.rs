@@ -183,13 +183,14 @@ impl JobStore for Store {
                 if !friends::lock(conn, friend).await? || friendships::find(conn, &job.owner).await?.is_none() {
                     return Ok(JobCreated::NoFriendship);
                 }
-                let own = jobs::table.filter(jobs::friend_id.eq(friend.as_str()));
-                let same_name =
-                    own.filter(jobs::agent_id.eq(agent.as_str())).filter(jobs::name.eq(job.spec.name.as_str()));
+                let same_name = jobs::table
+                    .filter(jobs::friend_id.eq(friend.as_str()))
+                    .filter(jobs::agent_id.eq(agent.as_str()))
+                    .filter(jobs::name.eq(job.spec.name.as_str()));
                 if diesel::select(exists(same_name)).get_result(conn).await? {
                     return Ok(JobCreated::NameTaken);
                 }
-                if own.count().get_result::<i64>(conn).await? >= i64::from(limit) {
+                if !has_room(conn, friend, limit).await? {
                     return Ok(JobCreated::LimitReached);
                 }
                 insert(conn, &job).await?;
@@ -287,6 +288,13 @@ impl JobStore for Store {
             })
             .await
     }
+}
+
+/// Returns true if the friend has fewer than `limit` jobs, for all agents together; called inside a transaction that has
+/// locked the friend.
+pub(super) async fn has_room(conn: &mut Conn, friend: &FriendId, limit: u32) -> Result<bool, QueryError> {
+    let own = jobs::table.filter(jobs::friend_id.eq(friend.as_str()));
+    Ok(own.count().get_result::<i64>(conn).await? < i64::from(limit))
 }
 
 pub(super) async fn insert(conn: &mut Conn, job: &Job) -> Result<(), QueryError> {

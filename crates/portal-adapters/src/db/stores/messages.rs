@@ -1,13 +1,10 @@
 //! Messages that are sent now: a job that never fires by itself, and its only run.
 
 use async_trait::async_trait;
-use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 use portal_core::{AuditEntry, BackendError};
 use portal_cron::{Job, MessageQueued, MessageStore};
 
-use super::{Store, audit, friends, friendships, jobs as job_rows, manual_runs};
-use crate::db::schema::jobs;
+use super::{Store, audit, friends, friendships, jobs, manual_runs};
 
 #[async_trait]
 impl MessageStore for Store {
@@ -20,14 +17,13 @@ impl MessageStore for Store {
                 if !friends::lock(conn, friend).await? || friendships::find(conn, &job.owner).await?.is_none() {
                     return Ok(MessageQueued::NoFriendship);
                 }
-                let own = jobs::table.filter(jobs::friend_id.eq(friend.as_str()));
-                if own.count().get_result::<i64>(conn).await? >= i64::from(limit) {
+                if !jobs::has_room(conn, friend, limit).await? {
                     return Ok(MessageQueued::LimitReached);
                 }
                 if let Some(retry_after) = manual_runs::wait(conn, friend, audit.at).await? {
                     return Ok(MessageQueued::TooMany { retry_after });
                 }
-                job_rows::insert(conn, &job).await?;
+                jobs::insert(conn, &job).await?;
                 manual_runs::insert(conn, &job.id, &run, audit.at).await?;
                 audit::insert(conn, &audit).await?;
                 Ok(MessageQueued::Done)
