@@ -184,7 +184,7 @@ async fn keep_connected(settings: GatewaySettings, state: watch::Sender<State>) 
                 last.clear();
                 let (calls, mut queue) = mpsc::channel(QUEUE);
                 state.send_replace(State::Up(calls, hello));
-                let end = connection.serve(&mut queue, |_| ()).await;
+                let end = connection.serve(&mut queue).await;
                 state.send_replace(State::Connecting);
                 match end {
                     End::Closed => return,

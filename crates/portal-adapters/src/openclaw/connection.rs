@@ -117,16 +117,15 @@ impl Connection {
         }
     }
 
-    /// Sends calls and hands out their answers, in whatever order they come, until the connection ends. `on_event` gets
-    /// the names of events.
-    pub(super) async fn serve(mut self, calls: &mut mpsc::Receiver<Call>, on_event: impl Fn(&str)) -> End {
+    /// Sends calls and hands out their answers, in whatever order they come, until the connection ends.
+    pub(super) async fn serve(mut self, calls: &mut mpsc::Receiver<Call>) -> End {
         let mut pending = Pending::default();
         let (mut ping, mut heard, mut is_restarting) = (interval(PING_INTERVAL), Instant::now(), false);
         loop {
             let sent = tokio::select! {
                 frame = self.socket.next() => {
                     heard = Instant::now();
-                    match pending.receive(frame, &on_event) {
+                    match pending.receive(frame) {
                         Received::Nothing => Ok(()),
                         Received::Shutdown => { is_restarting = true; Ok(()) }
                         Received::End(_) if is_restarting => return End::Restart,
@@ -184,7 +183,7 @@ impl Pending {
         self.answers.retain(|_, answer| !answer.is_closed());
     }
 
-    fn receive(&mut self, frame: Option<Result<Message, tungstenite::Error>>, on_event: &impl Fn(&str)) -> Received {
+    fn receive(&mut self, frame: Option<Result<Message, tungstenite::Error>>) -> Received {
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Received::Nothing,
@@ -209,8 +208,7 @@ impl Pending {
                 }
             }
             Some(Frame::Event { name, .. }) if name == "shutdown" => return Received::Shutdown,
-            Some(Frame::Event { name, .. }) => on_event(&name),
-            Some(Frame::Unknown) => {}
+            Some(Frame::Event { .. } | Frame::Unknown) => {}
         }
         Received::Nothing
     }
