@@ -1,6 +1,6 @@
 //! Whether exposures answer: asked by a request to their own address, rarely, and only while somebody looks at them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,16 +96,23 @@ struct Inner {
     reach: Option<Arc<dyn Reach>>,
     clock: Arc<dyn Clock>,
     handle: Handle,
-    entries: Mutex<HashMap<Hostname, Entry>>,
+    addresses: Mutex<Addresses>,
     prune: PruneThreshold,
-    permits: Arc<Semaphore>,
+    permits: Semaphore,
+}
+
+#[derive(Default)]
+struct Addresses {
+    entries: HashMap<Hostname, Entry>,
+    /// Addresses with a request under way. They outlive their entries: a friend who changes an exposure over and over
+    /// would else queue a request for each change before those of others.
+    asking: HashSet<Hostname>,
 }
 
 struct Entry {
     /// State that the result is about.
     spec: ExposureSpec,
     known: Reachable,
-    is_asking: bool,
     due: Instant,
     shown: Instant,
 }
@@ -114,9 +121,8 @@ impl Reachability {
     /// Asks by `reach`, as tasks of `handle`'s runtime; nothing is asked without one.
     #[must_use]
     pub fn new(reach: Option<Arc<dyn Reach>>, clock: Arc<dyn Clock>, handle: Handle) -> Self {
-        let permits = Arc::new(Semaphore::new(CONCURRENCY));
-        let prune = PruneThreshold::new(PRUNE_FROM);
-        Self(Arc::new(Inner { reach, clock, handle, entries: Mutex::default(), prune, permits }))
+        let (prune, permits) = (PruneThreshold::new(PRUNE_FROM), Semaphore::new(CONCURRENCY));
+        Self(Arc::new(Inner { reach, clock, handle, addresses: Mutex::default(), prune, permits }))
     }
 
     /// Returns what is known about these exposures, in their order, and has those asked whose result is due.
@@ -127,7 +133,8 @@ impl Reachability {
 
     fn look(&self, exposure: &Exposure) -> Reachable {
         let host = &exposure.spec.hostname;
-        let mut entries = self.0.entries.lock();
+        let mut addresses = self.0.addresses.lock();
+        let Addresses { entries, asking } = &mut *addresses;
         // After a change the old result says nothing about the new address.
         let is_current = |entry: &Entry| entry.spec == exposure.spec && exposure.status == Status::Active;
         if entries.get(host).is_some_and(|entry| !is_current(entry)) {
@@ -139,20 +146,13 @@ impl Reachability {
         let Some(reach) = self.0.reach.clone() else { return Reachable::default() };
         let now = Instant::now();
         if self.0.prune.is_reached(entries.len()) {
-            entries.retain(|_, entry| entry.is_asking || now.duration_since(entry.shown) < IDLE);
+            entries.retain(|_, entry| now.duration_since(entry.shown) < IDLE);
             self.0.prune.pruned(entries.len());
         }
-        let fresh = || Entry {
-            spec: exposure.spec.clone(),
-            known: Reachable::default(),
-            is_asking: false,
-            due: now,
-            shown: now,
-        };
+        let fresh = || Entry { spec: exposure.spec.clone(), known: Reachable::default(), due: now, shown: now };
         let entry = entries.entry(host.clone()).or_insert_with(fresh);
         entry.shown = now;
-        if entry.due <= now && !entry.is_asking {
-            entry.is_asking = true;
+        if entry.due <= now && asking.insert(host.clone()) {
             self.spawn(reach, exposure.clone());
         }
         entry.known
@@ -165,11 +165,12 @@ impl Reachability {
             let reached = timeout(TIMEOUT, reach.ask(&exposure)).await.unwrap_or(Reached::No(ReachHint::NoAnswer));
             drop(permit);
             let pause = if reached == Reached::Yes { AFTER_YES } else { AFTER_NO };
+            let (host, mut addresses) = (&exposure.spec.hostname, inner.addresses.lock());
+            addresses.asking.remove(host);
             // Another entry, or none, if the exposure changed meanwhile: then the result is about an older state.
-            let mut entries = inner.entries.lock();
-            if let Some(entry) = entries.get_mut(&exposure.spec.hostname).filter(|entry| entry.spec == exposure.spec) {
+            if let Some(entry) = addresses.entries.get_mut(host).filter(|entry| entry.spec == exposure.spec) {
                 entry.known = Reachable { reached: Some(reached), checked_at: Some(inner.clock.now()) };
-                (entry.is_asking, entry.due) = (false, Instant::now() + pause);
+                entry.due = Instant::now() + pause;
             }
         });
     }

@@ -106,6 +106,24 @@ async fn an_address_that_is_not_active_is_not_asked_and_a_change_asks_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_address_has_one_request_under_way_however_often_it_changes() {
+    let reach = FixedReach::new(Reached::Yes);
+    *reach.answer.lock() = None;
+    let reachability = reachability(Some(reach.clone()));
+    for port in 80..90 {
+        assert_eq!(look(&reachability, &exposure(port, Status::Active)).await, None);
+        assert_eq!(look(&reachability, &exposure(port, Status::Pending)).await, None);
+    }
+    assert_eq!(reach.asked(), 1);
+    *reach.answer.lock() = Some(Reached::Yes);
+    tokio::time::advance(TIMEOUT + Duration::from_secs(1)).await;
+    let newest = exposure(90, Status::Active);
+    look(&reachability, &newest).await;
+    assert_eq!(look(&reachability, &newest).await, Some(Reached::Yes), "the newest state is asked about");
+    assert_eq!(reach.asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn silence_is_no_answer_and_keeps_nobody_waiting() {
     let reach = FixedReach::new(Reached::Yes);
     *reach.answer.lock() = None;
