@@ -10,7 +10,7 @@ use portal_cron::TimeZones;
 use portal_k8s::Provisioned;
 use portal_runtime::admin;
 
-use self::invite::{Found, Invitation};
+use self::invite::{FriendRows, Invitation};
 use crate::context::AdminContext;
 use crate::failure::Failure;
 use crate::output::{Fields, Output, plain, time};
@@ -152,18 +152,18 @@ async fn list(context: &AdminContext) -> Result<Output, Failure> {
 
 async fn show(id: &FriendId, context: &AdminContext) -> Result<Output, Failure> {
     let friend = context.friends.find(id).await?.ok_or_else(|| Failure::unknown_friend(id))?;
-    let found = Found::of(id, context).await?;
+    let rows = FriendRows::of(id, context).await?;
     let contacts: Vec<_> =
-        found.contacts.iter().map(|contact| format!("{}:{}", contact.channel, contact.address)).collect();
+        rows.contacts.iter().map(|contact| format!("{}:{}", contact.channel, contact.address)).collect();
     let friendships: Vec<_> =
-        found.friendships.iter().map(|friendship| format!("{} ({})", friendship.agent, friendship.status)).collect();
+        rows.friendships.iter().map(|friendship| format!("{} ({})", friendship.agent, friendship.status)).collect();
     let mut shown = fields(&friend);
     shown.extend([
         ("namespace", plain(id.namespace())),
         ("contacts", plain(contacts)),
         ("friendships", plain(friendships)),
-        ("sessions", plain(found.sessions.len())),
-        ("left_to_do", plain(found.left_to_do(context).await?)),
+        ("sessions", plain(rows.sessions.len())),
+        ("left_to_do", plain(rows.left_to_do(context).await?)),
     ]);
     Ok(Output::Record(shown))
 }

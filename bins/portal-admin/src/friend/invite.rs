@@ -80,8 +80,8 @@ pub(crate) async fn invite(invitation: Invitation, context: &AdminContext) -> Re
         None => None,
     };
     let mut shown = vec![("friend", plain(id.as_str())), ("agent", plain(agent.as_str()))];
-    let found = Found::of(&id, context).await?;
-    shown.push(("left_to_do", plain(found.left_to_do(context).await?)));
+    let rows = FriendRows::of(&id, context).await?;
+    shown.push(("left_to_do", plain(rows.left_to_do(context).await?)));
     shown.push(("link", plain(link.as_ref().map(|link| &link.url))));
     shown.push(("link_expires_at", plain(link.map(|link| link.expires_at))));
     Ok(shown)
@@ -118,14 +118,14 @@ fn parse_contacts(id: &FriendId, contacts: &[String], signal: Option<&str>) -> R
 }
 
 /// Rows that belong to a friend.
-pub(crate) struct Found<'a> {
+pub(crate) struct FriendRows<'a> {
     id: &'a FriendId,
     pub(crate) contacts: Vec<Contact>,
     pub(crate) friendships: Vec<Friendship>,
     pub(crate) sessions: Vec<Session>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> FriendRows<'a> {
     /// Reads the rows of a friend.
     pub(crate) async fn of(id: &'a FriendId, context: &AdminContext) -> Result<Self, Failure> {
         let contacts = context.contacts.list(id).await?;
