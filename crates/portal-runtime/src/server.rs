@@ -1,6 +1,5 @@
 //! The listening side: the API on one port, what operators ask on another, and a stop that loses nothing.
 
-use std::error::Error;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use actix_web::{App, HttpResponse, HttpServer, get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use portal_api::{ApiState, Limits, Readiness, Settings};
 use portal_page::{Brand, Tokens};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::background::BackgroundTasks;
 use crate::config::{LimitsSettings, ServerSettings};
@@ -57,6 +56,9 @@ pub enum ServeError {
     /// The server failed while it ran.
     #[error("the server failed")]
     Failed(#[source] std::io::Error),
+    /// SIGTERM and SIGINT cannot be heard, and would end the process without draining.
+    #[error("signals cannot be heard")]
+    Signals(#[source] std::io::Error),
     /// Metrics cannot be recorded.
     #[error("metrics cannot be recorded")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
@@ -66,22 +68,50 @@ pub enum ServeError {
 pub struct Listening {
     api: TcpListener,
     operations: Option<(TcpListener, PrometheusHandle)>,
+    stop: StopSignals,
     /// The address of the API, with the port that was found where port 0 was asked for.
     pub address: SocketAddr,
 }
 
-/// Opens the ports, and begins to record metrics if there is a port to ask for them.
+/// Signals that ask the process to stop.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// Begins to hear them, which takes their default away: to end the process at once.
+    fn hear() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the first one since [`hear`](Self::hear).
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Opens the ports, and begins to record metrics if there is a port to ask for them. SIGTERM and SIGINT are heard from
+/// now on and obeyed by [`run`].
 ///
 /// # Errors
 /// An address that is taken or not to be had.
+///
+/// # Panics
+/// Outside a Tokio runtime.
 pub fn listen(server: &ServerSettings) -> Result<Listening, ServeError> {
+    // Before any background task runs: a process that is told to stop while it starts hands its work back too.
+    let stop = StopSignals::hear().map_err(ServeError::Signals)?;
     let api = open(server.listen)?;
     let operations = match server.operations_listen {
         Some(address) => Some((open(address)?, metrics::install().map_err(ServeError::Metrics)?)),
         None => None,
     };
     let address = api.local_addr().map_err(ServeError::Failed)?;
-    Ok(Listening { api, operations, address })
+    Ok(Listening { api, operations, stop, address })
 }
 
 fn open(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -93,7 +123,7 @@ fn open(address: SocketAddr) -> Result<TcpListener, ServeError> {
 /// # Errors
 /// The server could not start or failed while it ran.
 pub async fn run(
-    listening: Listening,
+    mut listening: Listening,
     state: ApiState,
     mut tasks: BackgroundTasks,
     serving: Serving,
@@ -121,7 +151,7 @@ pub async fn run(
     tokio::pin!(api);
     let served = tokio::select! {
         served = &mut api => served,
-        () = asked_to_stop() => {
+        () = listening.stop.received() => {
             readiness.drain();
             tasks.begin_stop();
             tracing::info!("stopping");
@@ -140,23 +170,6 @@ pub async fn run(
 async fn stop_after(drain: Duration, server: &ServerHandle) {
     tokio::time::sleep(drain).await;
     server.stop(true).await;
-}
-
-/// Waits for the first signal to stop. A process that cannot be told to stop by signals runs until it is killed.
-async fn asked_to_stop() {
-    let wait_for = |kind: SignalKind| async move {
-        match signal(kind) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn Error, "signals are not heard");
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    tokio::select! {
-        () = wait_for(SignalKind::terminate()) => {}
-        () = wait_for(SignalKind::interrupt()) => {}
-    }
 }
 
 /// Serves metrics and probes to operators.
@@ -192,4 +205,19 @@ fn serve_operations(
 #[get("/metrics")]
 async fn show_metrics(recorded: Data<PrometheusHandle>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics::render(&recorded))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_that_is_told_to_stop_while_it_starts_stops_once_it_serves() {
+        let mut listening = listen(&ServerSettings::embedded(([127, 0, 0, 1], 0).into())).unwrap();
+        let command = format!("kill -TERM {}", std::process::id());
+        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
+        listening.stop.received().await;
+    }
 }
