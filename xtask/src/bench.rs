@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what a request costs the server, beside a bare handler that returns the same bytes (`api`), what
 //! exposing a Service takes (`expose`), what the overview costs beside asking the API server (`overview`), how late very many
-//! jobs run (`cron`), and how long a friend waits while others attack the server (`hostile`).
+//! jobs run (`cron`), what open event streams cost (`events`), and how long a friend waits while others attack the server
+//! (`hostile`).
 //!
 //! Machines differ and are rarely quiet, so nothing here is compared with a number from another day: a bare server, a
 //! portal, and a portal whose database knows very many friends run at the same time and are driven in turn, a slice
@@ -9,11 +10,13 @@
 
 mod build;
 mod cron;
+mod events;
 mod expose;
 mod fixture;
 mod hostile;
 mod load;
 mod overview;
+mod portal;
 mod report;
 mod server;
 
@@ -26,6 +29,7 @@ use load::{Load, Sample};
 use server::Server;
 
 pub use cron::{CronOptions, cron};
+pub use events::{EventsOptions, events};
 pub use expose::expose;
 pub use hostile::{HostileOptions, hostile};
 pub use overview::{OverviewOptions, overview};

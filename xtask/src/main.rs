@@ -52,6 +52,8 @@ enum Bench {
     Overview(Overview),
     /// Measure a friend's latency while strangers and another friend do their worst
     Hostile(Hostile),
+    /// Measure many open event streams: their memory and CPU, and the time from a change to its events
+    Events(Events),
     /// Measure very many jobs of one minute: how late they run, and what they leave of the portal for requests
     Cron(Cron),
 }
@@ -61,6 +63,19 @@ struct Hostile {
     /// Length of each attack, in milliseconds
     #[arg(long, default_value_t = 15_000)]
     slice: u64,
+    /// Build as for tests, to try the measurement out
+    #[arg(long)]
+    unoptimised: bool,
+}
+
+#[derive(Args)]
+struct Events {
+    /// Open streams, four of each friend
+    #[arg(long, default_value_t = 5_000)]
+    streams: u32,
+    /// Changes whose events are waited for
+    #[arg(long, default_value_t = 50)]
+    changes: u32,
     /// Build as for tests, to try the measurement out
     #[arg(long)]
     unoptimised: bool,
@@ -186,6 +201,10 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Bench(Bench::Hostile(Hostile { slice, unoptimised })) => {
             bench::hostile(&bench::HostileOptions { slice, unoptimised })?;
+            true
+        }
+        Command::Bench(Bench::Events(Events { streams, changes, unoptimised })) => {
+            bench::events(&bench::EventsOptions { streams, changes, unoptimised })?;
             true
         }
         Command::Bench(Bench::Cron(Cron { friends, minutes, replicas, databases, unoptimised })) => {

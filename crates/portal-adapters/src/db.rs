@@ -2,7 +2,7 @@
 //!
 //! One store is one file of `db/stores/`: it implements a port for `Store`, with its rows, conversions and queries.
 //! 1. The folder is compiled twice. `db/sqlite.rs` and `db/postgres.rs` define what differs: `Conn`, `Pools`, `now`,
-//!    `lock_names`, `for_update!` and `for_update_skip_locked!`. `schema.rs` serves both.
+//!    `trigger_time`, `lock_names`, `for_update!` and `for_update_skip_locked!`. `schema.rs` serves both.
 //! 2. A method clones its arguments and passes a closure to `self.pools.read(..)` or `self.pools.write(..)`. `write` is
 //!    one transaction, rolled back if the closure returns an error; its last statement is `audit::insert(..)` where a
 //!    person caused the change.
@@ -30,8 +30,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use portal_core::{
-    AgentStore, AuditLog, Backend, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
-    LoginStore, RetentionStore, SessionStore,
+    AgentStore, AuditLog, Backend, BackendError, ChangeLog, Clock, ContactStore, FriendStore, FriendshipStore, Ids,
+    Invalid, LoginStore, RetentionStore, SessionStore,
 };
 use portal_cron::{JobStore, MessageStore, Release, RunQueue};
 use portal_dns::ExposureStore;
@@ -86,6 +86,8 @@ stores! {
     agents: AgentStore;
     /// The audit log.
     audit_log: AuditLog;
+    /// Hints for event streams.
+    changes: ChangeLog;
     /// The addresses of friends on channels.
     contacts: ContactStore;
     /// Leases and pending writes of documents.

@@ -160,6 +160,7 @@ pub async fn portal(folder: &Path) -> Result<ApiState, Box<dyn Error>> {
         friendships: db.friendships(),
         settings: FriendSettings::new(db.friends(), clock.clone()),
         audit: db.audit_log(),
+        changes: db.changes(),
         exposures: exposures(&db, &cluster, &clock, &ids).await?,
         reachability: Reachability::new(None, clock.clone(), Handle::current()),
         cluster,

@@ -3,6 +3,7 @@
 pub(crate) mod about;
 pub(crate) mod activity;
 pub(crate) mod cron;
+pub(crate) mod events;
 pub(crate) mod exposure;
 pub(crate) mod friend;
 pub(crate) mod health;

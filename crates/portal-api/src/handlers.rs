@@ -5,6 +5,7 @@ pub(crate) mod activity;
 pub(crate) mod cron;
 #[cfg(feature = "swagger-ui")]
 pub(crate) mod docs;
+pub(crate) mod events;
 pub(crate) mod exposure;
 pub(crate) mod friend;
 pub(crate) mod health;

@@ -17,6 +17,7 @@ mod body;
 mod conditional;
 mod counts;
 mod error;
+mod events;
 mod extract;
 mod fallback;
 mod handlers;
@@ -43,12 +44,13 @@ pub use error::{
     ApiError, Code, FieldError, Guarded, Guessed, NotFound, Open, PROBLEM_JSON, Problem, ShowsDocument, TakesAgent,
     TakesBody, Unready, WritesDocument,
 };
+pub use events::{EventPorts, Events};
 pub use extract::{BODY_MAX, DOCUMENT_BODY_MAX, DocumentJson, Json};
 pub use limits::{LimitSettings, Limits, Rate};
 pub use login::LoginPorts;
 pub use mount::{Settings, configure, configure_with};
 pub use openapi::{openapi, openapi_text};
-pub use params::{AgentQuery, BeforeRun, IfAbsent, IfMatch, IfNoneMatch, IfRevision};
+pub use params::{AgentQuery, BeforeRun, IfAbsent, IfMatch, IfNoneMatch, IfRevision, LastEventId};
 pub use readiness::{Check, Readiness};
 pub use state::{ApiPorts, ApiState};
 pub use views::NamespaceViews;

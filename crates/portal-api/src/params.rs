@@ -38,6 +38,9 @@ parameters! {
     /// Start of a further page of runs.
     BeforeRun = Query "before":
         "The `run_id` of the last run of the page before; by default the list begins with the newest run";
+    /// Place at which an event stream resumes.
+    LastEventId = Header "Last-Event-ID":
+        "The last `id` of an earlier stream; what changed since then is told again";
     /// Condition of a read.
     IfNoneMatch = Header "If-None-Match":
         "The `ETag` of the answer that the caller has; 304 if it is still current";

@@ -19,7 +19,7 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::handlers::{
-    about, activity, cron, exposure, friend, health, login, namespace, session, settings, workspace,
+    about, activity, cron, events, exposure, friend, health, login, namespace, session, settings, workspace,
 };
 
 /// Registers every operation.
@@ -31,6 +31,7 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(settings::show_settings)
         .service(settings::change_settings)
         .service(activity::list_activity)
+        .service(events::stream_events)
         .service(about::show_about)
         .service(namespace::show_namespace)
         .service(exposure::list_exposures)

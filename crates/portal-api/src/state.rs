@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use portal_core::{AuditLog, Clock, FriendSettings, FriendshipStore, Ids, Sessions};
+use portal_core::{AuditLog, ChangeLog, Clock, FriendSettings, FriendshipStore, Ids, Sessions};
 use portal_cron::{Jobs, Messages};
 use portal_dns::{DomainName, Exposures, Reachability};
 use portal_k8s::Cluster;
 use portal_workspace::Documents;
 
 use crate::counts::{Count, QuotaSecrets};
+use crate::events::{EventPorts, Events};
 use crate::login::LoginPorts;
 use crate::readiness::Readiness;
 use crate::views::NamespaceViews;
@@ -25,6 +26,8 @@ pub struct ApiState {
     pub settings: FriendSettings,
     /// The audit log, of which friends see their own entries.
     pub audit: Arc<dyn AuditLog>,
+    /// Event streams. Call [`Events::poll`] once a second.
+    pub events: Events,
     /// The domains on offer, the default first.
     pub domains: Arc<[DomainName]>,
     /// Services on the internet.
@@ -63,6 +66,8 @@ pub struct ApiPorts {
     pub settings: FriendSettings,
     /// The audit log, of which friends see their own entries.
     pub audit: Arc<dyn AuditLog>,
+    /// The log of changes, which event streams tell of.
+    pub changes: Arc<dyn ChangeLog>,
     /// Services on the internet.
     pub exposures: Exposures,
     /// Requests to the exposures' own addresses.
@@ -91,6 +96,7 @@ impl ApiState {
             friendships,
             settings,
             audit,
+            changes,
             exposures,
             reachability,
             cluster,
@@ -100,12 +106,20 @@ impl ApiState {
             clock,
             ids,
         } = ports;
+        let events = Events::new(EventPorts {
+            log: changes,
+            cluster: cluster.clone(),
+            exposures: exposures.clone(),
+            reachability: reachability.clone(),
+            documents: documents.clone(),
+        });
         Self {
             sessions,
             logins: None,
             friendships,
             settings,
             audit,
+            events,
             domains: exposures.domains().into(),
             exposures,
             reachability,

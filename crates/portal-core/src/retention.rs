@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::BackendError;
+use crate::{BackendError, CHANGE_RETENTION};
 
 /// Most rows that one transaction deletes. SQLite has one writer: a larger batch would keep requests and runners waiting.
 pub const SWEEP_BATCH: u32 = 1_000;
@@ -31,6 +31,8 @@ pub struct Retention {
     pub login_codes: Duration,
     /// Tombstones of hostnames, since they were freed.
     pub tombstones: Duration,
+    /// Hints for event streams, since the change.
+    pub changes: Duration,
 }
 
 impl Default for Retention {
@@ -43,6 +45,7 @@ impl Default for Retention {
             sessions: 7 * DAY,
             login_codes: Duration::ZERO,
             tombstones: DAY,
+            changes: CHANGE_RETENTION,
         }
     }
 }
@@ -50,7 +53,7 @@ impl Default for Retention {
 impl Retention {
     /// Returns what may be deleted at `now`.
     #[must_use]
-    pub fn expired(&self, now: DateTime<Utc>) -> [Expired; 7] {
+    pub fn expired(&self, now: DateTime<Utc>) -> [Expired; 8] {
         let before = |age| now - TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
         [
             Expired::AuditEntries { before: before(self.audit) },
@@ -60,6 +63,7 @@ impl Retention {
             Expired::Sessions { before: before(self.sessions) },
             Expired::LoginCodes { before: before(self.login_codes) },
             Expired::Tombstones { before: before(self.tombstones) },
+            Expired::Changes { before: before(self.changes) },
         ]
     }
 }
@@ -102,6 +106,11 @@ pub enum Expired {
         /// The time.
         before: DateTime<Utc>,
     },
+    /// Hints for event streams about changes before a time.
+    Changes {
+        /// The time.
+        before: DateTime<Utc>,
+    },
 }
 
 impl Expired {
@@ -116,6 +125,7 @@ impl Expired {
             Self::Sessions { .. } => "sessions",
             Self::LoginCodes { .. } => "login codes",
             Self::Tombstones { .. } => "tombstones",
+            Self::Changes { .. } => "logged changes",
         }
     }
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe, WritesProbe};
-use portal_api::{ApiState, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
+use portal_api::{ApiState, EventPorts, Events, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
 use portal_core::{AgentId, ChannelId, Clock, FriendSettings, Ids, Invalid, Logins, Probe, Retention, Sessions, sweep};
 use portal_cron::{
     ConversationScopes, Delivery, EmbeddedEngine, Engines, Jobs, Messages, Runner, RunnerPorts, RunnerSettings,
@@ -57,6 +57,8 @@ const RUNNER_TICK: Duration = Duration::from_secs(1);
 const RUNNER_STOP: Duration = Duration::from_secs(10);
 /// Interval at which due jobs and open runs are counted.
 const BACKLOG_TICK: Duration = Duration::from_secs(15);
+/// Period at which event streams are told what changed.
+const EVENTS_TICK: Duration = Duration::from_secs(1);
 /// Period of the recovery pass over the documents: the first look at a displaced file is due after a second.
 const DOCUMENT_PASS: Duration = Duration::from_secs(1);
 
@@ -171,6 +173,15 @@ pub fn assemble(parts: Parts) -> Portal {
         .with_required_precondition(require_if_match)
         .with_heartbeat_readers(heartbeat_readers);
     recover_documents(&mut tasks, documents.clone());
+    let reachability = Reachability::new(reach, clock.clone(), Handle::current());
+    let events = Events::new(EventPorts {
+        log: db.changes(),
+        cluster: cluster.clone(),
+        exposures: exposures.clone(),
+        reachability: reachability.clone(),
+        documents: documents.clone(),
+    });
+    tell_streams(&mut tasks, events.clone());
     let readiness = Readiness::new(all_probes(&db, probes));
     watch_probes(&mut tasks, readiness.clone());
     let state = ApiState {
@@ -179,9 +190,10 @@ pub fn assemble(parts: Parts) -> Portal {
         friendships: db.friendships(),
         settings: FriendSettings::new(db.friends(), clock.clone()),
         audit: db.audit_log(),
+        events,
         domains: domains.into(),
         exposures,
-        reachability: Reachability::new(reach, clock.clone(), Handle::current()),
+        reachability,
         cluster: cluster.clone(),
         namespaces: NamespaceViews::new(clock.clone()),
         messages: Arc::new(Messages::new(db.messages(), keys.clone(), clock.clone(), ids.clone())),
@@ -194,6 +206,16 @@ pub fn assemble(parts: Parts) -> Portal {
         ids,
     };
     Portal { state, tasks }
+}
+
+/// Tells event streams what changed, and ends them when the portal stops.
+fn tell_streams(tasks: &mut BackgroundTasks, events: Events) {
+    let polled = events.clone();
+    tasks.repeat("events", EVENTS_TICK, None, move || {
+        let events = polled.clone();
+        async move { events.poll().await }
+    });
+    tasks.on_stop(async move { events.close() });
 }
 
 /// Runs the probes also while nobody asks, so that metrics and log tell when a backend goes missing.

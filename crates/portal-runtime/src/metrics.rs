@@ -31,6 +31,8 @@ const CALLS_LEFT: &str = "portal_cloudflare_calls_left";
 const LIMITED: &str = "portal_requests_limited_total";
 /// Recorded by portal-api.
 const PROBE_UP: &str = "portal_probe_up";
+/// Recorded by portal-api.
+const EVENT_STREAMS: &str = "portal_event_streams";
 
 /// Installs the recorder of this process; what was recorded before is lost.
 ///
@@ -73,6 +75,7 @@ fn describe() {
     describe_counter!(SWEPT, "Records and routes of exposures that are gone, found again and removed by passes");
     describe_counter!(ROWS_DELETED, "Expired rows that this replica deleted, by kind");
     describe_gauge!(ORPHANS, "Records with this portal's marker that no exposure is known for, by the last pass");
+    describe_gauge!(EVENT_STREAMS, "Open event streams of friends");
     describe_gauge!(PROBE_UP, "1 while the backend that a probe asks is there, else 0");
     describe_gauge!(CALLS_LEFT, "Calls that could be made to Cloudflare right now, by the domains that share them");
 }

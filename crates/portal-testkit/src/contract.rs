@@ -6,6 +6,8 @@
 //! development dependency, with its features `macros` and `rt-multi-thread`.
 
 #[doc(hidden)]
+pub mod changes;
+#[doc(hidden)]
 pub mod documents;
 #[doc(hidden)]
 pub mod exposures;
@@ -198,6 +200,20 @@ macro_rules! runs_contract {
             a_clock_that_went_back_makes_what_waits_for_a_later_time_due,
             jobs_of_an_inactive_friendship_are_parked_until_it_is_active_again,
         ], $($fixture)+ }
+    };
+}
+
+/// The suite of [`portal_core::ChangeLog`], beside the stores whose changes it tells of.
+#[macro_export]
+macro_rules! changes_contract {
+    ($($fixture:tt)*) => {
+        $crate::contract_tests! { changes, [
+            an_exposure_is_told_of_whenever_what_is_shown_changes,
+            a_document_is_told_of_to_those_who_see_it,
+            a_job_and_its_runs_are_told_of,
+            the_end_of_a_session_is_told_of_however_it_ends,
+            the_log_is_read_by_time_and_by_friend,
+        ], $($fixture)* }
     };
 }
 

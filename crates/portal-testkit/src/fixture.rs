@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::DateTime;
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Clock, ContactStore, FixedClock,
-    Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, Ids, SESSION_LIFETIME, SeededIds,
-    Session, SessionStore, Token,
+    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, ChangeLog, Clock, ContactStore,
+    FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, Ids, SESSION_LIFETIME,
+    SeededIds, Session, SessionStore, Token,
 };
 use portal_cron::{JobStore, MessageStore, RunQueue};
 use portal_dns::{DomainName, ExposureStore, Hostname, Records, RoutePlace, Routes, Services};
@@ -34,6 +34,7 @@ pub struct Stores {
     /// Messages that are sent now.
     pub messages: Arc<dyn MessageStore>,
     pub exposures: Arc<dyn ExposureStore>,
+    pub changes: Arc<dyn ChangeLog>,
 }
 
 /// Empty stores with a clock that stands still and ids that repeat from run to run. It dereferences to its stores.

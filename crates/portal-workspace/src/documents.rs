@@ -152,6 +152,18 @@ impl Documents {
         Ok(summaries)
     }
 
+    /// Returns the tag of a document; `None` without a text that can be read. Costs a look at the file's attributes while
+    /// it stays the same.
+    ///
+    /// # Errors
+    /// The workspace is unavailable.
+    pub async fn tag(&self, reader: &FriendshipKey, name: DocumentName) -> Result<Option<Tag>, BackendError> {
+        Ok(match self.ports.files.inspect(&path(reader, name)).await? {
+            FileInfo::File { tag, .. } => tag,
+            _ => None,
+        })
+    }
+
     /// Reads a document; `None` only if there is none.
     ///
     /// # Errors

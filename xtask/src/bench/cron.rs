@@ -4,7 +4,6 @@
 //! accepts each message at once and writes down when it came. Beside that, `/me` is asked at a fixed rate: before the
 //! first fire time, and while messages go out.
 
-mod portal;
 mod probe;
 mod receiver;
 mod report;
@@ -14,11 +13,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
 
-use self::portal::Portals;
 use self::probe::Probe;
 use self::receiver::{Message, Receiver};
 use super::build;
 use super::fixture::Folder;
+use super::portal::Portals;
 use crate::tiers;
 
 /// Jobs of each friend: as many as one may have.

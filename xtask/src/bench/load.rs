@@ -98,6 +98,15 @@ impl Load {
     }
 }
 
+/// Builds a request as a client would send it.
+pub(super) fn request(address: SocketAddr, line: &str, token: &str, body: &str) -> Vec<u8> {
+    let head = format!("{line} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n");
+    if body.is_empty() {
+        return format!("{head}\r\n").into_bytes();
+    }
+    format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
 /// A keep-alive connection.
 pub(super) struct Connection {
     stream: TcpStream,

@@ -66,6 +66,11 @@ pub(super) async fn now(conn: &mut Conn, _: DateTime<Utc>) -> diesel::QueryResul
     diesel::select(clock).get_result::<NaiveDateTime>(conn).await.map(|now| now.and_utc())
 }
 
+/// Returns the time that triggers write.
+pub(super) async fn trigger_time(conn: &mut Conn) -> diesel::QueryResult<DateTime<Utc>> {
+    now(conn, DateTime::UNIX_EPOCH).await
+}
+
 /// Keeps other transactions from adding contacts and friends until this one ends; reads continue.
 pub(super) async fn lock_names(conn: &mut Conn) -> diesel::QueryResult<()> {
     diesel::sql_query("lock table contacts in share row exclusive mode").execute(conn).await.map(drop)

@@ -7,5 +7,5 @@ mod workspace;
 
 pub(super) use cron::{jobs, runs};
 pub(super) use exposing::{exposures, hostnames, tombstones};
-pub(super) use people::{agents, audit_log, contacts, friends, friendships, login_codes, portal, sessions};
+pub(super) use people::{agents, audit_log, changes, contacts, friends, friendships, login_codes, portal, sessions};
 pub(super) use workspace::{document_versions, documents};

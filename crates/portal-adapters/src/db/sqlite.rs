@@ -4,13 +4,13 @@ use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection};
 use diesel::{Connection, ConnectionError, ConnectionResult, SqliteConnection};
 use diesel_async::pooled_connection::bb8::{Pool, PooledConnection};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper};
-use diesel_async::{AsyncConnection, TransactionManager};
+use diesel_async::{AsyncConnection, RunQueryDsl, TransactionManager};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -86,6 +86,12 @@ async fn transaction<T>(
 /// Returns the time by which leases are granted: the portal's own, since only one machine uses the file.
 pub(super) async fn now(_: &mut Conn, portal_time: DateTime<Utc>) -> diesel::QueryResult<DateTime<Utc>> {
     Ok(portal_time)
+}
+
+/// Returns the time that triggers write: the machine's, whatever clock grants leases.
+pub(super) async fn trigger_time(conn: &mut Conn) -> diesel::QueryResult<DateTime<Utc>> {
+    let clock = diesel::dsl::sql::<diesel::sql_types::Timestamp>("strftime('%Y-%m-%d %H:%M:%f', 'now')");
+    diesel::select(clock).get_result::<NaiveDateTime>(conn).await.map(|now| now.and_utc())
 }
 
 /// Keeps other transactions from adding contacts and friends until this one ends; SQLite has one writer.

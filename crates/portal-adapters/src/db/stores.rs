@@ -9,6 +9,8 @@ use portal_core::Clock;
 mod agents;
 #[path = "stores/audit.rs"]
 mod audit;
+#[path = "stores/changes.rs"]
+mod changes;
 #[path = "stores/contacts.rs"]
 mod contacts;
 #[path = "stores/documents.rs"]
@@ -46,7 +48,7 @@ mod sessions;
 #[path = "stores/versions.rs"]
 mod versions;
 
-use super::{Conn, Pools, lock_names, now};
+use super::{Conn, Pools, lock_names, now, trigger_time};
 
 /// Every store of the portal, in one database; each file of this folder implements a port for it.
 #[derive(Clone)]

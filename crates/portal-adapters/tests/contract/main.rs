@@ -33,6 +33,19 @@ suites! {
     settings: settings_contract,
 }
 
+mod changes {
+    mod sqlite {
+        portal_testkit::changes_contract!(crate::stores::on_sqlite());
+    }
+
+    mod postgres {
+        portal_testkit::changes_contract!(
+            #[ignore = "tier postgres"]
+            crate::stores::on_postgres()
+        );
+    }
+}
+
 mod files;
 mod kubernetes;
 mod postgres;

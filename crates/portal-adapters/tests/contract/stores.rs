@@ -2,13 +2,16 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::memory::{
     MemoryAgents, MemoryAuditLog, MemoryContacts, MemoryDocuments, MemoryExposures, MemoryFriends, MemoryFriendships,
     MemoryJobs, MemoryPeople, MemorySessions,
 };
-use portal_core::SeededIds;
+use portal_core::{BackendError, ChangeLog, FriendId, LoggedChange, RecentChanges, SeededIds};
 use portal_testkit::{Fixture, Stores};
 
 use crate::postgres::Database;
@@ -45,8 +48,23 @@ async fn in_database(settings: &DbSettings, guard: Box<dyn Any + Send + Sync>) -
         runs: db.runs(),
         messages: db.messages(),
         exposures: db.exposures(),
+        changes: db.changes(),
     };
     Fixture::of(stores, clock, guard)
+}
+
+/// The log beside the stores in memory, which write none.
+struct NoChanges;
+
+#[async_trait]
+impl ChangeLog for NoChanges {
+    async fn recent(&self, _: Duration, _: u32) -> Result<RecentChanges, BackendError> {
+        Ok(RecentChanges { read_at: Utc::now(), changes: Vec::new() })
+    }
+
+    async fn since(&self, _: &FriendId, _: DateTime<Utc>, _: u32) -> Result<Vec<LoggedChange>, BackendError> {
+        Ok(Vec::new())
+    }
 }
 
 /// Creates stores in memory.
@@ -69,6 +87,7 @@ pub(crate) async fn in_memory() -> Fixture {
         messages: jobs.clone(),
         runs: jobs,
         exposures: Arc::new(MemoryExposures::new(&people)),
+        changes: Arc::new(NoChanges),
     };
     Fixture::of(stores, clock, Box::new(()))
 }

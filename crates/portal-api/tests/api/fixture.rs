@@ -1,9 +1,10 @@
 //! A portal on adapters in memory with a few people in it, and a way to ask it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::body::to_bytes;
+use actix_web::body::{MessageBody, to_bytes};
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
 use actix_web::test as http;
@@ -11,11 +12,12 @@ use actix_web::test::TestRequest;
 use actix_web::{App, web};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeZone, Utc};
+use futures::future::poll_fn;
 use portal_adapters::memory::{
     MemoryAgents, MemoryAuditLog, MemoryCluster, MemoryContacts, MemoryDocuments, MemoryFiles, MemoryFriends,
     MemoryFriendships, MemoryJobs, MemoryPeople, MemoryRecords, MemorySessions,
 };
-use portal_api::{ApiState, Count, Limits, NamespaceViews, Readiness, Settings};
+use portal_api::{ApiState, Count, EventPorts, Events, Limits, NamespaceViews, Readiness, Settings};
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
     Contact, ContactStore, FixedClock, Friend, FriendId, FriendSettings, FriendStore, Friendship, FriendshipKey,
@@ -27,6 +29,7 @@ use portal_workspace::{DocumentPorts, Documents};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
+use crate::events::ScriptedLog;
 use crate::exposing;
 
 /// The word in every cause of a failure here: no answer may hold it.
@@ -101,6 +104,7 @@ pub(crate) struct Fixture {
     pub(crate) cluster: Arc<Peer>,
     pub(crate) kubernetes: MemoryCluster,
     pub(crate) zones: [MemoryRecords; 2],
+    pub(crate) changes: Arc<ScriptedLog>,
     pub(crate) state: web::Data<ApiState>,
     pub(crate) settings: Settings,
 }
@@ -187,20 +191,31 @@ impl Fixture {
         let kubernetes = MemoryCluster::new(clock.clone());
         let zones = exposing::zones();
         let (jobs, messages) = jobs(&people, &clock, &ids);
+        let exposures = exposing::exposures(&people, &kubernetes, &zones, clock.clone(), ids.clone());
+        let reachability = Reachability::new(None, clock.clone(), Handle::current());
+        let (documents, changes) = (documents(&people, &files, &clock), Arc::new(ScriptedLog::default()));
+        let events = Events::new(EventPorts {
+            log: changes.clone(),
+            cluster: Arc::new(kubernetes.clone()),
+            exposures: exposures.clone(),
+            reachability: reachability.clone(),
+            documents: documents.clone(),
+        });
         let mut state = ApiState {
             logins: None,
             sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
             friendships: Arc::new(MemoryFriendships::new(&people)),
             domains: ["your-domain.net", "other.example"].map(|name| DomainName::parse(name).unwrap()).into(),
-            exposures: exposing::exposures(&people, &kubernetes, &zones, clock.clone(), ids.clone()),
-            reachability: Reachability::new(None, clock.clone(), Handle::current()),
+            events,
+            exposures,
+            reachability,
             cluster: Arc::new(kubernetes.clone()),
             namespaces: NamespaceViews::new(clock.clone()),
             settings: FriendSettings::new(Arc::new(MemoryFriends::new(&people)), clock.clone()),
             audit: Arc::new(MemoryAuditLog::new(&people)),
             jobs: Arc::new(jobs),
             messages: Arc::new(messages),
-            documents: documents(&people, &files, &clock),
+            documents,
             logs: logs.clone(),
             secrets: secrets.clone(),
             readiness: Readiness::new(vec![database.clone(), cluster.clone()]),
@@ -209,8 +224,20 @@ impl Fixture {
         };
         change(&mut state);
         let (state, settings) = (web::Data::new(state), Settings::default().with_limits(Limits::off()));
-        let fixture =
-            Self { people, files, clock, logs, secrets, database, cluster, kubernetes, zones, state, settings };
+        let fixture = Self {
+            people,
+            files,
+            clock,
+            logs,
+            secrets,
+            database,
+            cluster,
+            kubernetes,
+            zones,
+            changes,
+            state,
+            settings,
+        };
         fixture.populate().await;
         fixture
     }
@@ -300,7 +327,15 @@ impl Fixture {
                 Err(error) => error.error_response(),
             };
             let (status, headers) = (response.status(), response.headers().clone());
-            let bytes = to_bytes(response.into_body()).await.unwrap_or_else(|error| panic!("{error}"));
+            let mut body = response.into_body();
+            // A stream does not end; its beginning is all that a walk over the operations looks at.
+            let is_stream = headers.get("content-type").is_some_and(|value| value == "text/event-stream");
+            let bytes = if is_stream {
+                poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await.transpose()
+            } else {
+                to_bytes(body).await.map(Some)
+            };
+            let bytes = bytes.unwrap_or_else(|error| panic!("{error}")).unwrap_or_default();
             answers.push(Reply { status, headers, bytes });
         }
         answers

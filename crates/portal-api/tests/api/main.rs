@@ -9,6 +9,7 @@
 )]
 
 mod cron;
+mod events;
 mod exposing;
 mod exposure;
 mod fixture;

@@ -68,6 +68,11 @@ impl Operation {
     }
 
     /// Its method.
+    /// Returns false for the one operation whose answer is a stream.
+    pub(crate) fn answers_json(&self) -> bool {
+        self.name != "get /api/portal/events"
+    }
+
     pub(crate) fn method(&self) -> Method {
         let method = self.name.split_once(' ').unwrap().0;
         Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap()
@@ -106,6 +111,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     reads("patch /api/portal/settings").with(r#"{"time_zone":"Europe/Berlin"}"#).leaves("friend.update"),
     reads("get /api/portal/activity"),
     reads("get /api/portal/about").needs(&[]),
+    reads("get /api/portal/events"),
     reads("post /api/portal/workspace/messages").with(r#"{"message":"Hello"}"#).leaves("message.send"),
     reads("get /api/portal/workspace/crons"),
     reads("post /api/portal/workspace/crons")

@@ -109,7 +109,7 @@ async fn what_takes_no_body_takes_any_and_every_answer_is_json() {
         let fixture = Fixture::new().await;
         let token = fixture.login(OWNER).await;
         let treasure = Treasure::of(&fixture, &token).await;
-        for operation in OPERATIONS {
+        for operation in OPERATIONS.iter().filter(|operation| operation.answers_json()) {
             let path = operation.path(treasure.name(operation.named));
             let mut asked = operation.request(&path, &token);
             if operation.body.is_none() {

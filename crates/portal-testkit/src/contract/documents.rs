@@ -15,7 +15,7 @@ const LEASE: TimeDelta = TimeDelta::minutes(1);
 const OVER: TimeDelta = TimeDelta::zero();
 
 /// A friend, an agent, and the friend's memory there.
-async fn memory(fixture: &Fixture) -> DocumentPath {
+pub(super) async fn memory(fixture: &Fixture) -> DocumentPath {
     let (friend, agent) = fixture.pair("alice", "main").await;
     DocumentPath::of(&FriendshipKey::new(friend, agent), DocumentName::Memory)
 }
@@ -25,12 +25,12 @@ fn text(fixture: &Fixture, id: &str, friend: &str, bytes: &[u8]) -> NewVersion {
     NewVersion::new(id.to_owned(), portal_core::Clock::now(&*fixture.clock), author, bytes.to_vec())
 }
 
-fn found(fixture: &Fixture, id: &str, bytes: &[u8]) -> NewVersion {
+pub(super) fn found(fixture: &Fixture, id: &str, bytes: &[u8]) -> NewVersion {
     NewVersion { author: Author::Agent(AgentId::parse("main").unwrap()), ..text(fixture, id, "alice", bytes) }
 }
 
 /// The beginning of a write by that friend.
-fn write(fixture: &Fixture, id: &str, friend: &str, bytes: &[u8]) -> WriteIntent {
+pub(super) fn write(fixture: &Fixture, id: &str, friend: &str, bytes: &[u8]) -> WriteIntent {
     WriteIntent {
         text: text(fixture, id, friend, bytes),
         session: "session".to_owned(),
@@ -47,7 +47,7 @@ fn key(path: &DocumentPath) -> FriendshipKey {
 }
 
 /// Writes from the claim to the end.
-async fn write_through(fixture: &Fixture, path: &DocumentPath, begin: WriteIntent, outcome: WriteOutcome) {
+pub(super) async fn write_through(fixture: &Fixture, path: &DocumentPath, begin: WriteIntent, outcome: WriteOutcome) {
     let id = begin.text.id.clone();
     assert!(fixture.documents.claim(path, &id, LEASE).await.unwrap().is_some());
     assert!(fixture.documents.begin(path, begin).await.unwrap());

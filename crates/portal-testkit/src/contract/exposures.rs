@@ -36,7 +36,7 @@ async fn reserve(fixture: &Fixture, wanted: &Reservation) -> Reserved {
     fixture.exposures.reserve(wanted.clone(), fixture.audit(Action::ExposureOpen)).await.unwrap()
 }
 
-async fn new(fixture: &Fixture, friend: &FriendId, name: &str) -> Intent {
+pub(super) async fn new(fixture: &Fixture, friend: &FriendId, name: &str) -> Intent {
     match reserve(fixture, &wanted(fixture, friend, name, "a.net")).await {
         Reserved::New(intent) => *intent,
         other => unreachable!("{other:?}"),
@@ -48,7 +48,7 @@ fn lease(fixture: &Fixture, token: &str) -> Lease {
 }
 
 /// Takes an exposure that nobody has.
-async fn claim(fixture: &Fixture, id: &ExposureId, token: &str) -> (Intent, Vec<portal_dns::Tombstone>) {
+pub(super) async fn claim(fixture: &Fixture, id: &ExposureId, token: &str) -> (Intent, Vec<portal_dns::Tombstone>) {
     match fixture.exposures.claim(id, lease(fixture, token)).await.unwrap() {
         Claimed::Mine(intent, tombstones) => (*intent, tombstones),
         other => unreachable!("{other:?}"),
@@ -59,7 +59,7 @@ fn fence(intent: &Intent, token: &str) -> Fence {
     Fence { id: intent.exposure.id.clone(), generation: intent.generation, token: token.to_owned() }
 }
 
-fn active(now: DateTime<Utc>) -> Outcome {
+pub(super) fn active(now: DateTime<Utc>) -> Outcome {
     Outcome::Stays {
         status: Status::Active,
         reason: None,
@@ -83,7 +83,7 @@ fn pending(attempts: u32, next_attempt_at: DateTime<Utc>) -> Outcome {
     }
 }
 
-async fn record(fixture: &Fixture, intent: &Intent, token: &str, outcome: Outcome) -> Recorded {
+pub(super) async fn record(fixture: &Fixture, intent: &Intent, token: &str, outcome: Outcome) -> Recorded {
     fixture.exposures.record_outcome(fence(intent, token), outcome, fixture.clock.now()).await.unwrap()
 }
 

@@ -17,7 +17,7 @@ use crate::fixture::Fixture;
 
 const LEASE: TimeDelta = TimeDelta::seconds(60);
 
-fn lease(fixture: &Fixture) -> RunLease {
+pub(super) fn lease(fixture: &Fixture) -> RunLease {
     RunLease { now: fixture.clock.now(), until: fixture.clock.now() + LEASE }
 }
 
@@ -30,13 +30,13 @@ fn firing(fixture: &Fixture, due: &DueJob) -> Firing {
 }
 
 /// Fires what is due now.
-async fn fire(fixture: &Fixture) -> Vec<LeasedRun> {
+pub(super) async fn fire(fixture: &Fixture) -> Vec<LeasedRun> {
     let due = fixture.runs.due(fixture.clock.now(), 1000, FriendShares::of(100)).await.unwrap();
     let firings = due.iter().map(|due| firing(fixture, due)).collect();
     fixture.runs.fire(firings, lease(fixture)).await.unwrap()
 }
 
-async fn complete(fixture: &Fixture, leased: &LeasedRun, outcome: AttemptOutcome) -> bool {
+pub(super) async fn complete(fixture: &Fixture, leased: &LeasedRun, outcome: AttemptOutcome) -> bool {
     let (run, attempt, at) = (leased.id.clone(), leased.attempt, fixture.clock.now());
     fixture.runs.complete_attempts(vec![CompletedAttempt { run, attempt, at, outcome }]).await.unwrap() == [true]
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::super::load::Connection;
+use crate::bench::load::{Connection, request};
 
 /// Longest wait of an attacker for anything.
 const TIMEOUT: Duration = Duration::from_millis(200);
@@ -38,15 +38,6 @@ pub(super) const ATTACKS: [Attack; 12] = [
     Attack { name: "bob: exposes and removes", threads: 8, run: expose_and_remove },
     Attack { name: "bob: documents of 200 KiB", threads: 16, run: write_documents },
 ];
-
-/// Builds a request as a client would send it.
-pub(super) fn request(address: SocketAddr, line: &str, token: &str, body: &str) -> Vec<u8> {
-    let head = format!("{line} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n");
-    if body.is_empty() {
-        return format!("{head}\r\n").into_bytes();
-    }
-    format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
-}
 
 fn connect(address: SocketAddr) -> Option<TcpStream> {
     let stream = TcpStream::connect(address).ok()?;

@@ -84,5 +84,16 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    changes (id) {
+        id -> BigInt,
+        at -> Timestamp,
+        friend_id -> Text,
+        topic -> Text,
+        agent_id -> Nullable<Text>,
+        subject -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(friends, sessions, friendships);
 diesel::allow_tables_to_appear_in_same_query!(contacts, friendships);

@@ -9,7 +9,7 @@ use portal_core::{BackendError, Expired, RetentionStore};
 
 use super::{Conn, Store};
 use crate::db::error::QueryError;
-use crate::db::schema::{audit_log, jobs, login_codes, runs, sessions, tombstones};
+use crate::db::schema::{audit_log, changes, jobs, login_codes, runs, sessions, tombstones};
 
 #[async_trait]
 impl RetentionStore for Store {
@@ -39,6 +39,10 @@ impl RetentionStore for Store {
                     }
                     Expired::LoginCodes { before } => {
                         let old = login_codes::table.filter(login_codes::expires_at.lt(before.naive_utc()));
+                        old.count().get_result(conn).await?
+                    }
+                    Expired::Changes { before } => {
+                        let old = changes::table.filter(changes::at.lt(before.naive_utc()));
                         old.count().get_result(conn).await?
                     }
                     Expired::Tombstones { before } => {
@@ -77,6 +81,11 @@ impl RetentionStore for Store {
                         let ids: Vec<String> =
                             old.order(sessions::expires_at).limit(limit.into()).select(sessions::id).load(conn).await?;
                         diesel::delete(sessions::table.filter(sessions::id.eq_any(ids))).execute(conn).await?
+                    }
+                    Expired::Changes { before } => {
+                        let old = changes::table.filter(changes::at.lt(before.naive_utc())).order(changes::at);
+                        let ids: Vec<i64> = old.limit(limit.into()).select(changes::id).load(conn).await?;
+                        diesel::delete(changes::table.filter(changes::id.eq_any(ids))).execute(conn).await?
                     }
                     Expired::LoginCodes { before } => delete_login_codes(conn, before.naive_utc(), limit).await?,
                     Expired::Tombstones { before } => {

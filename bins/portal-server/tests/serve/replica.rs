@@ -73,6 +73,14 @@ impl Replica {
         }
     }
 
+    /// Returns the resident memory, in bytes.
+    pub(crate) fn memory(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kibibytes * 1024)
+    }
+
     /// Log lines with this message.
     pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
         let log = self.log.lock();

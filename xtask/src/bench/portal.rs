@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use crate::bench::build::Programs;
-use crate::bench::fixture::Folder;
-use crate::bench::server::{Server, free_address};
+use super::build::Programs;
+use super::fixture::Folder;
+use super::server::{Server, free_address};
 
 /// Kubernetes at a port on which nobody listens: jobs do not need it.
 const KUBECONFIG: &str = "{apiVersion: v1, kind: Config, current-context: c, clusters: [{name: c, cluster: {server: \

@@ -81,19 +81,25 @@ impl Fixture {
     async fn befriend(&mut self, friend: &str) -> anyhow::Result<()> {
         let (friend, agent, created_at) = (FriendId::parse(friend)?, AgentId::parse(AGENT)?, SystemClock.now());
         self.db.friends().create(Friend::new(friend.clone(), created_at), entry(Action::FriendCreate)).await?;
-        let friendship = Friendship {
-            agent: agent.clone(),
-            friend: friend.clone(),
-            status: FriendshipStatus::Active,
-            heartbeat_writable: Some(true),
-            created_at,
-        };
-        self.db.friendships().set(friendship, entry(Action::FriendshipSet)).await?;
+        let key = FriendshipKey { friend: friend.clone(), agent: agent.clone() };
+        self.befriend_as(&key, FriendshipStatus::Active).await?;
         let sessions = Sessions::new(self.db.sessions(), Arc::new(SystemClock), Arc::new(RandomIds));
-        let issued = sessions.issue(friend.clone(), agent.clone(), operator()).await?;
+        let issued = sessions.issue(friend, agent, operator()).await?;
         self.tokens.extend(issued.map(|issued| issued.token.reveal().to_owned()));
-        self.friends.push(FriendshipKey { friend, agent });
+        self.friends.push(key);
         Ok(())
+    }
+
+    async fn befriend_as(&self, key: &FriendshipKey, status: FriendshipStatus) -> anyhow::Result<()> {
+        let friendship = Friendship { status, ..Friendship::new(key.clone(), SystemClock.now()) };
+        ensure!(self.db.friendships().set(friendship, entry(Action::FriendshipSet)).await?, "nobody to befriend");
+        Ok(())
+    }
+
+    /// Changes the friendship of the friend of that number.
+    pub(crate) async fn set_status(&self, friend: usize, status: FriendshipStatus) -> anyhow::Result<()> {
+        let key = self.friends.get(friend).ok_or_else(|| anyhow::anyhow!("no friend {friend}"))?;
+        self.befriend_as(key, status).await
     }
 
     /// Stores a daily job of the friend of that number, which is due in so many milliseconds; returns its id.

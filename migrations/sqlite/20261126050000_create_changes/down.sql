@@ -1,0 +1,14 @@
+drop trigger friendships_ended;
+drop trigger sessions_deleted;
+drop trigger sessions_revoked;
+drop trigger runs_updated;
+drop trigger runs_inserted;
+drop trigger jobs_deleted;
+drop trigger jobs_updated;
+drop trigger jobs_inserted;
+drop trigger document_versions_kept;
+drop trigger document_versions_inserted;
+drop trigger exposures_deleted;
+drop trigger exposures_updated;
+drop trigger exposures_inserted;
+drop table changes;
