@@ -7,13 +7,14 @@
 //! 1. At most [`SLICE`] bytes, and at most one request, are handed to the protocol, then the worker serves the other
 //!    connections. The next one of pipelined requests is handed over when the answer to the one before is complete:
 //!    actix-http would decode sixteen of them, at 7 KiB each.
-//! 2. While a request is handled and does not ask for its body, at most [`SLICE`] bytes are read; while the client does not
+//! 2. At most [`WRITE_TURN`] bytes are written in one turn: the kernel buffers megabytes for a client that reads none.
+//! 3. While a request is handled and does not ask for its body, at most [`SLICE`] bytes are read; while the client does not
 //!    take its answers, nothing is read.
-//! 3. A write without progress for [`WRITE_TIMEOUT`] fails, and so does an answer that is taken at less than
+//! 4. A write without progress for [`WRITE_TIMEOUT`] fails, and so does an answer that is taken at less than
 //!    [`MIN_RATE`] over [`RATE_WINDOW`]. Event streams are exempt from the rate.
-//! 4. [`REQUEST_TIMEOUT`] after an answer the next request must have begun, whatever arrives instead: half a head, or
+//! 5. [`REQUEST_TIMEOUT`] after an answer the next request must have begun, whatever arrives instead: half a head, or
 //!    the rest of a body that was refused. (Bodies that an operation reads have a deadline there.)
-//! 5. An address has at most as many connections as configured; there is no limit by default.
+//! 6. An address has at most as many connections as configured; there is no limit by default.
 //!
 //! The middleware [`observe`] tells the connection, through the [`Clock`] that both share, when a request begins, when
 //! it wants more of its body, and when its answer is complete.
@@ -51,6 +52,8 @@ use crate::metrics;
 
 /// Bytes that a connection hands to the protocol in one turn.
 const SLICE: usize = 4 * 1024;
+/// Bytes of answers that a connection writes in one turn.
+const WRITE_TURN: usize = 64 * 1024;
 /// Longest wait for a client to take anything at all of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time over which the rate is measured at which a client takes an answer.
@@ -323,6 +326,8 @@ pub(crate) struct Connection<T = TcpStream> {
     boundary: Boundary,
     /// Whether the protocol was handed something in this turn.
     has_handed_over: bool,
+    /// Bytes written in this turn.
+    written: usize,
     backlog: Option<Backlog>,
     timer: Pin<Box<Sleep>>,
     /// Until then the timer wakes the connection; `None` when it has fired.
@@ -340,6 +345,7 @@ impl<T> Connection<T> {
             unread: Vec::new(),
             boundary: Boundary::default(),
             has_handed_over: false,
+            written: 0,
             backlog: None,
             timer,
             armed: None,
@@ -402,16 +408,14 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
             if polled.is_pending() {
                 return this.end_turn();
             }
-            // Nothing at all is the end of the stream.
             if !matches!(polled, Poll::Ready(Ok(()))) || slice.filled().is_empty() {
                 return polled;
             }
             this.unread.extend_from_slice(slice.filled());
         }
         if this.has_handed_over {
-            // Unlike a plain wake-up, this lets the worker look at its sockets before it comes back here.
-            let _ = pin!(tokio::task::yield_now()).poll(cx);
-            return this.end_turn();
+            this.has_handed_over = false;
+            return yield_now(cx);
         }
         if this.clock.must_wait(cx) {
             return Poll::Pending;
@@ -419,6 +423,13 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
         this.hand_over(buffer);
         Poll::Ready(Ok(()))
     }
+}
+
+/// Ends a turn that goes on when the worker has served its other connections. Unlike a plain wake-up, this lets it look
+/// at its sockets first.
+fn yield_now<R>(cx: &mut Context<'_>) -> Poll<R> {
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+    Poll::Pending
 }
 
 impl<T> Connection<T> {
@@ -447,8 +458,15 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.check(cx)?;
-        let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        if this.written >= WRITE_TURN {
+            this.written = 0;
+            return yield_now(cx);
+        }
+        let slice = bytes.get(..WRITE_TURN).unwrap_or(bytes);
+        let polled = Pin::new(&mut this.stream).poll_write(cx, slice);
         let now = Instant::now();
+        // A client that takes no more ends the turn as well.
+        this.written = if let Poll::Ready(Ok(taken)) = &polled { this.written + taken } else { 0 };
         match (&polled, &mut this.backlog) {
             (Poll::Ready(Ok(taken)), Some(backlog)) => {
                 backlog.stalled = None;

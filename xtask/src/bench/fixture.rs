@@ -7,12 +7,15 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 
 use super::build::Programs;
-use super::load::Request;
+use super::load::{Connection, Request, request};
 use super::server::Server;
 use super::{OPERATIONS, Operation, Options, Sides};
 
-/// The token that every demo portal knows.
-const AUTHORIZATION: (&str, &str) = ("Authorization", "Bearer demo-alice");
+/// The token of a friend of every demo, of whose things none changes by itself. The story of the other one does.
+const TOKEN: &str = "demo-bob";
+const AUTHORIZATION: (&str, &str) = ("Authorization", "Bearer demo-bob");
+/// Jobs that the friend has.
+const JOBS: usize = 3;
 /// The demo's database, below its data folder.
 const DATABASE: &str = "portal.db";
 
@@ -52,11 +55,28 @@ fn requests(operation: &Operation, servers: &Sides<Server>) -> anyhow::Result<Si
 
 fn demo(programs: &Programs, data: &Path, limits: &str) -> anyhow::Result<Server> {
     let program = programs.get("portal-server")?;
-    Server::start(|address| {
+    let server = Server::start(|address| {
         let mut command = Command::new(program);
         command.args(["demo", "--listen", &address.to_string(), "--limits", limits, "--data"]).arg(data);
         command
-    })
+    })?;
+    fill(&server)?;
+    Ok(server)
+}
+
+/// Gives the friend a memory and jobs, unless they have them from an earlier start.
+fn fill(server: &Server) -> anyhow::Result<()> {
+    let ask =
+        |line: &str, body: &str| Connection::open(server.address)?.ask(&request(server.address, line, TOKEN, body));
+    let text = "A line of what the agent is to remember. ".repeat(20);
+    let reply = ask("PUT /api/portal/workspace/memory", &format!(r#"{{"content": "{text}"}}"#))?;
+    ensure!(reply.status == 200, "PUT memory was answered {}", reply.status);
+    for number in 0..JOBS {
+        let body = format!(r#"{{"name": "job-{number}", "message": "Hello", "cron": "0 9 1 1 *"}}"#);
+        let reply = ask("POST /api/portal/workspace/crons", &body)?;
+        ensure!(matches!(reply.status, 201 | 409), "POST crons was answered {}", reply.status);
+    }
+    Ok(())
 }
 
 /// The demo of another build, which may be one that has no limits.
@@ -70,6 +90,7 @@ fn beside(program: &Path, data: &Path) -> anyhow::Result<(Server, Vec<Request>)>
         command.args(has_limits.then_some(["--limits", "off"]).into_iter().flatten());
         command
     })?;
+    fill(&server)?;
     let requests = OPERATIONS.iter().map(|operation| of_portal(operation, &server)).collect::<anyhow::Result<_>>()?;
     Ok((server, requests))
 }

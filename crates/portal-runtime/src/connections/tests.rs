@@ -8,8 +8,8 @@ use actix_server::Server;
 use actix_service::{Service, ServiceFactory};
 use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, rt};
-use futures::StreamExt;
 use futures::stream;
+use futures::{FutureExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, LocalSet};
@@ -126,6 +126,19 @@ fn pipelined_requests_wait_for_those_of_others() {
         let order = order.borrow();
         let place = order.iter().position(|path| path == "/victim").unwrap();
         assert!(place <= 2, "{place} requests of another connection came first");
+    });
+}
+
+#[test]
+fn large_answers_wait_for_those_of_others() {
+    run(async {
+        let [mut greedy, mut victim] = connect(&Order::default(), [64 * 1024 * 1024, NETWORK]).await;
+        greedy.send(&"GET /large HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20)).await;
+        victim.send("GET /victim HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(victim.take(12).await.ends_with(b"200"));
+        let mut taken = vec![0; 20 * 1024 * 1024];
+        let length = greedy.stream.read(&mut taken).now_or_never().unwrap_or(Ok(0)).unwrap();
+        assert!(length <= 256 * 1024, "{length} bytes were written to another connection first");
     });
 }
 
