@@ -67,6 +67,7 @@ async fn the_example_of_the_specification_makes_a_job() {
         "enabled": true,
         "thinking": null,
         "timeout_seconds": null,
+        "answer_to": "chat",
         "created_at": "2026-03-01T10:00:00Z",
         "next_run": "2026-03-02T08:00:00Z",
         "last_run": null,
@@ -494,7 +495,9 @@ async fn an_answer_goes_to_the_chat_only_where_the_friend_has_a_contact() {
     assert_eq!(problem["errors"][0]["field"], "answer_to");
     for (name, answer_to) in [("a", json!("nowhere")), ("b", json!(null))] {
         let change = json!({"name": name, "session": null, "answer_to": answer_to});
-        assert_eq!(create_with(&fixture, &token, change).await.status, 201);
+        let created = create_with(&fixture, &token, change).await;
+        assert_eq!(created.status, 201);
+        assert_eq!(created.json()["answer_to"], "nowhere");
     }
     patch(&fixture, &format!("{CRONS}/a"), &token, &json!({"answer_to": "chat"}))
         .await

@@ -53,6 +53,9 @@ pub(crate) struct Job {
     /// Longest time for the agent's work, in seconds; `null` for the agent's own.
     #[schema(example = 120, required)]
     timeout_seconds: Option<u16>,
+    /// Destination of the agent's answer: the friend's `chat`, or `nowhere`.
+    #[schema(schema_with = answer_to)]
+    answer_to: &'static str,
     /// Creation of the job.
     #[schema(example = "2026-03-01T10:00:00Z", format = DateTime)]
     created_at: String,
@@ -162,6 +165,7 @@ impl From<portal_cron::Job> for Job {
             enabled: job.enabled,
             thinking: spec.thinking.map(Thinking::as_str),
             timeout_seconds: spec.timeout_seconds,
+            answer_to: spec.answer_to.as_str(),
             created_at: time(job.created_at),
             next_run: state.next_run.map(time),
             last_run: state.last_run.map(time),
