@@ -91,12 +91,18 @@ pub fn configure(config: &mut ServiceConfig, tokens: Tokens, brand: &Brand) {
 
 #[get("/portal/demo")]
 async fn show_demo() -> HttpResponse {
-    HttpResponse::Ok().insert_header(header::CacheControl(vec![CacheDirective::NoStore])).json(["alice", "bob"])
+    friends_of_demo(&["alice", "bob"])
 }
 
 #[get("/portal/demo")]
 async fn show_no_demo() -> HttpResponse {
-    HttpResponse::NotFound().finish()
+    friends_of_demo(&[])
+}
+
+/// Names the friends whose tokens are public. A portal without any says so by an empty list: browsers report a 404 as an
+/// error of the page.
+fn friends_of_demo(friends: &[&str]) -> HttpResponse {
+    HttpResponse::Ok().insert_header(header::CacheControl(vec![CacheDirective::NoStore])).json(friends)
 }
 
 #[get("/portal/assets/{name}")]
@@ -223,8 +229,16 @@ mod tests {
             let (status, _, cache) = get(&format!("/portal/{name}")).await;
             assert_eq!((status, &*cache), (StatusCode::OK, "public, max-age=31536000, immutable"), "{name}");
         }
-        for path in ["/portal/assets/none.js", "/portal/demo"] {
-            assert_eq!(get(path).await.0, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(get("/portal/assets/none.js").await.0, StatusCode::NOT_FOUND);
+    }
+
+    #[actix_web::test]
+    async fn only_a_demo_names_friends_whose_tokens_are_public() {
+        for (tokens, expected) in [(Tokens::Secret, "[]"), (Tokens::Public, r#"["alice","bob"]"#)] {
+            let app = App::new().configure(|config| configure(config, tokens, &Brand::default()));
+            let request = http::TestRequest::get().uri("/portal/demo").to_request();
+            let body = http::call_and_read_body(&http::init_service(app).await, request).await;
+            assert_eq!(body, expected, "{tokens:?}");
         }
     }
 

@@ -23,18 +23,24 @@ export class Failure extends Error {
   }
 }
 
-/** Storage can be switched off in a browser; the session then lasts as long as the page. */
-let memory: string | null = null;
+/** The token of this tab. It stays what it was when the page first asked for it: another login in another tab must not
+ * mix two friends' things in one view (see `watchLogins`). Storage can be switched off in a browser; the session then
+ * lasts as long as the page. */
+let own: string | null = null;
+const stored = (): string | null => {
+  try {
+    return localStorage.getItem(SESSION);
+  } catch {
+    return null;
+  }
+};
 export const session = {
   get(): string | null {
-    try {
-      return localStorage.getItem(SESSION) ?? memory;
-    } catch {
-      return memory;
-    }
+    own ??= stored();
+    return own;
   },
   set(token: string) {
-    memory = token;
+    own = token;
     try {
       localStorage.setItem(SESSION, token);
     } catch {
@@ -42,14 +48,30 @@ export const session = {
     }
   },
   clear() {
-    memory = null;
     try {
-      localStorage.removeItem(SESSION);
+      // A token that another tab has put there meanwhile is not ours to remove.
+      if (own !== null && stored() === own) localStorage.removeItem(SESSION);
     } catch {
       // Nothing is stored.
     }
+    own = null;
   },
 };
+
+/** Tells of a login or logout in another tab: the new token, or null. */
+export function watchLogins(told: (token: string | null) => void) {
+  const compare = (token: string | null) => {
+    if (own !== null && token !== own) told(token);
+  };
+  window.addEventListener("storage", (event) => {
+    // A key of null says that everything was removed.
+    if (event.key === SESSION || event.key === null) compare(event.key === null ? null : event.newValue);
+  });
+  // A page that comes back from the browser's history has missed what was told meanwhile.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) compare(stored());
+  });
+}
 
 export const client = createClient<paths>({ baseUrl: "" });
 client.use({
@@ -75,14 +97,19 @@ export async function take<T>(call: Promise<{ data?: T; error?: unknown; respons
   }
   const { data, error, response } = result;
   if (response.ok && data !== undefined) return { data, etag: response.headers.get("ETag"), response };
-  const problem = (error ?? {}) as Partial<Schemas["Problem"]>;
+  throw refusal(response, error);
+}
+
+/** What an answer that is no success says. Ends the session here if the portal says that it is over. */
+export function refusal(response: Response, body: unknown): Failure {
+  const problem = (body ?? {}) as Partial<Schemas["Problem"]>;
   const code = problem.code ?? `status-${response.status}`;
   // Only the database's own word ends a session; a backend that is down never does.
   if (code === "session-invalid" || code === "session-missing") {
     session.clear();
     window.dispatchEvent(new CustomEvent("session-ended"));
   }
-  throw new Failure(
+  return new Failure(
     problem.error ?? texts().noAnswer(response.status),
     code,
     response.status,

@@ -23,10 +23,27 @@ export function moment(iso: string, timeZone = zone): string {
   return today ? texts().today(text) : text;
 }
 
+/** The distance of a moment, as "in 3 hours" or "2 days ago"; empty for one that is far away. */
+export function relative(iso: string, now = Date.now()): string {
+  const minutes = (new Date(iso).getTime() - now) / 60_000;
+  const distance = Math.abs(minutes);
+  if (!(distance < 14 * 1440)) return "";
+  const [unit, length] = distance < 59.5 ? (["minute", 1] as const) : distance < 23.5 * 60 ? (["hour", 60] as const) : (["day", 1440] as const);
+  return new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(Math.round(minutes / length), unit);
+}
+
 /** A length of time in its largest whole unit. */
 export function duration(minutes: number): string {
   const [unit, length] = minutes % 1440 === 0 ? (["day", 1440] as const) : minutes % 60 === 0 ? (["hour", 60] as const) : (["minute", 1] as const);
   return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(minutes / length);
+}
+
+/** The time between two moments, in seconds or minutes; empty for less than a second. */
+export function span(from: string, to: string): string {
+  const seconds = Math.round((new Date(to).getTime() - new Date(from).getTime()) / 1000);
+  if (!(seconds >= 1)) return "";
+  const [unit, length] = seconds < 120 ? (["second", 1] as const) : (["minute", 60] as const);
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(Math.round(seconds / length));
 }
 
 export function bytes(count: number): string {

@@ -1,7 +1,7 @@
 // The page: who is logged in, which view is shown, and the way between views.
 import { html, nothing } from "lit";
-import { client, session, take } from "./api";
-import { agentName, agents, chooseAgent, forgetAll, keepFresh, login, me } from "./model";
+import { client, session, take, watchLogins } from "./api";
+import { agentName, agents, chooseAgent, forgetAll, login, me } from "./model";
 import { followLinks, go, parse, type Route } from "./router";
 import { texts } from "./text";
 import { View } from "./view";
@@ -23,10 +23,14 @@ function brand(): string {
 const color = meta("theme-color");
 if (color) document.documentElement.style.setProperty("--brand", color);
 
+/** Pause before the title of the tab follows the heading. */
+const TITLE_PAUSE = 50;
+
 class PortalApp extends View {
   static override properties = { route: { state: true }, ended: { state: true } };
   declare route: Route;
   declare ended: boolean;
+  private titleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     super();
@@ -40,6 +44,8 @@ class PortalApp extends View {
     window.addEventListener("popstate", this.navigated);
     window.addEventListener("navigated", this.navigated);
     window.addEventListener("session-ended", this.sessionEnded);
+    // Somebody else's login must not show its things in this tab's views, nor save this tab's text among them.
+    watchLogins((token) => (token === null ? this.sessionEnded() : location.reload()));
     this.navigated();
   }
 
@@ -57,6 +63,15 @@ class PortalApp extends View {
     }
   };
 
+  protected override updated() {
+    // The views below are drawn after this one, and their headings with them.
+    clearTimeout(this.titleTimer);
+    this.titleTimer = setTimeout(() => {
+      const heading = this.querySelector("h1")?.textContent?.trim();
+      document.title = heading && heading !== texts().loading ? `${heading} – ${brand()}` : brand();
+    }, TITLE_PAUSE);
+  }
+
   /** The new view is announced by its heading, which may come with the first answer. */
   private async focusHeading() {
     scrollTo(0, 0);
@@ -65,7 +80,6 @@ class PortalApp extends View {
       await new Promise((resolve) => requestAnimationFrame(resolve));
       const heading = this.querySelector<HTMLElement>("h1");
       if (!heading) continue;
-      document.title = `${heading.textContent?.trim()} – ${brand()}`;
       heading.focus();
       return;
     }
@@ -76,6 +90,7 @@ class PortalApp extends View {
   }
 
   private sessionEnded = () => {
+    session.clear();
     forgetAll();
     this.ended = true;
     go("/portal/enter", true);
@@ -88,7 +103,6 @@ class PortalApp extends View {
       // The session may have ended already, or ends by itself; this device forgets it in any case.
     }
     session.clear();
-    keepFresh([]);
     forgetAll();
     go("/portal/enter", true);
   }

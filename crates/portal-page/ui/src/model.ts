@@ -1,11 +1,22 @@
 // What the page knows, read from the API: one place that asks, remembers and tells who shows it.
 import { client, take, type Answer, type Failure, type Schemas } from "./api";
+import { EventStream, type Hint } from "./events";
 
 /** A part of the page's knowledge: the last good answer, and why the newest one is missing. */
 export type Known<T> = { value: T | null; at: number; etag: string | null; failure: Failure | null; busy: boolean };
 
-/** Nothing changes every second; main's own changes are seen within two of these. */
+/** Pause between two readings while no stream tells of changes. */
 const POLL = 4_000;
+/** The same while one does: for what it does not tell, and for what it may have lost. */
+const SAFETY_POLL = 60_000;
+/** The same while an address does not answer: the portal asks it again only if somebody looks. */
+const UNANSWERED_POLL = 15_000;
+/** Time after a change during which an address may still be on its way. */
+const SETTLING = 120_000;
+/** Longest time for which an ended session may still be taken. */
+const BELIEVED = 1_100;
+/** Hints that come together lead to one reading. */
+const GATHER = 100;
 const listeners = new Set<() => void>();
 let agent: string | undefined;
 
@@ -86,25 +97,92 @@ export function agentName(): string {
 
 export function forgetAll() {
   agent = undefined;
+  keepFresh([]);
   for (const source of all) source.forget();
   changed();
 }
 
 let timer: ReturnType<typeof setTimeout> | undefined;
 let wanted: { refresh(): Promise<void> }[] = [];
+let changedAt = 0;
 
 /** Keeps these parts fresh while the page can be seen; the others rest. */
-export function keepFresh(sources: { refresh(): Promise<void> }[]) {
+export function keepFresh(sources: { refresh(): Promise<void> }[], { watchesMemory = false } = {}) {
   wanted = sources;
   clearTimeout(timer);
+  if (sources.length === 0) stream.stop();
+  else stream.start(watchesMemory);
   void poll();
+}
+
+/** True while a stream tells of changes. */
+export function isLive(): boolean {
+  return stream.isLive;
 }
 
 async function poll() {
   if (document.visibilityState === "visible") await Promise.all(wanted.map((source) => source.refresh()));
-  clearTimeout(timer);
-  timer = setTimeout(() => void poll(), POLL);
+  wait();
 }
+
+function wait() {
+  clearTimeout(timer);
+  if (wanted.length > 0) timer = setTimeout(() => void poll(), pause());
+}
+
+function pause(): number {
+  if (!stream.isLive) return POLL;
+  const addresses = wanted.includes(space) ? (space.known.value?.ingressRoutes ?? []) : [];
+  const shown = addresses.flatMap((one) => (one.exposure ? [one.exposure] : []));
+  const isOnItsWay = shown.some((one) => one.status === "pending" || one.status === "removing" || (one.status === "active" && one.reachable.state === "unknown"));
+  if (isOnItsWay && Date.now() - changedAt < SETTLING) return POLL;
+  return shown.some((one) => one.reachable.state === "no") ? UNANSWERED_POLL : SAFETY_POLL;
+}
+
+/** The parts that a hint is about. Activity grows with everything that somebody does. */
+const TOPICS: Record<string, { refresh(): Promise<void> }[]> = {
+  namespace: [space],
+  exposure: [space, activity],
+  document: [documents, activity],
+  job: [jobs, activity],
+  run: [jobs, activity],
+  "session-ended": [sessions, activity],
+};
+
+const hintListeners = new Set<(topics: Set<string>) => void>();
+let gathered = new Set<string>();
+let gathering: ReturnType<typeof setTimeout> | undefined;
+
+/** Calls back with the topics of hints, gathered; `reset` among them says that anything may have changed. */
+export function onHints(listener: (topics: Set<string>) => void): () => void {
+  hintListeners.add(listener);
+  return () => hintListeners.delete(listener);
+}
+
+function heard({ topic, data }: Hint) {
+  changedAt = Date.now();
+  // The session of this very device has ended. The portal may take it for a moment longer.
+  if (topic === "session-ended" && data["id"] === login.known.value?.session_id) setTimeout(() => void login.refresh(), BELIEVED);
+  gathered.add(topic);
+  gathering ??= setTimeout(() => {
+    const topics = gathered;
+    gathered = new Set();
+    gathering = undefined;
+    const isReset = topics.has("reset");
+    const parts = new Set([...topics].flatMap((one) => TOPICS[one] ?? []));
+    void Promise.all(wanted.filter((source) => isReset || parts.has(source)).map((source) => source.refresh())).then(wait);
+    for (const listener of hintListeners) listener(topics);
+  }, GATHER);
+}
+
+const stream = new EventStream(heard, (isOpen) => {
+  // What changed before the stream began is told by nobody.
+  if (isOpen) {
+    changedAt = Date.now();
+    void poll();
+    for (const listener of hintListeners) listener(new Set(["reset"]));
+  } else wait();
+});
 
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") void poll();

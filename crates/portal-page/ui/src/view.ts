@@ -97,6 +97,24 @@ export function copyButton(text: string, what = text): TemplateResult {
   return html`<button type="button" class="quiet" aria-label="${texts().copy}: ${what}" @click=${copy}>${texts().copy}</button>`;
 }
 
+/** The true names of things, for the operator whom the friend may have to ask. */
+export function details(names: [string, string | null | undefined][]): TemplateResult {
+  return html`<details class="details">
+    <summary>${texts().details}</summary>
+    <dl>${names.map(([name, value]) => html`<dt>${name}</dt><dd><code>${value || "–"}</code></dd>`)}</dl>
+  </details>`;
+}
+
+/** Hands a text over as a file. */
+export function saveAs(name: string, text: string) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/markdown;charset=utf-8" }));
+  link.download = name;
+  link.click();
+  // The browser reads it some time after the click.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
 /** Asks before something that cannot be taken back. */
 export function ask(question: string, action: string): Promise<boolean> {
   const t = texts();

@@ -1,4 +1,4 @@
-// The parts that need no browser: which apps a space has and what is wrong with them, names, links.
+// The parts that need no browser: which apps a space has and what is wrong with them, names, links, the stream of events, files.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,7 +11,8 @@ const folder = await mkdtemp(join(tmpdir(), "portal-page-"));
 after(() => rm(folder, { recursive: true }));
 // The texts ask the browser for its languages, and the document for its element.
 Object.defineProperty(globalThis, "navigator", { value: { languages: ["en"] }, configurable: true });
-globalThis.document = { documentElement: {} };
+globalThis.document = { documentElement: {}, addEventListener: () => undefined };
+globalThis.window = { addEventListener: () => undefined };
 
 async function load(name) {
   const outfile = join(folder, `${name.replace("/", "-")}.mjs`);
@@ -73,11 +74,71 @@ test("the form's choices are timings, and a timing fills the form in", () => {
   assert.equal(told(job(null, { kind: "at", at: "2026-12-24T13:30:00Z" })).time, "14:30");
 });
 
+test("a plain timetable is said in plain words, and a missed window in the reader's own", async () => {
+  const { cronWords, missedWords } = await load("when");
+  const words = ["0 9 * * *", "30 8 * * 1-5", "5 18 * * 0", "*/7 8 * * *"].map((cron) => cronWords(cron, (other) => `words of ${other}`));
+  assert.deepEqual(words, ["Every day at 09:00", "On weekdays at 08:30", "Every Sunday at 18:05", "words of */7 8 * * *"]);
+  assert.equal(missedWords("1 run, due at 2026-03-01T08:00:00Z, was missed"), "");
+  assert.match(missedWords("3 runs, due from 2026-03-01T08:00:00Z to 2026-03-01T10:00:00Z, were missed"), /^3 times, from .* to .*$/);
+  assert.equal(missedWords("the receiver did not answer in time"), "the receiver did not answer in time");
+});
+
 test("a code of a link is found in all that people paste", async () => {
   const { parseLink } = await load("link");
   const code = `fpl_${"0".repeat(64)}`;
   for (const text of [code, `code=${code}`, `https://x.example/portal/enter#code=${code}&friend=bob`, `#code=${code}`]) assert.equal(parseLink(text)?.code, code, text);
   for (const text of ["", "https://x.example/", "fpl_1", `code=${code}0`]) assert.equal(parseLink(text), null, text);
+});
+
+test("a stream of events is read in any pieces", async () => {
+  const { StreamReader } = await load("stream");
+  const text = ": hello\r\nretry: 250\r\n\r\nid: 7\nevent: job\ndata: {\"id\":\ndata:  \"x\"}\n\nid: 8\n\nevent: run\rdata: {}\r\rid: 9\nevent: ended\n\ndata: cut";
+  const expected = [{ topic: "job", data: '{"id":\n "x"}' }, { topic: "run", data: "{}" }];
+  for (let size = 1; size <= text.length; size++) {
+    const reader = new StreamReader();
+    const events = [];
+    for (let at = 0; at < text.length; at += size) events.push(...reader.push(text.slice(at, at + size)));
+    assert.deepEqual([events, reader.lastId, reader.retry], [expected, "9", 250], `pieces of ${size}`);
+  }
+});
+
+test("an id counts only once its block has ended", async () => {
+  const { StreamReader } = await load("stream");
+  const reader = new StreamReader();
+  reader.push("id: 1\n\nid: 2\ndata: x\n");
+  assert.equal(reader.lastId, "1");
+  assert.deepEqual(reader.push("\n"), [{ topic: "message", data: "x" }]);
+  assert.equal(reader.lastId, "2");
+});
+
+test("a pause before the next stream is the portal's, or grows and is spread", async () => {
+  const { pauseBefore } = await load("stream");
+  assert.equal(pauseBefore(0, 250, 1), 250);
+  assert.equal(pauseBefore(0, null, 1), 1_000);
+  assert.equal(pauseBefore(0, null, 0), 500);
+  assert.equal(pauseBefore(3, null, 1), 8_000);
+  assert.equal(pauseBefore(5, 250, 1), 30_000);
+  assert.equal(pauseBefore(1_000, null, 1), 30_000);
+});
+
+test("a file is added below what is written, if it is a text", async () => {
+  const { addText, isSameText, textOf } = await load("documents");
+  const file = (...bytes) => new Uint8Array(bytes).buffer;
+  assert.equal(textOf(new TextEncoder().encode("\ufeffGr\u00fc\u00dfe\r\n").buffer), "Gr\u00fc\u00dfe\n");
+  assert.equal(textOf(file(0xff, 0xfe, 0x41, 0x00)), null, "UTF-16");
+  assert.equal(textOf(file(0x41, 0x00)), null, "a zero");
+  assert.equal(addText(" \n", "new"), "new");
+  assert.equal(addText("old\n\n\n", "new"), "old\n\nnew");
+  const tag = `"${"a".repeat(64)}"`;
+  assert.ok(isSameText(tag, `W/${tag}`) && isSameText(tag, tag.replace(/"$/, '-gzip"')));
+  assert.ok(!isSameText(null, null) && !isSameText(tag, null) && !isSameText(tag, tag.replaceAll("a", "b")));
+});
+
+test("a distance in time is said in its largest unit", async () => {
+  const { relative } = await load("format");
+  const at = (minutes) => relative(new Date(minutes * 60_000).toISOString(), 0);
+  assert.deepEqual([at(1), at(59), at(60), at(23 * 60), at(24 * 60), at(-180), at(15 * 1440)], ["in 1 minute", "in 59 minutes", "in 1 hour", "in 23 hours", "tomorrow", "3 hours ago", ""]);
+  assert.equal(relative("never"), "");
 });
 
 test("any name becomes one that can be published", () => {

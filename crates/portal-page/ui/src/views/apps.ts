@@ -7,7 +7,7 @@ import { agentName, domains, keepFresh, me, space } from "../model";
 import { go } from "../router";
 import { sentenceOf } from "../sentences";
 import { texts } from "../text";
-import { announce, ask, copyButton, failed, part, View } from "../view";
+import { announce, ask, copyButton, details, failed, part, View } from "../view";
 import "../ask";
 
 type Exposure = Schemas["Exposure"];
@@ -77,7 +77,8 @@ class Apps extends View {
     const hasOwn = this.name && space.known.value;
     return html`${hasOwn ? nothing : html`<h1 tabindex="-1">${this.name || t.apps}</h1>`}
     ${part(space.known, () => space.refresh(), (value) => {
-      const apps = appsOf(value);
+      // What has a problem comes first.
+      const apps = appsOf(value).sort((a, b) => Number(b.problem !== null) - Number(a.problem !== null));
       if (!this.name) return this.list(apps, value);
       const app = apps.find((one) => one.name === this.name);
       if (!app) return html`<h1 tabindex="-1">${t.notFound}</h1><p><a class="button" href="/portal/apps">${t.apps}</a></p>`;
@@ -88,7 +89,10 @@ class Apps extends View {
   private list(apps: App[], value: Schemas["Namespace"]) {
     const t = texts();
     if (value.phase === null) return html`<p>${t.spaceGone}</p>`;
-    if (apps.length === 0) return html`<p>${t.noApps(agentName())}</p>${this.room(value)}`;
+    if (apps.length === 0) {
+      return html`<p>${t.noApps(agentName())}</p>
+        <portal-ask .about=${t.noAppsExample} .facts=${t.noAppsExample}></portal-ask>${this.room(value)}`;
+    }
     return html`<ul class="cards">
         ${apps.map((app) => {
           const [first, ...others] = app.addresses;
@@ -114,8 +118,9 @@ class Apps extends View {
 
   private app(app: App, value: Schemas["Namespace"]) {
     const t = texts();
+    const first = app.addresses.find((one) => one.hostname && (one.exposure?.status ?? "active") === "active");
     return html`<h1 tabindex="-1">${app.name}</h1>
-      <p class="state">${this.state(app)} · ${t.copies(String(app.ready), String(app.wanted))}</p>
+      <p class="state">${this.state(app)} · ${t.copies(String(app.ready), String(app.wanted))}${first ? html` · <a href="https://${first.hostname}" target="_blank" rel="noreferrer">${first.hostname}</a>` : nothing}</p>
       ${app.problem
         ? html`<div class="card bad">
             <p>${app.problem}</p>
@@ -142,21 +147,13 @@ class Apps extends View {
           </section>`
         : nothing}
       ${this.room(value)}
-      <details>
-        <summary>${t.details}</summary>
-        <dl>
-          <dt>Namespace</dt>
-          <dd>${me.known.value?.namespace ?? "–"}</dd>
-          <dt>Deployment</dt>
-          <dd>${app.deployment ? `${app.deployment.name} (${app.deployment.replicas}, ${app.deployment.image})` : "–"}</dd>
-          <dt>Services</dt>
-          <dd>${app.services.map((one) => `${one.name}: ${one.ports.map((port) => port.port).join(", ")}`).join("; ") || "–"}</dd>
-          <dt>Pods</dt>
-          <dd>${app.pods.map((pod) => `${pod.name} (${pod.status}${pod.reason ? `, ${pod.reason}` : ""})`).join("; ") || "–"}</dd>
-          <dt>IngressRoutes</dt>
-          <dd>${app.addresses.map((one) => one.name).join("; ") || "–"}</dd>
-        </dl>
-      </details>`;
+      ${details([
+        ["Namespace", me.known.value?.namespace],
+        ["Deployment", app.deployment && `${app.deployment.name} (${app.deployment.replicas}, ${app.deployment.image})`],
+        ["Services", app.services.map((one) => `${one.name}: ${one.ports.map((port) => port.port).join(", ")}`).join("; ")],
+        ["Pods", app.pods.map((pod) => `${pod.name} (${pod.status}${pod.reason ? `, ${pod.reason}` : ""})`).join("; ")],
+        ["IngressRoutes", app.addresses.map((one) => one.name).join("; ")],
+      ])}`;
   }
 
   private address(one: Address) {
@@ -167,11 +164,12 @@ class Apps extends View {
     const status = exposure?.status ?? "active";
     const problem = addressProblem(one);
     return html`<div class="card ${problem ? "bad" : ""}">
-      <p><a href=${url} target="_blank" rel="noreferrer">${host}</a></p>
+      <p><strong>${host}</strong></p>
       <p class="small">${exposure?.reachable.state === "yes" ? html`<span aria-hidden="true">●</span> ` : nothing}${addressWord(one)}</p>
       ${problem ? html`<p>${problem}</p>` : nothing}
       ${exposure && (status === "pending" || (status === "active" && exposure.reachable.state === "unknown")) ? this.progress(exposure) : nothing}
       <div class="row">
+        ${status === "active" ? html`<a class="button" href=${url} target="_blank" rel="noreferrer" aria-label="${t.openAddress}: ${host}">${t.openAddress}</a>` : nothing}
         ${copyButton(url, host)}
         ${"share" in navigator ? html`<button class="quiet" @click=${() => navigator.share({ url }).catch(() => undefined)}>${t.share}</button>` : nothing}
         <button class="quiet" aria-expanded=${this.code?.url === url ? "true" : "false"} @click=${() => this.showCode(url)}>${t.qr}</button>
@@ -318,8 +316,8 @@ class Apps extends View {
     this.busy = true;
     this.failure = null;
     try {
-      await take(client.POST("/api/portal/namespace/expose", { body: this.body(form) }));
-      announce(t.published);
+      const { data } = await take(client.POST("/api/portal/namespace/expose", { body: this.body(form) }));
+      announce(data.ok ? t.published : (t.addressWords[data.status] ?? data.status));
       await space.refresh();
       go(`/portal/apps/${encodeURIComponent(app.name)}`, true);
     } catch (failure) {

@@ -7,7 +7,7 @@
 import { html, nothing } from "lit";
 import { client, Failure, session, take } from "../api";
 import { capital } from "../format";
-import { agentName } from "../model";
+import { agentName, forgetAll } from "../model";
 import { parseLink, type Link } from "../link";
 import { go } from "../router";
 import { texts } from "../text";
@@ -62,8 +62,8 @@ class Enter extends View {
 
   /** The demo tells pages that its tokens are public. */
   private async findDemo() {
-    const answer = await fetch("/portal/demo").catch(() => null);
-    this.demo = answer?.status === 200;
+    const friends = await fetch("/portal/demo").then((answer) => answer.json()).catch(() => []);
+    this.demo = Array.isArray(friends) && friends.length > 0;
   }
 
   private async open(link: Link) {
@@ -113,8 +113,14 @@ class Enter extends View {
     if (!answer.ok) {
       throw new Failure(body.error ?? texts().noAnswer(answer.status), body.code ?? "", answer.status, body.request_id ?? "", null, null, []);
     }
-    session.set(body.session_token);
-    go(body.open ?? "/", true);
+    this.enter(body.session_token, body.open ?? "/");
+  }
+
+  /** Begins a session. What is known of whoever was here before is forgotten first. */
+  private enter(token: string, path: string) {
+    forgetAll();
+    session.set(token);
+    go(path, true);
   }
 
   private paste(event: Event) {
@@ -174,10 +180,7 @@ class Enter extends View {
         ? Object.entries(DEMO).map(
             ([name, token]) =>
               html`<button
-                @click=${() => {
-                  session.set(token);
-                  go("/", true);
-                }}
+                @click=${() => this.enter(token, "/")}
               >
                 ${t.enterDemo(name)}
               </button>`,

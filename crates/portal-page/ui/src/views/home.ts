@@ -3,12 +3,15 @@ import { html, nothing } from "lit";
 import { activityLine } from "./more";
 import { addressProblem, addressWord, appsOf, factsOf, factsOfAddress, type Address, type App } from "../apps";
 import type { Schemas } from "../api";
-import { moment, time } from "../format";
+import { moment, relative, time } from "../format";
+import { factsOfJob, isMessage, isUnwell } from "../when";
 import { activity, agentName, documents, jobs, keepFresh, me, settings, space } from "../model";
 import { texts } from "../text";
-import { part, View } from "../view";
+import { details, part, View } from "../view";
 import "../ask";
 import "../zone";
+
+type Job = Schemas["JobList"]["jobs"][number];
 
 class Home extends View {
   override connectedCallback() {
@@ -28,7 +31,8 @@ class Home extends View {
       <section aria-labelledby="changes">
         <h2 id="changes">${t.lastChanges}</h2>
         ${part(activity.known, () => activity.refresh(), (value) => this.changes(value.activity))}
-      </section>`;
+      </section>
+      ${details([["Namespace", me.known.value?.namespace], ["Agent", agentName()]])}`;
   }
 
   private sentence(): string {
@@ -38,7 +42,7 @@ class Home extends View {
     if (!value) return t.loading;
     if (value.phase === null) return t.spaceGone;
     const apps = appsOf(value);
-    const problems = apps.filter((app) => app.problem).length + value.ingressRoutes.filter(addressProblem).length;
+    const problems = apps.filter((app) => app.problem).length + value.ingressRoutes.filter(addressProblem).length + this.unwellTasks().length;
     if (problems > 0) return t.stateProblems(problems);
     return apps.length === 0 ? t.stateNothing : t.stateAllWell;
   }
@@ -49,11 +53,13 @@ class Home extends View {
     // What does not run at all comes first.
     const broken = apps.filter((app) => app.problem).sort((a, b) => Number(a.ready > 0) - Number(b.ready > 0));
     const unwell = value.ingressRoutes.filter(addressProblem);
+    const tasks = this.unwellTasks();
     return html`
-      ${broken.length + unwell.length > 0
+      ${broken.length + unwell.length + tasks.length > 0
         ? html`<section aria-labelledby="wrong">
             <h2 id="wrong">${t.needsAttention}</h2>
             ${broken.map((app) => this.broken(app, value))} ${unwell.map((one) => this.unwell(one))}
+            ${tasks.map((job) => this.failedTask(job))}
           </section>`
         : nothing}
       ${apps.length === 0 ? this.steps(value) : nothing}
@@ -110,16 +116,33 @@ class Home extends View {
   private tasks(all: Schemas["JobList"]["jobs"]) {
     const t = texts();
     const next = all.filter((job) => job.enabled && job.next_run).sort((a, b) => (a.next_run ?? "").localeCompare(b.next_run ?? ""));
-    const missed = all.filter((job) => job.last_status === "missed" || job.last_status === "failed");
-    return html`${missed.map(
-      (job) => html`<div class="card bad"><p><strong>${job.name}</strong></p><p>${t.lastRunWas(t.statusNames[job.last_status ?? ""] ?? job.last_status ?? "")}</p>
-        <div class="row"><a class="button" href="/portal/schedule/${encodeURIComponent(job.name)}" aria-label="${t.seeWhy}: ${job.name}">${t.seeWhy}</a></div></div>`,
-    )}
+    // Without an answer of the cluster, the tasks stand here only.
+    const unwell = space.known.value === null ? this.unwellTasks() : [];
+    return html`${unwell.map((job) => this.failedTask(job))}
     ${next.length === 0
       ? html`<p class="muted">${t.noTasks}</p>`
       : html`<ul class="rows">
-          ${next.slice(0, 3).map((job) => html`<li><a href="/portal/schedule/${encodeURIComponent(job.name)}">${job.name}</a> <time class="muted" datetime=${job.next_run ?? ""}>${moment(job.next_run ?? "")}</time></li>`)}
+          ${next.slice(0, 3).map((job) => html`<li><a href="/portal/schedule/${encodeURIComponent(job.name)}">${job.name}</a> <time class="muted" datetime=${job.next_run ?? ""}>${moment(job.next_run ?? "")}</time> <span class="small">${relative(job.next_run ?? "")}</span></li>`)}
         </ul>`}`;
+  }
+
+  private unwellTasks(): Job[] {
+    return (jobs.known.value?.jobs ?? []).filter((job) => isUnwell(job) && (job.enabled || isMessage(job)));
+  }
+
+  private failedTask(job: Job) {
+    const t = texts();
+    const status = job.last_status ?? "";
+    const due = job.recent[0]?.due_at ?? job.last_run ?? job.created_at;
+    const name = isMessage(job) ? t.message : job.name;
+    return html`<div class="card bad">
+      <p><strong>${name}</strong></p>
+      <p>${t.lastRunWas(t.statusNames[status] ?? status, moment(due))} ${status === "missed" ? t.missedRun : nothing}</p>
+      <div class="row">
+        <a class="button" href="/portal/schedule/${encodeURIComponent(job.name)}" aria-label="${t.seeWhy}: ${name}">${t.seeWhy}</a>
+        <portal-ask .about=${name} .facts=${factsOfJob(job, { status, due_at: due, error: job.last_error })}></portal-ask>
+      </div>
+    </div>`;
   }
 
   private changes(entries: Schemas["ActivityList"]["activity"]) {

@@ -4,60 +4,37 @@
 // 2. Saving always sends that tag. If the text has changed since, the portal refuses, and both texts are shown.
 // 3. A failed read shows no editor, so that nobody saves an empty one over a text that could not be read.
 // 4. The draft goes only when the portal has said that it is saved, or when its owner discards it.
-import { html, nothing } from "lit";
-import { client, Failure, take, type Answer, type Schemas } from "../api";
+// 5. A text that changes elsewhere is shown as it is now while nothing is typed here; else the reader is told, and both
+//    texts can be compared. What is typed is never replaced.
+import { html, nothing, type PropertyValues } from "lit";
+import type { Failure } from "../api";
+import {
+  addText,
+  authorOf,
+  drafts,
+  FILES,
+  isSameText,
+  listed,
+  read,
+  readNotes,
+  readVersion,
+  readVersions,
+  restoreVersion,
+  textOf,
+  write,
+  type Draft,
+  type Item,
+  type Kind,
+  type Version,
+} from "../documents";
 import { byteLength, bytes, capital, moment } from "../format";
-import { agentName, chosenAgent, documents, keepFresh, me } from "../model";
+import { agentName, documents, keepFresh, me } from "../model";
 import { markdown } from "../markdown";
 import { texts } from "../text";
-import { announce, ask, failed, View } from "../view";
+import { announce, ask, details, failed, saveAs, View } from "../view";
 
 type Change = { value: string; added?: boolean; removed?: boolean };
-type Kind = "memory" | "heartbeat";
-type Draft = { text: string; base: string | null };
-type Version = Schemas["VersionList"]["versions"][number];
-const FILES: Record<Kind, string> = { memory: "MEMORY.md", heartbeat: "HEARTBEAT.md" };
-const query = () => ({ query: chosenAgent() ? { agent: chosenAgent() as string } : {} });
-
-const drafts = {
-  key: (kind: Kind) => `portal-draft:${me.known.value?.id ?? ""}:${chosenAgent() ?? ""}:${kind}`,
-  get(kind: Kind): Draft | null {
-    try {
-      return JSON.parse(localStorage.getItem(this.key(kind)) ?? "null");
-    } catch {
-      return null;
-    }
-  },
-  set(kind: Kind, draft: Draft | null) {
-    try {
-      if (draft) localStorage.setItem(this.key(kind), JSON.stringify(draft));
-      else localStorage.removeItem(this.key(kind));
-    } catch {
-      // Without storage the draft lives as long as the page.
-    }
-  },
-};
-
-function read(kind: Kind): Promise<Answer<Schemas["Document"]>> {
-  return kind === "memory"
-    ? take(client.GET("/api/portal/workspace/memory", { params: query() }))
-    : take(client.GET("/api/portal/workspace/heartbeat", { params: query() }));
-}
-
-function write(kind: Kind, content: string, base: string | null) {
-  const headers: Record<string, string> = base ? { "If-Match": base } : { "If-None-Match": "*" };
-  return kind === "memory"
-    ? take(client.PUT("/api/portal/workspace/memory", { params: query(), headers, body: { content } }))
-    : take(client.PUT("/api/portal/workspace/heartbeat", { params: query(), headers, body: { content } }));
-}
-
-/** Who wrote a version, as people say it. */
-function authorOf(author: string): string {
-  const t = texts();
-  const [kind, name] = author.split(":");
-  if (kind === "agent") return name ?? agentName();
-  return kind === "friend" && name === me.known.value?.id ? t.byYou : t.byFriend;
-}
+type Stored = { content: string; exists: boolean; etag: string | null };
 
 class Memory extends View {
   static override properties = {
@@ -73,10 +50,12 @@ class Memory extends View {
     versions: { state: true },
     shown: { state: true },
     differences: { state: true },
+    newer: { state: true },
+    wrongFile: { state: true },
   };
   declare name: string;
   /** The stored text as it was last read, and its tag; null while it is not known. */
-  declare stored: { content: string; exists: boolean; etag: string | null } | null;
+  declare stored: Stored | null;
   declare failure: Failure | null;
   declare saveFailure: Failure | null;
   declare text: string;
@@ -88,7 +67,14 @@ class Memory extends View {
   declare shown: { id: string; changes: Change[] } | null;
   /** Lines of both texts of a conflict. */
   declare differences: Change[] | null;
+  /** The text as somebody else saved it while this one was being written; null if nobody did. */
+  declare newer: Stored | null;
+  /** Why a chosen file was not added. */
+  declare wrongFile: string | null;
   private base: string | null = null;
+  /** The tag in the list of documents that has been followed. */
+  private followed: string | null | undefined;
+  private isFollowing = false;
 
   constructor() {
     super();
@@ -107,6 +93,9 @@ class Memory extends View {
     this.notes = null;
     this.versions = null;
     this.shown = null;
+    this.newer = null;
+    this.wrongFile = null;
+    this.followed = undefined;
   }
 
   private get kind(): Kind {
@@ -115,15 +104,68 @@ class Memory extends View {
 
   override connectedCallback() {
     super.connectedCallback();
-    keepFresh([documents]);
+    keepFresh([documents], { watchesMemory: true });
   }
 
-  protected override willUpdate(changed: Map<string, unknown>) {
+  protected override willUpdate(changed: PropertyValues<this>) {
     if (changed.has("name")) {
       this.reset();
       if (this.name === "notes") void this.loadNotes();
       else void this.load();
     }
+  }
+
+  protected override updated() {
+    void this.follow();
+  }
+
+  /** Reads the text again where the list of documents has another one than is shown. */
+  private async follow() {
+    const item = listed(this.name === "notes" ? "friend-notes" : this.kind);
+    if (!item || this.busy || this.isFollowing || this.failure || this.theirs || item.etag === this.followed) return;
+    if (this.name === "notes") {
+      // The first reading of the notes is not this one's.
+      const isFirst = this.followed === undefined;
+      this.followed = item.etag;
+      if (!isFirst) await this.loadNotes();
+      return;
+    }
+    if (!this.stored) return;
+    if (isSameText(item.etag, this.stored.etag) || (!item.exists && !this.stored.exists)) {
+      this.followed = item.etag;
+      return;
+    }
+    const { name } = this;
+    this.isFollowing = true;
+    try {
+      const { data, etag } = await read(this.kind);
+      // The view may show another document by now, or have saved this one.
+      if (name === this.name && !this.busy && !this.theirs) {
+        this.followed = item.etag;
+        this.follows({ content: data.content, exists: data.exists, etag });
+      }
+    } catch {
+      // What is shown stays; the next change of the list is followed again.
+    } finally {
+      this.isFollowing = false;
+    }
+  }
+
+  private follows(newer: Stored) {
+    const { stored } = this;
+    if (!stored || newer.content === stored.content) return;
+    const isTyped = this.text !== stored.content && this.text !== newer.content;
+    if (isTyped) {
+      this.newer = newer;
+      return;
+    }
+    this.stored = newer;
+    this.text = newer.content;
+    this.newer = null;
+    this.isSaved = false;
+    this.keep(null);
+    announce(texts().memoryNewer(this.otherAuthor()));
+    if (this.versions) void this.loadVersions();
   }
 
   private async load() {
@@ -132,10 +174,12 @@ class Memory extends View {
       if (me.known.value === null) await me.refresh();
       const { data, etag } = await read(this.kind);
       const draft = drafts.get(this.kind);
-      this.stored = { content: data.content, exists: data.exists, etag };
+      this.stored = { content: data.content, exists: data.exists, etag: data.exists ? etag : null };
       this.text = draft?.text ?? data.content;
       this.base = draft ? draft.base : data.exists ? etag : null;
       if (draft && draft.text === data.content) this.keep(null);
+      // The text was saved elsewhere while the draft lay here.
+      else if (draft && draft.base !== this.stored.etag && !isSameText(draft.base, this.stored.etag)) this.newer = this.stored;
     } catch (failure) {
       this.failure = failure as Failure;
     }
@@ -144,7 +188,7 @@ class Memory extends View {
   private async loadNotes() {
     this.failure = null;
     try {
-      const { data } = await take(client.GET("/api/portal/workspace/friend-notes", { params: query() }));
+      const { data } = await readNotes();
       this.notes = data.exists ? data.content : "";
     } catch (failure) {
       this.failure = failure as Failure;
@@ -172,6 +216,7 @@ class Memory extends View {
       this.stored = { content: text, exists: true, etag };
       this.base = etag;
       this.theirs = null;
+      this.newer = null;
       this.isSaved = true;
       // What was typed while the answer was under way is a draft of its own.
       if (this.text === before) this.text = text;
@@ -198,6 +243,7 @@ class Memory extends View {
         announce(texts().saved);
         return;
       }
+      this.newer = null;
       this.theirs = { content: data.content, etag: data.exists ? etag : null };
       void documents.refresh();
       void this.compareTexts(data.content);
@@ -208,11 +254,8 @@ class Memory extends View {
 
   private async loadVersions() {
     try {
-      const answer =
-        this.kind === "memory"
-          ? await take(client.GET("/api/portal/workspace/memory/versions", { params: query() }))
-          : await take(client.GET("/api/portal/workspace/heartbeat/versions", { params: query() }));
-      this.versions = answer.data.versions;
+      const { data } = await readVersions(this.kind);
+      this.versions = data.versions;
     } catch (failure) {
       this.saveFailure = failure as Failure;
     }
@@ -220,13 +263,9 @@ class Memory extends View {
 
   private async compare(id: string) {
     try {
-      const params = { path: { id }, ...query() };
-      const answer =
-        this.kind === "memory"
-          ? await take(client.GET("/api/portal/workspace/memory/versions/{id}", { params }))
-          : await take(client.GET("/api/portal/workspace/heartbeat/versions/{id}", { params }));
+      const { data } = await readVersion(this.kind, id);
       const { diffLines } = await import("diff");
-      this.shown = { id, changes: diffLines(answer.data.content, this.stored?.content ?? "") };
+      this.shown = { id, changes: diffLines(data.content, this.stored?.content ?? "") };
     } catch (failure) {
       this.saveFailure = failure as Failure;
     }
@@ -236,9 +275,7 @@ class Memory extends View {
     const t = texts();
     if (!(await ask(t.restoreAsk, t.restore))) return;
     try {
-      const params = { path: { id }, ...query() };
-      if (this.kind === "memory") await take(client.POST("/api/portal/workspace/memory/versions/{id}/restore", { params }));
-      else await take(client.POST("/api/portal/workspace/heartbeat/versions/{id}/restore", { params }));
+      await restoreVersion(this.kind, id);
       this.keep(null);
       this.shown = null;
       await this.load();
@@ -254,7 +291,7 @@ class Memory extends View {
     const tab = (name: string, text: string) =>
       html`<a href="/portal/memory${name ? `/${name}` : ""}" aria-current=${this.name === name ? "page" : nothing}>${text}</a>`;
     return html`<nav class="tabs" aria-label=${t.memory}>
-        ${tab("", t.memoryTitle(agentName()))} ${tab("notes", t.notesTitle(agentName()))} ${tab("heartbeat", t.heartbeatTitle(agentName()))}
+        ${tab("", t.tabMemory)} ${tab("notes", t.tabNotes)} ${tab("heartbeat", t.tabHeartbeat)}
       </nav>
       ${this.name === "notes" ? this.showNotes() : this.editor()}`;
   }
@@ -278,11 +315,11 @@ class Memory extends View {
     if (this.failure) {
       return html`<h1 tabindex="-1">${title}</h1>
         ${failed(this.failure, () => this.load())}
-        ${draft ? html`<p><a class="button" download=${FILES[this.kind]} href=${`data:text/markdown;charset=utf-8,${encodeURIComponent(draft.text)}`}>${t.memoryDownload}</a></p>` : nothing}`;
+        ${draft ? html`<p><button @click=${() => saveAs(FILES[this.kind], draft.text)}>${t.memoryDownload}</button></p>` : nothing}`;
     }
     if (!this.stored) return html`<h1 tabindex="-1">${title}</h1><p class="muted" data-loading>${t.loading}</p>`;
     if (this.theirs) return this.comparison(title, this.theirs);
-    const about = documents.known.value?.documents.find((one) => one.name === this.kind);
+    const about = listed(this.kind);
     const max = about?.max_bytes ?? 262_144;
     const size = byteLength(this.text);
     const isChanged = this.text !== this.stored.content;
@@ -290,10 +327,13 @@ class Memory extends View {
     return html`<h1 tabindex="-1">${title}</h1>
       <p class="truth" role="status">${this.truth(isChanged, about)}</p>
       ${this.kind === "heartbeat" ? html`<p class="small">${about && about.shared_with > 0 ? t.memoryShared(about.shared_with) : t.memorySharedNobody}</p>` : nothing}
-      ${this.kind === "heartbeat" && about?.updated_by && about.updated_at ? html`<p class="small">${t.memoryLast(authorOf(about.updated_by), moment(about.updated_at))}</p>` : nothing}
+      ${about?.updated_by && about.updated_at ? html`<p class="small">${t.memoryLast(authorOf(about.updated_by), moment(about.updated_at))}</p>` : nothing}
       ${isWritable ? nothing : html`<p>${t.memoryReadOnly}</p>`}
+      ${this.newer ? this.notice(this.newer) : nothing}
       <label class="hidden" for="text">${title}</label>
       <textarea id="text" rows="16" .value=${this.text} ?readonly=${!isWritable}
+        @dragover=${(event: DragEvent) => isWritable && event.dataTransfer?.types.includes("Files") && event.preventDefault()}
+        @drop=${(event: DragEvent) => this.dropped(event, isWritable, max)}
         @input=${(event: Event) => this.typed((event.target as HTMLTextAreaElement).value)}></textarea>
       ${size > max * 0.8 ? html`<p class="small" aria-live="polite">${size > max ? t.memoryTooLong : t.memoryLeft(bytes(max - size))}</p>` : nothing}
       <p class="small">${t.memoryPrivacy(agentName())}</p>
@@ -301,26 +341,81 @@ class Memory extends View {
       <div class="row">
         <button class="main" ?disabled=${!isChanged || this.busy || size > max || !isWritable} @click=${() => this.save(this.text, this.base)}>${t.save}</button>
         ${isChanged ? html`<button @click=${this.discard}>${t.memoryDiscard}</button>` : nothing}
+        ${isWritable
+          ? html`<label class="button">${t.memoryAddFile}
+              <input class="hidden" type="file" accept=".md,.markdown,.txt,text/plain,text/markdown" @change=${(event: Event) => this.chosen(event.target as HTMLInputElement, max)} />
+            </label>`
+          : nothing}
+        ${this.text === "" ? nothing : html`<button @click=${() => saveAs(FILES[this.kind], this.text)}>${t.memorySaveAs}</button>`}
       </div>
+      ${this.wrongFile ? html`<p class="failure" role="alert">${this.wrongFile}</p>` : nothing}
       ${this.kind === "memory" && this.text === "" ? this.examples() : nothing}
-      ${this.history()}`;
+      ${this.history()}
+      ${details([["Agent", agentName()], ["File", this.kind === "memory" ? `friends/${me.known.value?.id ?? "…"}/MEMORY.md` : "HEARTBEAT.md"]])}`;
   }
 
-  private truth(isChanged: boolean, about: Schemas["DocumentList"]["documents"][number] | undefined) {
+  private truth(isChanged: boolean, about: Item | undefined) {
     const t = texts();
     if (isChanged) return t.memoryUnsaved;
     const main = capital(agentName());
-    if (about?.read && about.read.etag === this.stored?.etag) return t.memoryReadAt(main, moment(about.read.at));
+    if (about?.read && isSameText(about.read.etag, this.stored?.etag)) return t.memoryReadAt(main, moment(about.read.at));
     if (about?.agent_reads === "no") return this.isSaved ? `${t.saved} ${t.memoryNotRead(main)}` : t.memoryNotRead(main);
     if (this.isSaved) return t.memoryNext(main);
     return about ? t.memoryReads(main) : "";
   }
 
   private discard = () => {
+    if (this.newer) this.stored = this.newer;
+    this.newer = null;
     this.text = this.stored?.content ?? "";
     this.keep(null);
     this.requestUpdate();
   };
+
+  private async chosen(input: HTMLInputElement, max: number) {
+    const [file] = input.files ?? [];
+    if (file) await this.addFile(file, max);
+    // The same file may be chosen again.
+    input.value = "";
+  }
+
+  private dropped(event: DragEvent, isWritable: boolean, max: number) {
+    const [file] = event.dataTransfer?.files ?? [];
+    if (!file || !isWritable) return;
+    event.preventDefault();
+    void this.addFile(file, max);
+  }
+
+  /** Adds a file below what is written. It is a draft like what is typed: nothing is saved by it. */
+  private async addFile(file: File, max: number) {
+    const t = texts();
+    this.wrongFile = null;
+    const added = file.size > max ? null : textOf(await file.arrayBuffer());
+    if (added === null) {
+      this.wrongFile = file.size > max ? t.memoryFileTooLong(file.name, bytes(max)) : t.memoryFileNoText(file.name);
+      return;
+    }
+    this.typed(addText(this.text, added));
+    announce(t.memoryFileAdded(file.name));
+    await this.updateComplete;
+    const editor = this.querySelector("textarea");
+    editor?.focus();
+    editor?.scrollTo(0, editor.scrollHeight);
+  }
+
+  /** Somebody else has saved another text meanwhile. Both are shown when the writer wants to see them. */
+  private notice(newer: Stored) {
+    const t = texts();
+    const compare = () => {
+      this.theirs = { content: newer.content, etag: newer.exists ? newer.etag : null };
+      this.newer = null;
+      void this.compareTexts(newer.content);
+    };
+    return html`<div class="card bad" role="status">
+      <p>${t.conflict(this.otherAuthor())}</p>
+      <div class="row"><button @click=${compare}>${t.conflictCompare}</button></div>
+    </div>`;
+  }
 
   private examples() {
     const t = texts();
@@ -331,7 +426,7 @@ class Memory extends View {
   /** Who changed the text meanwhile: the agent, another device of the friend's, or another friend. */
   private otherAuthor(): string {
     const t = texts();
-    const author = documents.known.value?.documents.find((one) => one.name === this.kind)?.updated_by;
+    const author = listed(this.kind)?.updated_by;
     if (!author) return agentName();
     return author === `friend:${me.known.value?.id ?? ""}` ? t.otherDevice : authorOf(author);
   }
@@ -386,7 +481,7 @@ class Memory extends View {
                   <button class="quiet" @click=${() => this.compare(version.id)}>${t.compare}</button>
                   <button class="quiet" @click=${() => this.restore(version.id)}>${t.restore}</button>
                   ${this.shown?.id === version.id
-                    ? html`<pre>${this.shown.changes.map((change) => (change.added ? html`<ins>${change.value}</ins>` : change.removed ? html`<del>${change.value}</del>` : change.value))}</pre>`
+                    ? html`<p class="small">${t.compareLegend}</p><pre>${this.shown.changes.map((change) => (change.added ? html`<ins>${change.value}</ins>` : change.removed ? html`<del>${change.value}</del>` : change.value))}</pre>`
                     : nothing}
                 </li>`,
               )}

@@ -4,7 +4,7 @@ import { client, Failure, take, type Schemas } from "../api";
 import { clip, moment, ownZone } from "../format";
 import { about, activity, agentName, keepFresh, me, sessions, settings } from "../model";
 import { texts } from "../text";
-import { announce, ask, failed, part, View } from "../view";
+import { announce, ask, details, failed, part, View } from "../view";
 import { capital } from "../format";
 
 type Session = Schemas["SessionList"]["sessions"][number];
@@ -242,14 +242,7 @@ class Help extends View {
     const known = about.known.value;
     return html`<h1 tabindex="-1">${t.help}</h1>
       ${t.helpText(agentName()).map(({ title, text }) => html`<h2>${title}</h2><p>${text}</p>`)}
-      <details>
-        <summary>${t.details}</summary>
-        <dl>
-          <dt>Namespace</dt><dd><code>${me.known.value?.namespace ?? "–"}</code></dd>
-          <dt>Agent</dt><dd><code>${agentName()}</code></dd>
-          <dt>Friend Portal</dt><dd><code>${known?.version ?? "–"}</code></dd>
-        </dl>
-      </details>`;
+      ${details([["Namespace", me.known.value?.namespace], ["Agent", agentName()], ["Friend Portal", known?.version]])}`;
   }
 }
 customElements.define("portal-help", Help);

@@ -1,12 +1,13 @@
 // Schedule: tasks, when they run next, what became of their runs, and a form for a new or another timing.
 import { html, nothing } from "lit";
 import { client, Failure, take, type Schemas } from "../api";
-import { moment, ownZone } from "../format";
-import { agentName, chosenAgent, jobs, keepFresh, settings } from "../model";
+import { moment, ownZone, relative, span } from "../format";
+import { agentName, chosenAgent, isLive, jobs, keepFresh, onHints, settings } from "../model";
 import { go } from "../router";
 import { language, texts } from "../text";
-import { announce, ask, failed, part, View } from "../view";
-import { formOf, isMessage, KINDS, timingOf, wordsOf, type Job, type Unit, type When, type WhenForm } from "../when";
+import { announce, ask, details, failed, part, View } from "../view";
+import { cronWords, factsOfJob, formOf, isMessage, isUnwell, KINDS, missedWords, timingOf, weekday, wordsOf, type Job, type Unit, type When, type WhenForm } from "../when";
+import "../ask";
 import "../zone";
 
 type Run = Schemas["RunList"]["runs"][number];
@@ -14,6 +15,10 @@ type Form = WhenForm & { name: string; message: string; tz: string; answer: "cha
 const query = () => ({ query: chosenAgent() ? { agent: chosenAgent() as string } : {} });
 const OPEN = ["queued", "running", "retrying"];
 const PREVIEW_PAUSE = 400;
+/** Number of tasks from which one may look for some of them. */
+const MANY = 10;
+/** Pauses between two readings of a task's runs: while one is open, and else; without a stream of hints, and with one. */
+const RUNS_POLL = { open: [1_000, 10_000], ended: [10_000, 60_000] } as const;
 
 function empty(): Form {
   const tomorrow = new Date(Date.now() + 86_400_000);
@@ -37,6 +42,7 @@ class Schedule extends View {
     runsFailure: { state: true },
     busy: { state: true },
     words: { state: true },
+    sought: { state: true },
   };
   declare name: string;
   declare action: string;
@@ -49,10 +55,13 @@ class Schedule extends View {
   declare runsFailure: Failure | null;
   declare busy: boolean;
   declare words: ((cron: string) => string) | null;
+  /** What the reader looks for among many tasks. */
+  declare sought: string;
+  private stopHints: (() => void) | undefined;
   private follow: ReturnType<typeof setTimeout> | undefined;
   private previewTimer: ReturnType<typeof setTimeout> | undefined;
   private previewRound = 0;
-  /** The revision of the task that is being changed. */
+  /** The revision of the task that is being changed; null until it is read. */
   private revision: string | null = null;
 
   constructor() {
@@ -64,16 +73,22 @@ class Schedule extends View {
     this.runsFailure = null;
     this.busy = false;
     this.words = null;
+    this.sought = "";
   }
 
   override connectedCallback() {
     super.connectedCallback();
     keepFresh([jobs, settings]);
+    this.stopHints = onHints((topics) => {
+      const isAboutRuns = ["run", "job", "reset"].some((topic) => topics.has(topic));
+      if (isAboutRuns && this.runs !== null) void this.loadRuns();
+    });
     void this.loadWords();
   }
 
   override disconnectedCallback() {
     super.disconnectedCallback();
+    this.stopHints?.();
     clearTimeout(this.follow);
     clearTimeout(this.previewTimer);
   }
@@ -83,6 +98,7 @@ class Schedule extends View {
     this.failure = null;
     this.runs = null;
     this.preview = null;
+    this.revision = null;
     clearTimeout(this.follow);
     if (this.name === "new") this.fill();
     else if (this.name && this.action === "change") void this.loadForm();
@@ -102,10 +118,11 @@ class Schedule extends View {
   }
 
   private async loadForm() {
+    this.failure = null;
     try {
       const { data, etag } = await take(client.GET("/api/portal/workspace/crons/{name}", { params: { path: { name: this.name }, ...query() } }));
       this.revision = etag;
-      this.form = { ...empty(), ...formOf(data, empty()), name: data.name, message: data.message, tz: data.tz };
+      this.form = { ...empty(), ...formOf(data, empty()), name: data.name, message: data.message, tz: data.tz, answer: data.answer_to };
       this.askPreview(0);
     } catch (failure) {
       this.failure = failure as Failure;
@@ -147,7 +164,8 @@ class Schedule extends View {
       // A run that is under way is followed to its end.
       clearTimeout(this.follow);
       const isOpen = data.runs.some((run) => OPEN.includes(run.status));
-      this.follow = setTimeout(() => void this.loadRuns(), isOpen ? 1_000 : 10_000);
+      const [polled, hinted] = isOpen ? RUNS_POLL.open : RUNS_POLL.ended;
+      this.follow = setTimeout(() => void this.loadRuns(), isLive() ? hinted : polled);
     } catch (failure) {
       if (name === this.name) this.runsFailure = failure as Failure;
     }
@@ -209,6 +227,11 @@ class Schedule extends View {
   protected override render() {
     const t = texts();
     if (this.name === "new") return this.showForm(t.newTask, "/portal/schedule");
+    if (this.name && this.action === "change" && this.revision === null) {
+      // An empty form would be filled in and then replaced by what is read.
+      return html`<h1 tabindex="-1">${t.changeTaskTitle(this.name)}</h1>
+        ${this.failure ? failed(this.failure, () => this.loadForm()) : html`<p class="muted" data-loading>${t.loading}</p>`}`;
+    }
     if (this.name && this.action === "change") return this.showForm(t.changeTaskTitle(this.name), `/portal/schedule/${encodeURIComponent(this.name)}`);
     // The view of one task has a heading of its own, as soon as the tasks are known.
     const hasOwn = this.name && jobs.known.value;
@@ -223,7 +246,7 @@ class Schedule extends View {
   private next(job: Job) {
     const t = texts();
     if (!job.enabled) return t.taskOff;
-    return job.next_run ? t.taskNext(moment(job.next_run)) : t.taskNoNext;
+    return job.next_run ? t.taskNext(moment(job.next_run), relative(job.next_run)) : t.taskNoNext;
   }
 
   private dots(job: Job) {
@@ -236,9 +259,11 @@ class Schedule extends View {
 
   private list(all: Job[]) {
     const t = texts();
-    // By their next time; those that have none come last, by name.
-    const order = (job: Job) => (job.enabled ? (job.next_run ?? "~") : "~~");
+    // Those that went wrong come first, then by their next time; those that have none come last, by name.
+    const order = (job: Job) => (isUnwell(job) ? `!${job.next_run ?? ""}` : job.enabled ? (job.next_run ?? "~") : "~~");
     const tasks = all.filter((job) => !isMessage(job)).sort((a, b) => order(a).localeCompare(order(b)) || a.name.localeCompare(b.name));
+    const isSought = (job: Job) => [job.name, job.message].some((text) => text.toLocaleLowerCase().includes(this.sought.trim().toLocaleLowerCase()));
+    const found = tasks.filter(isSought);
     const messages = all.filter(isMessage).sort((a, b) => b.created_at.localeCompare(a.created_at));
     const isDown = jobs.known.failure !== null;
     const example = (message: string, name: string, more: string) =>
@@ -247,12 +272,15 @@ class Schedule extends View {
       ${this.failure ? failed(this.failure) : nothing}
       ${tasks.length === 0
         ? html`<p>${t.noJobs}</p><div class="row">${example(t.exampleMorning, "morning", "")} ${example(t.exampleWeekly, "week", "&when=weekly&day=0&time=18:00")}</div>`
-        : html`<ul class="cards">
-            ${tasks.map(
-              (job) => html`<li class="card task">
+        : html`${tasks.length > MANY ? this.search(found.length, tasks.length) : nothing}
+          <ul class="cards">
+            ${found.map(
+              (job) => html`<li class="card task ${isUnwell(job) ? "bad" : ""}">
                 <a href="/portal/schedule/${encodeURIComponent(job.name)}"><strong>${job.name}</strong></a>
-                <span>${wordsOf(job, this.words)}</span>
+                <span>${wordsOf(job, this.words)}${job.tz === ownZone || job.schedule.kind === "every" ? nothing : html` <span class="muted">(${job.tz})</span>`}</span>
                 <span class="muted">${this.next(job)}</span>
+                ${isUnwell(job) && job.recent[0] ? html`<span>${t.lastRunWas(t.statusNames[job.recent[0].status] ?? job.recent[0].status, moment(job.recent[0].due_at))}</span>` : nothing}
+                <span class="small">${job.answer_to === "chat" ? t.rowChat : t.rowNowhere}</span>
                 ${this.dots(job)}
                 <label class="switch"><input type="checkbox" role="switch" aria-label="${job.name}" .checked=${job.enabled} ?disabled=${this.busy || isDown} @change=${() => this.toggle(job)} /> ${job.enabled ? t.on : t.off}</label>
               </li>`,
@@ -266,6 +294,15 @@ class Schedule extends View {
         : nothing}`;
   }
 
+  private search(found: number, all: number) {
+    const t = texts();
+    return html`<search>
+      <label for="sought">${t.taskSearch}</label>
+      <input id="sought" type="search" autocomplete="off" .value=${this.sought} @input=${(event: Event) => (this.sought = (event.target as HTMLInputElement).value)} />
+      <p class="small" role="status">${this.sought.trim() ? t.taskFound(found, all) : t.taskCount(all)}</p>
+    </search>`;
+  }
+
   private job(job: Job) {
     const t = texts();
     const isDown = jobs.known.failure !== null;
@@ -276,11 +313,13 @@ class Schedule extends View {
         ? html`<p class="muted"><time datetime=${job.created_at}>${moment(job.created_at)}</time></p>`
         : html`<p>${wordsOf(job, this.words)} <span class="muted">(${job.tz})</span></p><p class="state">${this.next(job)}</p>`}
       <pre>${job.message}</pre>
+      ${isSent ? nothing : html`<p class="small">${job.answer_to === "chat" ? t.rowChat : t.rowNowhere}</p>`}
+      ${this.newest(job)}
       ${this.failure ? failed(this.failure) : nothing}
       <div class="row">
         ${isSent
           ? nothing
-          : html`<button class="main" ?disabled=${this.busy || isDown || isRunning} @click=${() => this.run(job)}>${isRunning ? t.runRunning : t.runNow}</button>
+          : html`${this.wentWrong() ? nothing : html`<button class="main" ?disabled=${this.busy || isDown || isRunning} @click=${() => this.run(job)}>${isRunning ? t.runRunning : t.runNow}</button>`}
               <a class="button" href="/portal/schedule/${encodeURIComponent(job.name)}/change">${t.changeTask}</a>
               <button ?disabled=${this.busy || isDown} @click=${() => this.toggle(job)}>${job.enabled ? t.switchOff : t.switchOn}</button>`}
         <button ?disabled=${this.busy || isDown} @click=${() => this.removeJob(job)}>${t.deleteTask}</button>
@@ -293,18 +332,42 @@ class Schedule extends View {
             ? html`<p class="muted" data-loading>${t.loading}</p>`
             : this.runs.length === 0
               ? html`<p class="muted">${t.noRuns}</p>`
-              : html`<ul class="rows" aria-live="polite">${this.runs.map((run) => this.run_line(run))}</ul>`}
-      </section>`;
+              : html`<ul class="rows" aria-live="polite">${this.runs.map((run) => this.runLine(run))}</ul>`}
+      </section>
+      ${details([["Job", job.id], ["Agent", job.agent_id], ["Session", job.session], ["Timing", job.cron ?? job.schedule.kind], ["Zone", job.tz]])}`;
   }
 
-  private run_line(run: Run) {
+  /** The newest run, where it did not do what it was to do. */
+  private wentWrong(): Run | null {
+    const [newest] = this.runs ?? [];
+    return newest?.status === "missed" || newest?.status === "failed" ? newest : null;
+  }
+
+  /** What that means, and the way on. */
+  private newest(job: Job) {
+    const t = texts();
+    const newest = this.wentWrong();
+    if (!newest) return nothing;
+    const sentence = newest.status === "missed" ? t.missedAsk : t.failedAsk;
+    const isDown = jobs.known.failure !== null;
+    return html`<div class="card bad">
+      <p>${sentence}</p>
+      <div class="row">
+        ${isMessage(job) ? nothing : html`<button class="main" ?disabled=${this.busy || isDown} @click=${() => this.run(job)}>${t.runNowAfter}</button>`}
+        <portal-ask .about=${job.name} .facts=${factsOfJob(job, newest)}></portal-ask>
+      </div>
+    </div>`;
+  }
+
+  private runLine(run: Run) {
     const t = texts();
     const status = t.statusNames[run.status] ?? run.status;
+    const took = run.started_at && run.finished_at ? span(run.started_at, run.finished_at) : "";
     return html`<li>
       <span aria-hidden="true" class="dot ${run.status}">${SHAPES[run.status] ?? "?"}</span>
       <time datetime=${run.due_at}>${moment(run.due_at)}</time>
-      <span>${status}${run.trigger === "manual" ? html` <span class="muted">(${t.byHand})</span>` : nothing}</span>
-      ${run.status === "missed" ? html`<span>${t.missedRun} ${run.error ?? ""}</span>` : run.error ? html`<span class="muted">${run.error}</span>` : nothing}
+      <span>${status}${took ? html` <span class="muted">${took}</span>` : nothing}${run.trigger === "manual" ? html` <span class="muted">(${t.byHand})</span>` : nothing}</span>
+      ${run.error ? html`<span class="muted">${missedWords(run.error)}</span>` : nothing}
     </li>`;
   }
 
@@ -342,7 +405,7 @@ class Schedule extends View {
         ${this.showPreview()}
         <label for="answer">${t.answerTo}</label>
         <select id="answer" @change=${(event: Event) => set({ answer: value(event) as Form["answer"] })}>
-          <option value="" ?selected=${form.answer === ""}>${isNew ? t.answerDefault : t.answerSame}</option>
+          ${isNew ? html`<option value="" ?selected=${form.answer === ""}>${t.answerDefault}</option>` : nothing}
           <option value="chat" ?selected=${form.answer === "chat"}>${t.answerChat}</option>
           <option value="nowhere" ?selected=${form.answer === "nowhere"}>${t.answerNowhere(agentName())}</option>
         </select>
@@ -362,7 +425,7 @@ class Schedule extends View {
       case "once":
         return html`<label for="date">${t.taskDate}</label><input id="date" type="date" required aria-invalid=${wrong("at")} .value=${form.date} @input=${(event: Event) => set({ date: value(event) })} />${time}`;
       case "weekly": {
-        const days = Array.from({ length: 7 }, (_, day) => new Date(2026, 0, 4 + day).toLocaleDateString(language, { weekday: "long" }));
+        const days = Array.from({ length: 7 }, (_, day) => weekday(day));
         return html`<label for="day">${t.taskDay}</label>
           <select id="day" @change=${(event: Event) => set({ day: value(event) })}>${days.map((day, number) => html`<option value=${number} ?selected=${String(number) === form.day}>${day}</option>`)}</select>${time}`;
       }
@@ -387,7 +450,7 @@ class Schedule extends View {
   private showPreview() {
     const t = texts();
     const timing = timingOf(this.form);
-    const words = timing?.cron && !this.preview?.refusal ? (this.words?.(timing.cron) ?? "") : "";
+    const words = timing?.cron && !this.preview?.refusal ? cronWords(timing.cron, this.words) : "";
     const zone = this.form.when === "every" ? ownZone : this.form.tz;
     return html`<div class="preview" role="status">
       ${words ? html`<p>${words}</p>` : nothing}

@@ -51,7 +51,7 @@ async function unread(page, data) {
   await page.reload();
   await page.getByRole("alert").first().waitFor();
   equal(await page.getByRole("textbox").count(), 0, "editors over a text that could not be read");
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: /Download the draft/ }).click()]);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: /Download the draft/ }).click()]);
   equal(download.suggestedFilename(), "MEMORY.md", "the draft's file");
   await rename(`${folder}.away`, folder);
   await page.getByRole("button", { name: /Try again/ }).click();

@@ -60,6 +60,7 @@ async function enter(person, base) {
 async function home(page) {
   await page.getByRole("heading", { level: 1, name: /need.* your attention/ }).waitFor();
   await page.getByRole("heading", { name: "Needs attention" }).waitFor();
+  await until(async () => /^4 things need your attention/.test(await page.title()), "the tab's title says that something is wrong");
   // The browser's time zone is offered once.
   await page.getByText(/planned in UTC. Your device is in Europe\/Berlin/).waitFor();
   await page.getByRole("button", { name: "No, keep UTC" }).click();
@@ -70,7 +71,7 @@ async function home(page) {
   await page.getByText(/mailer stops right after starting.*It ran out of memory/).waitFor();
   await page.getByText(/gallery can't start another copy: your space has room for 5, and all 5 are in use/).waitFor();
   await page.getByText(/set up but does not answer yet: your app does not reply/).waitFor();
-  await page.getByText("The last time: missed.").waitFor();
+  await page.getByText(/The last time: missed \(.*It was not repeated/).waitFor();
 }
 
 /** "Ask main" shows what it would send, sends it on Send only, and the answer can be followed. */
@@ -102,7 +103,7 @@ async function apps(page, base) {
   await page.getByText("This name is free.").waitFor();
   await page.getByText("photos-alice.your-domain.net").waitFor();
   await page.getByRole("button", { name: "Publish" }).click();
-  const address = page.getByRole("link", { name: "photos-alice.your-domain.net" });
+  const address = page.getByRole("link", { name: "photos-alice.your-domain.net", exact: true });
   await address.waitFor();
   await page.getByText(/Online: it answers from the internet/).waitFor();
   await page.getByRole("button", { name: /^Copy/ }).click();
@@ -122,7 +123,7 @@ async function apps(page, base) {
   equal((await exposures())[0].domain, "your-domain.net", "the domain before the friend agreed");
   await page.getByRole("button", { name: "Publish" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Move" }).click();
-  await page.getByRole("link", { name: "photos-alice.example.org" }).waitFor();
+  await page.getByRole("link", { name: "photos-alice.example.org", exact: true }).waitFor();
   await page.getByRole("button", { name: "Take offline" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Take offline" }).click();
   await page.getByRole("link", { name: "Publish", exact: true }).waitFor();
@@ -152,9 +153,9 @@ async function memory(page, base) {
   await page.getByRole("button", { name: "Restore" }).last().click();
   await page.getByRole("dialog").getByRole("button", { name: "Restore" }).click();
   await until(async () => (await text.count()) > 0 && !(await text.inputValue()).includes("Mine"), "an earlier version is restored");
-  await page.getByRole("link", { name: /noted about me/ }).click();
+  await page.getByRole("link", { name: "Notes", exact: true }).click();
   await page.getByText("Alice likes short answers.").waitFor();
-  await page.getByRole("link", { name: /does on its own/ }).click();
+  await page.getByRole("link", { name: "On its own" }).click();
   await until(async () => (await page.getByRole("textbox").count()) === 1, "the heartbeat can be edited");
 }
 
@@ -162,7 +163,7 @@ async function schedule(page, base) {
   await page.getByRole("link", { name: "Schedule", exact: true }).click();
   await page.getByRole("link", { name: "morning news" }).click();
   await page.getByText("It was not repeated.").waitFor();
-  await page.getByRole("button", { name: "Run now" }).click();
+  await page.getByRole("button", { name: "Run it now" }).click();
   await page.getByText("accepted").first().waitFor();
   await page.getByRole("button", { name: "Delete" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
@@ -180,7 +181,7 @@ async function schedule(page, base) {
   await page.getByLabel(/five fields/).fill("0 9 * *");
   await page.getByText(/This is no timetable/).waitFor();
   await page.getByLabel(/five fields/).fill("30 2 * * *");
-  await page.getByText("At 02:30").waitFor();
+  await page.getByText(/Every day at 02:30/).waitFor();
   await page.getByLabel("Every week").check();
   await page.getByLabel("On", { exact: true }).selectOption({ label: "Sunday" });
   await until(async () => (await page.locator(".times li").allInnerTexts()).filter((text) => text.startsWith("Sun")).length >= 4, "the next Sundays");
@@ -194,7 +195,7 @@ async function schedule(page, base) {
   await page.getByLabel("At", { exact: true }).fill("10:15");
   await page.getByLabel("Weekdays").check();
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByRole("heading", { level: 1, name: "weekly" }).waitFor();
+  await page.getByRole("heading", { level: 1, name: "weekly", exact: true }).waitFor();
   equal((await job()).cron, "15 10 * * 1-5", "the changed timetable");
   await page.getByRole("link", { name: "Schedule", exact: true }).click();
   await page.getByRole("switch").first().uncheck();
