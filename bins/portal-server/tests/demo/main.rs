@@ -1,9 +1,13 @@
-//! The demo as its users meet it: a process that is started, asked, killed and started again.
+//! The demo as its users meet it: a process that is started, asked, killed and started again. Its page is tested before a
+//! configured portal as well.
 
+#[path = "../serve/database.rs"]
+mod database;
 mod log;
 mod login;
 mod page;
 mod process;
+mod served;
 mod survival;
 mod tour;
 
