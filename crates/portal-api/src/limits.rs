@@ -10,12 +10,13 @@ mod guesses;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use parking_lot::Mutex;
 use portal_core::{FriendId, PruneThreshold};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -41,6 +42,7 @@ impl Rate {
     const fn new(per_second: u32, burst: u32) -> Self {
         match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
             (Some(per_second), Some(burst)) => Self { per_second, burst },
+            // Not reached: the defaults below are not zero.
             _ => Self { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         }
     }
@@ -129,6 +131,7 @@ impl Limits {
         let (settings, state) = (&shared.settings, shared.state(friend));
         let (policy, rate, bucket) =
             if is_read { ("reads", settings.reads, &state.reads) } else { ("writes", settings.writes, &state.writes) };
+        // The rate first: whoever asks too often is refused at once instead of waiting for a place.
         bucket.check().map_err(|until| {
             let retry_after = until.wait_time_from(DefaultClock::default().now());
             Exceeded { policy, quota: rate.burst.get(), window: Some(rate.window()), retry_after }
@@ -167,14 +170,15 @@ impl Default for Limits {
 impl Shared {
     fn state(&self, friend: &FriendId) -> Arc<FriendState> {
         let now = Instant::now();
-        let mut friends = self.friends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut friends = self.friends.lock();
         if let Some(state) = friends.get(friend) {
-            *state.last_used.lock().unwrap_or_else(PoisonError::into_inner) = now;
+            *state.last_used.lock() = now;
             return state.clone();
         }
         if self.prune.is_reached(friends.len()) {
             friends.retain(|_, state| {
-                let last_used = *state.last_used.lock().unwrap_or_else(PoisonError::into_inner);
+                let last_used = *state.last_used.lock();
+                // A state in use stays: a second one would give its friend every limit twice.
                 Arc::strong_count(state) > 1 || now.saturating_duration_since(last_used) < RETENTION
             });
             self.prune.pruned(friends.len());
@@ -239,6 +243,7 @@ impl BodyBytes {
 impl Drop for BodyBytes {
     fn drop(&mut self) {
         if let Some(in_flight) = &self.in_flight {
+            // With the bytes that were refused: they were counted before they were compared.
             in_flight.state.body_bytes.fetch_sub(self.held, Ordering::Relaxed);
             in_flight.shared.body_bytes.fetch_sub(self.held, Ordering::Relaxed);
         }

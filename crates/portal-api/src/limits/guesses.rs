@@ -43,6 +43,7 @@ impl Guesses {
     /// Counts a wrong code or token of this address.
     pub(super) fn count(&self, address: IpAddr) -> Result<(), ApiError> {
         if self.prune.is_reached(self.addresses.len()) {
+            // Only addresses whose bucket is full again go, so nobody gains a guess by it.
             self.addresses.retain_recent();
             self.prune.pruned(self.addresses.len());
         }

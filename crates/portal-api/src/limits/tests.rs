@@ -100,13 +100,13 @@ async fn states_of_friends_who_are_gone_are_dropped_and_others_stay() {
         limits.admit(&friend(&format!("f{number}")), true).await.unwrap();
     }
     let shared = limits.0.as_ref().unwrap();
-    for state in shared.friends.lock().unwrap().values() {
-        let mut last_used = state.last_used.lock().unwrap();
+    for state in shared.friends.lock().values() {
+        let mut last_used = state.last_used.lock();
         *last_used = last_used.checked_sub(super::RETENTION).unwrap();
     }
     shared.prune.pruned(0);
     limits.admit(&friend("new"), true).await.unwrap();
-    assert_eq!(shared.friends.lock().unwrap().len(), 2, "the new one, and the one in flight");
+    assert_eq!(shared.friends.lock().len(), 2, "the new one, and the one in flight");
     drop(kept);
 }
 

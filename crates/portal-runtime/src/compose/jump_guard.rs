@@ -1,9 +1,9 @@
 //! Guards against deleting by a clock that jumped ahead.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::Mutex;
 
 /// A clock that gains more than this on the monotonic one between two looks has jumped. Correcting a clock that runs fast
 /// or slow gains less.
@@ -17,7 +17,8 @@ impl JumpGuard {
     /// Returns whether the clock jumped ahead since the last look.
     pub(super) fn has_jumped(&self, now: DateTime<Utc>) -> bool {
         let instant = Instant::now();
-        let mut last = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self.0.lock();
+        // Also after a jump: the next look begins at the new time, so that one jump is one pause.
         let before = last.replace((now, instant));
         before.is_some_and(|(then, at)| is_jump(now - then, instant.duration_since(at)))
     }

@@ -11,9 +11,10 @@ use std::error::Error;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use portal_core::{BackendError, BoxError, Invalid};
 use portal_dns::{Ensured, Hostname, Observed, OwnershipMarker, Priority, RecordState, Records, Removed};
 use secrecy::SecretString;
@@ -67,7 +68,7 @@ impl<T: ?Sized> Rotating<T> {
 
     /// Returns the adapter with the secret that the file holds now.
     pub(crate) fn current(&self) -> Arc<T> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         if let Some(file) = &self.file
             // While the file is missing the old secret is all there is.
             && let Some(version) = Version::of(file)

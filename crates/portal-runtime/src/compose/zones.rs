@@ -1,9 +1,10 @@
 //! Zones: from what the operator wrote to what exposures stand on.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use portal_adapters::cloudflare::{CloudflareApi, CloudflareRecords, CloudflareSettings, CloudflareZone, ZoneName};
 use portal_adapters::rfc2136::{Rfc2136Records, Rfc2136Settings, TsigKeyAlgorithm};
 use portal_core::{Backend, BackendError, Clock, Invalid, Probe};
@@ -96,7 +97,7 @@ fn cloudflare(api: Arc<Rotating<CloudflareApi>>, zone: CloudflareZone) -> Result
     let records: Arc<dyn Records> = Arc::new(CloudflareRecords::new(first.clone(), zone.clone())?);
     let latest = Mutex::new((first, records));
     Ok(Arc::new(RotatingRecords::new(move || {
-        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = latest.lock();
         let now = api.current();
         // The records remember the zone's id, so that they are built anew only with the token.
         if !Arc::ptr_eq(&latest.0, &now)

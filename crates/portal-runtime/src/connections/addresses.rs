@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use portal_api::network;
 
 use crate::metrics;
@@ -24,7 +25,7 @@ impl Addresses {
     pub(super) fn admit(&self, address: IpAddr) -> Option<Admission> {
         let Some(limit) = self.limit else { return Some(Admission::new(None)) };
         let address = network(address);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         let count = open.entry(address).or_default();
         if *count >= limit {
             return None;
@@ -51,9 +52,10 @@ impl Drop for Admission {
     fn drop(&mut self) {
         metrics::connection_ended();
         let Some((addresses, address)) = &self.counted else { return };
-        let mut open = addresses.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = addresses.open.lock();
         if let Some(count) = open.get_mut(address) {
             *count -= 1;
+            // Strangers choose the addresses, so none of them may stay behind.
             if *count == 0 {
                 open.remove(address);
             }
