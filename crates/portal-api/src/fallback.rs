@@ -33,6 +33,7 @@ fn allow(item: &PathItem) -> String {
         (&item.get, &["GET", "HEAD"][..]),
         (&item.put, &["PUT"]),
         (&item.post, &["POST"]),
+        (&item.patch, &["PATCH"]),
         (&item.delete, &["DELETE"]),
     ];
     let taken =

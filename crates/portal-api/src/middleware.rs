@@ -63,6 +63,7 @@ where
         let answered = match call {
             Ok(call) => {
                 let call = request_id::scope(request_id.clone(), call.instrument(span.clone()));
+                // A panic would else close the connection without an answer, and nobody could ask for it by its request id.
                 AssertUnwindSafe(call).catch_unwind().await
             }
             Err(refused) => return Ok(finish(refused, &request_id)),
@@ -106,6 +107,7 @@ fn finish(response: ServiceResponse, request_id: &str) -> ServiceResponse {
 /// Logs a failure; returns its problem document where the response is none yet.
 fn problem(response: &ServiceResponse, request_id: &str) -> Option<HttpResponse> {
     let status = response.status();
+    // Such an answer is a problem document already; only its line in the log is missing.
     if let Some(error) = response.response().error().and_then(|error| error.as_error::<ApiError>()) {
         error.log();
         return None;
@@ -122,6 +124,7 @@ fn problem(response: &ServiceResponse, request_id: &str) -> Option<HttpResponse>
 /// Answers with `problem`, keeping what middlewares said in headers.
 fn replace(response: ServiceResponse, mut problem: HttpResponse) -> ServiceResponse {
     for (name, value) in response.headers() {
+        // These described the body that is replaced.
         let is_of_the_body = [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_LENGTH].contains(name);
         if !is_of_the_body && !problem.headers().contains_key(name) {
             problem.headers_mut().insert(name.clone(), value.clone());
@@ -135,11 +138,14 @@ fn set_common_headers(response: &mut HttpResponse, request_id: &str) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID.clone(), id);
     }
+    // Most answers are one friend's, and every operation that may be stored says so itself.
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+    // Appended: an answer may also vary by encoding or origin.
     headers.append(header::VARY, HeaderValue::from_static("Authorization"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // `identity` was a sign for the compression; RFC 9110, section 8.4.1, wants it in no answer.
     if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value == "identity") {
         headers.remove(header::CONTENT_ENCODING);
     }
@@ -173,6 +179,7 @@ fn slice(body: impl MessageBody + 'static, admitted: Option<Admitted>) -> BoxBod
     }
     match body.try_into_bytes() {
         Ok(bytes) => BoxBody::new(Sliced { bytes, _admitted: admitted }),
+        // A stream comes in pieces by itself.
         Err(stream) => stream.boxed(),
     }
 }
@@ -204,11 +211,12 @@ fn measure(
     span: &Span,
 ) {
     let status = answer.map_or(StatusCode::INTERNAL_SERVER_ERROR, ServiceResponse::status);
+    // Not the path, with which anybody could make new labels.
     let route = route.unwrap_or_else(|| "unmatched".to_owned());
     let took = started.elapsed();
     span.in_scope(|| tracing::debug!(status = status.as_u16(), micros = took.as_micros(), "answered"));
     let method = match *method {
-        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::DELETE | Method::OPTIONS => {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS => {
             method.to_string()
         }
         _ => "OTHER".to_owned(),

@@ -31,6 +31,8 @@ async fn an_unknown_address_is_a_problem_and_so_is_an_unknown_method() {
     assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
     let answer = fixture.get("/api/portal/sessions/abc", &token).await;
     assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, Some("DELETE, OPTIONS")));
+    let answer = fixture.ask(request(Method::POST, "/api/portal/settings", &token)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, Some("GET, HEAD, OPTIONS, PATCH")));
 }
 
 #[actix_web::test]
