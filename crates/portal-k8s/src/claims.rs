@@ -185,7 +185,7 @@ fn routes(spec: &Value, protocol: Protocol) -> Vec<(HostRule, i64)> {
 fn ingress(annotations: Option<&BTreeMap<String, String>>, spec: &Value) -> Vec<(HostRule, i64)> {
     let annotation = |name| annotations.and_then(|annotations| annotations.get(name)).map(String::as_str);
     let explicit = annotation(INGRESS_PRIORITY).and_then(|priority| priority.parse().ok());
-    let priority = explicit.unwrap_or(COMPUTED_PRIORITY);
+    let priority = explicit.filter(|priority| is_set(*priority)).unwrap_or(COMPUTED_PRIORITY);
     let hosts = members(spec, "rules").filter_map(|rule| rule.get("host")?.as_str());
     let aliases = annotation(INGRESS_ALIASES).into_iter().flat_map(|aliases| aliases.split(',').map(str::trim));
     // A rule without a host means every host, and so none in particular.
@@ -195,8 +195,12 @@ fn ingress(annotations: Option<&BTreeMap<String, String>>, spec: &Value) -> Vec<
 /// Traefik's priority of a router: the length of its rule unless it is set to something else than 0.
 fn priority(explicit: Option<i64>, rule: &str) -> i64 {
     let length = || i64::try_from(rule.len()).unwrap_or(i64::MAX);
-    // Traefik cannot tell 0 from absent.
-    explicit.filter(|priority| *priority != 0).unwrap_or_else(length)
+    explicit.filter(|priority| is_set(*priority)).unwrap_or_else(length)
+}
+
+/// Tells whether a priority was set: Traefik cannot tell 0 from absent.
+fn is_set(priority: i64) -> bool {
+    priority != 0
 }
 
 fn members<'a>(spec: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {

@@ -101,6 +101,16 @@ fn the_strongest_of_several_claims_counts() {
 }
 
 #[test]
+fn a_priority_of_0_is_none_in_an_ingress_too() {
+    let spec = json!({"rules": [{"host": HOST}]});
+    for (set, expected) in [("7", 7), ("0", super::COMPUTED_PRIORITY), ("high", super::COMPUTED_PRIORITY)] {
+        let annotations = [(super::INGRESS_PRIORITY.to_owned(), set.to_owned())].into();
+        let claim = HostClaims::read(ClaimKind::Ingress, Some(&annotations), &spec).claim(HOST);
+        assert_eq!(claim, Some(Claim { is_certain: true, priority: expected }), "{set}");
+    }
+}
+
+#[test]
 fn names_are_listed_where_nothing_else_can_be_claimed() {
     let names = |rule: &str| claims(ClaimKind::LegacyIngressRoute, &json!({"routes": [{"match": rule}]})).names();
     assert_eq!(names("Host(`b.net`) && PathPrefix(`/`) || Host(`A.net`)"), Some(vec!["a.net".into(), "b.net".into()]));
