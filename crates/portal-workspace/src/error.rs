@@ -1,10 +1,10 @@
 //! Errors of reading and writing documents.
 
-use portal_core::BackendError;
+use portal_core::{BackendError, code};
 
 use crate::{DocumentName, Tag, Unreadable};
 
-/// Reason why a write without `If-Match` is refused.
+/// Rule by which a write must name the text that it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreconditionReason {
     /// Another friend wrote the shared document last.
@@ -53,11 +53,11 @@ impl WorkspaceError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::ReadOnly(_) => "document-read-only",
-            Self::Unreadable(..) => "document-unreadable",
-            Self::Changed { .. } => "document-changed",
-            Self::PreconditionRequired { .. } => "precondition-required",
-            Self::UnknownVersion(_) => "version-unknown",
+            Self::ReadOnly(_) => code::DOCUMENT_READ_ONLY,
+            Self::Unreadable(..) => code::DOCUMENT_UNREADABLE,
+            Self::Changed { .. } => code::DOCUMENT_CHANGED,
+            Self::PreconditionRequired { .. } => code::PRECONDITION_REQUIRED,
+            Self::UnknownVersion(_) => code::VERSION_UNKNOWN,
             Self::Port(error) => error.code(),
         }
     }
