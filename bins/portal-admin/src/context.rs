@@ -25,7 +25,7 @@ pub(crate) struct AdminContext {
 }
 
 impl AdminContext {
-    /// Sits down before the portal that is meant.
+    /// Opens the stores of the portal that `location` names, whose migrations must all have run.
     pub(crate) async fn open(location: PortalLocation) -> Result<Self, Failure> {
         let PortalLocation { config, database } = location;
         let settings = OnceCell::new();

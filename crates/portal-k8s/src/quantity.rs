@@ -85,8 +85,8 @@ fn nano(quantity: &str) -> Option<i128> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
-/// The digits of a decimal number as one integer, and how many of them stand behind the point. More digits than an
-/// integer holds are too many for a quantity as well.
+/// The digits of a decimal number as one integer, and how many of them stand behind the point. A number of more than 38
+/// digits is not read, although an API server would take it.
 fn mantissa(number: &str) -> Option<(i128, i32)> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits = format!("{whole}{fraction}");

@@ -13,7 +13,7 @@ pub struct RouteSummary {
     pub name: Arc<str>,
     /// The first hostname that one of its rules names; none where the rules name no host, or only patterns of hosts.
     pub hostname: Option<Arc<str>>,
-    /// The first service behind the rule that names the hostname.
+    /// The first service behind the rule that names the hostname; without a hostname, behind any rule.
     pub service: Option<Arc<str>>,
 }
 

@@ -1,4 +1,4 @@
-//! Which secrets a pod uses.
+//! Secrets that a pod uses.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -54,9 +54,9 @@ pub struct Writer {
 pub struct DocumentSummary {
     /// Name of the document.
     pub name: DocumentName,
-    /// `false` if there is no such file.
+    /// `false` if nothing has its name, in whatever case.
     pub exists: bool,
-    /// Size in bytes; 0 without a file.
+    /// Size in bytes; 0 without a regular file.
     pub bytes: u64,
     /// Modification time, whoever wrote.
     pub updated_at: Option<DateTime<Utc>>,
@@ -201,7 +201,7 @@ impl Documents {
         precondition: Precondition,
     ) -> Result<Tag, WorkspaceError> {
         let text = self.version(&writer.reader, name, id).await?.text;
-        // A version may have been stored before a limit was lowered, or hold what an agent wrote.
+        // What an agent wrote may hold U+0000, which no friend may write.
         let content = Content::parse(text).map_err(|_| WorkspaceError::Unreadable(name, Unreadable::NotText))?;
         let detail = format!(", version {id}");
         self.spawn(write::Write { writer, name, content, precondition, action: Action::DocumentRestore, detail }).await

@@ -121,7 +121,7 @@ pub struct DisplacedFile {
 pub trait DocumentFiles: Send + Sync {
     /// Reads the document.
     async fn read(&self, path: &DocumentPath) -> Result<Entry, BackendError>;
-    /// Returns the document's size, time and tag; a file that did not change since the last call is not read again.
+    /// Returns the document's size, time and tag. A file that has not changed for a few seconds need not be read again.
     async fn inspect(&self, path: &DocumentPath) -> Result<FileInfo, BackendError>;
     /// Puts `bytes` beside the document under the id of `write`, safe from power failures, and creates missing folders.
     /// Staged texts are seen by [`Self::staged`] only.

@@ -3,7 +3,7 @@
 //!
 //! This crate decides what a text may be ([`Content`]), which file it is ([`DocumentPath`]), when a write is refused
 //! ([`WorkspaceError`]), which writes are one version and which versions are retained ([`expired`]). It knows neither
-//! file systems nor databases: it has two ports, the agents' folders ([`DocumentFiles`]) and the rows beside them
+//! file systems nor databases: it has ports to the agents' folders ([`DocumentFiles`]) and to the rows beside them
 //! ([`DocumentStore`], [`VersionStore`]).
 //!
 //! Start reading at [`Documents`]. The order of effects that makes a write safe is in `documents/write.rs`, recovery

@@ -4,7 +4,7 @@
 //! name. So the file keeps a hidden one:
 //! 1. after the exchange it is renamed to a label with the time, the write and the tag of its known content;
 //! 2. after 1, 10, 60 and 600 seconds, and when a portal starts, its content is compared with that tag. Another content
-//!    is stored as a version by the agent, and the label gets its tag;
+//!    is stored as a version by the agent, unless it is empty, and the label gets its tag;
 //! 3. after the last look it is removed if it still has the known content, else looked at again a second later.
 //!
 //! A document has at most [`DISPLACED_MAX`] of them: a further one ends the time of the oldest. A descriptor that is held

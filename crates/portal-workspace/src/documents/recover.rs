@@ -28,7 +28,7 @@ const BLOCK: usize = 4096;
 /// Result of a recovery pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
-    /// Number of documents that need no recovery any more.
+    /// Number of documents that were recovered, looked at, or found claimed by a writer that is alive.
     pub recovered: usize,
     /// Number of documents that failed; the next pass tries again.
     pub failed: usize,
