@@ -18,6 +18,7 @@
 
 mod error;
 mod executor;
+mod in_memory;
 mod migrations;
 mod postgres;
 mod probes;
@@ -42,7 +43,6 @@ pub use probes::{DbProbe, MigrationsProbe, WritesProbe};
 pub use settings::DbSettings;
 
 use crate::SystemClock;
-use crate::blocking::Timeouts;
 use executor::Executor;
 
 /// The portal's database; cheap to clone.
@@ -120,22 +120,40 @@ impl Db {
     /// # Errors
     /// Refuses a url that names no known kind of database, and TLS settings that cannot be read.
     pub fn open(settings: &DbSettings, handle: Handle) -> Result<Self, Invalid> {
-        let timeouts = Timeouts { queue: settings.acquire_timeout, work: settings.statement_timeout };
-        let executor = Executor::new(handle, timeouts);
-        // The pools start tasks as they are made.
-        let _runtime = executor.enter();
-        let clock = Arc::new(SystemClock);
-        let store = match settings.target()? {
-            settings::Target::Sqlite(path) => {
-                let pools = sqlite::Pools::new(path, settings, executor.clone());
-                Store::Sqlite(Arc::new(sqlite::stores::Store { pools, clock }))
-            }
+        match settings.target()? {
+            settings::Target::Sqlite(path) => Ok(Self::sqlite(sqlite::Location::File(path), settings, handle)),
             settings::Target::Postgres(target) => {
+                let executor = Executor::of(settings, handle);
+                // The pools start tasks as they are made.
+                let _runtime = executor.enter();
                 let pools = postgres::Pools::new(target, settings, executor.clone());
-                Store::Postgres(Arc::new(postgres::stores::Store { pools, clock }))
+                let clock = Arc::new(SystemClock);
+                Ok(Self { store: Store::Postgres(Arc::new(postgres::stores::Store { pools, clock })), executor })
             }
-        };
-        Ok(Self { store, executor })
+        }
+    }
+
+    /// Creates a SQLite database in the memory of this process, migrated and empty, for tests and examples. It goes with
+    /// the last clone of this value and with the stores that it handed out. Blocks for some milliseconds.
+    ///
+    /// A runtime of one thread will do for it, also one with a paused clock: while a query runs, a blocking thread of the
+    /// runtime is busy, and tokio then lets no time pass.
+    ///
+    /// # Errors
+    /// SQLite failed, such as for lack of memory.
+    pub fn in_memory(handle: Handle) -> Result<Self, BackendError> {
+        let database = in_memory::MemoryDatabase::create(migrations::fill_in_memory)?;
+        // The URL is that of no file; everything else is as it is for files.
+        let settings = DbSettings::new("sqlite::memory:");
+        Ok(Self::sqlite(sqlite::Location::Memory(database), &settings, handle))
+    }
+
+    fn sqlite(location: sqlite::Location, settings: &DbSettings, handle: Handle) -> Self {
+        let executor = Executor::of(settings, handle);
+        let _runtime = executor.enter();
+        let pools = sqlite::Pools::new(location, settings, executor.clone());
+        let clock = Arc::new(SystemClock);
+        Self { store: Store::Sqlite(Arc::new(sqlite::stores::Store { pools, clock })), executor }
     }
 
     /// Returns the same database with leases granted by `clock`. Only SQLite asks it: on PostgreSQL, which several

@@ -10,6 +10,7 @@ use tokio::runtime::{EnterGuard, Handle};
 use tokio::task::{JoinError, JoinHandle};
 use tracing::{Instrument, Span};
 
+use super::DbSettings;
 use super::error::QueryError;
 use crate::blocking::{BlockingPool, Timeouts};
 
@@ -46,8 +47,9 @@ pub(super) struct Executor {
 }
 
 impl Executor {
-    /// `handle` must be of a multi-thread runtime.
-    pub(super) fn new(handle: Handle, timeouts: Timeouts) -> Self {
+    /// `handle` must be of a multi-thread runtime, unless the database is in memory.
+    pub(super) fn of(settings: &DbSettings, handle: Handle) -> Self {
+        let timeouts = Timeouts { queue: settings.acquire_timeout, work: settings.statement_timeout };
         Self { handle, timeouts, failed_write: Arc::default() }
     }
 

@@ -23,6 +23,11 @@ pub(super) fn run_sqlite(pools: &sqlite::Pools) -> Result<Vec<String>, BackendEr
     run(&mut AsyncMigrationHarness::new(pools.create()?), SQLITE)
 }
 
+/// Runs everything on an empty database of one connection. Blocks.
+pub(super) fn fill_in_memory(connection: &mut diesel::SqliteConnection) -> Result<(), BackendError> {
+    run(connection, SQLITE).map(drop)
+}
+
 /// Runs what is pending on PostgreSQL.
 pub(super) async fn run_postgres(pools: &postgres::Pools) -> Result<Vec<String>, BackendError> {
     let unavailable = |error| BackendError::unavailable(Backend::Database, error);
@@ -55,6 +60,7 @@ pub(super) async fn pending_postgres(pools: &postgres::Pools) -> Result<Vec<Stri
     pending(&mut AsyncMigrationHarness::new(pools.create().await?), POSTGRES)
 }
 
+/// Runs what is pending and returns its names. Blocks.
 fn run<B, H, S>(harness: &mut H, source: S) -> Result<Vec<String>, BackendError>
 where
     B: diesel::backend::Backend,

@@ -55,6 +55,7 @@ impl DbSettings {
         let text = self.url.expose_secret();
         if let Some(path) = text.strip_prefix("sqlite:") {
             return match path {
+                // A portal that forgets everything when it ends is a mistake. Tests have `Db::in_memory`.
                 "" | ":memory:" => Err(Invalid::new(FIELD, "database.url must name a file after sqlite:")),
                 path => Ok(Target::Sqlite(PathBuf::from(path))),
             };
@@ -73,6 +74,7 @@ impl DbSettings {
 
     fn postgres(&self, text: &str) -> Result<PostgresTarget, Invalid> {
         let mut url = Url::parse(text).map_err(|error| Invalid::new(FIELD, format!("database.url: {error}")))?;
+        // These two are decided here; the others are for tokio-postgres.
         let (ours, rest): (Vec<_>, Vec<_>) =
             url.query_pairs().into_owned().partition(|(key, _)| key == "sslmode" || key == "sslrootcert");
         let given = |wanted: &str| ours.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
@@ -84,6 +86,7 @@ impl DbSettings {
         let mut config = tokio_postgres::Config::from_str(url.as_str())
             .map_err(|error| Invalid::new(FIELD, format!("database.url: {error}")))?;
         let tls = match given("sslmode") {
+            // The traffic does not leave the machine.
             None if authorities.is_none() && is_local(&config) => None,
             Some("disable") => None,
             None | Some("require" | "verify-full") => Some(Tls::new(authorities)?),

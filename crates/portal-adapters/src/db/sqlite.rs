@@ -19,6 +19,7 @@ use portal_core::{Backend, BackendError, BoxError};
 use super::DbSettings;
 use super::error::{QueryError, no_connection};
 use super::executor::{Executor, SendQuery};
+use super::in_memory::MemoryDatabase;
 use super::settings::MIGRATION_LOCK_TIMEOUT;
 use crate::blocking::BlockingPool;
 
@@ -115,8 +116,14 @@ struct Connections {
     threads: BlockingPool,
 }
 
+/// Location of a database.
+pub(super) enum Location {
+    File(PathBuf),
+    Memory(MemoryDatabase),
+}
+
 struct File {
-    path: PathBuf,
+    location: Location,
     busy_timeout_ms: u128,
     /// Device and inode of the file that was first opened.
     identity: OnceLock<(u64, u64)>,
@@ -124,9 +131,9 @@ struct File {
 }
 
 impl Pools {
-    pub(super) fn new(path: PathBuf, settings: &DbSettings, executor: Executor) -> Self {
+    pub(super) fn new(location: Location, settings: &DbSettings, executor: Executor) -> Self {
         let file = Arc::new(File {
-            path,
+            location,
             busy_timeout_ms: settings.statement_timeout.as_millis(),
             identity: OnceLock::new(),
             last_error: Mutex::new(None),
@@ -150,6 +157,7 @@ impl Pools {
                 .connection_timeout(settings.acquire_timeout)
                 .max_lifetime(None)
                 .idle_timeout(None)
+                // A file does not hang up as a server does; that it is still the same file is checked at each use.
                 .test_on_check_out(false)
                 .build_unchecked(AsyncDieselConnectionManager::new_with_config(String::new(), config))
         };
@@ -158,7 +166,12 @@ impl Pools {
             Connections { pool: pool(most_of_pool, access), threads: BlockingPool::new(most) }
         };
         let writer = connections(1, Access::Write);
-        let readers = connections(usize::try_from(settings.connections.max(1)).unwrap_or(1), Access::Read);
+        let readers = match &file.location {
+            Location::File(_) => connections(usize::try_from(settings.connections.max(1)).unwrap_or(1), Access::Read),
+            // Without a write-ahead log readers wait for the writer anyway. On its connection they do so in turn, not by
+            // pauses and trying again.
+            Location::Memory(_) => writer.clone(),
+        };
         Self { file, writer, readers, executor }
     }
 
@@ -226,8 +239,11 @@ impl File {
             // Portals that run, and others that migrate, hold the write lock for longer than a request waits.
             Access::Migrate => MIGRATION_LOCK_TIMEOUT.as_millis(),
         };
-        // `rw`: a file that is gone must not come back empty.
-        let mut conn = SqliteConnection::establish(&format!("file:{}?mode=rw", escaped(&self.path)))?;
+        let mut conn = match &self.location {
+            // `rw`: a file that is gone must not come back empty.
+            Location::File(path) => SqliteConnection::establish(&format!("file:{}?mode=rw", escaped(path)))?,
+            Location::Memory(database) => SqliteConnection::establish(&database.uri)?,
+        };
         let pragmas = [
             format!("pragma busy_timeout = {busy_timeout};"),
             "pragma journal_mode = wal;".to_owned(),
@@ -247,11 +263,12 @@ impl File {
 
     /// Makes the file, readable by nobody else, unless there is one.
     fn create(&self) -> std::io::Result<()> {
+        let Location::File(path) = &self.location else { return Ok(()) };
         let mut options = std::fs::OpenOptions::new();
         options.append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&self.path).map(drop)
+        options.open(path).map(drop)
     }
 
     /// Fails unless the path still leads to the file that the connections have open. Writes to a file that was removed or
@@ -259,7 +276,8 @@ impl File {
     #[cfg(unix)]
     fn is_still_there(&self) -> std::io::Result<()> {
         use std::os::unix::fs::MetadataExt;
-        let found = std::fs::metadata(&self.path)?;
+        let Location::File(path) = &self.location else { return Ok(()) };
+        let found = std::fs::metadata(path)?;
         let found = (found.dev(), found.ino());
         if *self.identity.get_or_init(|| found) == found {
             return Ok(());
@@ -269,7 +287,8 @@ impl File {
 
     #[cfg(not(unix))]
     fn is_still_there(&self) -> std::io::Result<()> {
-        std::fs::metadata(&self.path).map(drop)
+        let Location::File(path) = &self.location else { return Ok(()) };
+        std::fs::metadata(path).map(drop)
     }
 }
 
