@@ -8,6 +8,8 @@
 #[doc(hidden)]
 pub mod changes;
 #[doc(hidden)]
+pub mod delivery;
+#[doc(hidden)]
 pub mod documents;
 #[doc(hidden)]
 pub mod exposures;
@@ -16,9 +18,19 @@ pub mod files;
 #[doc(hidden)]
 pub mod jobs;
 #[doc(hidden)]
+pub mod logins;
+#[doc(hidden)]
+pub mod namespaces;
+#[doc(hidden)]
 pub mod people;
 #[doc(hidden)]
+pub mod probes;
+#[doc(hidden)]
+pub mod provisioning;
+#[doc(hidden)]
 pub mod records;
+#[doc(hidden)]
+pub mod retention;
 #[doc(hidden)]
 pub mod routes;
 #[doc(hidden)]
@@ -304,6 +316,115 @@ macro_rules! routes_contract {
             only_marked_routes_are_listed,
             a_namespace_that_is_gone_takes_no_route,
             a_service_is_known_by_its_tcp_ports,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests the store of login codes.
+///
+/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
+/// before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! logins_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { logins, [
+            a_code_is_exchanged_for_a_session_of_its_friend,
+            of_many_exchanges_of_a_code_one_gets_a_session,
+            the_entry_of_a_login_names_no_operator,
+            an_address_stands_for_its_friend,
+            a_link_needs_an_active_friendship_with_its_agent,
+            a_code_needs_the_friendship_until_it_is_exchanged,
+            a_code_is_refused_from_its_end_on,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests the deletion of expired rows.
+///
+/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
+/// before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! retention_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { retention, [
+            audit_entries_expire_by_their_time,
+            sessions_expire_by_their_end,
+            login_codes_expire_by_their_end,
+            finished_runs_expire_by_their_end,
+            the_newest_runs_of_a_job_stay,
+            jobs_for_one_moment_expire_when_they_are_disabled,
+            tombstones_expire_by_their_time,
+            changes_expire_by_their_time,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests a cluster as friends see it.
+///
+/// Takes an expression for a future that ends with a [`NamespaceFixture`](crate::NamespaceFixture),
+/// evaluated once per test, and before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! namespaces_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { namespaces, [
+            a_namespace_that_does_not_exist_is_known_to_be_empty,
+            a_new_namespace_is_active_and_empty,
+            what_is_in_a_namespace_is_shown_by_name,
+            what_is_in_another_namespace_is_not_shown,
+            an_overview_stays_the_same_until_something_changes,
+            what_is_deleted_is_shown_no_more,
+            a_namespace_that_ends_is_not_shown_as_active,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests the means to make namespaces.
+///
+/// Takes an expression for a future that ends with a [`ProvisioningFixture`](crate::ProvisioningFixture),
+/// evaluated once per test, and before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! provisioning_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { provisioning, [
+            a_namespace_is_made_with_all_that_belongs_into_it,
+            provisioning_a_namespace_again_changes_nothing,
+            other_values_are_applied_to_a_namespace_that_exists,
+            a_namespace_provisioned_by_many_at_once_is_made_once,
+            a_namespace_of_somebody_else_is_left_alone,
+            a_namespace_that_ends_is_left_alone,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests a way of messages to a receiver.
+///
+/// Takes an expression for a future that ends with a [`DeliveryFixture`](crate::DeliveryFixture),
+/// evaluated once per test, and before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! delivery_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { delivery, [
+            an_accepted_message_is_with_the_receiver,
+            a_message_arrives_whether_or_not_its_answer_goes_to_a_contact,
+            a_message_that_is_handed_over_again_has_the_same_id,
+            messages_of_many_runs_at_once_all_arrive,
+            a_receiver_that_fails_may_be_asked_again,
+            a_refusal_is_an_answer_for_the_friend,
+            no_error_names_the_message_or_a_secret,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests a probe of a backend.
+///
+/// Takes an expression for a future that ends with a [`ProbeFixture`](crate::ProbeFixture), evaluated once per test, and
+/// before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! probes_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { probes, [
+            a_probe_has_one_name,
+            a_probe_fails_only_while_its_backend_is_gone,
         ], $($fixture)+ }
     };
 }

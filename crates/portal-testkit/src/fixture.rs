@@ -1,6 +1,7 @@
 //! Empty implementations of the ports, and people and others who work on the same backends.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,15 @@ use async_trait::async_trait;
 use chrono::DateTime;
 use portal_core::{
     Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, ChangeLog, Clock, ContactStore,
-    FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, Ids, SESSION_LIFETIME,
-    SeededIds, Session, SessionStore, Token,
+    FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, Ids, LoginStore, Probe,
+    RetentionStore, SESSION_LIFETIME, SeededIds, Session, SessionStore, Token,
 };
-use portal_cron::{JobStore, MessageStore, RunQueue};
+use portal_cron::{Delivery, JobStore, MessageStore, RunQueue};
 use portal_dns::{DomainName, ExposureStore, Hostname, Records, RoutePlace, Routes, Services};
+use portal_k8s::{Cluster, Namespaces};
 use portal_workspace::{DocumentFiles, DocumentStore, VersionStore};
+
+use crate::intercepted::{Intercepted, Interceptor};
 
 /// Every store of a portal, over one database. A suite calls those of its own ports and, to prepare a test, `friends`,
 /// `agents`, `friendships` and `audit`.
@@ -26,6 +30,7 @@ pub struct Stores {
     pub friendships: Arc<dyn FriendshipStore>,
     pub agents: Arc<dyn AgentStore>,
     pub sessions: Arc<dyn SessionStore>,
+    pub logins: Arc<dyn LoginStore>,
     pub documents: Arc<dyn DocumentStore>,
     pub versions: Arc<dyn VersionStore>,
     pub audit: Arc<dyn AuditLog>,
@@ -35,6 +40,56 @@ pub struct Stores {
     pub messages: Arc<dyn MessageStore>,
     pub exposures: Arc<dyn ExposureStore>,
     pub changes: Arc<dyn ChangeLog>,
+    pub retention: Arc<dyn RetentionStore>,
+}
+
+impl Stores {
+    /// Puts an interceptor before every store.
+    #[must_use]
+    pub fn intercepted(self, interceptor: &Arc<impl Interceptor + 'static>) -> Self {
+        Self {
+            friends: Intercepted::<dyn FriendStore>::new(self.friends, interceptor.clone()),
+            contacts: Intercepted::<dyn ContactStore>::new(self.contacts, interceptor.clone()),
+            friendships: Intercepted::<dyn FriendshipStore>::new(self.friendships, interceptor.clone()),
+            agents: Intercepted::<dyn AgentStore>::new(self.agents, interceptor.clone()),
+            sessions: Intercepted::<dyn SessionStore>::new(self.sessions, interceptor.clone()),
+            logins: Intercepted::<dyn LoginStore>::new(self.logins, interceptor.clone()),
+            documents: Intercepted::<dyn DocumentStore>::new(self.documents, interceptor.clone()),
+            versions: Intercepted::<dyn VersionStore>::new(self.versions, interceptor.clone()),
+            audit: Intercepted::<dyn AuditLog>::new(self.audit, interceptor.clone()),
+            jobs: Intercepted::<dyn JobStore>::new(self.jobs, interceptor.clone()),
+            runs: Intercepted::<dyn RunQueue>::new(self.runs, interceptor.clone()),
+            messages: Intercepted::<dyn MessageStore>::new(self.messages, interceptor.clone()),
+            exposures: Intercepted::<dyn ExposureStore>::new(self.exposures, interceptor.clone()),
+            retention: Intercepted::<dyn RetentionStore>::new(self.retention, interceptor.clone()),
+            changes: Intercepted::<dyn ChangeLog>::new(self.changes, interceptor.clone()),
+        }
+    }
+}
+
+/// Collects the stores of a database that has a method for each, such as `Db` of portal-adapters.
+#[macro_export]
+macro_rules! stores {
+    ($db:expr) => {{
+        let db = &$db;
+        $crate::Stores {
+            friends: db.friends(),
+            contacts: db.contacts(),
+            friendships: db.friendships(),
+            agents: db.agents(),
+            sessions: db.sessions(),
+            logins: db.logins(),
+            documents: db.documents(),
+            versions: db.versions(),
+            audit: db.audit_log(),
+            jobs: db.jobs(),
+            runs: db.runs(),
+            messages: db.messages(),
+            exposures: db.exposures(),
+            retention: db.retention(),
+            changes: db.changes(),
+        }
+    }};
 }
 
 /// Empty stores with a clock that stands still and ids that repeat from run to run. It dereferences to its stores.
@@ -195,4 +250,111 @@ pub trait ClusterEditor: Send + Sync {
     async fn route(&self, place: &RoutePlace) -> Option<String>;
     /// Begins to delete a namespace with all that is in it.
     async fn end_namespace(&self, namespace: &str);
+}
+
+/// A cluster as friends see it, two friends without a namespace, and somebody else at work there.
+pub struct NamespaceFixture {
+    /// The port that is tested.
+    pub cluster: Arc<dyn Cluster>,
+    /// A friend.
+    pub friend: FriendId,
+    /// Another friend.
+    pub other: FriendId,
+    /// Access to the same cluster past the port.
+    pub editor: Box<dyn NamespaceEditor>,
+}
+
+/// Somebody else who changes namespaces and what is in them.
+#[async_trait]
+pub trait NamespaceEditor: Send + Sync {
+    /// Creates a namespace.
+    async fn create_namespace(&self, namespace: &str);
+    /// Begins to delete a namespace with all that is in it.
+    async fn end_namespace(&self, namespace: &str);
+    /// Creates or changes the object of a YAML text in a namespace.
+    async fn apply(&self, namespace: &str, yaml: &str);
+    /// Deletes a Service.
+    async fn delete_service(&self, namespace: &str, name: &str);
+}
+
+/// The means to make namespaces, a friend without one, and somebody else at work there.
+pub struct ProvisioningFixture {
+    /// The port that is tested.
+    pub namespaces: Arc<dyn Namespaces>,
+    /// A friend.
+    pub friend: FriendId,
+    /// Access to the same cluster past the port.
+    pub editor: Box<dyn ProvisioningEditor>,
+}
+
+/// Somebody else who looks into namespaces and changes them.
+#[async_trait]
+pub trait ProvisioningEditor: Send + Sync {
+    /// Creates a namespace that is not a friend's.
+    async fn create_namespace(&self, namespace: &str);
+    /// Begins to delete a namespace, which stays as long as the fixture needs it.
+    async fn begin_deletion(&self, namespace: &str);
+    /// Returns the namespace and the quotas, limits and network policies in it: a sorted line each, which begins with
+    /// the kind and changes with what the object declares.
+    async fn objects(&self, namespace: &str) -> Vec<String>;
+    /// Returns the limits that the quota of a namespace declares, by resource.
+    async fn quota(&self, namespace: &str) -> BTreeMap<String, String>;
+}
+
+/// A way to a receiver that accepts messages and has none yet.
+pub struct DeliveryFixture {
+    /// The port that is tested.
+    pub delivery: Arc<dyn Delivery>,
+    /// The receiver at its end.
+    pub receiver: Box<dyn DeliveryReceiver>,
+    /// Credentials, of which neither an error nor a refusal may hold any.
+    pub secrets: Vec<String>,
+}
+
+/// A receiver of messages.
+#[async_trait]
+pub trait DeliveryReceiver: Send + Sync {
+    /// Changes what the receiver does from now on; `false` if it is not able to.
+    async fn set_mode(&self, mode: ReceiverMode) -> bool;
+    /// Returns the messages that it accepted, oldest first.
+    async fn messages(&self) -> Vec<ReceivedMessage>;
+}
+
+/// Answers of a receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiverMode {
+    /// It accepts messages.
+    Accepts,
+    /// It wants none, now or ever.
+    Refuses,
+    /// It fails, and may accept the same message later.
+    Fails,
+}
+
+/// A message as it arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedMessage {
+    /// Id of its run.
+    pub run: String,
+    /// Key of the conversation that it is to be said in.
+    pub session: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A probe, and the backend that it asks, which answers.
+pub struct ProbeFixture {
+    /// The port that is tested.
+    pub probe: Arc<dyn Probe>,
+    /// The backend.
+    pub backend: Box<dyn ProbedBackend>,
+}
+
+/// A backend that can be taken away.
+#[async_trait]
+pub trait ProbedBackend: Send + Sync {
+    /// Makes it unreachable.
+    async fn stop(&self);
+    /// Makes it answer again.
+    async fn start(&self);
 }

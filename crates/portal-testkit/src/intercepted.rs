@@ -2,19 +2,21 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
 use portal_core::{
-    Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, AuditRecord, Backend, BackendError, Contact,
-    ContactAdded, ContactStore, Friend, FriendCreated, FriendId, FriendPatch, FriendRemoved, FriendStore, Friendship,
-    FriendshipKey, FriendshipStore, LoginCode, LoginStore, NewSession, Recipient, Session, SessionStore, StoredSession,
-    Token, TokenHash,
+    Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, AuditRecord, Backend, BackendError, ChangeLog,
+    Contact, ContactAdded, ContactStore, Expired, Friend, FriendCreated, FriendId, FriendPatch, FriendRemoved,
+    FriendStore, Friendship, FriendshipKey, FriendshipStore, LoggedChange, LoginCode, LoginStore, NewSession,
+    RecentChanges, Recipient, RetentionStore, Session, SessionStore, StoredSession, Token, TokenHash,
 };
 use portal_cron::{
-    Backlog, CompletedAttempt, DueJob, Firing, FriendShares, Job, JobCreated, JobStore, JobUpdate, JobUpdated,
-    LeasedRun, MessageQueued, MessageStore, Release, ReleaseAnnounced, RunLease, RunQueue, RunRequested, RunsListed,
+    Backlog, CompletedAttempt, ConversationScopes, DefaultConversation, Delivery, DueJob, Firing, FriendShares, Job,
+    JobCreated, JobStore, JobUpdate, JobUpdated, LeasedRun, MessageQueued, MessageStore, Receipt, Release,
+    ReleaseAnnounced, RunLease, RunQueue, RunRequested, RunsListed, SessionKey,
 };
 use portal_dns::{
     Change, Claimed, Ensured, Exposure, ExposureId, ExposureName, ExposureStore, Fence, Freshness, HostClaim, Hostname,
@@ -235,6 +237,16 @@ intercepted! {
         fn exchange(code: TokenHash, session: NewSession) -> Option<(Session, Option<String>)>;
     }
 
+    RetentionStore RetentionStore (Database) {
+        fn count(expired: Expired) -> u64;
+        fn delete(expired: Expired, limit: u32) -> u64;
+    }
+
+    ChangeLog ChangeLog (Database) {
+        fn recent(age: Duration, limit: u32) -> RecentChanges;
+        fn since(friend: &FriendId, at: DateTime<Utc>, limit: u32) -> Vec<LoggedChange>;
+    }
+
     MessageStore MessageStore (Database) {
         fn queue(job: Job, run: &str, limit: u32, audit: AuditEntry) -> MessageQueued;
     }
@@ -258,5 +270,12 @@ intercepted! {
 
     Namespaces Namespaces (Cluster) {
         fn provision(manifests: &NamespaceManifests) -> Provisioned;
+    }
+    Delivery Delivery (Delivery) {
+        fn deliver(run: &LeasedRun, session: &SessionKey, answer: Option<&Contact>) -> Receipt;
+    }
+
+    ConversationScopes ConversationScopes (Gateway) {
+        fn conversation(agent: &AgentId, contact: &Contact) -> DefaultConversation;
     }
 }

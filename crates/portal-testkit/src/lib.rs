@@ -12,7 +12,13 @@ pub mod contract;
 mod faults;
 mod fixture;
 mod intercepted;
+mod outage;
 
 pub use faults::{Fault, Faults};
-pub use fixture::{ClusterEditor, ClusterFixture, FilesFixture, Fixture, Stores, ZoneEditor, ZoneFixture};
+pub use fixture::{
+    ClusterEditor, ClusterFixture, DeliveryFixture, DeliveryReceiver, FilesFixture, Fixture, NamespaceEditor,
+    NamespaceFixture, ProbeFixture, ProbedBackend, ProvisioningEditor, ProvisioningFixture, ReceivedMessage,
+    ReceiverMode, Stores, ZoneEditor, ZoneFixture,
+};
 pub use intercepted::{Call, Effect, Intercepted, Interceptor};
+pub use outage::Outage;

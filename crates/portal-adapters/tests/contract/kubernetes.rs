@@ -4,9 +4,8 @@
 
 mod fixture;
 mod manifests;
+mod namespaces;
 mod rights;
-
-use std::sync::Arc;
 
 use portal_dns::{
     Freshness, Hostname, InstanceId, ObservedRoute, OwnershipMarker, RouteChanged, RouteCreated, RoutePlace, RouteSpec,
@@ -248,32 +247,6 @@ async fn an_external_name_and_a_namespace_that_ends_are_told_apart(fixture: &Fix
     until(|| async { shown().await.phase != Some(Phase::Active) }).await;
 }
 
-async fn a_namespace_is_shown_and_stays_the_same_until_it_changes(fixture: &Fixture) {
-    let shown = || async { fixture.cluster.overview(&fixture.friend).await.unwrap() };
-    assert_eq!(shown().await.phase, None);
-    fixture.make_namespace().await;
-    let namespace = fixture.namespace();
-    let template = "{metadata: {labels: {app: a}}, spec: {containers: [{name: a, image: nginx, envFrom: [{secretRef: {name: key}}]}]}}";
-    let spec = format!("{{replicas: 2, selector: {{matchLabels: {{app: a}}}}, template: {template}}}");
-    fixture
-        .apply(&format!(
-            "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: a, namespace: {namespace}}}, spec: {spec}}}"
-        ))
-        .await;
-    until(|| async { !shown().await.deployments.is_empty() }).await;
-    let first = shown().await;
-    assert_eq!(first.phase, Some(Phase::Active));
-    assert_eq!((&*first.deployments[0].name, first.deployments[0].replicas()), ("a", "0/2".to_owned()));
-    assert_eq!(&*first.deployments[0].secret_refs[0], "key");
-    // A controller may still be writing; two answers in a row are the same one once it is done.
-    until(|| async { Arc::ptr_eq(&shown().await, &shown().await) }).await;
-    let settled = shown().await;
-
-    fixture.apply(&format!("{{apiVersion: v1, kind: Service, metadata: {{name: web, namespace: {namespace}}}, spec: {{ports: [{{port: 80}}]}}}}")).await;
-    until(|| async { !shown().await.services.is_empty() }).await;
-    assert!(shown().await.observed_at >= settled.observed_at);
-}
-
 promises! {
     a_route_is_seen_as_it_was_written_and_at_once,
     what_exists_is_never_created_over,
@@ -284,5 +257,4 @@ promises! {
     whoever_claims_the_hostname_is_seen_wherever_they_are,
     a_service_is_known_by_its_tcp_ports,
     an_external_name_and_a_namespace_that_ends_are_told_apart,
-    a_namespace_is_shown_and_stays_the_same_until_it_changes,
 }

@@ -1,5 +1,5 @@
-//! The contract suites of portal-testkit for every adapter: in memory and for SQLite always, for PostgreSQL in the tier
-//! `postgres`, which hands over a server by `TEST_DATABASE_URL`.
+//! The contract suites of portal-testkit for every adapter: those of stores for SQLite in memory and in a file always, for
+//! PostgreSQL in the tier `postgres`, which hands over a server by `TEST_DATABASE_URL`.
 //!
 //! To add a suite of a store: a field in `portal_testkit::Stores`, filled in `stores.rs`, and a line in `suites!`.
 
@@ -25,30 +25,22 @@ macro_rules! suites {
 }
 
 suites! {
+    changes: changes_contract,
     documents: documents_contract,
     exposures: exposures_contract,
     jobs: jobs_contract,
+    logins: logins_contract,
     people: people_contract,
+    retention: retention_contract,
     runs: runs_contract,
     settings: settings_contract,
 }
 
-mod changes {
-    mod sqlite {
-        portal_testkit::changes_contract!(crate::stores::on_sqlite());
-    }
-
-    mod postgres {
-        portal_testkit::changes_contract!(
-            #[ignore = "tier postgres"]
-            crate::stores::on_postgres()
-        );
-    }
-}
-
+mod delivery;
 mod files;
 mod kubernetes;
 mod postgres;
+mod probes;
 mod records;
 mod routes;
 mod stores;

@@ -9,7 +9,6 @@ mod durability;
 mod hang_up;
 mod instance;
 mod load;
-mod logins;
 mod outage;
 #[path = "../contract/postgres.rs"]
 mod postgres;
@@ -20,4 +19,6 @@ mod revocation;
 mod runners;
 mod schema;
 mod tables;
+#[path = "../documents/unshare.rs"]
+mod unshare;
 mod upgrade;

@@ -88,7 +88,7 @@ pub(super) async fn record(fixture: &Fixture, intent: &Intent, token: &str, outc
 }
 
 /// Takes an exposure and records a result.
-async fn work(fixture: &Fixture, id: &ExposureId, outcome: Outcome) {
+pub(super) async fn work(fixture: &Fixture, id: &ExposureId, outcome: Outcome) {
     let token = fixture.ids.id();
     let (intent, _) = claim(fixture, id, &token).await;
     assert_eq!(record(fixture, &intent, &token, outcome).await, Recorded::Done);

@@ -6,17 +6,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Service, ServiceAccount};
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::discovery::Scope;
 use kube::{Api, Client, Config, ResourceExt, discovery};
 use portal_adapters::SystemClock;
 use portal_adapters::kube::{KubeCluster, KubeRoutes, KubeServices, KubeSettings};
 use portal_adapters::memory::MemoryCluster;
 use portal_core::FriendId;
 use portal_dns::{RoutePlace, Routes, Services};
-use portal_k8s::{Cluster, IngressRoute, Phase};
+use portal_k8s::{Cluster, IngressRoute, Kind, Phase};
+use portal_testkit::NamespaceEditor;
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
@@ -34,11 +37,11 @@ pub(super) struct Fixture {
     pub(super) routes: Arc<dyn Routes>,
     pub(super) services: Arc<dyn Services>,
     pub(super) cluster: Arc<dyn Cluster>,
-    hands: Hands,
+    pub(super) hands: Hands,
 }
 
 /// How objects get into the cluster.
-enum Hands {
+pub(super) enum Hands {
     Memory(MemoryCluster),
     Operator(Client),
 }
@@ -79,41 +82,19 @@ impl Fixture {
 
     /// Makes the friend's namespace and waits until it is seen.
     pub(super) async fn make_namespace(&self) {
-        let namespace = self.namespace();
-        self.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}")).await;
+        self.hands.create_namespace(&self.namespace()).await;
         let phase = || async { self.cluster.overview(&self.friend).await.unwrap().phase };
         until(|| async { phase().await == Some(Phase::Active) }).await;
     }
 
     /// Begins to delete the friend's namespace.
     pub(super) async fn end_namespace(&self) {
-        match &self.hands {
-            Hands::Memory(cluster) => cluster.set_phase(&self.namespace(), Some(Phase::Terminating)),
-            Hands::Operator(client) => {
-                let namespaces: Api<Namespace> = Api::all(client.clone());
-                namespaces.delete(&self.namespace(), &DeleteParams::default()).await.unwrap();
-            }
-        }
+        self.hands.end_namespace(&self.namespace()).await;
     }
 
     /// Applies one object, as `kubectl apply` does.
     pub(super) async fn apply(&self, yaml: &str) {
-        match &self.hands {
-            Hands::Memory(cluster) => {
-                cluster.load_yaml("object.yaml", yaml, &self.namespace()).unwrap();
-            }
-            Hands::Operator(client) => {
-                let object: DynamicObject = serde_saphyr::from_str(yaml).unwrap();
-                let kind = object.types.clone().unwrap().try_into().unwrap();
-                let (resource, _) = discovery::pinned_kind(client, &kind).await.unwrap();
-                let api: Api<DynamicObject> = match object.namespace() {
-                    Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &resource),
-                    None => Api::all_with(client.clone(), &resource),
-                };
-                let params = PatchParams::apply("kubectl").force();
-                api.patch(&object.name_any(), &params, &Patch::Apply(&object)).await.unwrap();
-            }
-        }
+        self.hands.apply(&self.namespace(), yaml).await;
     }
 
     /// Loads the manifests of a text into a cluster in memory.
@@ -138,6 +119,56 @@ impl Fixture {
                 rules[0]["middlewares"] = json!([{"name": "auth"}]);
                 let edit = Patch::Merge(json!({"spec": {"tls": tls, "routes": rules}}));
                 routes.patch(&place.name, &PatchParams::default(), &edit).await.unwrap();
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl NamespaceEditor for Hands {
+    async fn create_namespace(&self, namespace: &str) {
+        let object = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}");
+        self.apply(namespace, &object).await;
+    }
+
+    async fn end_namespace(&self, namespace: &str) {
+        match self {
+            Self::Memory(cluster) => cluster.set_phase(namespace, Some(Phase::Terminating)),
+            Self::Operator(client) => {
+                let namespaces: Api<Namespace> = Api::all(client.clone());
+                namespaces.delete(namespace, &DeleteParams::default()).await.unwrap();
+            }
+        }
+    }
+
+    async fn apply(&self, namespace: &str, yaml: &str) {
+        match self {
+            Self::Memory(cluster) => {
+                cluster.load_yaml("object.yaml", yaml, namespace).unwrap();
+            }
+            Self::Operator(client) => {
+                let object: DynamicObject = serde_saphyr::from_str(yaml).unwrap();
+                let kind = object.types.clone().unwrap().try_into().unwrap();
+                let (resource, capabilities) = discovery::pinned_kind(client, &kind).await.unwrap();
+                let api: Api<DynamicObject> = match capabilities.scope {
+                    Scope::Namespaced => {
+                        let namespace = object.namespace().unwrap_or_else(|| namespace.to_owned());
+                        Api::namespaced_with(client.clone(), &namespace, &resource)
+                    }
+                    Scope::Cluster => Api::all_with(client.clone(), &resource),
+                };
+                let params = PatchParams::apply("kubectl").force();
+                api.patch(&object.name_any(), &params, &Patch::Apply(&object)).await.unwrap();
+            }
+        }
+    }
+
+    async fn delete_service(&self, namespace: &str, name: &str) {
+        match self {
+            Self::Memory(cluster) => assert!(cluster.delete(Kind::Service, namespace, name)),
+            Self::Operator(client) => {
+                let services: Api<Service> = Api::namespaced(client.clone(), namespace);
+                services.delete(name, &DeleteParams::default()).await.unwrap();
             }
         }
     }
