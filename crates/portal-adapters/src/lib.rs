@@ -2,9 +2,8 @@
 //! speak to it.
 //!
 //! An adapter translates and decides nothing: whose record it is, who may write, what is due, all that is decided in
-//! the domain crates. The feature `memory` has a cluster, zones and agents' folders in memory, and the stores of friends,
-//! exposures, documents and jobs. They pass the same contract suites as the real ones (`portal-testkit`), and serve
-//! tests, examples and the demo.
+//! the domain crates. The feature `memory` has a cluster, zones and agents' folders in memory. They pass the same contract
+//! suites as the real ones (`portal-testkit`), and serve tests, examples and the demo.
 
 #[cfg(any(feature = "db", feature = "files"))]
 mod blocking;

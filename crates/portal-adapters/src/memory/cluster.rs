@@ -155,6 +155,7 @@ impl ClusterState {
             Object::Route(route) => namespace_state.routes.get(route.metadata.name.as_deref().unwrap_or_default()),
             _ => None,
         };
+        // An object that is replaced keeps its uid, as in a cluster.
         let known_uid = known.and_then(|route| route.metadata.uid.clone());
         object.admit(namespace, known_uid, version, now);
         let changed = namespace_state.put(object);
@@ -176,6 +177,7 @@ impl ClusterState {
     fn set_phase(&mut self, namespace: &str, phase: Option<Phase>, now: DateTime<Utc>) {
         let namespace_state = self.namespaces.entry(namespace.to_owned()).or_insert_with(|| NamespaceState::new(now));
         let changed = namespace_state.contents.set_phase(phase);
+        // Only when it is gone: what is in a namespace that ends is still shown.
         if phase.is_none() {
             namespace_state.contents = Contents::default();
             namespace_state.services.clear();

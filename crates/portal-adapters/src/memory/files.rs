@@ -150,6 +150,7 @@ impl Folders {
             return Ok(Installed::Done);
         };
         let written = new.into_iter().take(after);
+        // A write in place that ended early: some new bytes, then what stood there.
         let torn = written.chain(current.iter().copied().skip(after)).collect();
         self.entries.insert(path.clone(), File::Regular(torn, at));
         Err(BackendError::unavailable(Backend::Workspace, "the write was torn"))
@@ -211,6 +212,7 @@ impl DocumentFiles for MemoryFiles {
             if bytes.is_some() && storable(file).as_deref() != bytes {
                 return false;
             }
+            // What is too large to be compared is renamed, never removed.
             if let Some(file) = folders.staged.remove(&staged_at).filter(|_| bytes.is_none()) {
                 folders.renamed.push(file);
             }

@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use portal_adapters::memory::{
-    MemoryAgents, MemoryContacts, MemoryFriends, MemoryFriendships, MemoryJobs, MemoryPeople,
-};
+use portal_adapters::db::Db;
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, BackendError, Clock, Contact, ContactStore, Friend,
-    FriendId, FriendStore, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore, Token,
+    Action, Actor, Agent, AgentId, AuditEntry, BackendError, Clock, Contact, Friend, FriendId, Friendship,
+    FriendshipKey, FriendshipStatus, Token,
 };
 use portal_cron::{
     Delivery, EmbeddedEngine, Engines, JobDraft, Jobs, LeasedRun, NoObserver, Receipt, RunStatus, Runner, RunnerPorts,
     RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
 };
+use tokio::runtime::Handle;
 
 pub(crate) struct People {
-    register: MemoryPeople,
+    db: Db,
     jobs: Jobs,
     runner: Runner,
 }
@@ -27,21 +26,22 @@ pub(crate) fn owner(friend: &str) -> FriendshipKey {
 
 impl People {
     pub(crate) async fn new(delivery: Arc<dyn Delivery>) -> Self {
-        let (people, clock) = (MemoryPeople::new(), Arc::new(SystemClock));
-        register(&people, clock.now()).await;
-        let (store, zones) = (Arc::new(MemoryJobs::new(&people, clock.clone())), TimeZones::bundled());
-        let (contacts, friends) = (Arc::new(MemoryContacts::new(&people)), Arc::new(MemoryFriends::new(&people)));
-        let (ids, keys) = (Arc::new(RandomIds), Arc::new(SessionKeys::new(contacts, friends, Vec::new())));
-        let engine = EmbeddedEngine::new(store.clone(), zones.clone(), clock.clone(), ids.clone());
+        let (db, clock) = (Db::in_memory(Handle::current()).unwrap(), Arc::new(SystemClock));
+        db.instance(&RandomIds).await.unwrap();
+        register(&db, clock.now()).await;
+        let zones = TimeZones::bundled();
+        let keys = Arc::new(SessionKeys::new(db.contacts(), db.friends(), Vec::new()));
+        let ids = Arc::new(RandomIds);
+        let engine = EmbeddedEngine::new(db.jobs(), zones.clone(), clock.clone(), ids.clone());
         let jobs = Jobs::new(Engines::new(Arc::new(engine)), keys.clone(), zones.clone(), clock);
-        let ports = RunnerPorts { queue: store, keys, delivery, ids, zones, observer: Arc::new(NoObserver) };
-        Self { register: people, jobs, runner: Runner::new(ports, RunnerSettings::default()) }
+        let ports = RunnerPorts { queue: db.runs(), keys, delivery, ids, zones, observer: Arc::new(NoObserver) };
+        Self { db, jobs, runner: Runner::new(ports, RunnerSettings::default()) }
     }
 
     pub(crate) async fn add_contact(&self, friend: &str, channel: &str, address: &str) {
         let contact = Contact::parse(owner(friend).friend, channel, address).unwrap();
         let audit = AuditEntry::new(SystemClock.now(), Actor::Operator("test".to_owned()), Action::ContactAdd);
-        MemoryContacts::new(&self.register).add(contact, audit).await.unwrap();
+        self.db.contacts().add(contact, audit).await.unwrap();
     }
 
     /// Creates a job of this message that is run by hand, once; returns the end of the run.
@@ -58,21 +58,19 @@ impl People {
     }
 }
 
-async fn register(people: &MemoryPeople, created_at: chrono::DateTime<chrono::Utc>) {
+async fn register(db: &Db, created_at: chrono::DateTime<chrono::Utc>) {
     let audit = |action| AuditEntry::new(created_at, Actor::Operator("test".to_owned()), action);
     let id = AgentId::parse("main").unwrap();
     let token = Token::presented("fpa_test").hash();
-    MemoryAgents::new(people)
-        .create(Agent { id: id.clone(), created_at }, token, audit(Action::AgentCreate))
-        .await
-        .unwrap();
+    let agent = Agent { id: id.clone(), created_at };
+    db.agents().create(agent, token, audit(Action::AgentCreate)).await.unwrap();
     for name in ["alice", "bob"] {
         let friend = Friend::new(owner(name).friend, created_at);
-        MemoryFriends::new(people).create(friend.clone(), audit(Action::FriendCreate)).await.unwrap();
+        db.friends().create(friend.clone(), audit(Action::FriendCreate)).await.unwrap();
         let status = FriendshipStatus::Active;
         let friendship =
             Friendship { agent: id.clone(), friend: friend.id, status, heartbeat_writable: None, created_at };
-        MemoryFriendships::new(people).set(friendship, audit(Action::FriendshipSet)).await.unwrap();
+        db.friendships().set(friendship, audit(Action::FriendshipSet)).await.unwrap();
     }
 }
 

@@ -3,8 +3,6 @@
 use std::time::Duration;
 
 use actix_web::http::Method;
-use portal_adapters::memory::MemoryFriends;
-use portal_core::FriendStore;
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, Reply, audit, friend_id, request};
@@ -92,7 +90,7 @@ async fn a_friend_s_own_time_zone_is_the_default() {
     let token = fixture.login("alice").await;
     let job = create_with(&fixture, &token, json!({"tz": null})).await.json();
     assert_eq!((&job["tz"], &job["next_run"]), (&json!("UTC"), &json!("2026-03-02T09:00:00Z")));
-    let friends = MemoryFriends::new(&fixture.people);
+    let friends = &fixture.stores.friends;
     let mut alice = friends.find(&friend_id("alice")).await.unwrap().unwrap();
     alice.time_zone = Some("Asia/Tokyo".to_owned());
     friends.update(alice, audit(portal_core::Action::FriendUpdate)).await.unwrap();
@@ -377,7 +375,7 @@ async fn a_database_that_is_gone_is_no_empty_list() {
     let fixture = Fixture::new().await;
     let token = fixture.login("alice").await;
     create_with(&fixture, &token, json!({})).await;
-    fixture.people.go_down(crate::fixture::CAUSE);
+    fixture.outage.go_down(crate::fixture::CAUSE);
     let answer = fixture.get(CRONS, &token).await;
     answer.assert_problem(503, "database-unavailable");
     assert!(answer.header("retry-after").is_some());

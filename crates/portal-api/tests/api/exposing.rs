@@ -1,11 +1,11 @@
-//! Exposures in memory: two zones and a cluster.
+//! Exposures over two zones and a cluster in memory.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use portal_adapters::memory::{MemoryCluster, MemoryExposures, MemoryPeople, MemoryRecords};
+use portal_adapters::memory::{MemoryCluster, MemoryRecords};
 use portal_core::{Clock, Ids};
-use portal_dns::{Domain, DomainName, ExposurePorts, Exposures, InstanceId, Target, Tls, Zone};
+use portal_dns::{Domain, DomainName, ExposurePorts, ExposureStore, Exposures, InstanceId, Target, Tls, Zone};
 use tokio::runtime::Handle;
 
 /// The portal's marker in these tests.
@@ -18,13 +18,12 @@ pub(crate) fn zones() -> [MemoryRecords; 2] {
 
 /// Exposures in these zones.
 pub(crate) fn exposures(
-    people: &MemoryPeople,
+    store: Arc<dyn ExposureStore>,
     cluster: &MemoryCluster,
     zones: &[MemoryRecords],
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
 ) -> Exposures {
-    let store = Arc::new(MemoryExposures::new(people));
     let ports = ExposurePorts::new(store, Arc::new(cluster.clone()), Arc::new(cluster.clone()), clock, ids);
     let zones = zones.iter().map(zone).collect();
     Exposures::new(ports, InstanceId::parse(INSTANCE).unwrap(), zones, Handle::current())

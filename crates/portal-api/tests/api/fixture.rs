@@ -1,4 +1,4 @@
-//! A portal on adapters in memory with a few people in it, and a way to ask it.
+//! A portal on a database, a cluster, zones and files in memory with a few people in it, and a way to ask it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,18 +13,16 @@ use actix_web::{App, web};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeZone, Utc};
 use futures::future::poll_fn;
-use portal_adapters::memory::{
-    MemoryAgents, MemoryAuditLog, MemoryCluster, MemoryContacts, MemoryDocuments, MemoryFiles, MemoryFriends,
-    MemoryFriendships, MemoryJobs, MemoryPeople, MemoryRecords, MemorySessions,
-};
+use portal_adapters::db::Db;
+use portal_adapters::memory::{MemoryCluster, MemoryFiles, MemoryRecords};
 use portal_api::{ApiState, Count, EventPorts, Events, Limits, NamespaceViews, Readiness, Settings};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
-    Contact, ContactStore, FixedClock, Friend, FriendId, FriendSettings, FriendStore, Friendship, FriendshipKey,
-    FriendshipStatus, FriendshipStore, Probe, SeededIds, SessionStore, Sessions, Token,
+    Action, Actor, Agent, AgentId, AuditEntry, AuditFilter, Backend, BackendError, ChannelId, Contact, FixedClock,
+    Friend, FriendId, FriendSettings, Friendship, FriendshipKey, FriendshipStatus, Probe, SeededIds, Sessions, Token,
 };
 use portal_cron::{EmbeddedEngine, Engines, Jobs, Messages, SessionKeys, TimeZones};
 use portal_dns::{DomainName, Reachability};
+use portal_testkit::{Outage, Stores};
 use portal_workspace::{DocumentPorts, Documents};
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -95,7 +93,9 @@ impl Probe for Peer {
 /// Its people: `alice` (also `+15550100` on signal), `bob`, `al` (a prefix of alice), `alice-b` and `b`; each has an active
 /// friendship with the agent `main`, alice a blocked one with `old` and an active one with `second`.
 pub(crate) struct Fixture {
-    pub(crate) people: MemoryPeople,
+    /// The database, whose calls all fail while [`Fixture::outage`] says so.
+    pub(crate) stores: Stores,
+    pub(crate) outage: Arc<Outage>,
     pub(crate) files: MemoryFiles,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) logs: Arc<Counted>,
@@ -161,14 +161,12 @@ pub(crate) fn audit(action: Action) -> AuditEntry {
 }
 
 /// Jobs of the embedded engine, and messages beside them; nothing runs them.
-fn jobs(people: &MemoryPeople, clock: &Arc<FixedClock>, ids: &Arc<SeededIds>) -> (Jobs, Messages) {
-    let store = Arc::new(MemoryJobs::new(people, clock.clone()));
+fn jobs(stores: &Stores, clock: &Arc<FixedClock>, ids: &Arc<SeededIds>) -> (Jobs, Messages) {
     let zones = TimeZones::bundled();
-    let engine = EmbeddedEngine::new(store.clone(), zones.clone(), clock.clone(), ids.clone());
+    let engine = EmbeddedEngine::new(stores.jobs.clone(), zones.clone(), clock.clone(), ids.clone());
     let channels = vec![ChannelId::parse("signal").unwrap()];
-    let friends = Arc::new(MemoryFriends::new(people));
-    let keys = Arc::new(SessionKeys::new(Arc::new(MemoryContacts::new(people)), friends, channels));
-    let messages = Messages::new(store, keys.clone(), clock.clone(), ids.clone());
+    let keys = Arc::new(SessionKeys::new(stores.contacts.clone(), stores.friends.clone(), channels));
+    let messages = Messages::new(stores.messages.clone(), keys.clone(), clock.clone(), ids.clone());
     (Jobs::new(Engines::new(Arc::new(engine)), keys, zones, clock.clone()), messages)
 }
 
@@ -179,21 +177,21 @@ impl Fixture {
 
     /// A portal in which something is different.
     pub(crate) async fn with(change: impl FnOnce(&mut ApiState)) -> Self {
-        let people = MemoryPeople::new();
-        let clock = Arc::new(FixedClock::new(now()));
+        let (clock, outage) = (Arc::new(FixedClock::new(now())), Outage::new());
+        let db = Db::in_memory(Handle::current()).unwrap().with_clock(clock.clone());
+        let stores = portal_testkit::stores!(db).intercepted(&outage);
         let ids = Arc::new(SeededIds::from_seed(1));
         let logs = Arc::new(Counted { number: 42, backend: Backend::Workspace, switch: Switch::default() });
         let secrets = Arc::new(Counted { number: 3, backend: Backend::Cluster, switch: Switch::default() });
         let files = MemoryFiles::new(clock.clone());
         let peer = |name, backend| Arc::new(Peer { name, backend, switch: Switch::default() });
         let (database, cluster) = (peer("database", Backend::Database), peer("cluster", Backend::Cluster));
-        let sessions: Arc<dyn SessionStore> = Arc::new(MemorySessions::new(&people));
         let kubernetes = MemoryCluster::new(clock.clone());
         let zones = exposing::zones();
-        let (jobs, messages) = jobs(&people, &clock, &ids);
-        let exposures = exposing::exposures(&people, &kubernetes, &zones, clock.clone(), ids.clone());
+        let (jobs, messages) = jobs(&stores, &clock, &ids);
+        let exposures = exposing::exposures(stores.exposures.clone(), &kubernetes, &zones, clock.clone(), ids.clone());
         let reachability = Reachability::new(None, clock.clone(), Handle::current());
-        let (documents, changes) = (documents(&people, &files, &clock), Arc::new(ScriptedLog::default()));
+        let (documents, changes) = (documents(&stores, &files, &clock), Arc::new(ScriptedLog::default()));
         let events = Events::new(EventPorts {
             log: changes.clone(),
             cluster: Arc::new(kubernetes.clone()),
@@ -203,16 +201,16 @@ impl Fixture {
         });
         let mut state = ApiState {
             logins: None,
-            sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
-            friendships: Arc::new(MemoryFriendships::new(&people)),
+            sessions: Arc::new(Sessions::new(stores.sessions.clone(), clock.clone(), ids.clone())),
+            friendships: stores.friendships.clone(),
             domains: ["your-domain.net", "other.example"].map(|name| DomainName::parse(name).unwrap()).into(),
             events,
             exposures,
             reachability,
             cluster: Arc::new(kubernetes.clone()),
             namespaces: NamespaceViews::new(clock.clone()),
-            settings: FriendSettings::new(Arc::new(MemoryFriends::new(&people)), clock.clone()),
-            audit: Arc::new(MemoryAuditLog::new(&people)),
+            settings: FriendSettings::new(stores.friends.clone(), clock.clone()),
+            audit: stores.audit.clone(),
             jobs: Arc::new(jobs),
             messages: Arc::new(messages),
             documents,
@@ -225,7 +223,8 @@ impl Fixture {
         change(&mut state);
         let (state, settings) = (web::Data::new(state), Settings::default().with_limits(Limits::off()));
         let fixture = Self {
-            people,
+            stores,
+            outage,
             files,
             clock,
             logs,
@@ -246,7 +245,7 @@ impl Fixture {
         for agent in ["main", "second", "old"] {
             let agent = Agent { id: agent_id(agent), created_at: now() };
             let token = Token::presented(format!("fpa_{}", agent.id)).hash();
-            MemoryAgents::new(&self.people).create(agent, token, audit(Action::AgentCreate)).await.unwrap();
+            self.stores.agents.create(agent, token, audit(Action::AgentCreate)).await.unwrap();
         }
         for id in ["alice", "bob", "al", "alice-b", "b"] {
             let friend = Friend {
@@ -256,13 +255,13 @@ impl Fixture {
                 time_zone: None,
                 created_at: now(),
             };
-            MemoryFriends::new(&self.people).create(friend, audit(Action::FriendCreate)).await.unwrap();
+            self.stores.friends.create(friend, audit(Action::FriendCreate)).await.unwrap();
             self.befriend("main", id, FriendshipStatus::Active).await;
         }
         self.befriend("second", "alice", FriendshipStatus::Active).await;
         self.befriend("old", "alice", FriendshipStatus::Blocked).await;
         let contact = Contact::parse(friend_id("alice"), "signal", "+15550100").unwrap();
-        MemoryContacts::new(&self.people).add(contact, audit(Action::ContactAdd)).await.unwrap();
+        self.stores.contacts.add(contact, audit(Action::ContactAdd)).await.unwrap();
     }
 
     pub(crate) async fn befriend(&self, agent: &str, friend: &str, status: FriendshipStatus) {
@@ -273,7 +272,7 @@ impl Fixture {
             heartbeat_writable: Some(true),
             created_at: now(),
         };
-        MemoryFriendships::new(&self.people).set(friendship, audit(Action::FriendshipSet)).await.unwrap();
+        self.stores.friendships.set(friendship, audit(Action::FriendshipSet)).await.unwrap();
     }
 
     /// Logs a friend in with `main` and hands over their token.
@@ -284,7 +283,7 @@ impl Fixture {
     }
 
     pub(crate) async fn friend(&self, id: &str) -> Friend {
-        MemoryFriends::new(&self.people).find(&friend_id(id)).await.unwrap().unwrap()
+        self.stores.friends.find(&friend_id(id)).await.unwrap().unwrap()
     }
 
     /// From now on what stands behind the portal there fails.
@@ -306,7 +305,7 @@ impl Fixture {
     /// Everything the audit log holds about a friend, newest first, as `actor action subject`.
     pub(crate) async fn audit_of(&self, friend: &str) -> Vec<String> {
         let filter = AuditFilter { friend: Some(friend_id(friend)), limit: 100, ..AuditFilter::default() };
-        let records = MemoryAuditLog::new(&self.people).list(filter).await.unwrap();
+        let records = self.stores.audit.list(filter).await.unwrap();
         records.iter().map(|line| format!("{} {} {}", line.actor, line.action, line.subject)).collect()
     }
 
@@ -354,13 +353,12 @@ impl Fixture {
     }
 }
 
-fn documents(people: &MemoryPeople, files: &MemoryFiles, clock: &Arc<FixedClock>) -> Documents {
-    let rows = Arc::new(MemoryDocuments::new(people, clock.clone()));
+fn documents(stores: &Stores, files: &MemoryFiles, clock: &Arc<FixedClock>) -> Documents {
     Documents::new(DocumentPorts {
         files: Arc::new(files.clone()),
-        store: rows.clone(),
-        versions: rows,
-        friendships: Arc::new(MemoryFriendships::new(people)),
+        store: stores.documents.clone(),
+        versions: stores.versions.clone(),
+        friendships: stores.friendships.clone(),
         clock: clock.clone(),
         ids: Arc::new(SeededIds::from_seed(2)),
     })

@@ -57,10 +57,10 @@ async fn a_database_that_cannot_be_asked_is_503_and_never_an_empty_list_or_401()
     let token = fixture.login("alice").await;
     for looked_up_before in [false, true] {
         if looked_up_before {
-            fixture.people.come_back();
+            fixture.outage.come_back();
             assert_eq!(fixture.get("/api/portal/me", &token).await.status, 200);
         }
-        fixture.people.go_down(CAUSE);
+        fixture.outage.go_down(CAUSE);
         let asks_each_time = ["/api/portal/agents", "/api/portal/sessions"];
         let asks_for_the_session = (!looked_up_before).then_some("/api/portal/me");
         for path in asks_for_the_session.into_iter().chain(asks_each_time) {

@@ -18,7 +18,7 @@ async fn ask(fixture: &Fixture, path: &str) -> Reply {
 #[actix_web::test]
 async fn anybody_may_ask_whether_the_portal_is_there() {
     let fixture = Fixture::new().await;
-    fixture.people.go_down("gone");
+    fixture.outage.go_down("gone");
     fixture.database.switch.go_down();
     assert_eq!(ask(&fixture, "/livez").await.json(), json!({"ok": true}));
     let health = ask(&fixture, "/api/health").await;

@@ -77,7 +77,7 @@ async fn a_request_is_logged_with_who_asked_what_and_without_its_token_or_query(
 async fn the_cause_of_trouble_is_logged_once_under_the_request_id() {
     let fixture = Fixture::new().await;
     let token = fixture.login("alice").await;
-    fixture.people.go_down(CAUSE);
+    fixture.outage.go_down(CAUSE);
     let log = Log::capture();
     let asked = request(Method::GET, "/api/portal/agents", &token).insert_header(("x-request-id", "trace-2"));
     fixture.ask(asked).await.assert_problem(503, "database-unavailable");

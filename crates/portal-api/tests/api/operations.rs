@@ -3,8 +3,7 @@
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
-use portal_adapters::memory::MemoryFriends;
-use portal_core::{Action, Backend, Friend, FriendStore};
+use portal_core::{Action, Backend, Friend};
 use serde_json::json;
 
 use crate::fixture::{Fixture, audit, request};
@@ -192,7 +191,7 @@ impl Treasure {
     /// Gives alice one of everything.
     pub(crate) async fn of(fixture: &Fixture, token: &str) -> Self {
         let name = Friend { display_name: Some(format!("Alice {PRIVATE}")), ..fixture.friend(OWNER).await };
-        MemoryFriends::new(&fixture.people).update(name, audit(Action::FriendUpdate)).await.unwrap();
+        fixture.stores.friends.update(name, audit(Action::FriendUpdate)).await.unwrap();
         fixture.kubernetes.load_yaml("treasure.yaml", &TREASURE_YAML.replace("PRIVATE", PRIVATE), HOME).unwrap();
         let blog = json!({"name": "blog", "service": "blog"});
         assert_eq!(fixture.post("/api/portal/namespace/expose", token, blog).await.status, 201);

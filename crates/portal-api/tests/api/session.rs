@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
-use portal_adapters::memory::{MemoryAgents, MemoryFriends, MemoryFriendships, MemoryPeople, MemorySessions};
+use portal_adapters::db::Db;
 use portal_core::{
-    Action, Actor, Agent, AgentStore, Friend, FriendStore, Friendship, FriendshipKey, FriendshipStatus,
-    FriendshipStore, SeededIds, Sessions, Token,
+    Action, Actor, Agent, Friend, Friendship, FriendshipKey, FriendshipStatus, SeededIds, Sessions, Token,
 };
 use serde_json::json;
+use tokio::runtime::Handle;
 
 use crate::fixture::{Fixture, agent_id, audit, friend_id, now, request};
 
@@ -119,7 +119,7 @@ async fn a_friend_who_was_removed_has_no_session() {
     assert_eq!(fixture.get("/api/portal/me", &token).await.status, 200);
     let id = crate::fixture::friend_id("alice");
     let audit = crate::fixture::audit(portal_core::Action::FriendRemove);
-    portal_adapters::memory::MemoryFriends::new(&fixture.people).remove(&id, audit).await.unwrap();
+    fixture.stores.friends.remove(&id, audit).await.unwrap();
     // What was looked up is believed for a second, here as by every other replica.
     let removed = Instant::now();
     while fixture.get("/api/portal/me", &token).await.status == 200 {
@@ -152,7 +152,7 @@ async fn a_token_that_opens_nothing_is_said_before_anything_else_is_refused() {
 #[actix_web::test]
 async fn a_session_that_cannot_be_checked_is_no_401() {
     let fixture = Fixture::new().await;
-    fixture.people.go_down(crate::fixture::CAUSE);
+    fixture.outage.go_down(crate::fixture::CAUSE);
     let asked = request(Method::PUT, "/api/portal/workspace/memory", "fps_unknown");
     let answer = fixture.ask(asked.insert_header(("content-type", "text/plain"))).await;
     answer.assert_problem(503, "database-unavailable");
@@ -177,15 +177,16 @@ async fn all_other_sessions_end_and_the_one_that_asks_stays() {
 
 #[actix_web::test]
 async fn a_friend_of_accounts_elsewhere_whom_no_store_knows_is_told_so() {
-    let (elsewhere, key) = (MemoryPeople::new(), FriendshipKey::new(friend_id("zoe"), agent_id("main")));
+    let (elsewhere, key) =
+        (Db::in_memory(Handle::current()).unwrap(), FriendshipKey::new(friend_id("zoe"), agent_id("main")));
     let agent = Agent { id: key.agent.clone(), created_at: now() };
     let token = Token::presented("fpa_main").hash();
-    MemoryAgents::new(&elsewhere).create(agent, token, audit(Action::AgentCreate)).await.unwrap();
+    elsewhere.agents().create(agent, token, audit(Action::AgentCreate)).await.unwrap();
     let zoe = Friend::new(key.friend.clone(), now());
-    MemoryFriends::new(&elsewhere).create(zoe, audit(Action::FriendCreate)).await.unwrap();
+    elsewhere.friends().create(zoe, audit(Action::FriendCreate)).await.unwrap();
     let friendship = Friendship::new(key.clone(), now());
-    MemoryFriendships::new(&elsewhere).set(friendship, audit(Action::FriendshipSet)).await.unwrap();
-    let accounts = Arc::new(MemorySessions::new(&elsewhere));
+    elsewhere.friendships().set(friendship, audit(Action::FriendshipSet)).await.unwrap();
+    let accounts = elsewhere.sessions();
     let fixture = Fixture::with(|state| {
         let ids = Arc::new(SeededIds::from_seed(3));
         state.sessions = Arc::new(Sessions::new(accounts, state.clock.clone(), ids));

@@ -71,7 +71,7 @@ async fn without_its_database_every_operation_says_so() {
                     .await
                     .unwrap();
             }
-            fixture.people.go_down(CAUSE);
+            fixture.outage.go_down(CAUSE);
             let path = operation.path(treasure.name(operation.named));
             let answer = fixture.ask(operation.request(&path, &token)).await;
             if believed && !operation.needs.contains(&Backend::Database) && answer.status.is_success() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
-use portal_core::{Friendship, FriendshipKey, FriendshipStatus, FriendshipStore};
+use portal_core::{Friendship, FriendshipKey, FriendshipStatus};
 use portal_workspace::{DocumentName, DocumentPath};
 use serde_json::json;
 
@@ -146,7 +146,7 @@ async fn the_heartbeat_is_shared_and_nobody_overwrites_another_s_text_unseen() {
         heartbeat_writable: Some(false),
         created_at: now(),
     };
-    let friendships = portal_adapters::memory::MemoryFriendships::new(&fixture.people);
+    let friendships = &fixture.stores.friendships;
     friendships.set(friendship, audit(portal_core::Action::FriendshipSet)).await.unwrap();
     put(&fixture, HEARTBEAT, &bob, "bob's", &[]).await.assert_problem(403, "document-read-only");
     assert_eq!(fixture.get(HEARTBEAT, &bob).await.json()["content"], "bob's");

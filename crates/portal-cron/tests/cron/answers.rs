@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use portal_adapters::memory::{MemoryContacts, MemoryFriends};
-use portal_core::{Action, AgentId, BackendError, ChannelId, Contact, ContactStore, Friend, FriendStore};
+use portal_core::{Action, AgentId, BackendError, ChannelId, Contact, Friend};
 use portal_cron::{ConversationScopes, DefaultConversation, JobDraft, SessionKeys};
 
 use crate::fixture::{Fixture, TestResult, alice, audit, contact, draft, friend};
@@ -27,7 +26,7 @@ fn job(name: &str, session: Option<&str>, answer_to: Option<&str>) -> JobDraft {
 
 async fn add(fixture: &Fixture, channel: &str, address: &str) -> TestResult<()> {
     let contact = Contact::parse(alice().friend, channel, address)?;
-    MemoryContacts::new(&fixture.people).add(contact, audit(Action::ContactAdd)).await?;
+    fixture.stores.contacts.add(contact, audit(Action::ContactAdd)).await?;
     Ok(())
 }
 
@@ -37,7 +36,7 @@ async fn an_answer_goes_to_the_friends_own_address_or_nowhere() -> TestResult<()
     assert_eq!(answer_of(&fixture, "chat", job("chat", None, None)).await?.as_deref(), Some("signal:+15550100"));
     assert_eq!(answer_of(&fixture, "silent", job("silent", None, Some("nowhere"))).await?, None);
     // A contact that is gone takes no answer, and the message is said all the same.
-    MemoryContacts::new(&fixture.people).remove(&contact()?, audit(Action::ContactRemove)).await?;
+    fixture.stores.contacts.remove(&contact()?, audit(Action::ContactRemove)).await?;
     fixture.jobs.run(&alice(), "chat", friend("alice")).await?;
     fixture.pass_after(1).await?;
     assert_eq!((fixture.receiver.take().len(), fixture.receiver.answer.lock().take()), (1, None));
@@ -62,7 +61,7 @@ async fn of_several_addresses_the_sessions_own_then_the_preferred_one_is_taken()
         let found = answer_of(&fixture, name, job(name, session.as_deref(), None)).await?;
         assert_eq!(found.as_deref(), Some(expected), "{name}");
     }
-    let friends = MemoryFriends::new(&fixture.people);
+    let friends = &fixture.stores.friends;
     let found = friends.find(&alice().friend).await?.ok_or("no alice")?;
     let preferring = Friend { preferred_channel: Some(ChannelId::parse("irc")?), ..found };
     friends.update(preferring, audit(Action::FriendUpdate)).await?;
@@ -89,8 +88,8 @@ async fn a_message_without_a_session_is_said_where_the_gateway_has_what_the_frie
         (DefaultConversation::OnChannelOfFriend, "agent:main:signal:direct:alice"),
         (DefaultConversation::OnChannelOfAddress, "agent:main:signal:direct:+15550100"),
     ] {
-        let (people, friends) = (MemoryContacts::new(&fixture.people), MemoryFriends::new(&fixture.people));
-        let keys = SessionKeys::new(Arc::new(people), Arc::new(friends), vec![ChannelId::parse("signal")?]);
+        let (stores, channels) = (&fixture.stores, vec![ChannelId::parse("signal")?]);
+        let keys = SessionKeys::new(stores.contacts.clone(), stores.friends.clone(), channels);
         let keys = keys.with_scopes(Arc::new(Scope(scope)));
         let key = async |contacts: &[Contact], session: &str| -> TestResult<Option<String>> {
             Ok(keys.destination(&alice(), contacts, session).await?.map(|found| found.session.to_string()))

@@ -8,18 +8,17 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use portal_adapters::RandomIds;
-use portal_adapters::memory::{
-    MemoryAgents, MemoryAuditLog, MemoryContacts, MemoryFriends, MemoryFriendships, MemoryJobs, MemoryPeople,
-};
+use portal_adapters::db::Db;
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Backend, BackendError, ChannelId,
-    Clock, Contact, ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipKey,
-    FriendshipStatus, FriendshipStore, SeededIds, Token,
+    Action, Actor, Agent, AgentId, AuditEntry, AuditFilter, Backend, BackendError, ChannelId, Clock, Contact,
+    FixedClock, Friend, FriendId, Friendship, FriendshipKey, FriendshipStatus, SeededIds, Token,
 };
 use portal_cron::{
     CronError, Delivery, EmbeddedEngine, Engines, Job, JobDraft, JobPatch, Jobs, LeasedRun, NoObserver, Receipt, Run,
     RunQueue, Runner, RunnerPorts, RunnerSettings, SessionKey, SessionKeys, TimeZones, TimingDraft,
 };
+use portal_testkit::{Outage, Stores};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 pub(crate) type TestResult<T> = Result<T, Box<dyn std::error::Error>>;
@@ -83,9 +82,10 @@ impl Delivery for Receiver {
 }
 
 pub(crate) struct Fixture {
-    pub(crate) people: MemoryPeople,
+    /// The database, whose calls all fail while `outage` says so.
+    pub(crate) stores: Stores,
+    pub(crate) outage: Arc<Outage>,
     pub(crate) clock: Arc<FixedClock>,
-    pub(crate) store: Arc<MemoryJobs>,
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) jobs: Jobs,
     pub(crate) runner: Runner,
@@ -97,31 +97,34 @@ pub(crate) fn utc(text: &str) -> DateTime<Utc> {
 
 impl Fixture {
     pub(crate) async fn new() -> TestResult<Self> {
-        let (people, clock) = (MemoryPeople::new(), Arc::new(FixedClock::new(utc("2026-01-01T09:00:00Z"))));
-        settle_in(&people, clock.now()).await?;
-        let store = Arc::new(MemoryJobs::new(&people, clock.clone()));
+        let (outage, clock) = (Outage::new(), Arc::new(FixedClock::new(utc("2026-01-01T09:00:00Z"))));
+        let db = Db::in_memory(Handle::current())?.with_clock(clock.clone());
+        db.instance(&RandomIds).await?;
+        let stores = portal_testkit::stores!(db).intercepted(&outage);
+        settle_in(&stores, clock.now()).await?;
         let ids = Arc::new(SeededIds::from_seed(11));
         let zones = TimeZones::bundled();
-        let engines = Engines::new(Arc::new(EmbeddedEngine::new(store.clone(), zones.clone(), clock.clone(), ids)));
-        let jobs = Jobs::new(engines, keys(&people)?, zones, clock.clone());
+        let engines =
+            Engines::new(Arc::new(EmbeddedEngine::new(stores.jobs.clone(), zones.clone(), clock.clone(), ids)));
+        let jobs = Jobs::new(engines, keys(&stores)?, zones, clock.clone());
         let receiver = Arc::new(Receiver::default());
-        let runner = runner(&people, store.clone(), receiver.clone(), RunnerSettings::default())?;
-        Ok(Self { people, clock, store, receiver, jobs, runner })
+        let runner = runner(&stores, stores.runs.clone(), receiver.clone(), RunnerSettings::default())?;
+        Ok(Self { stores, outage, clock, receiver, jobs, runner })
     }
 
     /// Another runner of the same queue.
     pub(crate) fn runner(&self, settings: RunnerSettings) -> TestResult<Runner> {
-        self.runner_of(self.store.clone(), settings)
+        self.runner_of(self.stores.runs.clone(), settings)
     }
 
     /// A runner of a queue that stands before this fixture's.
     pub(crate) fn runner_of(&self, queue: Arc<dyn RunQueue>, settings: RunnerSettings) -> TestResult<Runner> {
-        runner(&self.people, queue, self.receiver.clone(), settings)
+        runner(&self.stores, queue, self.receiver.clone(), settings)
     }
 
     /// Another runner of the same queue, with time zone rules of its own.
     pub(crate) fn runner_with(&self, zones: TimeZones) -> TestResult<Runner> {
-        let ports = RunnerPorts { zones, ..ports(&self.people, self.store.clone(), self.receiver.clone())? };
+        let ports = RunnerPorts { zones, ..ports(&self.stores, self.stores.runs.clone(), self.receiver.clone())? };
         Ok(Runner::new(ports, RunnerSettings::default()))
     }
 
@@ -163,38 +166,38 @@ impl Fixture {
         let friendship =
             Friendship { agent, friend, status, heartbeat_writable: Some(true), created_at: DateTime::UNIX_EPOCH };
         let entry = AuditEntry::new(self.clock.now(), Actor::Operator("test".to_owned()), Action::FriendshipSet);
-        MemoryFriendships::new(&self.people).set(friendship, entry).await?;
+        self.stores.friendships.set(friendship, entry).await?;
         Ok(())
     }
 
     /// The actions and subjects of the audit log about jobs, oldest first.
     pub(crate) async fn audited(&self) -> TestResult<Vec<(String, String)>> {
         let filter = AuditFilter { action: Some("job".to_owned()), limit: 100, ..AuditFilter::default() };
-        let mut records = MemoryAuditLog::new(&self.people).list(filter).await?;
+        let mut records = self.stores.audit.list(filter).await?;
         records.reverse();
         Ok(records.into_iter().map(|record| (record.action, record.subject)).collect())
     }
 }
 
 fn runner(
-    people: &MemoryPeople,
+    stores: &Stores,
     queue: Arc<dyn RunQueue>,
     receiver: Arc<Receiver>,
     settings: RunnerSettings,
 ) -> TestResult<Runner> {
-    Ok(Runner::new(ports(people, queue, receiver)?, settings))
+    Ok(Runner::new(ports(stores, queue, receiver)?, settings))
 }
 
-fn ports(people: &MemoryPeople, queue: Arc<dyn RunQueue>, receiver: Arc<Receiver>) -> TestResult<RunnerPorts> {
+fn ports(stores: &Stores, queue: Arc<dyn RunQueue>, receiver: Arc<Receiver>) -> TestResult<RunnerPorts> {
     // Runners that share a queue must not draw the same ids.
     let (ids, zones) = (Arc::new(RandomIds), TimeZones::bundled());
     let observer = Arc::new(NoObserver);
-    Ok(RunnerPorts { queue, keys: keys(people)?, delivery: receiver, ids, zones, observer })
+    Ok(RunnerPorts { queue, keys: keys(stores)?, delivery: receiver, ids, zones, observer })
 }
 
-fn keys(people: &MemoryPeople) -> TestResult<Arc<SessionKeys>> {
-    let (contacts, friends) = (Arc::new(MemoryContacts::new(people)), Arc::new(MemoryFriends::new(people)));
-    Ok(Arc::new(SessionKeys::new(contacts, friends, vec![ChannelId::parse("signal")?])))
+fn keys(stores: &Stores) -> TestResult<Arc<SessionKeys>> {
+    let channels = vec![ChannelId::parse("signal")?];
+    Ok(Arc::new(SessionKeys::new(stores.contacts.clone(), stores.friends.clone(), channels)))
 }
 
 pub(crate) fn alice() -> FriendshipKey {
@@ -226,21 +229,19 @@ pub(crate) fn contact() -> TestResult<Contact> {
     Ok(Contact::parse(alice().friend, "signal", "+15550100")?)
 }
 
-async fn settle_in(people: &MemoryPeople, created_at: DateTime<Utc>) -> TestResult<()> {
+async fn settle_in(stores: &Stores, created_at: DateTime<Utc>) -> TestResult<()> {
     let agent = alice().agent;
     let token = Token::presented("fpa_test").hash();
-    MemoryAgents::new(people)
-        .create(Agent { id: agent.clone(), created_at }, token, audit(Action::AgentCreate))
-        .await?;
+    stores.agents.create(Agent { id: agent.clone(), created_at }, token, audit(Action::AgentCreate)).await?;
     for name in ["alice", "bob"] {
         let id = owner(name).friend;
         let person =
             Friend { id: id.clone(), display_name: None, preferred_channel: None, time_zone: None, created_at };
-        MemoryFriends::new(people).create(person, audit(Action::FriendCreate)).await?;
+        stores.friends.create(person, audit(Action::FriendCreate)).await?;
         let (agent, status) = (agent.clone(), FriendshipStatus::Active);
         let friendship = Friendship { agent, friend: id, status, heartbeat_writable: Some(true), created_at };
-        MemoryFriendships::new(people).set(friendship, audit(Action::FriendshipSet)).await?;
+        stores.friendships.set(friendship, audit(Action::FriendshipSet)).await?;
     }
-    MemoryContacts::new(people).add(contact()?, audit(Action::ContactAdd)).await?;
+    stores.contacts.add(contact()?, audit(Action::ContactAdd)).await?;
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! Operations of a friend on their jobs.
 
-use portal_adapters::memory::MemoryFriends;
-use portal_core::{Action, FriendStore};
+use portal_core::Action;
 use portal_cron::{CronError, JOBS_PER_FRIEND, JobDraft, JobPatch, MissedWindow, RunStatus, TimingDraft};
 
 use crate::fixture::{Fixture, Response, TestResult, alice, audit, draft, friend, owner, utc};
@@ -187,7 +186,7 @@ async fn every_change_leaves_a_line_in_the_audit_log() -> TestResult<()> {
 async fn a_database_that_is_gone_is_an_error_and_never_an_empty_list() -> TestResult<()> {
     let fixture = Fixture::new().await?;
     fixture.job("daily", "@daily").await?;
-    fixture.people.go_down("secret cause");
+    fixture.outage.go_down("secret cause");
     check_refused(&fixture.jobs.list(&alice()).await, "database-unavailable");
     check_refused(&fixture.job("other", "@daily").await, "database-unavailable");
     check_refused(&fixture.jobs.remove(&alice(), "daily", friend("alice")).await, "database-unavailable");
@@ -199,7 +198,7 @@ async fn a_database_that_is_gone_is_an_error_and_never_an_empty_list() -> TestRe
 async fn the_jobs_of_a_friend_who_is_removed_go_with_them() -> TestResult<()> {
     let fixture = Fixture::new().await?;
     fixture.job("hourly", "@hourly").await?;
-    MemoryFriends::new(&fixture.people).remove(&alice().friend, audit(Action::FriendRemove)).await?;
+    fixture.stores.friends.remove(&alice().friend, audit(Action::FriendRemove)).await?;
     assert_eq!(fixture.pass_after(60).await?, 0);
     assert_eq!(fixture.receiver.take(), []);
     check_refused(&fixture.job("hourly", "@hourly").await, "friend-unknown");

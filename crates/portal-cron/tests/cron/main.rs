@@ -1,4 +1,4 @@
-//! The use cases and the runner, over the stores in memory.
+//! The use cases and the runner, over a database in memory.
 
 mod answers;
 mod fixture;

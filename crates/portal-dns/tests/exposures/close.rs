@@ -90,11 +90,11 @@ async fn removal_leaves_alone_what_lost_its_mark() {
 
 #[tokio::test(start_paused = true)]
 async fn a_friend_with_exposures_cannot_be_removed() {
-    use portal_core::{Actor, AuditEntry, Clock, FriendRemoved, FriendStore};
+    use portal_core::{Actor, AuditEntry, Clock, FriendRemoved};
     let fixture = Fixture::new().await;
     let portal = fixture.portal();
     open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
-    let friends = portal_adapters::memory::MemoryFriends::new(&fixture.people);
+    let friends = &fixture.stores.friends;
     let audit = AuditEntry::new(fixture.clock.now(), Actor::Operator("root".to_owned()), Action::FriendRemove)
         .with_friend(friend("alice"))
         .with_subject("alice");

@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use portal_adapters::memory::{
-    MemoryAuditLog, MemoryCluster, MemoryExposures, MemoryFriends, MemoryPeople, MemoryRecords, ZoneRecord,
-};
-use portal_core::{
-    Action, Actor, AuditEntry, AuditFilter, AuditLog, Clock, FixedClock, Friend, FriendId, FriendStore, SeededIds,
-};
+use portal_adapters::db::Db;
+use portal_adapters::memory::{MemoryCluster, MemoryRecords, ZoneRecord};
+use portal_core::{Action, Actor, AuditEntry, AuditFilter, Clock, FixedClock, Friend, FriendId, SeededIds};
 use portal_dns::{
     DnsError, Domain, DomainName, Exposure, ExposureName, ExposurePorts, Exposures, Hostname, InstanceId, Intent,
-    IntentStore, OpenExposure, Opened, OrphanPorts, Orphans, OwnershipMarker, RecordState, Records, RouteSpec, Routes,
-    Status, Target, Tls, Zone,
+    OpenExposure, Opened, OrphanPorts, Orphans, OwnershipMarker, RecordState, Records, RouteSpec, Routes, Status,
+    Target, Tls, Zone,
 };
+use portal_testkit::{Outage, Stores};
 use tokio::runtime::Handle;
 
 /// Workloads of every friend.
@@ -40,8 +38,9 @@ spec: { type: ExternalName, externalName: example.org }
 pub(crate) struct Fixture {
     pub(crate) clock: Arc<FixedClock>,
     ids: Arc<SeededIds>,
-    pub(crate) people: MemoryPeople,
-    pub(crate) store: MemoryExposures,
+    /// The database, whose calls all fail while `outage` says so.
+    pub(crate) stores: Stores,
+    pub(crate) outage: Arc<Outage>,
     pub(crate) cluster: MemoryCluster,
     /// The zone of the default domain.
     pub(crate) a: MemoryRecords,
@@ -53,12 +52,13 @@ impl Fixture {
     /// Friends `alice`, `bob`, `a-b` and `b-c`, each with the same Services; nothing exposed.
     pub(crate) async fn new() -> Self {
         let clock = Arc::new(FixedClock::new(DateTime::UNIX_EPOCH + Duration::from_hours(480_000)));
-        let people = MemoryPeople::new();
-        let store = MemoryExposures::new(&people);
+        let db = Db::in_memory(Handle::current()).unwrap().with_clock(clock.clone());
+        let outage = Outage::new();
+        let stores = portal_testkit::stores!(db).intercepted(&outage);
         let cluster = MemoryCluster::new(clock.clone());
         let ids = Arc::new(SeededIds::from_seed(1));
         let (a, b) = (MemoryRecords::new(domain_name("a.net")), MemoryRecords::new(domain_name("b.net")));
-        let fixture = Self { clock, ids, people, store, cluster, a, b };
+        let fixture = Self { clock, ids, stores, outage, cluster, a, b };
         for friend in ["alice", "bob", "a-b", "b-c", "a", "c"] {
             fixture.add_friend(friend).await;
         }
@@ -73,13 +73,13 @@ impl Fixture {
             .with_subject(id.to_string());
         self.cluster.load_yaml("workloads", WORKLOADS, &id.namespace()).unwrap();
         let friend = Friend::new(id, at);
-        MemoryFriends::new(&self.people).create(friend, audit).await.unwrap();
+        self.stores.friends.create(friend, audit).await.unwrap();
     }
 
     /// Returns the ports of a portal.
     pub(crate) fn ports(&self) -> ExposurePorts {
         let (routes, services) = (Arc::new(self.cluster.clone()), Arc::new(self.cluster.clone()));
-        ExposurePorts::new(Arc::new(self.store.clone()), routes, services, self.clock.clone(), self.ids.clone())
+        ExposurePorts::new(self.stores.exposures.clone(), routes, services, self.clock.clone(), self.ids.clone())
     }
 
     /// A portal that was just started.
@@ -99,8 +99,8 @@ impl Fixture {
     /// Returns the operator's access to orphans.
     pub(crate) fn orphans(&self) -> Orphans {
         let ports = OrphanPorts {
-            store: Arc::new(self.store.clone()),
-            audit_log: Arc::new(MemoryAuditLog::new(&self.people)),
+            store: self.stores.exposures.clone(),
+            audit_log: self.stores.audit.clone(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
         };
@@ -145,7 +145,7 @@ impl Fixture {
     /// Returns the number of audit entries of this action.
     pub(crate) async fn audited(&self, action: Action) -> usize {
         let filter = AuditFilter { action: Some(action.as_str().to_owned()), limit: 1000, ..AuditFilter::default() };
-        MemoryAuditLog::new(&self.people).list(filter).await.unwrap().len()
+        self.stores.audit.list(filter).await.unwrap().len()
     }
 
     /// Fails unless every exposure is active and stands exactly as wanted, and nothing else carries our marker.
@@ -155,7 +155,7 @@ impl Fixture {
 
     /// The same, where the zones hold these records with a marker, sorted by hostname.
     pub(crate) async fn assert_converged_with(&self, marked: Vec<(Hostname, RecordState)>, context: &str) {
-        let intents = self.store.page(None, 1000).await.unwrap();
+        let intents = self.stores.exposures.page(None, 1000).await.unwrap();
         for intent in &intents {
             let exposure = &intent.exposure;
             assert_eq!((exposure.status, exposure.reason), (Status::Active, None), "{context}: {exposure:?}");
@@ -172,7 +172,7 @@ impl Fixture {
     /// Fails if something is recorded as done that is not: each active exposure stands exactly as wanted, and what
     /// carries our marker belongs to an exposure that is there. So it has to be at every moment, finished or not.
     pub(crate) async fn assert_nothing_is_pretended(&self, stored: Vec<(Hostname, RecordState)>, context: &str) {
-        let intents = self.store.page(None, 1000).await.unwrap();
+        let intents = self.stores.exposures.page(None, 1000).await.unwrap();
         let routes = self.routes().await;
         for intent in intents.iter().filter(|intent| intent.exposure.status == Status::Active) {
             assert!(stored.contains(&record(intent)), "{context}: {intent:?} without its record: {stored:?}");

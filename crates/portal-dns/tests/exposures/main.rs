@@ -1,4 +1,4 @@
-//! Exposures over a cluster and stores in memory, and zones in memory or, in `over_http`, at a scripted Cloudflare.
+//! Exposures over a database and a cluster in memory, and zones in memory or, in `over_http`, at a scripted Cloudflare.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its premise fails")]
 

@@ -11,8 +11,7 @@ use portal_adapters::cloudflare::{
     ZoneName,
 };
 use portal_dns::{
-    DnsError, Exposures, Hostname, IntentStore as _, Opened, OwnershipMarker, Reason, RecordState, Records, Status,
-    Target,
+    DnsError, Exposures, Hostname, Opened, OwnershipMarker, Reason, RecordState, Records, Status, Target,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -110,7 +109,7 @@ impl HttpFixture {
     /// Waits until each exposure's record was looked at once more after the answer.
     async fn established(&self) {
         let began = Instant::now();
-        while !self.fixture.store.page(None, 1000).await.unwrap().iter().all(|intent| intent.established) {
+        while !self.fixture.stores.exposures.page(None, 1000).await.unwrap().iter().all(|intent| intent.established) {
             assert!(began.elapsed() < Duration::from_mins(1), "the name was not looked at once more");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -63,10 +63,10 @@ async fn a_store_that_cannot_be_asked_is_not_taken_for_empty() {
     let portal = fixture.portal();
     open(&portal, "alice", wish("my-app", "web", None, None)).await.unwrap();
     assert_eq!(portal.snapshot(&friend("alice")).await.unwrap().len(), 1);
-    fixture.people.go_down("gone");
+    fixture.outage.go_down("gone");
     assert!(portal.poll_changes().await.is_err());
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(portal.snapshot(&friend("alice")).await.is_err());
-    fixture.people.come_back();
+    fixture.outage.come_back();
     assert_eq!(portal.snapshot(&friend("alice")).await.unwrap().len(), 1);
 }

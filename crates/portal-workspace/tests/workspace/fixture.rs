@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::DateTime;
+use portal_adapters::db::Db;
 use portal_adapters::files::{AgentRoots, DiskFiles};
-use portal_adapters::memory::{
-    MemoryAgents, MemoryAuditLog, MemoryDocuments, MemoryFiles, MemoryFriends, MemoryFriendships, MemoryPeople,
-};
+use portal_adapters::memory::MemoryFiles;
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, Clock, FixedClock, Friend, FriendId,
-    FriendStore, Friendship, FriendshipKey, FriendshipStatus, FriendshipStore, SeededIds, Token,
+    Action, Actor, Agent, AgentId, AuditEntry, AuditFilter, Clock, FixedClock, Friend, FriendId, Friendship,
+    FriendshipKey, FriendshipStatus, SeededIds, Token,
 };
+use portal_testkit::Stores;
 use portal_workspace::{
-    Content, DocumentFiles, DocumentName, DocumentPath, DocumentPorts, Documents, Precondition, Tag, VersionStore,
-    WorkspaceError, Writer,
+    Content, DocumentFiles, DocumentName, DocumentPath, DocumentPorts, Documents, Precondition, Tag, WorkspaceError,
+    Writer,
 };
+use tokio::runtime::Handle;
 
 /// Agent's folder, and the ways in which an agent changes it past the portal.
 pub(crate) enum AgentFolder {
@@ -25,8 +26,7 @@ pub(crate) enum AgentFolder {
 
 pub(crate) struct Fixture {
     pub(crate) clock: Arc<FixedClock>,
-    pub(crate) people: MemoryPeople,
-    pub(crate) rows: MemoryDocuments,
+    pub(crate) stores: Stores,
     pub(crate) folder: AgentFolder,
     pub(crate) ports: DocumentPorts,
     pub(crate) documents: Documents,
@@ -48,25 +48,24 @@ impl Fixture {
     }
 
     async fn on(clock: Arc<FixedClock>, folder: AgentFolder, files: Arc<dyn DocumentFiles>) -> Self {
-        let people = MemoryPeople::new();
-        let rows = MemoryDocuments::new(&people, clock.clone());
+        let db = Db::in_memory(Handle::current()).unwrap().with_clock(clock.clone());
+        let stores = portal_testkit::stores!(db);
         let ports = DocumentPorts {
             files,
-            store: Arc::new(rows.clone()),
-            versions: Arc::new(rows.clone()),
-            friendships: Arc::new(MemoryFriendships::new(&people)),
+            store: stores.documents.clone(),
+            versions: stores.versions.clone(),
+            friendships: stores.friendships.clone(),
             clock: clock.clone(),
             ids: Arc::new(SeededIds::from_seed(1)),
         };
         let documents = Documents::new(ports.clone());
-        let fixture = Self { clock, people, rows, folder, ports, documents };
+        let fixture = Self { clock, stores, folder, ports, documents };
         fixture.add_people().await;
         fixture
     }
 
     async fn add_people(&self) {
-        let agents = MemoryAgents::new(&self.people);
-        let friends = MemoryFriends::new(&self.people);
+        let (agents, friends) = (&self.stores.agents, &self.stores.friends);
         let agent = Agent { id: main(), created_at: self.clock.now() };
         agents.create(agent, Token::presented("agent").hash(), self.audit(Action::AgentCreate)).await.unwrap();
         for name in ["alice", "bob"] {
@@ -90,8 +89,7 @@ impl Fixture {
             heartbeat_writable,
             created_at: self.clock.now(),
         };
-        let friendships = MemoryFriendships::new(&self.people);
-        assert!(friendships.set(friendship, self.audit(Action::FriendshipSet)).await.unwrap());
+        assert!(self.stores.friendships.set(friendship, self.audit(Action::FriendshipSet)).await.unwrap());
     }
 
     fn audit(&self, action: Action) -> AuditEntry {
@@ -101,7 +99,7 @@ impl Fixture {
     /// Counts the audit entries about documents.
     pub(crate) async fn audited(&self) -> usize {
         let filter = AuditFilter { action: Some("document".to_owned()), limit: 1000, ..AuditFilter::default() };
-        MemoryAuditLog::new(&self.people).list(filter).await.unwrap().len()
+        self.stores.audit.list(filter).await.unwrap().len()
     }
 
     /// Replaces a document of `name` in a session.
@@ -118,8 +116,8 @@ impl Fixture {
     /// The texts of all versions, the newest first.
     pub(crate) async fn stored(&self, path: &DocumentPath) -> Vec<String> {
         let mut texts = Vec::new();
-        for version in self.rows.list(path, None).await.unwrap() {
-            let (_, bytes) = self.rows.find(path, None, &version.id).await.unwrap().unwrap();
+        for version in self.stores.versions.list(path, None).await.unwrap() {
+            let (_, bytes) = self.stores.versions.find(path, None, &version.id).await.unwrap().unwrap();
             texts.push(String::from_utf8(bytes).unwrap());
         }
         texts

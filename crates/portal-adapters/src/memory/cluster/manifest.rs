@@ -128,6 +128,7 @@ pub(super) fn read_path(path: &Path, default_namespace: &str) -> Result<Manifest
                 all.objects.extend(objects);
                 all.skipped.extend(skipped.into_iter().chain(errors.iter().map(left_out)));
             }
+            // One bad file among many is left out, as one bad object is; a file that was named must be readable.
             Err(source) if is_folder => all.skipped.push(format!("{}: {source}, left out", file.display())),
             Err(source) => return Err(unreadable(&file)(source)),
         }
@@ -143,6 +144,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, ManifestError> {
     let entries: io::Result<Vec<_>> = fs::read_dir(folder).map_err(unreadable(folder))?.collect();
     let mut files: Vec<_> = entries.map_err(unreadable(folder))?.iter().map(fs::DirEntry::path).collect();
     files.retain(|file| file.extension().is_some_and(|it| ["yaml", "yml", "json"].iter().any(|known| it == *known)));
+    // The entries of a folder have no order of their own.
     files.sort();
     if files.is_empty() {
         return Err(ManifestError::Empty { path: folder.to_owned() });
@@ -184,6 +186,7 @@ fn json_objects(text: &str) -> Option<JsonStream<'_>> {
     let (mut objects, mut start) = (Vec::new(), 0);
     while let Some(object) = stream.next() {
         if let Err(error) = object {
+            // Where nothing was read yet, it may be YAML in flow style.
             let problem = (error.line(), error.to_string());
             return (!objects.is_empty()).then_some((objects, Err(problem)));
         }
@@ -257,6 +260,7 @@ impl Reader<'_> {
             let mut object = item.value;
             if let (Value::Object(members), false) = (&mut object, kind.is_empty()) {
                 for (member, value) in [("kind", kind), ("apiVersion", api_version)] {
+                    // The items of a plain `List` name theirs.
                     members.entry(member).or_insert_with(|| value.into());
                 }
             }
@@ -304,6 +308,7 @@ fn parse_as(text: &str, api_version: &str, kind: &str) -> Option<Result<Object, 
             }
         }
     });
+    // Before the result: an object of a kind that is not shown need not be readable.
     if !is_known {
         return None;
     }
@@ -326,6 +331,7 @@ fn options() -> Options {
 }
 
 fn padded(line: usize, text: &str) -> String {
+    // Files that were joined have the mark in the middle.
     let text = text.trim_start_matches(BYTE_ORDER_MARK);
     format!("{}{text}", "\n".repeat(line.saturating_sub(1)))
 }
