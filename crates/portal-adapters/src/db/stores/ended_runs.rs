@@ -108,8 +108,7 @@ impl EndedRuns {
                 jobs::last_error.eq(error),
                 jobs::recent.eq(write_recent(&state.recent)?),
                 jobs::consecutive_errors.eq(errors),
-                // A job for one moment that is over is disabled.
-                jobs::enabled.eq(jobs::enabled.and(jobs::fires_at.is_null().or(jobs::next_due.is_not_null()))),
+                jobs::enabled.eq(is_to_stay_enabled()),
                 (open_run == OpenRun::Ended).then_some(jobs::open_run.eq(None::<String>)),
             ))
             .execute(conn)
@@ -120,11 +119,12 @@ impl EndedRuns {
 
 /// Disables a job for one moment that is over.
 pub(super) async fn disable_spent(conn: &mut Conn, job: &str) -> Result<(), QueryError> {
-    diesel::update(jobs::table.find(job))
-        .filter(jobs::fires_at.is_not_null())
-        .filter(jobs::next_due.is_null())
-        .set(jobs::enabled.eq(false))
-        .execute(conn)
-        .await?;
+    diesel::update(jobs::table.find(job)).set(jobs::enabled.eq(is_to_stay_enabled())).execute(conn).await?;
     Ok(())
+}
+
+/// The new value of `enabled`: false for a job for one moment that is over, else the old one.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn is_to_stay_enabled() -> _ {
+    jobs::enabled.and(jobs::fires_at.is_null().or(jobs::next_due.is_not_null()))
 }
