@@ -153,8 +153,9 @@ async fn list(context: &AdminContext) -> Result<Output, Failure> {
 async fn show(id: &FriendId, context: &AdminContext) -> Result<Output, Failure> {
     let friend = context.friends.find(id).await?.ok_or_else(|| Failure::unknown_friend(id))?;
     let rows = FriendRows::of(id, context).await?;
+    // As typed, which is how `contact list` shows and `contact remove` takes them.
     let contacts: Vec<_> =
-        rows.contacts.iter().map(|contact| format!("{}:{}", contact.channel, contact.address)).collect();
+        rows.contacts.iter().map(|contact| format!("{}:{}", contact.channel, contact.typed)).collect();
     let friendships: Vec<_> =
         rows.friendships.iter().map(|friendship| format!("{} ({})", friendship.agent, friendship.status)).collect();
     let mut shown = fields(&friend);

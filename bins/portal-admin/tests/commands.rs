@@ -87,12 +87,13 @@ fn a_friend_is_added_shown_changed_and_removed() {
     let added = register.run_ok("friend add alice --name Alice --channel signal --time-zone Europe/Berlin");
     assert_eq!(added["name"], "Alice");
     register.run_ok("contact add alice signal +15550100");
+    register.run_ok("contact add alice slack U12AB");
     let changed = register.run_ok("friend update alice --time-zone= --channel irc");
     assert_eq!((&changed["name"], &changed["channel"]), (&json!("Alice"), &json!("irc")));
     let shown = register.run_ok("friend show alice");
     assert_eq!(shown["time_zone"], Value::Null);
     assert_eq!(shown["namespace"], "friend-alice");
-    assert_eq!(shown["contacts"], json!(["signal:+15550100"]));
+    assert_eq!(shown["contacts"], json!(["signal:+15550100", "slack:U12AB"]), "as typed");
     assert_eq!(register.run_ok("friend list")["friends"].as_array().unwrap().len(), 1);
     assert_eq!(register.run_ok("friend remove alice"), json!({"removed": "alice"}));
     assert_eq!(register.run_ok("friend list"), json!({"friends": []}));
