@@ -38,31 +38,38 @@ macro_rules! string_newtype {
     )+};
     ($($name:ident),+ $(,)?) => {
         $crate::string_newtype!(write only: $($name),+);
-        $(
-            impl ::std::str::FromStr for $name {
-                type Err = $crate::Invalid;
+        $($crate::parse_conversions!($name);)+
+    };
+}
 
-                fn from_str(text: &str) -> ::std::result::Result<Self, $crate::Invalid> {
-                    Self::parse(text)
-                }
+/// Implements [`FromStr`](std::str::FromStr) and [`TryFrom`] by the type's own `parse(&str) -> Result<Self, Invalid>`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! parse_conversions {
+    ($name:ident) => {
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::Invalid;
+
+            fn from_str(text: &str) -> ::std::result::Result<Self, $crate::Invalid> {
+                Self::parse(text)
             }
+        }
 
-            impl ::std::convert::TryFrom<&str> for $name {
-                type Error = $crate::Invalid;
+        impl ::std::convert::TryFrom<&str> for $name {
+            type Error = $crate::Invalid;
 
-                fn try_from(text: &str) -> ::std::result::Result<Self, $crate::Invalid> {
-                    Self::parse(text)
-                }
+            fn try_from(text: &str) -> ::std::result::Result<Self, $crate::Invalid> {
+                Self::parse(text)
             }
+        }
 
-            impl ::std::convert::TryFrom<::std::string::String> for $name {
-                type Error = $crate::Invalid;
+        impl ::std::convert::TryFrom<::std::string::String> for $name {
+            type Error = $crate::Invalid;
 
-                fn try_from(text: ::std::string::String) -> ::std::result::Result<Self, $crate::Invalid> {
-                    Self::parse(&text)
-                }
+            fn try_from(text: ::std::string::String) -> ::std::result::Result<Self, $crate::Invalid> {
+                Self::parse(&text)
             }
-        )+
+        }
     };
 }
 
@@ -123,21 +130,7 @@ macro_rules! word_enum {
             }
         }
 
-        impl ::std::str::FromStr for $name {
-            type Err = $crate::Invalid;
-
-            fn from_str(text: &str) -> ::std::result::Result<Self, $crate::Invalid> {
-                Self::parse(text)
-            }
-        }
-
-        impl ::std::convert::TryFrom<&str> for $name {
-            type Error = $crate::Invalid;
-
-            fn try_from(text: &str) -> ::std::result::Result<Self, $crate::Invalid> {
-                Self::parse(text)
-            }
-        }
+        $crate::parse_conversions!($name);
     };
 }
 

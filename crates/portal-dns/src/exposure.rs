@@ -195,7 +195,7 @@ impl OpenExposure {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use chrono::DateTime;
     use portal_core::FriendId;
 
@@ -204,7 +204,12 @@ mod tests {
     use crate::marker::ExposureId;
 
     fn exposure(status: Status, reason: Option<Reason>) -> Exposure {
-        let wanted = OpenExposure::parse("my-app", "web", Some(80), Some("your-domain.net")).unwrap();
+        Exposure { reason, ..exposure_of_port(80, status) }
+    }
+
+    /// An exposure of alice's whose record is not there yet.
+    pub(crate) fn exposure_of_port(port: i64, status: Status) -> Exposure {
+        let wanted = OpenExposure::parse("my-app", "web", Some(port), Some("your-domain.net")).unwrap();
         let friend = FriendId::parse("alice").unwrap();
         let domain = wanted.domain.unwrap();
         let hostname = Hostname::of(&wanted.name, &friend, &domain).unwrap();
@@ -214,7 +219,7 @@ mod tests {
             name: wanted.name,
             spec: ExposureSpec { service: wanted.service, port: wanted.port.unwrap(), domain, hostname },
             status,
-            reason,
+            reason: None,
             progress: Progress { route: true, record: false },
             created_at: DateTime::UNIX_EPOCH,
         }

@@ -126,33 +126,17 @@ async fn a_guessed_login_code_does_not_wait_for_the_writer() {
 }
 
 mod mounts {
-    use std::process::Command;
-
     use super::*;
+    use crate::unshare::mounted;
 
-    /// Tells the process inside the namespace which folder is mounted there.
-    const MOUNTED: &str = "PORTAL_TEST_MOUNTED";
     /// Room for the tables, the log and some friends.
-    const SMALL: &str = "mount -t tmpfs -o size=900k tmpfs \"$0\"";
+    const SMALL: &str = "mount -t tmpfs -o size=1200k tmpfs \"$0\"";
 
     #[tokio::test(flavor = "multi_thread")]
     #[ignore = "tier mounts"]
     async fn with_a_full_disk_reads_go_on_and_writes_recover_once_there_is_room() {
-        let Some(folder) = std::env::var_os(MOUNTED) else {
-            let name = "outage::mounts::with_a_full_disk_reads_go_on_and_writes_recover_once_there_is_room";
-            let folder = tempfile::tempdir().unwrap();
-            let script = format!("{SMALL} && exec \"$1\" --ignored --exact {name} --nocapture");
-            let status = Command::new("unshare")
-                .args(["--map-root-user", "--mount", "sh", "-ec", &script])
-                .arg(folder.path())
-                .arg(std::env::current_exe().unwrap())
-                .env(MOUNTED, folder.path())
-                .status()
-                .unwrap();
-            assert!(status.success());
-            return;
-        };
-        let folder = PathBuf::from(folder);
+        let name = "outage::mounts::with_a_full_disk_reads_go_on_and_writes_recover_once_there_is_room";
+        let Some(folder) = mounted(name, SMALL) else { return };
         let settings = settings(format!("sqlite:{}", folder.join("portal.db").display()));
         let db = Db::open(&settings, tokio::runtime::Handle::current()).unwrap();
         let friends = with_alice(&settings).await;

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::memory::{MemoryCluster, MemoryRecords};
@@ -62,8 +63,41 @@ async fn close(portal: &Exposures, (name, who): (&str, &str)) -> Status {
     portal.close(&friend(who), &name, Actor::Friend(friend(who))).await.unwrap().status
 }
 
-/// Looks at the zone all the time: a hostname never has two records.
-fn watch(records: MemoryRecords, over: Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
+/// Two portals on one file, over one cluster and one zone that is looked at all the time.
+struct Race {
+    here: Exposures,
+    there: Exposures,
+    store: Arc<dyn ExposureStore>,
+    cluster: MemoryCluster,
+    records: MemoryRecords,
+    over: Arc<AtomicBool>,
+    watching: JoinHandle<usize>,
+    _folder: tempfile::TempDir,
+}
+
+impl Race {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("portal.db");
+        let cluster = MemoryCluster::new(Arc::new(SystemClock));
+        let records = MemoryRecords::new(DomainName::parse("example.org").unwrap());
+        register(&open_database(&path).await, &cluster).await;
+        let (here, store) = portal(&path, &cluster, &records).await;
+        let (there, _) = portal(&path, &cluster, &records).await;
+        let over = Arc::new(AtomicBool::new(false));
+        let watching = watch(records.clone(), over.clone());
+        Self { here, there, store, cluster, records, over, watching, _folder: folder }
+    }
+
+    /// Ends the race, in which the zone must never have had two records.
+    fn end(self) {
+        self.over.store(true, Ordering::SeqCst);
+        assert_eq!(self.watching.join().unwrap(), 1);
+    }
+}
+
+/// Looks at the zone all the time and returns the largest number of records.
+fn watch(records: MemoryRecords, over: Arc<AtomicBool>) -> JoinHandle<usize> {
     std::thread::spawn(move || {
         let mut most = 0;
         while !over.load(Ordering::SeqCst) {
@@ -76,17 +110,10 @@ fn watch(records: MemoryRecords, over: Arc<AtomicBool>) -> std::thread::JoinHand
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_portals_on_one_file_one_gets_the_hostname() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("portal.db");
-    let cluster = MemoryCluster::new(Arc::new(SystemClock));
-    let records = MemoryRecords::new(DomainName::parse("example.org").unwrap());
-    register(&open_database(&path).await, &cluster).await;
-    let (here, store) = portal(&path, &cluster, &records).await;
-    let (there, _) = portal(&path, &cluster, &records).await;
-    let over = Arc::new(AtomicBool::new(false));
-    let watching = watch(records.clone(), over.clone());
+    let race = Race::new().await;
+    let Race { here, there, store, records, .. } = &race;
     for round in 0..15 {
-        let (first, second) = tokio::join!(open(&here, CUTS[0]), open(&there, CUTS[1]));
+        let (first, second) = tokio::join!(open(here, CUTS[0]), open(there, CUTS[1]));
         let outcomes = [first, second];
         let winners: Vec<_> = (0..2).filter(|index| outcomes[*index].is_ok()).collect();
         assert_eq!(winners.len(), 1, "round {round}: {outcomes:?}");
@@ -95,27 +122,19 @@ async fn of_two_portals_on_one_file_one_gets_the_hostname() {
         assert_eq!(outcomes[loser].as_ref().unwrap_err().code(), "hostname-taken");
         assert_eq!((records.records().len(), store.page(None, 10).await.unwrap().len()), (1, 1));
         // Removed by the other portal, and at once wanted by both again.
-        assert_eq!(close(if winner == 0 { &there } else { &here }, CUTS[winner]).await, Status::Removed);
+        assert_eq!(close(if winner == 0 { there } else { here }, CUTS[winner]).await, Status::Removed);
         assert_eq!((records.records().len(), store.page(None, 10).await.unwrap().len()), (0, 0));
     }
-    over.store(true, Ordering::SeqCst);
-    assert_eq!(watching.join().unwrap(), 1);
+    race.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn removing_and_adding_at_once_through_two_portals_ends_in_one_of_both() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("portal.db");
-    let cluster = MemoryCluster::new(Arc::new(SystemClock));
-    let records = MemoryRecords::new(DomainName::parse("example.org").unwrap());
-    register(&open_database(&path).await, &cluster).await;
-    let (here, store) = portal(&path, &cluster, &records).await;
-    let (there, _) = portal(&path, &cluster, &records).await;
-    let over = Arc::new(AtomicBool::new(false));
-    let watching = watch(records.clone(), over.clone());
+    let race = Race::new().await;
+    let Race { here, there, store, cluster, records, .. } = &race;
     for round in 0..15 {
-        open(&here, CUTS[0]).await.unwrap();
-        let (closed, opened) = tokio::join!(close(&here, CUTS[0]), open(&there, CUTS[0]));
+        open(here, CUTS[0]).await.unwrap();
+        let (closed, opened) = tokio::join!(close(here, CUTS[0]), open(there, CUTS[0]));
         here.pass().await.unwrap();
         let kept = store.page(None, 10).await.unwrap();
         let context = format!("round {round}: {closed:?} {opened:?} {kept:?}");
@@ -123,8 +142,7 @@ async fn removing_and_adding_at_once_through_two_portals_ends_in_one_of_both() {
         assert_eq!(cluster.route("friend-c", "expose-a-b").is_some(), kept.len() == 1, "{context}");
         assert!(kept.iter().all(|intent| intent.exposure.status == Status::Active), "{context}");
     }
-    over.store(true, Ordering::SeqCst);
-    assert_eq!(watching.join().unwrap(), 1);
+    race.end();
 }
 
 mod postgres {

@@ -12,3 +12,4 @@ mod node;
 mod open_file;
 #[path = "../contract/postgres.rs"]
 mod postgres;
+mod unshare;

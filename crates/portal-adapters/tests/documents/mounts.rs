@@ -1,9 +1,6 @@
 //! File systems that are full or cannot be written, and documents that are mount points, each in a mount namespace of its
 //! own (tier `mounts`).
 
-use std::path::Path;
-use std::process::Command;
-
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_core::{BackendError, BackendErrorKind, FriendId, FriendshipKey};
 use portal_workspace::{
@@ -12,9 +9,8 @@ use portal_workspace::{
 };
 
 use crate::fixture::{Fixture, agent, friend};
+use crate::unshare::mounted;
 
-/// Variable with the mounted folder, for the process inside the namespace.
-const MOUNTED: &str = "PORTAL_TEST_MOUNTED";
 /// A file system too small for two documents of the largest size, and how it is made read-only.
 const FULL: &str = "mount -t tmpfs -o size=300k tmpfs \"$0\" && mkdir \"$0\"/main && touch \"$0\"/main/AGENTS.md";
 const READ_ONLY: &str = "mount -t tmpfs tmpfs \"$0\" && mkdir -p \"$0\"/main/friends/alice \
@@ -31,20 +27,6 @@ fn memory() -> DocumentPath {
     DocumentPath::of(&FriendshipKey::new(FriendId::parse("alice").unwrap(), agent()), DocumentName::Memory)
 }
 
-/// Runs the test `name` of this very program once more, where `mount` has prepared a folder.
-fn run_inside(name: &str, mount: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let script = format!("{mount} && exec \"$1\" --ignored --exact mounts::{name} --nocapture");
-    let status = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-ec", &script])
-        .arg(folder.path())
-        .arg(std::env::current_exe().unwrap())
-        .env(MOUNTED, folder.path())
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
 async fn content(files: &DiskFiles) -> Vec<u8> {
     match files.read(&memory()).await.unwrap() {
         Entry::File { bytes, .. } => bytes,
@@ -55,10 +37,8 @@ async fn content(files: &DiskFiles) -> Vec<u8> {
 #[tokio::test]
 #[ignore = "tier mounts"]
 async fn a_full_file_system_is_an_error_and_the_old_text_stays() {
-    let Some(folder) = std::env::var_os(MOUNTED) else {
-        return run_inside("a_full_file_system_is_an_error_and_the_old_text_stays", FULL);
-    };
-    let files = DiskFiles::new(AgentRoots::under(Path::new(&folder)));
+    let Some(folder) = mounted("mounts::a_full_file_system_is_an_error_and_the_old_text_stays", FULL) else { return };
+    let files = DiskFiles::new(AgentRoots::under(&folder));
     let old = vec![b'a'; 200 * 1024];
     files.stage(&memory(), "a", old.clone()).await.unwrap();
     files.install(&memory(), "a", InstallMode::Create).await.unwrap();
@@ -72,10 +52,10 @@ async fn a_full_file_system_is_an_error_and_the_old_text_stays() {
 #[tokio::test]
 #[ignore = "tier mounts"]
 async fn a_read_only_file_system_is_read_and_refuses_to_be_written() {
-    let Some(folder) = std::env::var_os(MOUNTED) else {
-        return run_inside("a_read_only_file_system_is_read_and_refuses_to_be_written", READ_ONLY);
+    let Some(folder) = mounted("mounts::a_read_only_file_system_is_read_and_refuses_to_be_written", READ_ONLY) else {
+        return;
     };
-    let files = DiskFiles::new(AgentRoots::under(Path::new(&folder)));
+    let files = DiskFiles::new(AgentRoots::under(&folder));
     assert_eq!(content(&files).await, b"old");
     let error = files.stage(&memory(), "b", b"new".to_vec()).await.unwrap_err();
     assert!(matches!(error, BackendError { kind: BackendErrorKind::Denied, .. }), "{error:?}");
@@ -86,10 +66,10 @@ async fn a_read_only_file_system_is_read_and_refuses_to_be_written() {
 #[tokio::test]
 #[ignore = "tier mounts"]
 async fn a_mount_point_is_overwritten_in_place_and_reported() {
-    let Some(folder) = std::env::var_os(MOUNTED) else {
-        return run_inside("a_mount_point_is_overwritten_in_place_and_reported", MOUNT_POINT);
+    let Some(folder) = mounted("mounts::a_mount_point_is_overwritten_in_place_and_reported", MOUNT_POINT) else {
+        return;
     };
-    let files = DiskFiles::new(AgentRoots::under(Path::new(&folder)));
+    let files = DiskFiles::new(AgentRoots::under(&folder));
     files.stage(&memory(), "w", b"a new text".to_vec()).await.unwrap();
     let installed = files.install(&memory(), "w", InstallMode::Exchange).await.unwrap();
     assert_eq!(installed, Installed::MountPoint);
@@ -98,23 +78,23 @@ async fn a_mount_point_is_overwritten_in_place_and_reported() {
     assert_eq!(content(&files).await, b"old");
     assert_eq!(files.install(&memory(), "w", overwrite(b"old")).await.unwrap(), Installed::Done);
     assert_eq!(content(&files).await, b"a new text");
-    assert_eq!(std::fs::read(Path::new(&folder).join("other")).unwrap(), b"a new text", "the mounted file has it");
+    assert_eq!(std::fs::read(folder.join("other")).unwrap(), b"a new text", "the mounted file has it");
     assert_eq!(files.examine(&agent()).await.unwrap().mount_points, ["friends/alice/MEMORY.md"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier mounts"]
 async fn a_friend_saves_a_document_that_is_a_mount_point() {
-    let Some(folder) = std::env::var_os(MOUNTED) else {
-        return run_inside("a_friend_saves_a_document_that_is_a_mount_point", SAVED_MOUNT_POINT);
+    let Some(folder) = mounted("mounts::a_friend_saves_a_document_that_is_a_mount_point", SAVED_MOUNT_POINT) else {
+        return;
     };
-    let url = format!("sqlite:{}", Path::new(&folder).join("portal.db").display());
-    let fixture = Fixture::found(&Path::new(&folder).join("main"), &url, 1).await;
+    let url = format!("sqlite:{}", folder.join("portal.db").display());
+    let fixture = Fixture::found(&folder.join("main"), &url, 1).await;
     for text in ["mine", "mine, and longer", "short"] {
         let writer = Writer { reader: FriendshipKey { friend: friend(0), agent: agent() }, session: text.to_owned() };
         let content = Content::parse(text.to_owned()).unwrap();
         fixture.documents.replace(writer, DocumentName::Memory, content, Precondition::Exists).await.unwrap();
-        assert_eq!(std::fs::read_to_string(Path::new(&folder).join("other")).unwrap(), text);
+        assert_eq!(std::fs::read_to_string(folder.join("other")).unwrap(), text);
     }
     let safe = fixture.safe(0).await;
     for text in ["old", "mine", "mine, and longer", "short"] {
@@ -126,18 +106,14 @@ async fn a_friend_saves_a_document_that_is_a_mount_point() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier mounts"]
 async fn a_torn_write_of_a_mount_point_is_completed_and_an_agents_text_is_left_alone() {
-    let Some(folder) = std::env::var_os(MOUNTED) else {
-        return run_inside(
-            "a_torn_write_of_a_mount_point_is_completed_and_an_agents_text_is_left_alone",
-            SAVED_MOUNT_POINT,
-        );
-    };
-    let url = format!("sqlite:{}", Path::new(&folder).join("portal.db").display());
-    let fixture = Fixture::found(&Path::new(&folder).join("main"), &url, 1).await;
-    let (path, mounted) = (crate::fixture::memory(0), Path::new(&folder).join("other"));
+    let name = "mounts::a_torn_write_of_a_mount_point_is_completed_and_an_agents_text_is_left_alone";
+    let Some(folder) = mounted(name, SAVED_MOUNT_POINT) else { return };
+    let url = format!("sqlite:{}", folder.join("portal.db").display());
+    let fixture = Fixture::found(&folder.join("main"), &url, 1).await;
+    let (path, file) = (crate::fixture::memory(0), folder.join("other"));
     let new = "a new and longer text";
     for (left, expected) in [("a new and lon", new), ("a new entry of the agent", "a new entry of the agent")] {
-        std::fs::write(&mounted, "old").unwrap();
+        std::fs::write(&file, "old").unwrap();
         let write = portal_core::Ids::id(&portal_adapters::RandomIds);
         let old = portal_core::Ids::id(&portal_adapters::RandomIds);
         assert!(fixture.rows.claim(&path, &write, chrono::TimeDelta::zero()).await.unwrap().is_some());
@@ -155,8 +131,8 @@ async fn a_torn_write_of_a_mount_point_is_completed_and_an_agents_text_is_left_a
         };
         assert!(fixture.rows.begin(&path, intent).await.unwrap());
         // A process that was killed while it overwrote the file left this.
-        std::fs::write(&mounted, left).unwrap();
+        std::fs::write(&file, left).unwrap();
         fixture.recover(1).await;
-        assert_eq!(std::fs::read_to_string(&mounted).unwrap(), expected);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
     }
 }

@@ -5,13 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::DateTime;
 use parking_lot::Mutex;
-use portal_core::{FixedClock, FriendId};
+use portal_core::FixedClock;
 use tokio::runtime::Handle;
 
 use super::{AFTER_NO, AFTER_YES, Reach, ReachHint, Reachability, Reachable, Reached, TIMEOUT};
-use crate::exposure::{Exposure, ExposureSpec, OpenExposure, Progress, Status};
-use crate::hostname::Hostname;
-use crate::marker::ExposureId;
+use crate::exposure::tests::exposure_of_port as exposure;
+use crate::exposure::{Exposure, Status};
 
 /// Answers as the test says, and counts the requests.
 struct FixedReach {
@@ -38,23 +37,6 @@ impl Reach for FixedReach {
             Some(answer) => answer,
             None => std::future::pending().await,
         }
-    }
-}
-
-fn exposure(port: i64, status: Status) -> Exposure {
-    let wanted = OpenExposure::parse("my-app", "web", Some(port), Some("your-domain.net")).unwrap();
-    let friend = FriendId::parse("alice").unwrap();
-    let domain = wanted.domain.unwrap();
-    let hostname = Hostname::of(&wanted.name, &friend, &domain).unwrap();
-    Exposure {
-        id: ExposureId::parse(&"a".repeat(32)).unwrap(),
-        friend,
-        name: wanted.name,
-        spec: ExposureSpec { service: wanted.service, port: wanted.port.unwrap(), domain, hostname },
-        status,
-        reason: None,
-        progress: Progress { route: true, record: true },
-        created_at: DateTime::UNIX_EPOCH,
     }
 }
 
