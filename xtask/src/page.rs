@@ -68,11 +68,13 @@ pub fn compare() -> anyhow::Result<Compared> {
     if let Installed::Missing(why) = install()? {
         return Ok(Compared::Missing(why));
     }
+    // Not over the committed files: they stay as they are when the check fails.
     let aside = workspace::root().join("target/page");
     if !build_into(&aside)? {
         return Ok(Compared::Different);
     }
     let (committed, built) = (read(&committed())?, read(&aside)?);
+    // Also files that only one of the two has.
     for name in committed.keys().chain(built.keys()).filter(|&name| committed.get(name) != built.get(name)) {
         eprintln!("crates/portal-page/dist: {} is not what the sources build; run `cargo xtask page`", name.display());
     }

@@ -75,11 +75,13 @@ pub fn files() -> anyhow::Result<Vec<File>> {
             }
             if entry.file_type()?.is_dir() {
                 open.push(path);
+            // A file that is no UTF-8, such as an image, has no lines to judge.
             } else if let Ok(text) = fs::read_to_string(&path) {
                 files.push(File { path: from_root(&root, &path), text });
             }
         }
     }
+    // Folders are read in any order; the same tree is to be told of in the same words.
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)
 }

@@ -68,6 +68,7 @@ fn run_tier(tier: &Tier, selection: &Selection, machine: &Machine) -> anyhow::Re
 fn command(tier: &Tier) -> Command {
     let mut command = workspace::cargo(["test", "--workspace", "--no-fail-fast"]);
     if tier.name != UNIT {
+        // Without documentation tests, of which `--ignored` would run blocks that are not meant to be run.
         command.args(["--lib", "--bins", "--tests", "--", "--ignored", &tiers::filter(tier.name)]);
     }
     command
@@ -75,6 +76,7 @@ fn command(tier: &Tier) -> Command {
 
 /// Runs `command`, passes its output on as it comes and counts the tests in it.
 fn watch(mut command: Command) -> anyhow::Result<(Tally, bool)> {
+    // One pipe for both outputs: the compiler's words stay between the tests' where they were said.
     let (reader, writer) = io::pipe()?;
     let mut child = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
     // The command holds our copies of the pipe's writing end; while they live the output has no end.
@@ -84,6 +86,7 @@ fn watch(mut command: Command) -> anyhow::Result<(Tally, bool)> {
     let mut line = Vec::new();
     while output.read_until(b'\n', &mut line)? > 0 {
         io::stdout().write_all(&line)?;
+        // A test may print bytes that are no text.
         tally.read(String::from_utf8_lossy(&line).trim_end());
         line.clear();
     }

@@ -84,6 +84,7 @@ async fn contacts_of(agent: &AgentId, context: &AdminContext) -> Result<Vec<Cont
 async fn wiring(agent: &AgentId, context: &AdminContext) -> Result<Output, Failure> {
     let mut links: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for Contact { friend, channel, typed, .. } in contacts_of(agent, context).await? {
+        // As typed: some channels tell upper from lower case.
         links.entry(friend.to_string()).or_default().push(format!("{channel}:{typed}"));
     }
     // The gateway refuses a configuration without the first one.

@@ -61,6 +61,7 @@ async fn find(which: &Which, context: &AdminContext) -> Result<Exposure, Failure
 async fn repair(which: &Which, context: &AdminContext) -> Result<Output, Failure> {
     let exposure = find(which, context).await?;
     let audit = context.audit(Action::ExposureRepair, Some(&which.friend), which.name.as_str());
+    // It may have gone since it was found.
     if !context.exposures.requeue_now(&exposure.id, audit).await? {
         return Err(unknown(which));
     }

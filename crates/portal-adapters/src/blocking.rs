@@ -1,4 +1,15 @@
 //! Work that blocks, off the threads that serve requests.
+//!
+//! 1. *Queue*: a piece of work is put behind the others. If no thread takes pieces, or the last one taken has held its
+//!    thread up for a millisecond, one more thread joins, unless as many as there may be have joined.
+//! 2. *Claim*: a thread takes the first piece and claims it. A caller whose turn does not come in time claims it instead,
+//!    and the piece will never run.
+//! 3. *Run*: the piece runs to its end, whatever becomes of its caller. A panic ends the piece and not the thread.
+//! 4. *Answer*: the caller gets the result, or an error after its time limit while the piece goes on.
+//! 5. *Leave*: a thread that finds the queue empty leaves, under the lock of the queue: what comes later finds its place
+//!    free.
+//!
+//! A caller that has waited for half a second sees to step 1 again, because the threads may be held up since it queued.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,8 +24,8 @@ use tokio::time::timeout;
 
 /// A thread that was held up this long by one piece of work is helped by another one.
 const STALL: Duration = Duration::from_millis(1);
-/// Whoever waits this long sees to it that there is such help; what comes later does so at once. Sooner would cost each
-/// piece of work a call of the kernel: a timer that ends before all others wakes tokio's driver.
+/// Pause after which a waiting caller has another thread join if need be; what is queued later does so at once. A shorter
+/// one would cost each piece of work a call of the kernel: a timer that ends before all others wakes tokio's driver.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs short pieces of work that may block, each in its turn, on as few threads as keep up with them.

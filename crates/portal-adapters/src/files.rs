@@ -139,6 +139,7 @@ impl DiskFiles {
         work: impl FnOnce(Folder) -> std::io::Result<T> + Send + 'static,
     ) -> Result<T, BackendError> {
         let root = self.roots.of(agent).ok_or_else(|| unavailable(format!("no folder is configured for {agent}")))?;
+        // The root too is opened on a thread of the pool: on a dead network file system that hangs as well.
         match self.threads.run(self.timeouts, move || work(Folder::open_root(&root)?)).await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(source)) => Err(FileError { what, agent: agent.clone(), source }.into()),
@@ -173,6 +174,7 @@ impl DocumentFiles for DiskFiles {
             Walk::Found(folder) => match folder.read(at.file_name(), DOCUMENT_MAX_BYTES)? {
                 Entry::Absent => match folder.other_case(at.file_name())? {
                     Some(name) => Ok(Entry::OtherCase { name }),
+                    // A volume that is not mounted looks like an empty folder, and its documents are not absent.
                     None => root.expect_mounted().map(|()| Entry::Absent),
                 },
                 entry => Ok(entry),
@@ -269,6 +271,7 @@ impl DocumentFiles for DiskFiles {
             match root.walk(&["friends", friend.as_str(), "memory"])? {
                 Walk::Found(folder) => folder.count_files(is_daily_log),
                 Walk::Missing => root.expect_mounted().map(|()| 0),
+                // Not 0: something else has the folder's name, so nobody knows how many logs there are.
                 Walk::NotAFolder => Err(std::io::Error::from(std::io::ErrorKind::NotADirectory)),
             }
         })
@@ -324,6 +327,7 @@ fn mount_points(root: &Folder) -> std::io::Result<Vec<String>> {
     }
     let Walk::Found(friends) = root.walk(&["friends"])? else { return Ok(found) };
     for friend in friends.names()? {
+        // Everything else in the folder is the agent's own.
         let Ok(friend) = FriendId::parse(&friend) else { continue };
         let Walk::Found(folder) = friends.walk(&[friend.as_str()])? else { continue };
         for name in ["MEMORY.md", "notes.md"] {

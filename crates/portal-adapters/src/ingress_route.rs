@@ -44,6 +44,7 @@ pub(crate) fn observed(route: &IngressRoute) -> Option<ObservedRoute> {
 /// The marker in an object's labels.
 pub(crate) fn marker(metadata: &ObjectMeta) -> Option<OwnershipMarker> {
     let labels = metadata.labels.as_ref()?;
+    // A label that holds no id of ours was written by somebody else.
     let instance = InstanceId::parse(labels.get(INSTANCE_LABEL)?).ok()?;
     let exposure = ExposureId::parse(labels.get(EXPOSURE_LABEL)?).ok()?;
     Some(OwnershipMarker { instance, exposure })
@@ -106,6 +107,7 @@ fn spoken(wire: &IngressRouteSpec) -> Option<RouteSpec> {
         tls: spoken_tls(wire.tls.as_ref())?,
         priority: route.priority,
     };
+    // Written once more and compared: whatever an operator added would be lost by a change of ours.
     (wire_spec(&spec) == *wire).then_some(spec)
 }
 
@@ -115,6 +117,7 @@ fn spoken_tls(tls: Option<&RouteTls>) -> Option<Tls> {
         (None, None) => Some(Tls::Default),
         (Some(secret), None) => Some(Tls::Secret(secret.clone())),
         (None, Some(resolver)) => Some(Tls::Resolver(resolver.clone())),
+        // We never write both.
         (Some(_), Some(_)) => None,
     }
 }

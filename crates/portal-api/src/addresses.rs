@@ -26,6 +26,7 @@ impl ClientAddresses {
     pub(crate) fn of(&self, request: &HttpRequest) -> Option<IpAddr> {
         let Self::Known { proxies, header } = self else { return None };
         let is_proxy = |address: IpAddr| proxies.iter().any(|network| network.contains(&address));
+        // A listener for both families shows IPv4 as `::ffff:192.0.2.1`, which no IPv4 network contains.
         let peer = request.peer_addr()?.ip().to_canonical();
         if !is_proxy(peer) {
             return Some(network(peer));
@@ -35,6 +36,7 @@ impl ClientAddresses {
         let lines: Vec<&str> =
             request.headers().get_all(header.as_ref()?).filter_map(|line| line.to_str().ok()).collect();
         for text in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+            // No proxy of ours wrote what cannot be read, so nothing before it can be believed either.
             let address = parse(text.trim())?;
             if !is_proxy(address) {
                 return Some(network(address));

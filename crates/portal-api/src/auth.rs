@@ -56,6 +56,7 @@ pub(crate) async fn authenticate_portal<B: MessageBody + 'static>(
     // The path as the router sees it: `%70ortal` is `portal`, here as there.
     let path = request.match_info().unprocessed();
     let is_protected = path.starts_with(PROTECTED) || path == CURRENT_LOGIN;
+    // A browser asks with OPTIONS whether another origin may send the token, and so without it.
     if is_protected && request.method() != Method::OPTIONS {
         return authenticate(sessions, Some(limits), request, next).await;
     }
@@ -73,6 +74,7 @@ async fn authenticate<B: MessageBody + 'static>(
             request.extensions_mut().insert(session);
             next.call(request).await.map(ServiceResponse::map_into_left_body)
         }
+        // An answer, not an error, so that the middlewares around this one treat it as any other.
         Err(refusal) => Ok(request.error_response(refusal).map_into_right_body()),
     }
 }
@@ -85,6 +87,7 @@ async fn admit(
 ) -> Result<Arc<StoredSession>, ApiError> {
     let token = bearer(request).ok_or_else(ApiError::session_missing)?;
     let session = sessions.check(&token).await?;
+    // Before the limits, so that the line about a refusal names the friend.
     tracing::Span::current().record("friend.id", session.friend.id.as_str());
     if let Some(limits) = limits {
         let admitted = limits.admit(&session.friend.id, request.method().is_safe()).await?;
@@ -180,7 +183,9 @@ impl FromRequest for ChosenAgent {
 
 async fn choose(state: &ApiState, friend: &Friend, wanted: Option<String>) -> Result<AgentId, ApiError> {
     let own = &friend.session().agent;
+    // The session was found with the friendship of its own agent, so this one needs no query.
     let Some(wanted) = wanted.filter(|wanted| wanted != own.as_str()) else { return Ok(own.clone()) };
+    // What is no id is an agent that the friend does not have, like any other.
     let agent = AgentId::parse(&wanted).map_err(|_| ApiError::agent_not_found())?;
     match state.friendships.find(&FriendshipKey::new(friend.id().clone(), agent.clone())).await? {
         Some(friendship) if friendship.status == FriendshipStatus::Active => Ok(agent),
@@ -191,6 +196,7 @@ async fn choose(state: &ApiState, friend: &Friend, wanted: Option<String>) -> Re
 /// Returns the bearer token of the one `Authorization` header (RFC 6750, section 2.1); `None` for anything else.
 pub(crate) fn bearer(request: &HttpRequest) -> Option<Token> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    // Two headers could mean two people, and programs differ in which of them they take.
     let (value, None) = (headers.next()?, headers.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     let token = token.trim();

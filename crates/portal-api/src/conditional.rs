@@ -71,6 +71,7 @@ impl EntityTags {
     pub fn hold(&self, tag: &EntityTag) -> bool {
         match self {
             Self::Any => true,
+            // Also for If-Match, where RFC 9110 asks for strong comparison: proxies weaken the strong tags that we gave out.
             Self::Listed(listed) => listed.contains(&tag.opaque),
         }
     }
@@ -78,6 +79,7 @@ impl EntityTags {
     fn of(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Self>, ApiError> {
         let mut listed = Vec::new();
         let mut any = false;
+        // Headers of one name are one list (RFC 9110, section 5.3).
         for value in headers.get_all(name) {
             let text = value.to_str().map_err(|_| malformed(name))?.trim();
             any |= text == "*";
@@ -87,6 +89,7 @@ impl EntityTags {
         }
         match (any, listed.is_empty()) {
             (true, true) => Ok(Some(Self::Any)),
+            // `*` beside tags says two things.
             (true, false) => Err(malformed(name)),
             (false, true) => Ok(None),
             (false, false) => Ok(Some(Self::Listed(listed))),
@@ -138,6 +141,7 @@ fn parse_list(text: &str, tags: &mut Vec<String>) -> Option<()> {
     let before = tags.len();
     let mut rest = text;
     loop {
+        // With commas: elements of a list may be empty (RFC 9110, section 5.6.1).
         rest = rest.trim_start_matches([' ', '\t', ',']);
         if rest.is_empty() {
             return (tags.len() > before).then_some(());

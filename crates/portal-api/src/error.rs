@@ -87,6 +87,7 @@ impl ApiError {
     /// Adds `Retry-After`, at least one second.
     #[must_use]
     pub fn with_retry_after(self, wait: Duration) -> Self {
+        // With 0 all clients would come back at once.
         let seconds = wait.as_secs().max(1);
         self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
@@ -238,6 +239,7 @@ impl ApiError {
     fn tagged(self, current: Option<&impl fmt::Display>) -> Self {
         match current.map(|tag| HeaderValue::from_str(&format!("\"{tag}\""))) {
             Some(Ok(etag)) => self.with_header(header::ETAG, etag),
+            // A tag that no header can carry is left out; the refusal stands without it.
             _ => self,
         }
     }
@@ -260,6 +262,7 @@ impl ApiError {
         let problem = self.problem(request_id);
         match serde_json::to_vec(&problem) {
             Ok(bytes) => response.content_type(PROBLEM_JSON).body(bytes),
+            // Texts and numbers always serialize; if not, the status says what it can.
             Err(_) => response.finish(),
         }
     }
@@ -271,6 +274,7 @@ impl ApiError {
             title: self.code.title,
             status: self.code.status.as_u16(),
             detail: self.detail.clone(),
+            // Existing pages show this member and no other.
             error: self.detail.clone(),
             code: self.code.word,
             request_id: request_id.to_owned(),
@@ -329,6 +333,7 @@ impl From<Exceeded> for ApiError {
         // Rounded up: whoever comes back after whole seconds is not refused again.
         let seconds = retry_after.as_secs() + 1;
         let window = window.map(|seconds| format!(";w={seconds}")).unwrap_or_default();
+        // Names of ours and numbers, so that the empty value is never sent.
         let header = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
         metrics::counter!("portal_requests_limited_total", "policy" => policy).increment(1);
         Self::new(&codes::RATE_LIMITED, "You are sending too many requests at once. Try again in a moment.")

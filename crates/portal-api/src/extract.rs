@@ -87,6 +87,7 @@ fn check_head(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
     }
     match text(header::CONTENT_LENGTH).parse::<usize>() {
         Ok(length) if length > limit => Err(ApiError::body_too_large(limit)),
+        // A length that is missing or wrong is found while the body is read.
         _ => Ok(()),
     }
 }
@@ -95,6 +96,7 @@ async fn read(mut payload: Payload, limit: usize, time: Duration, received: &mut
     let mut body = BytesMut::new();
     let begun = Instant::now();
     loop {
+        // Earned by the whole body and counted from its begin, so that a pause uses up what a burst earned.
         let earned = Duration::from_secs(1) * u32::try_from(body.len()).unwrap_or(u32::MAX) / BODY_PER_SECOND;
         let next = timeout_at(begun + time + earned, payload.next()).await;
         let Some(chunk) = next.map_err(|_| ApiError::body_late())? else { return Ok(body.freeze()) };
@@ -111,10 +113,12 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if body.is_empty() {
         return Err(ApiError::body_malformed("The body is missing; it must be a JSON object."));
     }
+    // For all texts at once, so that no type has to remember it.
     refuse_nul(body)?;
     refuse_list(body)?;
     let mut reader = serde_json::Deserializer::from_slice(body);
     let parsed: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| malformed(&error))?;
+    // `deserialize` stops behind the value and would ignore what follows.
     reader.end().map_err(|error| ApiError::body_malformed(format!("The body is not JSON: {error}.")))?;
     Ok(parsed)
 }
@@ -125,6 +129,7 @@ fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError 
         return ApiError::body_malformed(format!("The body is not JSON: {said}."));
     }
     let said = said.to_string();
+    // Of a missing member serde names the parent, here the whole body.
     let path = if path == "." { missing(&said).unwrap_or_default() } else { clip(&path).into_owned() };
     let place = if path.is_empty() { "The body" } else { path.as_str() };
     let detail = match wanted(&said) {
@@ -164,6 +169,7 @@ fn without_long_input(said: &str) -> Cow<'_, str> {
 /// Returns the type that a value should have, for people who do not know Rust's words.
 fn wanted(said: &str) -> Option<&'static str> {
     let (_, wanted) = said.strip_prefix("invalid ")?.rsplit_once(", expected ")?;
+    // serde_json appends the place, of which somebody who filled in a form knows nothing.
     let wanted = wanted.split(" at line ").next().unwrap_or(wanted);
     Some(match wanted {
         "i8" | "i16" | "i32" | "i64" | "u64" | "usize" => "a whole number",
@@ -202,6 +208,7 @@ fn refuse_nul(body: &[u8]) -> Result<(), ApiError> {
     if !body.windows(ESCAPE.len()).any(|window| window == ESCAPE) {
         return Ok(());
     }
+    // What is not JSON is refused further on, with a sentence about that.
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return Ok(()) };
     match find_nul(&value) {
         ControlFlow::Break(()) => {

@@ -33,6 +33,7 @@ impl LoginPorts {
         let token = token.ok_or_else(ApiError::agent_token_invalid)?.hash();
         let agent = looked_up(request, self.agents.find_by_token(&token)).await?;
         let agent = agent.ok_or_else(ApiError::agent_token_invalid)?;
+        // Last, so that only the owner of a token learns what its agent may do.
         if self.may_login.contains(&agent.id) { Ok(agent) } else { Err(ApiError::login_not_allowed()) }
     }
 }
@@ -43,6 +44,7 @@ pub(crate) async fn looked_up<T>(
     lookup: impl Future<Output = Result<Option<T>, BackendError>>,
 ) -> Result<Option<T>, ApiError> {
     let limits = request.app_data::<Limits>().ok_or_else(|| ApiError::internal("the limits are not mounted"))?;
+    // The turn ends with the lookup: counting needs none.
     let found = {
         let _turn = limits.lookup().await;
         lookup.await?
@@ -61,6 +63,7 @@ pub(crate) fn parse_open(text: &str) -> Result<String, Invalid> {
     let (path, _) = text.split_once('?').unwrap_or((text, ""));
     let view = path.strip_prefix("/portal/").or_else(|| path.strip_prefix("/portal")).or((path == "/").then_some(""));
     let is_known = view.is_some_and(|view| VIEWS.contains(&view.split('/').next().unwrap_or_default()));
+    // Nothing that a browser could read as another host, a script or a second fragment.
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\<>\"'`#{}|^".contains(&byte));
     if is_known && is_plain && text.len() <= OPEN_MAX && !path.contains("//") && !path.contains("..") {
         return Ok(text.to_owned());

@@ -50,6 +50,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     if let Some(RefOr::T(Schema::Object(problem))) = components.schemas.get_mut("Problem")
         && let Some(RefOr::T(Schema::Object(code))) = problem.properties.get_mut("code")
     {
+        // Derived, it would be the doc comment of the member, which cannot list them.
         code.description = Some(describe_codes());
     }
     components.schemas.values_mut().for_each(merge_words);

@@ -71,6 +71,7 @@ impl Readiness {
         {
             return cached.checks.clone();
         }
+        // Before the probes: an answer is as old as its question.
         let asked = Instant::now();
         let answers = join_all(self.probes.iter().map(|probe| run(&**probe))).await;
         let before = cache.as_ref().map_or(&[][..], |cached| &cached.checks);

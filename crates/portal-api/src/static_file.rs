@@ -42,6 +42,7 @@ impl StaticFile {
         }
         let compressed = self.gzip.get_or_try_init(|| async {
             let bytes = self.bytes.clone();
+            // Some milliseconds for the page: too long for a thread that serves others too.
             spawn_blocking(move || gzip(&bytes)).await.map_err(ApiError::internal)?.map_err(ApiError::internal)
         });
         Ok(response.insert_header(ContentEncoding::Gzip).body(compressed.await?.clone()))

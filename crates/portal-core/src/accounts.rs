@@ -31,6 +31,7 @@ impl RegisteredAccounts {
     /// Registers the friend and the friendship if they are not known; returns the friendship's status as registered.
     async fn register(&self, stored: &StoredSession) -> Result<Option<FriendshipStatus>, BackendError> {
         let (key, now) = (stored.session.key(), self.clock.now());
+        // The portal's own status wins: an operator may have blocked the friend here.
         if let Some(known) = self.friendships.find(&key).await? {
             return Ok(Some(known.status));
         }
@@ -58,6 +59,7 @@ impl SessionStore for RegisteredAccounts {
 
     async fn find(&self, token: &Token) -> Result<Option<StoredSession>, BackendError> {
         let Some(mut stored) = self.accounts.find(token).await? else { return Ok(None) };
+        // Whoever is refused anyway must not be registered by the attempt.
         let is_live = stored.session.expires_at > self.clock.now() && stored.state == SessionState::Valid;
         if is_live && stored.friendship == Some(FriendshipStatus::Active) {
             stored.friendship = self.register(&stored).await?;

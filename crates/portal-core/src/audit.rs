@@ -24,6 +24,7 @@ impl Actor {
     /// # Errors
     /// Refuses a text that is not `friend:<id>`, `agent:<id>` or `operator:<name>`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        // At the first colon: the login name of an operator may hold others.
         match text.split_once(':') {
             Some(("friend", id)) => FriendId::parse(id).map(Self::Friend),
             Some(("agent", id)) => AgentId::parse(id).map(Self::Agent),

@@ -110,6 +110,7 @@ impl BackendError {
 
 impl fmt::Display for BackendError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the source: the log writes all causes by itself, and would have this one twice.
         let backend = self.backend;
         match self.kind {
             BackendErrorKind::Denied => write!(formatter, "the {backend} refused the portal"),

@@ -20,6 +20,7 @@ impl<T> Change<T> {
     /// # Errors
     /// Refuses what `parse` refuses; `part` is then as it was.
     pub fn apply<P>(self, part: &mut Option<P>, parse: impl FnOnce(T) -> Result<P, Invalid>) -> Result<(), Invalid> {
+        // Parsed before anything is written, so that a refusal leaves `part` as it was.
         self.parse(parse)?.write(part);
         Ok(())
     }

@@ -18,6 +18,7 @@ pub trait Ids: Send + Sync {
 
     /// A new id: 128 random bits as 32 lower-case hexadecimal digits.
     fn id(&self) -> String {
+        // The first half of the bits: this pattern always matches, where a slice could be too short.
         let [bits @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.secret();
         let bits: [u8; 16] = bits;
         hex::encode(bits)
@@ -38,6 +39,7 @@ impl FixedClock {
     /// Moves the clock on; saturates at the end of time.
     pub fn advance(&self, by: Duration) {
         let mut now = self.0.lock();
+        // A test may ask for the end of time, and a clock must not panic there.
         let by = chrono::TimeDelta::from_std(by).unwrap_or(chrono::TimeDelta::MAX);
         *now = now.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC);
     }

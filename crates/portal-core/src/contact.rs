@@ -54,6 +54,7 @@ impl Contact {
     pub fn parse(friend: FriendId, channel: &str, address: &str) -> Result<Self, Invalid> {
         let channel = ChannelId::parse(channel)?;
         let (typed, address) = (address.to_owned(), address.to_lowercase());
+        // Of the folded text, which is stored and compared; folding may make it longer.
         let segments_are_full = address.split(':').all(|segment| !segment.is_empty());
         let printable = !typed.chars().any(|letter| letter.is_whitespace() || letter.is_control());
         let threaded = address.split(':').any(|segment| segment == "thread");

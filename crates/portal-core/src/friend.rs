@@ -35,6 +35,7 @@ impl Friend {
     /// # Errors
     /// Refuses an empty name, more than 80 characters, control characters, and spaces around it.
     pub fn parse_display_name(text: String) -> Result<String, Invalid> {
+        // Characters, not bytes: the limit is for what a page shows.
         let length = text.chars().count();
         if (1..=DISPLAY_NAME_MAX).contains(&length) && !text.chars().any(char::is_control) && text.trim() == text {
             return Ok(text);
@@ -49,6 +50,7 @@ impl Friend {
         if let Some(name) = &self.display_name {
             return name.clone();
         }
+        // An id has a first letter; the empty text only satisfies the type.
         let mut letters = self.id.as_str().chars();
         letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
     }

@@ -32,6 +32,8 @@ impl FriendSettings {
     /// The register failed.
     pub async fn change(&self, id: &FriendId, patch: FriendPatch) -> Result<Option<Friend>, BackendError> {
         let Some(current) = self.friends.find(id).await? else { return Ok(None) };
+        // Applied to what was just read only to see whether anything changes. The store applies the patch to the row as it
+        // then is, in which another device may have changed another member.
         let mut changed = current.clone();
         patch.clone().apply(&mut changed);
         if changed == current {

@@ -19,6 +19,7 @@ impl FriendId {
     /// two spellings are never one friend.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        // Bytes are letters here, since no byte of a longer letter passes.
         let edges_are_plain = !text.starts_with('-') && !text.ends_with('-');
         if (1..=FRIEND_ID_MAX).contains(&text.len()) && edges_are_plain && text.bytes().all(inner) {
             return Ok(Self(text.to_owned()));

@@ -142,6 +142,7 @@ impl Logins {
         let code = Token::generate(TokenKind::LoginCode, &*self.ids);
         let created_at = self.clock.now();
         let expires_at = created_at + LINK_LIFETIME;
+        // Without the friend: only the store knows to whom an address belongs.
         let audit =
             AuditEntry::new(created_at, created_by.clone(), Action::SessionLink).with_subject(agent.to_string());
         let stored = LoginCode { hash: code.hash(), agent: agent.clone(), created_at, expires_at, open, created_by };
@@ -155,6 +156,8 @@ impl Logins {
     /// # Errors
     /// The store failed; the code may be spent, and the friend then needs a new link.
     pub async fn exchange(&self, code: &Token) -> Result<Option<Login>, BackendError> {
+        // Drawn before anything is known of the code: spending it and storing the session are one transaction, which needs
+        // the token's hash.
         let token = Token::generate(TokenKind::FriendSession, &*self.ids);
         let created_at = self.clock.now();
         let session = NewSession {

@@ -19,6 +19,7 @@ impl PruneThreshold {
 
     /// Returns true if a map of this size is to be pruned before an entry is added.
     pub fn is_reached(&self, len: usize) -> bool {
+        // Relaxed: a stale threshold only moves the next look by an entry or two.
         len >= self.at.load(Ordering::Relaxed)
     }
 

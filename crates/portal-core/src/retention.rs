@@ -146,6 +146,7 @@ pub trait RetentionStore: Send + Sync {
 pub async fn sweep(store: &(impl RetentionStore + ?Sized), expired: Expired) -> Result<u64, BackendError> {
     let mut total = 0;
     loop {
+        // Fewer than asked for is the only sign of the end; counting first would read every row twice.
         let deleted = store.delete(expired, SWEEP_BATCH).await?;
         total += deleted;
         if deleted < u64::from(SWEEP_BATCH) {

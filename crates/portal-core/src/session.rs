@@ -176,6 +176,7 @@ impl Sessions {
     /// [`SessionError::Invalid`] only when the store said so; [`SessionError::Unchecked`] when it could not be asked.
     pub async fn check(&self, token: &Token) -> Result<Arc<StoredSession>, SessionError> {
         let hash = token.hash();
+        // Before everything else: a guess that was refused a moment ago waits for nobody and occupies no place in the cache.
         if self.unknown.is_absent(&hash) {
             return Err(SessionError::Invalid);
         }
@@ -185,12 +186,15 @@ impl Sessions {
             let read_started = Instant::now();
             let stored = self.store.find(token).await?;
             self.unknown.record(hash, stored.is_some()).await;
+            // Inside the lookup, so that a session in use is looked at for this once a second, not at each request.
             if let Some(stored) = &stored {
                 self.extend(stored).await;
             }
             Ok::<_, BackendError>(CachedSession { read_started, stored: stored.map(Arc::new) })
         };
+        // Requests that come together wait for one lookup. An error is not cached.
         let cached = self.cache.try_get_with(hash, read).await.map_err(SessionError::Unchecked)?;
+        // Judged at each request: a cached session may have expired since it was read.
         cached.stored.filter(|stored| self.is_valid(stored)).ok_or(SessionError::Invalid)
     }
 
@@ -246,6 +250,8 @@ impl Sessions {
     /// # Errors
     /// A failure of the store; the session may or may not be revoked.
     pub async fn revoke(&self, friend: &FriendId, id: &str, actor: Actor) -> Result<bool, BackendError> {
+        // Whatever the result, the cache goes: after an error the session may be revoked all the same. All of it, because its
+        // keys are hashes of tokens and only an id is known here.
         let revoked = self.store.revoke(friend, id, self.revocation(friend, id, actor)).await;
         self.cache.invalidate_all();
         revoked
@@ -257,6 +263,7 @@ impl Sessions {
     /// A failure of the store; some of the sessions may be revoked.
     pub async fn revoke_others(&self, friend: &FriendId, current: &str, actor: &Actor) -> Result<u64, BackendError> {
         let mut revoked = 0;
+        // One at a time: `SessionStore::revoke_all` would end `current` as well.
         for session in self.list(friend).await? {
             if session.id != current && self.revoke(friend, &session.id, actor.clone()).await? {
                 revoked += 1;

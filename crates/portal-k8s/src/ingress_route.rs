@@ -140,6 +140,7 @@ impl Serialize for ApiVersion {
 
 impl<'de> Deserialize<'de> for ApiVersion {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The API server was asked for this version; a list leaves it out of its items.
         serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
     }
 }

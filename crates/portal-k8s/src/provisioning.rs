@@ -127,7 +127,9 @@ impl Provisioning {
             ..NetworkPolicyPeer::default()
         };
         let spec = NetworkPolicySpec {
+            // An empty selector selects every pod.
             pod_selector: Some(LabelSelector::default()),
+            // Without `Egress`, what pods call stays open.
             policy_types: Some(vec!["Ingress".to_owned()]),
             ingress: Some(vec![NetworkPolicyIngressRule { from: Some(vec![ingress_controller]), ports: None }]),
             egress: None,

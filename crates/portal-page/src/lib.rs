@@ -67,6 +67,7 @@ impl Branded {
             let meta = format!("<meta name=\"theme-color\" content=\"{}\">\n</head>", escape(color));
             index = index.replace("</head>", &meta);
         }
+        // As a JSON text with its quotes: a name may hold any character.
         let name = serde_json::Value::from(brand.name.as_str()).to_string();
         let manifest = text("manifest.webmanifest").replace(&format!("\"{DEFAULT_NAME}\""), &name);
         Self { index: index.into(), manifest: manifest.into() }
@@ -75,6 +76,7 @@ impl Branded {
 
 /// Makes a text fit to stand in an attribute or between tags.
 fn escape(text: &str) -> String {
+    // The ampersand first: the others bring new ones.
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

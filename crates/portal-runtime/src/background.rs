@@ -64,6 +64,7 @@ impl BackgroundTasks {
 
     /// Starts no more passes, and begins what is to be done when the portal stops.
     pub fn begin_stop(&self) {
+        // `send` keeps the old value while no pass has subscribed yet.
         self.stop.send_replace(true);
     }
 

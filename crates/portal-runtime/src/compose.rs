@@ -240,6 +240,7 @@ fn sweep_expired(tasks: &mut BackgroundTasks, db: &Db, clock: Arc<dyn Clock>, re
                 tracing::warn!("the clock jumped ahead; expired rows are deleted an hour later");
                 return Ok(());
             }
+            // An error leaves the other kinds to the next hour: they are in the same database.
             for expired in retention.expired(now) {
                 let deleted = sweep(&*store, expired).await?;
                 metrics::record_sweep(expired.kind(), deleted);
@@ -255,6 +256,7 @@ fn sweep_expired(tasks: &mut BackgroundTasks, db: &Db, clock: Arc<dyn Clock>, re
 fn logins(db: &Db, settings: LoginSettings, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Option<LoginPorts> {
     let logins = Arc::new(Logins::new(db.logins(), clock.clone(), ids.clone()));
     let LoginSettings { may_login, public_url } = settings;
+    // No configured address, no links: they must not begin with what a request says of its host.
     Some(LoginPorts { logins, agents: db.agents(), may_login, public_url: public_url? })
 }
 

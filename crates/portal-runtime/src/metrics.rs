@@ -58,6 +58,7 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
 
 /// Returns all metrics in Prometheus' text format, those of the process as they are now.
 pub(crate) fn render(recorded: &PrometheusHandle) -> String {
+    // When somebody asks, so that no task has to keep them up to date.
     process::record();
     recorded.render()
 }
@@ -82,6 +83,7 @@ fn describe() {
 
 /// Records the result of a pass over all exposures.
 pub(crate) fn record_pass(report: &PassReport) {
+    // Each of them: what no exposure has any more must go back to 0.
     for status in STATUSES {
         let count = report.statuses.get(&status).copied().unwrap_or_default();
         gauge!(EXPOSURES, "status" => status.as_str()).set(number(count));

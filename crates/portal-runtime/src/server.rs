@@ -129,6 +129,7 @@ pub async fn run(
     serving: Serving,
 ) -> Result<(), ServeError> {
     let readiness = state.readiness.clone();
+    // One state for all workers, each of which runs `mount`.
     let state = Data::new(state);
     let serve_operations = |operations| serve_operations(operations, &readiness, &mut tasks);
     let operations = listening.operations.map(serve_operations).transpose()?;
@@ -155,12 +156,14 @@ pub async fn run(
             readiness.drain();
             tasks.begin_stop();
             tracing::info!("stopping");
+            // The server stops only while it is polled.
             let ((), served) = tokio::join!(stop_after(server.drain, &handle), api);
             served
         }
     };
     tasks.stop(server.shutdown).await;
     if let Some(operations) = operations {
+        // Last: until here a probe can see that the portal is draining.
         operations.stop(false).await;
     }
     served.map_err(ServeError::Failed)
@@ -192,9 +195,11 @@ fn serve_operations(
         operations::configure(config, readiness.clone());
     };
     let server = HttpServer::new(move || App::new().configure(&configure))
+        // Operators ask seldom, and each worker is a thread.
         .workers(1)
         .listen(listener)
         .map_err(ServeError::Failed)?
+        // actix-server would take SIGTERM for itself and stop without draining.
         .disable_signals()
         .run();
     let handle = server.handle();
@@ -204,6 +209,7 @@ fn serve_operations(
 
 #[get("/metrics")]
 async fn show_metrics(recorded: Data<PrometheusHandle>) -> HttpResponse {
+    // Prometheus 3 takes no answer that does not name the format's version.
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics::render(&recorded))
 }
 

@@ -70,6 +70,7 @@ fn build(mut cargo: Command) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let output = cargo.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "the build failed");
     let account = String::from_utf8_lossy(&output.stdout);
+    // Most lines tell of libraries, which have no executable, or of the build; they are no `Artifact`.
     let programs = account.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
     Ok(programs.map(|artifact| (artifact.target.name, artifact.executable)).collect())
 }

@@ -95,6 +95,7 @@ fn measure(
     portals.fill(options.friends, JOBS, start)?;
     let servers = (0..replicas).map(|number| portals.start(number)).collect::<anyhow::Result<Vec<_>>>()?;
     let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
+    // Less two seconds, so that the last answer is there before the first fire time.
     let idle_for = until(start)?.saturating_sub(Duration::from_secs(2));
     ensure!(idle_for >= IDLE_MIN, "filling the database took too long to measure the portals idle");
     let probe = Probe { addresses: &addresses, friends: options.friends };
@@ -106,6 +107,7 @@ fn measure(
     let (cpu, elapsed) = (cpu()?.saturating_sub(before), begun.elapsed());
     drop(servers);
     let end = start + MINUTE * options.minutes;
+    // Messages of a minute that came late count, those of the minute after it do not.
     let messages: Vec<_> = receiver.messages().into_iter().filter(|it| it.due_at >= start && it.due_at < end).collect();
     let expected = usize::try_from(u64::from(options.friends) * u64::from(JOBS) * u64::from(options.minutes))?;
     Ok(Measured { database: String::new(), replicas, expected, messages, idle, loaded, cpu, elapsed })

@@ -87,6 +87,7 @@ fn beside(program: &Path, data: &Path) -> anyhow::Result<(Server, Vec<Request>)>
     let server = Server::start(|address| {
         let mut command = Command::new(program);
         command.args(["demo", "--listen", &address.to_string(), "--data"]).arg(data);
+        // A build without limits would refuse the option.
         command.args(has_limits.then_some(["--limits", "off"]).into_iter().flatten());
         command
     })?;
@@ -98,6 +99,7 @@ fn beside(program: &Path, data: &Path) -> anyhow::Result<(Server, Vec<Request>)>
 /// A demo whose database was filled between its first start, which lays it out, and its second.
 fn crowded(programs: &Programs, data: &Path, friends: u32) -> anyhow::Result<Server> {
     let server = demo(programs, data, "off")?;
+    // Answered when the migrations are done: only then are there tables to fill.
     Request::learn(server.address, "/readyz", &[])?;
     drop(server);
     let mut crowd = Command::new(programs.get("crowd")?);
@@ -143,6 +145,7 @@ pub(super) struct Folder(PathBuf);
 impl Folder {
     pub(super) fn new() -> anyhow::Result<Self> {
         let path = std::env::temp_dir().join(format!("portal-bench-{}", std::process::id()));
+        // Not `create_dir_all`: a folder that is there belongs to somebody else.
         fs::create_dir(&path).with_context(|| format!("creating {}", path.display()))?;
         Ok(Self(path))
     }

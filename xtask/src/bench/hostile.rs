@@ -96,8 +96,10 @@ fn beside(server: &Server, attack: Option<&Attack>, slice: Duration) -> anyhow::
                     (attack.run)(address, number, is_over);
                 });
             }
+            // The attack is in full swing before anything is measured.
             thread::park_timeout(Duration::from_secs(1));
         }
+        // Judged below: the attackers must be told to stop first, or the scope would never end.
         let asked = ask_for(address, slice);
         let resident = server.resident();
         is_over.store(true, Ordering::Relaxed);
@@ -123,6 +125,7 @@ fn ask_for(address: SocketAddr, slice: Duration) -> anyhow::Result<(Vec<Duration
         let reply = connection.ask(&request(address, number)?);
         let is_answered = reply.as_ref().is_ok_and(|reply| matches!(reply.status, 200..300));
         if reply.is_err() {
+            // The answer may still come, and would be taken for the next one.
             connection = Connection::open(address)?;
         }
         refused += usize::from(!is_answered);

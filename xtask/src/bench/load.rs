@@ -116,6 +116,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
+        // Nagle's algorithm would hold a request back until the last answer is acknowledged.
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self { stream, received: Vec::with_capacity(HEAD_MAX) })
@@ -123,6 +124,7 @@ impl Connection {
 
     fn repeat(mut self, requests: &[Request], start: &Barrier, slice: Duration) -> anyhow::Result<u32> {
         start.wait();
+        // Each driver counts its own slice: threads do not wake from the barrier at the same time.
         let end = Instant::now() + slice;
         let mut count = 0;
         while Instant::now() < end {
@@ -165,6 +167,7 @@ impl Connection {
             let count = self.stream.read(&mut piece)?;
             ensure!(count > 0, "the server hung up");
             self.received.extend(piece.iter().take(count));
+            // Searched from the start every time: heads are short, and arrive in one piece.
             let Some(end) = self.received.windows(4).position(|four| four == b"\r\n\r\n") else {
                 ensure!(self.received.len() < HEAD_MAX, "the answer's head has no end");
                 continue;

@@ -28,6 +28,7 @@ impl Server {
 
     /// Runs a command and waits until it accepts connections at `address`.
     pub(super) fn start_at(address: SocketAddr, mut command: Command) -> anyhow::Result<Self> {
+        // Nobody reads the log: a full pipe would stop the server, and a terminal would slow it down.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
         let mut server = Self { address, child, tick: tick()? };
@@ -65,6 +66,7 @@ pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // It may have ended by itself.
         self.child.kill().ok();
         self.child.wait().ok();
     }
@@ -72,6 +74,7 @@ impl Drop for Server {
 
 /// User and system time from the statistics: fields 14 and 15, counted behind the name, which may hold blanks.
 fn ticks(stat: &str) -> Option<u32> {
+    // Behind the last bracket: the name may hold brackets too.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_whitespace().skip(11).map(str::parse::<u32>);
     Some(times.next()?.ok()? + times.next()?.ok()?)

@@ -10,6 +10,7 @@ pub(super) const TIER: Tier = Tier { name: "abuse", start };
 
 #[expect(clippy::unnecessary_wraps, reason = "every tier starts this way")]
 fn start(_: &Machine) -> anyhow::Result<Start> {
+    // A container may have CPUs to itself that CPU 0 is not among.
     let pinned = Command::new("taskset").args(["--cpu-list", "0", "true"]).stderr(Stdio::null()).status();
     if !pinned.is_ok_and(|status| status.success()) {
         return Ok(Start::Missing("no taskset, or no CPU 0: install util-linux".to_owned()));

@@ -60,6 +60,7 @@ fn start(machine: &Machine) -> anyhow::Result<Start> {
 fn run(programs: &Path, traefik: &Path, backends: IpAddr) -> anyhow::Result<Peers> {
     let mut script = Command::new("sh");
     script.args(["-c", SCRIPT, "cluster.sh"]).arg(programs).arg(traefik).arg(workspace::root());
+    // In the order in which the script takes them.
     for _ in ["etcd", "its peers", "the API server", "Traefik's health"] {
         script.arg(free_port()?.to_string());
     }

@@ -9,6 +9,7 @@ pub(super) const TIER: Tier = Tier { name: "mounts", start };
 
 #[expect(clippy::unnecessary_wraps, reason = "every tier starts this way")]
 fn start(_: &Machine) -> anyhow::Result<Start> {
+    // The mount ends with its namespace, so that trying leaves nothing behind.
     let tried = Command::new("unshare")
         .args(["--map-root-user", "--mount", "sh", "-ec", "mount -t tmpfs tmpfs /mnt"])
         .stderr(Stdio::null())

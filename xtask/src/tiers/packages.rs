@@ -49,6 +49,7 @@ fn succeeds(command: &mut Command) -> bool {
 fn notice_newer() {
     let versions = Command::new("python3").args(["-m", "pip", "index", "versions", "tzdata"]).output();
     let text = versions.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    // pip's first line is `tzdata (2026.6)`, with the newest release.
     let newest = text.split_once('(').and_then(|(_, rest)| Some(rest.split_once(')')?.0));
     if let Some(newest) = newest.filter(|newest| *newest != TZDATA) {
         eprintln!("notice: tzdata {newest} is out; time zone rules are compared with {TZDATA}");

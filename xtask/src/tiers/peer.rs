@@ -15,6 +15,7 @@ pub(super) struct Peer(Child);
 impl Peer {
     /// Runs `script` and waits until it is ready; returns what it said with that.
     pub(super) fn start(mut script: Command, name: &str) -> anyhow::Result<(Self, String)> {
+        // The script may run as another user, who may not be let into our folder.
         script.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = script.spawn().context("starting a shell")?;
         let answers = child.stdout.take().context("the shell has no output")?;
@@ -38,5 +39,6 @@ impl Drop for Peer {
 
 /// A port of loopback that nobody listens on.
 pub(super) fn free_port() -> anyhow::Result<u16> {
+    // Free now: somebody may take it before the program does, which then does not start.
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

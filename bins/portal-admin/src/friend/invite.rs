@@ -80,6 +80,7 @@ pub(crate) async fn invite(invitation: Invitation, context: &AdminContext) -> Re
         None => None,
     };
     let mut shown = vec![("friend", plain(id.as_str())), ("agent", plain(agent.as_str()))];
+    // Read now, so that the list names only what the steps above left.
     let rows = FriendRows::of(&id, context).await?;
     shown.push(("left_to_do", plain(rows.left_to_do(context).await?)));
     shown.push(("link", plain(link.as_ref().map(|link| &link.url))));
@@ -90,6 +91,7 @@ pub(crate) async fn invite(invitation: Invitation, context: &AdminContext) -> Re
 /// Registers the friend, or writes what was given into the row that there is.
 async fn register(id: &FriendId, given: Given, context: &AdminContext) -> Result<(), Failure> {
     if context.friends.find(id).await?.is_some() {
+        // Without anything given a repeated invitation undoes no later change.
         if given.is_any() {
             friend::update(id, given, context).await?;
         }
@@ -104,6 +106,7 @@ async fn register(id: &FriendId, given: Given, context: &AdminContext) -> Result
 fn parse_contacts(id: &FriendId, contacts: &[String], signal: Option<&str>) -> Result<Vec<Contact>, Failure> {
     let mut parsed = Vec::new();
     for contact in contacts {
+        // At the first colon: an address may hold others.
         let Some((channel, address)) = contact.split_once(':') else {
             return Err(Failure::refused("--contact", "must be CHANNEL:ADDRESS, such as signal:+15550100"));
         };

@@ -101,6 +101,7 @@ impl Drop for KubeCluster {
 #[async_trait]
 impl Cluster for KubeCluster {
     async fn overview(&self, friend: &FriendId) -> Result<Arc<Overview>, BackendError> {
+        // First: a list that was heard of too long ago may be empty for no other reason.
         self.cache.check_shown()?;
         Ok(self.cache.overview(&friend.namespace()).unwrap_or_else(|| self.nothing.clone()))
     }

@@ -47,6 +47,7 @@ impl Namespaces for KubeNamespaces {
             // Not applied: whoever made a namespace of this name in between keeps it.
             None => create(&namespaces, &manifests.namespace).await?,
         };
+        // Before its owner is looked at: whosever it is, it takes nothing any more.
         if Phase::from(&standing) == Phase::Terminating {
             return Ok(Provisioned::Terminating);
         }

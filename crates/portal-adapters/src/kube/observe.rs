@@ -48,6 +48,7 @@ impl Topic {
 
     /// Tells whether a cluster may leave this kind out.
     pub(super) fn is_optional(self) -> bool {
+        // Their definitions may not be installed, and what is not served claims nothing.
         matches!(self, Self::Claims(_))
     }
 }

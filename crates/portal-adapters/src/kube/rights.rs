@@ -92,6 +92,7 @@ impl Right {
 /// The API server cannot be asked.
 pub async fn serves_routes(client: &Client) -> Result<Result<(), String>, BackendError> {
     let routes: Api<IngressRoute> = Api::all(client.clone());
+    // One object at most: only the status of the answer counts.
     match call(routes.list(&ListParams::default().limit(1))).await {
         Ok(_) => Ok(Ok(())),
         Err(error) if status(&error).is_some_and(Status::is_not_found) => {

@@ -42,6 +42,7 @@ impl CreateLink {
         let recipient = match (self.friend_id, self.channel, self.address) {
             (Some(id), None, None) => Recipient::Friend(FriendId::parse(&id)?),
             (None, Some(channel), Some(address)) => {
+                // As addresses are stored: whoever writes it in capitals is the same peer.
                 Recipient::Contact { channel: ChannelId::parse(&channel)?, address: address.to_lowercase() }
             }
             _ => return Err(Invalid::new("friend_id", "Send either friend_id, or channel and address.")),

@@ -180,6 +180,7 @@ impl Namespace {
             quota: overview.quota.as_ref().map(Quota::from),
             ingress_routes,
             phase: overview.phase.map(Phase::as_str),
+            // Not of the content: whether it changed is decided without it.
             observed_at: String::new(),
         }
     }
@@ -200,6 +201,7 @@ impl IngressRoute {
     pub(crate) fn without_route(name: String, exposure: &Exposure, reachable: Reachable) -> Self {
         Self {
             name,
+            // Shown as the route will name them, so that the entry stays the same when it stands.
             hostname: Some(exposure.spec.hostname.to_string()),
             service: Some(exposure.spec.service.to_string()),
             exposure: Some(exposure::Exposure::new(exposure, reachable)),

@@ -226,6 +226,7 @@ fn tagged(job: portal_cron::Job) -> Result<CustomizeResponder<Json<Job>>, ApiErr
 /// Returns the revisions that a condition names. A tag that no job ever had matches none.
 fn revisions(if_match: Option<EntityTags>) -> Option<Vec<u32>> {
     match if_match? {
+        // `*` asks for a job that exists; one that does not is 404 by itself.
         EntityTags::Any => None,
         EntityTags::Listed(tags) => Some(tags.iter().filter_map(|tag| tag.parse().ok()).collect()),
     }

@@ -58,6 +58,7 @@ pub(crate) async fn expose_service(
             HttpResponse::Created().insert_header((header::LOCATION, location)).json(body)
         }
         (Status::Active, false) => HttpResponse::Ok().json(body),
+        // Stored, and not yet as requested: the portal goes on with it after this answer.
         _ => HttpResponse::Accepted().json(body),
     })
 }
@@ -88,6 +89,7 @@ pub(crate) async fn show_exposure(
     let name = parse_name(name)?;
     let found = state.exposures.find(friend.id(), &name).await?;
     let found = found.ok_or_else(|| DnsError::ExposureNotFound { name: name.to_string() })?;
+    // Of one exposure there is one answer.
     let reachable = state.reachability.of(slice::from_ref(&found)).pop().unwrap_or_default();
     Ok(web::Json(Exposure::new(&found, reachable)))
 }

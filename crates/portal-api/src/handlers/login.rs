@@ -36,6 +36,7 @@ pub(crate) async fn create_login_link(
     // The token comes before the body: a stranger learns nothing about what the operation takes.
     let agent = ports.authenticate(bearer(&request), &request).await?;
     let wanted = Json::<CreateLink>::read(&request, payload.into_inner()).await?.0.parse()?;
+    // As if there were no such friend: an agent learns nothing about the friends of another one.
     if wanted.agent.is_some_and(|named| named != agent.id) {
         return Err(ApiError::friend_not_found());
     }
@@ -62,6 +63,7 @@ pub(crate) async fn exchange_login_code(
     body: Json<ExchangeCode>,
 ) -> Result<web::Json<LoggedIn>, ApiError> {
     let ports = state.logins.as_ref().ok_or_else(ApiError::not_found)?;
+    // A code of another form is looked up too, and counts as a guess like every other wrong one.
     let code = Token::presented(body.0.code);
     let login = looked_up(&request, ports.logins.exchange(&code)).await?;
     login.map(|login| web::Json(login.into())).ok_or_else(ApiError::login_code_invalid)

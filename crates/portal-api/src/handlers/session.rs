@@ -65,6 +65,7 @@ pub(crate) async fn end_session(
     state: Data<ApiState>,
     id: Path<String>,
 ) -> Result<Json<Acknowledgement>, ApiError> {
+    // Another friend's session is not found either: `revoke` looks among the friend's own.
     let revoked = state.sessions.revoke(friend.id(), &id, Actor::Friend(friend.id().clone())).await?;
     if revoked { Ok(Json(Acknowledgement::YES)) } else { Err(ApiError::session_not_found()) }
 }

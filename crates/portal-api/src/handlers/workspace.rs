@@ -181,11 +181,13 @@ async fn read(
     name: DocumentName,
 ) -> Result<HttpResponse, ApiError> {
     let Some(document) = state.documents.read(&reader(chosen), name).await? else {
+        // Without a tag: there is no text, and `If-None-Match: *` is how to write a first one.
         let absent = DocumentBody::default();
         return Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, CACHE_CONTROL)).json(absent));
     };
     let tag = EntityTag::strong(document.tag.as_str());
     let is_known = conditions.has(&tag);
+    // 304 repeats the headers by which a browser goes on (RFC 9110, section 15.4.5).
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((header::CACHE_CONTROL, CACHE_CONTROL)).insert_header((header::ETAG, tag.to_header()?));
     Ok(if is_known { response.finish() } else { response.json(DocumentBody::from(document)) })

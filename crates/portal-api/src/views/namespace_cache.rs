@@ -75,8 +75,10 @@ impl NamespaceViews {
         reachable: Vec<Reachable>,
     ) -> Result<View, ApiError> {
         let mut body = namespace(&overview, &exposures, &reachable);
+        // Still without `observed_at`: the tag names what is shown, not since when.
         let content = serde_json::to_vec(&body).map_err(ApiError::internal)?;
         let tag = EntityTag::of(&content).weak();
+        // The sources changed in a part that is not shown, so the bytes and their time stay.
         if let Some(same) = known.filter(|known| known.tag == tag) {
             let (bytes, etag) = (same.bytes.clone(), same.etag.clone());
             return Ok(View { overview, exposures, reachable, observed_at: same.observed_at, bytes, tag, etag });
@@ -91,8 +93,10 @@ impl NamespaceViews {
     /// The time at which new content was first seen: that of the cluster's change, else now, since an exposure changed.
     fn first_seen(&self, known: Option<&View>, overview: &Arc<Overview>) -> DateTime<Utc> {
         match known {
+            // Nothing was shown before that an exposure could have changed.
             None => overview.observed_at,
             Some(known) if Arc::ptr_eq(&known.overview, overview) => self.clock.now(),
+            // Never backwards, whatever the order in which the changes arrived.
             Some(known) => overview.observed_at.max(known.observed_at),
         }
     }

@@ -37,6 +37,7 @@ impl UnknownTokens {
 
     /// Waits until the token may be looked up: at once if it is known.
     pub(super) async fn turn(&self, token: &TokenHash) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed; if it were, lookups would go on without turns.
         if self.known.contains_key(token) { None } else { self.lookups.acquire().await.ok() }
     }
 
@@ -45,6 +46,7 @@ impl UnknownTokens {
         if is_known {
             self.known.insert(token, ()).await;
         } else {
+            // A session that is gone: guessing with its token must not skip the turns any more.
             self.known.invalidate(&token).await;
             self.absent.insert(token, ()).await;
         }

@@ -33,6 +33,7 @@ pub(super) fn record() {
     set(THREADS, after(&status, "Threads:"));
     set(DESCRIPTORS, fs::read_dir("/proc/self/fd").ok().map(|open| super::number(open.count())));
     set(DESCRIPTORS_MAX, after(&read("/proc/self/limits"), "Max open files"));
+    // The kernel gives the start of a process in ticks since it booted.
     let booted = after(&read("/proc/stat"), "btime");
     set(STARTED, booted.and_then(|booted| Some(booted + field(&stat, 22)? / TICKS)));
 }

@@ -51,6 +51,7 @@ impl RunnerObserver for RunnerMetrics {
 
     fn attempt_ended(&self, end: AttemptEnd, took: Duration) {
         histogram!(DELIVERY, "outcome" => end.as_str()).record(took);
+        // A run that is tried again is counted when it ends.
         if end != AttemptEnd::Retried {
             counter!(ENDED, "outcome" => end.as_str()).increment(1);
         }

@@ -93,6 +93,7 @@ fn fire_time(text: &str, now: Duration) -> Option<Duration> {
     let mut parts = time.split(':').map(str::parse::<u64>);
     let (hours, minutes, seconds) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
     let of_day = (hours * 60 + minutes) * 60 + seconds;
+    // A day is added first: a fire time before midnight is later in its day than `now`.
     let ago = (now.as_secs() % DAY + DAY).checked_sub(of_day)? % DAY;
     Some(Duration::from_secs(now.as_secs() - ago))
 }
