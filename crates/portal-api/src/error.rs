@@ -28,7 +28,8 @@ pub use codes::Code;
 pub(crate) use examples::add as add_examples;
 pub use problem::{FieldError, Problem};
 pub use responses::{
-    Guarded, Guessed, NotFound, Open, PROBLEM_JSON, ShowsDocument, TakesAgent, TakesBody, Unready, WritesDocument,
+    ChangesJob, Guarded, Guessed, NotFound, Open, PROBLEM_JSON, ShowsDocument, TakesAgent, TakesBody, Unready,
+    WritesDocument,
 };
 
 /// Default of `Retry-After`, for a backend that named no time.

@@ -41,8 +41,8 @@ pub use auth::{ChosenAgent, Friend, authentication};
 pub use conditional::{Conditions, EntityTag, EntityTags};
 pub use counts::{Count, QuotaSecrets};
 pub use error::{
-    ApiError, Code, FieldError, Guarded, Guessed, NotFound, Open, PROBLEM_JSON, Problem, ShowsDocument, TakesAgent,
-    TakesBody, Unready, WritesDocument,
+    ApiError, ChangesJob, Code, FieldError, Guarded, Guessed, NotFound, Open, PROBLEM_JSON, Problem, ShowsDocument,
+    TakesAgent, TakesBody, Unready, WritesDocument,
 };
 pub use events::{EventPorts, Events};
 pub use extract::{BODY_MAX, DOCUMENT_BODY_MAX, DocumentJson, Json};

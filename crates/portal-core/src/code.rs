@@ -34,6 +34,8 @@ codes! {
     SESSION_NOT_OWNED = "session-not-owned";
     /// The friend may read the document and not write it.
     DOCUMENT_READ_ONLY = "document-read-only";
+    /// The agent made the job for itself, in a way that friends cannot change.
+    JOB_READ_ONLY = "job-read-only";
     /// Nothing is under this address.
     NOT_FOUND = "not-found";
     /// There is no such friend, or the agent has none.
@@ -70,6 +72,10 @@ codes! {
     JOB_LIMIT_REACHED = "job-limit-reached";
     /// A run of the job is open.
     RUN_OPEN = "run-open";
+    /// Another change of the job is under way.
+    JOB_BUSY = "job-busy";
+    /// The agent's gateway is too old to do as it was asked.
+    GATEWAY_TOO_OLD = "gateway-too-old";
     /// The document is not UTF-8 text of the allowed size.
     DOCUMENT_UNREADABLE = "document-unreadable";
     /// The friend has an exposure of this name already.

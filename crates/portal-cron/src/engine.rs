@@ -8,16 +8,31 @@ use portal_core::{AgentId, AuditEntry, BackendError, Clock, FriendshipKey, Ids};
 
 use crate::firing::all_missed;
 use crate::{
-    JOBS_PER_FRIEND, Job, JobCreated, JobSpec, JobState, JobStore, JobUpdate, JobUpdated, RunRequested, RunsListed,
-    Schedule, TimeZones,
+    EngineRefusal, JOBS_PER_FRIEND, Job, JobCreated, JobSpec, JobState, JobStore, JobUpdate, JobUpdated, MessageQueued,
+    RunRequested, RunsListed, Schedule, TimeZones,
 };
 
 /// Most runs of a job in one list.
 const RUNS_LISTED: u32 = 100;
 
+/// Outcome of removing a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobRemoved {
+    /// It is gone.
+    Done,
+    /// The owner has no such job.
+    Absent,
+    /// It is still there.
+    Refused(EngineRefusal),
+}
+
 /// Keeper and runner of jobs. A job is found by its exact name, else by its id.
 #[async_trait]
 pub trait Engine: Send + Sync {
+    /// Returns whether the agent's answers can be sent to a chat.
+    async fn sends_answers(&self) -> Result<bool, BackendError> {
+        Ok(true)
+    }
     /// Returns the owner's jobs, disabled ones included, sorted by name.
     async fn list(&self, owner: &FriendshipKey) -> Result<Vec<Job>, BackendError>;
     /// Returns one of the owner's jobs.
@@ -33,10 +48,21 @@ pub trait Engine: Send + Sync {
         enabled: bool,
         audit: AuditEntry,
     ) -> Result<JobUpdated, BackendError>;
-    /// Removes a job; `false` if the owner has no such job.
-    async fn remove(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<bool, BackendError>;
+    /// Removes a job.
+    async fn remove(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<JobRemoved, BackendError>;
     /// Runs a job as soon as possible, whether it is enabled or not.
     async fn run(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<RunRequested, BackendError>;
+    /// Sends the message of `spec` once and now, as the run `run`; `None` where the portal's own queue is to do so.
+    async fn send(
+        &self,
+        owner: &FriendshipKey,
+        spec: JobSpec,
+        run: &str,
+        audit: AuditEntry,
+    ) -> Result<Option<MessageQueued>, BackendError> {
+        let _ = (owner, spec, run, audit);
+        Ok(None)
+    }
     /// Lists the newest runs of a job, or those that come right after the run `before` in that list.
     async fn runs(&self, owner: &FriendshipKey, name: &str, before: Option<&str>) -> Result<RunsListed, BackendError>;
 }
@@ -137,8 +163,9 @@ impl Engine for EmbeddedEngine {
         self.store.update(JobUpdate { job, seen_revision, seen_next_run, missed }, audit).await
     }
 
-    async fn remove(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<bool, BackendError> {
-        self.store.remove(owner, name, audit).await
+    async fn remove(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<JobRemoved, BackendError> {
+        let removed = self.store.remove(owner, name, audit).await?;
+        Ok(if removed { JobRemoved::Done } else { JobRemoved::Absent })
     }
 
     async fn run(&self, owner: &FriendshipKey, name: &str, audit: AuditEntry) -> Result<RunRequested, BackendError> {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use portal_core::{BackendError, Invalid, code};
 
+use crate::EngineRefusal;
+
 portal_core::word_enum! {
     /// A member that other schedulers know and this one does not.
     pub enum Unsupported: "member" {
@@ -75,6 +77,9 @@ pub enum CronError {
         /// Time until the next one is allowed.
         retry_after: Duration,
     },
+    /// The engine leaves the job as it is.
+    #[error("the engine leaves the job as it is: {0:?}")]
+    Refused(EngineRefusal),
     /// A port failed.
     #[error("the jobs could not be read or changed")]
     Port(#[from] BackendError),
@@ -95,6 +100,9 @@ impl CronError {
             Self::Changed { .. } => code::JOB_CHANGED,
             Self::RunOpen => code::RUN_OPEN,
             Self::TooManyRuns { .. } => code::RATE_LIMITED,
+            Self::Refused(EngineRefusal::ReadOnly) => code::JOB_READ_ONLY,
+            Self::Refused(EngineRefusal::Busy) => code::JOB_BUSY,
+            Self::Refused(EngineRefusal::GatewayTooOld) => code::GATEWAY_TOO_OLD,
             Self::Port(error) => error.code(),
         }
     }

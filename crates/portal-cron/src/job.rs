@@ -24,6 +24,21 @@ pub struct JobName(String);
 portal_core::string_newtype!(JobName);
 
 impl JobName {
+    /// Returns the name under which a job of the agent's own making is shown: of the first 64 letters, those that fit on
+    /// one line; `job` if none is left.
+    #[must_use]
+    pub fn of_agent(text: &str) -> Self {
+        let is_shown = |letter: &char| !letter.is_control() && !is_invisible(*letter);
+        // Long names are cut before they are looked at: an agent may give one of a hundred thousand letters.
+        let line: String =
+            text.trim().chars().take(NAME_MAX).map(|letter| if letter == '\n' { ' ' } else { letter }).collect();
+        let line: String = line.chars().filter(is_shown).collect();
+        Self(match line.trim() {
+            "" => "job".to_owned(),
+            line => line.to_owned(),
+        })
+    }
+
     /// Reads a name.
     ///
     /// # Errors
@@ -42,6 +57,11 @@ impl JobName {
             "name must be 1 to 64 letters (A-Z, a-z), digits, spaces, dots, underscores or hyphens, and begin and end with a letter or digit",
         ))
     }
+}
+
+/// Returns whether a letter changes how the ones around it are shown, and is not seen itself.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 portal_core::word_enum! {
@@ -76,7 +96,7 @@ portal_core::word_enum! {
 /// decided by [`crate::SessionKeys`], anew for every delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobSpec {
-    /// Unique among the owner's jobs; never changed.
+    /// Unique among the owner's jobs unless the agent made one itself; never changed.
     pub name: JobName,
     /// A note of the friend's, up to 512 bytes.
     pub description: Option<String>,
@@ -191,6 +211,10 @@ fn patch_timing(
     now: DateTime<Utc>,
 ) -> Result<Timing, Invalid> {
     let is_moved = tz.as_ref().is_some_and(|tz| *tz != timing.tz);
+    // What stays was accepted by whoever keeps it: a job of the agent's own may name no time zone at all.
+    if draft.is_empty() && !is_moved {
+        return Ok(timing);
+    }
     let tz = tz.unwrap_or_else(|| timing.tz.clone());
     if !draft.is_empty() {
         return draft.parse(&tz, zones, now);
@@ -235,7 +259,7 @@ fn parse_timeout(seconds: i64) -> Result<u16, Invalid> {
 /// A stored job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
-    /// 32 hexadecimal digits where the portal keeps it.
+    /// 32 hexadecimal digits where the portal keeps it, else the gateway's id.
     pub id: String,
     /// The friend and the agent.
     pub owner: FriendshipKey,
@@ -259,8 +283,7 @@ pub struct JobState {
     pub next_run: Option<DateTime<Utc>>,
     /// Begin of its newest run.
     pub last_run: Option<DateTime<Utc>>,
-    /// End of the newest run that has ended: [`RunStatus::Delivered`], [`RunStatus::Failed`] or
-    /// [`RunStatus::Missed`].
+    /// End of the newest run that has ended, one of [`RunStatus::ENDED`].
     pub last_status: Option<RunStatus>,
     /// The error of that run, in words for the friend; `None` if its message was delivered.
     pub last_error: Option<String>,

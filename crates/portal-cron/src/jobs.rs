@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use portal_core::{Action, Actor, AuditEntry, Backend, BackendError, ChannelId, Clock, FriendshipKey, Invalid};
+use portal_core::{Action, Actor, AuditEntry, ChannelId, Clock, FriendshipKey, Invalid};
 
 use crate::engine::Engines;
 use crate::{
-    AnswerTo, CronError, JOBS_PER_FRIEND, Job, JobCreated, JobDraft, JobPatch, JobUpdated, Preview, Run, RunRequested,
-    RunsListed, SessionKeys, TimeZones, TimingDraft, TimingKind,
+    AnswerTo, CronError, EngineRefusal, JOBS_PER_FRIEND, Job, JobCreated, JobDraft, JobPatch, JobRemoved, JobUpdated,
+    Preview, Run, RunRequested, RunsListed, SessionKeys, TimeZones, TimingDraft, TimingKind,
 };
 
 /// Attempts at a change while the runner moves the job on, which it does about once a second at most.
@@ -53,19 +53,22 @@ impl Jobs {
     pub async fn create(&self, owner: &FriendshipKey, draft: JobDraft, actor: Actor) -> Result<Job, CronError> {
         // Read once, for the default destination and for the session.
         let contacts = self.keys.contacts(&owner.friend).await?;
-        let default_answer = if contacts.is_empty() { AnswerTo::Nowhere } else { AnswerTo::Chat };
+        let engine = self.engines.of(&owner.agent);
+        let can_answer = !contacts.is_empty() && engine.sends_answers().await?;
+        let default_answer = if can_answer { AnswerTo::Chat } else { AnswerTo::Nowhere };
         let spec = draft.parse(default_answer, &self.zones, self.clock.now())?;
-        check_answer(spec.answer_to, !contacts.is_empty())?;
+        check_answer(spec.answer_to, !contacts.is_empty(), can_answer)?;
         if self.keys.own(owner, &contacts, &spec.session).is_none() {
             return Err(CronError::NotOwned);
         }
         let mut audit = self.audit(owner, Action::JobCreate, actor);
         audit.subject = spec.name.to_string();
-        match self.engines.of(&owner.agent).create(owner, spec, audit).await? {
+        match engine.create(owner, spec, audit).await? {
             JobCreated::New(job) => Ok(*job),
             JobCreated::NameTaken => Err(CronError::NameTaken),
             JobCreated::LimitReached => Err(CronError::LimitReached { limit: JOBS_PER_FRIEND }),
             JobCreated::NoFriendship => Err(CronError::FriendUnknown),
+            JobCreated::Refused(refusal) => Err(CronError::Refused(refusal)),
         }
     }
 
@@ -73,7 +76,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`CronError::Invalid`] for a value that breaks its rule, [`CronError::Changed`] for another revision,
-    /// [`CronError::NotFound`], or a port failed.
+    /// [`CronError::NotFound`], [`CronError::Refused`] where others change the job again and again, or a port failed.
     pub async fn update(
         &self,
         owner: &FriendshipKey,
@@ -82,7 +85,9 @@ impl Jobs {
         actor: Actor,
     ) -> Result<Job, CronError> {
         if patch.answer_to.as_deref() == Some(AnswerTo::Chat.as_str()) {
-            check_answer(AnswerTo::Chat, !self.keys.contacts(&owner.friend).await?.is_empty())?;
+            let has_contact = !self.keys.contacts(&owner.friend).await?.is_empty();
+            let can_answer = has_contact && self.engines.of(&owner.agent).sends_answers().await?;
+            check_answer(AnswerTo::Chat, has_contact, can_answer)?;
         }
         // The runner moves a job on between our read and our write; its move and ours must both count.
         for _ in 0..UPDATE_TRIES {
@@ -114,11 +119,11 @@ impl Jobs {
             match self.engines.of(&owner.agent).update(job, spec, enabled, audit).await? {
                 JobUpdated::Done(job) => return Ok(*job),
                 JobUpdated::Absent => return Err(CronError::NotFound),
+                JobUpdated::Refused(refusal) => return Err(CronError::Refused(refusal)),
                 JobUpdated::Stale => {}
             }
         }
-        let moved = format!("a job moved on {UPDATE_TRIES} times in a row");
-        Err(BackendError::unavailable(Backend::Database, moved).into())
+        Err(CronError::Refused(EngineRefusal::Busy))
     }
 
     /// Deletes a job with its runs.
@@ -127,8 +132,11 @@ impl Jobs {
     /// [`CronError::NotFound`], or the engine failed.
     pub async fn remove(&self, owner: &FriendshipKey, name: &str, actor: Actor) -> Result<(), CronError> {
         let audit = self.audit(owner, Action::JobDelete, actor);
-        let removed = self.engines.of(&owner.agent).remove(owner, name, audit).await?;
-        if removed { Ok(()) } else { Err(CronError::NotFound) }
+        match self.engines.of(&owner.agent).remove(owner, name, audit).await? {
+            JobRemoved::Done => Ok(()),
+            JobRemoved::Absent => Err(CronError::NotFound),
+            JobRemoved::Refused(refusal) => Err(CronError::Refused(refusal)),
+        }
     }
 
     /// Runs a job as soon as possible, whether it is enabled or not; returns the id under which [`Jobs::runs`] lists the
@@ -144,6 +152,7 @@ impl Jobs {
             RunRequested::Open => Err(CronError::RunOpen),
             RunRequested::TooMany { retry_after } => Err(CronError::TooManyRuns { retry_after }),
             RunRequested::Absent => Err(CronError::NotFound),
+            RunRequested::Refused(refusal) => Err(CronError::Refused(refusal)),
         }
     }
 
@@ -196,11 +205,15 @@ impl Jobs {
     }
 }
 
-fn check_answer(answer_to: AnswerTo, has_contact: bool) -> Result<(), Invalid> {
+fn check_answer(answer_to: AnswerTo, has_contact: bool, can_answer: bool) -> Result<(), Invalid> {
     match answer_to {
         AnswerTo::Chat if !has_contact => Err(Invalid::new(
             "answer_to",
             "answer_to chat needs a contact of yours, and the operator registered none; use nowhere",
+        )),
+        AnswerTo::Chat if !can_answer => Err(Invalid::new(
+            "answer_to",
+            "answer_to chat is not possible: the agent's gateway is too old to send scheduled answers; use nowhere",
         )),
         AnswerTo::Chat | AnswerTo::Nowhere => Ok(()),
     }

@@ -16,6 +16,7 @@ mod job;
 mod jobs;
 mod messages;
 mod preview;
+mod remote;
 mod run;
 mod runner;
 mod schedule;
@@ -26,15 +27,18 @@ mod time_zone;
 mod timing;
 
 pub use delivery::{Delivery, Receipt};
-pub use engine::{EmbeddedEngine, Engine, Engines};
+pub use engine::{EmbeddedEngine, Engine, Engines, JobRemoved};
 pub use error::{CronError, Unsupported};
 pub use firing::{FiringPlan, plan_firing};
 pub use job::{
     AnswerTo, Job, JobDraft, JobName, JobPatch, JobSpec, JobState, MESSAGE_MAX, RECENT_MAX, RecentRun, Thinking,
 };
 pub use jobs::Jobs;
-pub use messages::{MessageQueued, MessageStore, Messages};
+pub use messages::{MessageStore, Messages};
 pub use preview::{PREVIEW_MAX, Preview};
+pub use remote::{
+    ChangeBegun, ChangeEnd, HeldChange, NewChange, REMOTE_CHANGE_TIMEOUT, RemoteRun, RemoteRunEnd, RemoteStore,
+};
 pub use run::{MissedWindow, Run, RunStatus, Trigger};
 pub use runner::{AttemptEnd, NoObserver, Runner, RunnerObserver, RunnerPorts, RunnerSettings};
 pub use schedule::{Schedule, TimingDraft};
@@ -43,8 +47,9 @@ pub use session_key::{
 };
 pub use shares::FriendShares;
 pub use store::{
-    AttemptOutcome, Backlog, CompletedAttempt, DueJob, Firing, JOBS_PER_FRIEND, JobCreated, JobStore, JobUpdate,
-    JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, ReleaseAnnounced, RunLease, RunQueue, RunRequested, RunsListed,
+    AttemptOutcome, Backlog, CompletedAttempt, DueJob, EngineRefusal, Firing, JOBS_PER_FRIEND, JobCreated, JobStore,
+    JobUpdate, JobUpdated, LeasedRun, MANUAL_RUNS_PER_MINUTE, MessageQueued, ReleaseAnnounced, RunLease, RunQueue,
+    RunRequested, RunsListed,
 };
 pub use time_zone::{Release, TimeZones};
 pub use timing::{Interval, Timing, TimingKind};

@@ -1,33 +1,20 @@
 //! Messages that friends send to their agents now.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use portal_core::{Action, Actor, AuditEntry, BackendError, Clock, FriendshipKey, Ids};
 
+use crate::engine::Engines;
 use crate::job::parse_message;
 use crate::session_key::DEFAULT_SESSION;
-use crate::{AnswerTo, CronError, JOBS_PER_FRIEND, Job, JobName, JobSpec, JobState, SessionKeys, Timing, TimingKind};
+use crate::{
+    AnswerTo, CronError, JOBS_PER_FRIEND, Job, JobName, JobSpec, JobState, MessageQueued, SessionKeys, Timing,
+    TimingKind,
+};
 
 /// Characters of a random id in a message's name, which keep the names of one minute apart.
 const NAME_SUFFIX: usize = 8;
-
-/// Outcome of storing a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageQueued {
-    /// It is stored, and a runner will begin it.
-    Done,
-    /// The friend has the most jobs that anybody may have; nothing changed.
-    LimitReached,
-    /// The friend asked for too many runs in the last minute; nothing changed.
-    TooMany {
-        /// Time until the next one is allowed.
-        retry_after: Duration,
-    },
-    /// The friend and the agent have no relationship any more; nothing changed.
-    NoFriendship,
-}
 
 /// Messages in the portal's own database.
 #[async_trait]
@@ -43,6 +30,7 @@ pub trait MessageStore: Send + Sync {
 /// seen where every run is seen, retries and lease are those of a run, and it goes a week later as such jobs do.
 pub struct Messages {
     store: Arc<dyn MessageStore>,
+    engines: Option<Engines>,
     keys: Arc<SessionKeys>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -51,7 +39,13 @@ pub struct Messages {
 impl Messages {
     /// Messages in this store.
     pub fn new(store: Arc<dyn MessageStore>, keys: Arc<SessionKeys>, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { store, keys, clock, ids }
+        Self { store, engines: None, keys, clock, ids }
+    }
+
+    /// The same, where the engine of an agent sends messages by itself if it can.
+    #[must_use]
+    pub fn with_engines(self, engines: Engines) -> Self {
+        Self { engines: Some(engines), ..self }
     }
 
     /// Sends a message to the owner's agent, into their default conversation; the answer goes to the owner's chat where
@@ -66,7 +60,13 @@ impl Messages {
         if self.keys.own(owner, &contacts, DEFAULT_SESSION).is_none() {
             return Err(CronError::NotOwned);
         }
-        let answer_to = if contacts.is_empty() { AnswerTo::Nowhere } else { AnswerTo::Chat };
+        let engine = self.engines.as_ref().map(|engines| engines.of(&owner.agent));
+        let can_answer = !contacts.is_empty()
+            && match engine {
+                Some(engine) => engine.sends_answers().await?,
+                None => true,
+            };
+        let answer_to = if can_answer { AnswerTo::Chat } else { AnswerTo::Nowhere };
         let now = self.clock.now();
         let (id, run) = (self.ids.id(), self.ids.id());
         let suffix: String = id.chars().take(NAME_SUFFIX).collect();
@@ -84,13 +84,23 @@ impl Messages {
             .with_friend(owner.friend.clone())
             .with_subject(spec.name.as_str())
             .with_detail(format!("agent {}", owner.agent));
-        let owner = owner.clone();
-        let job = Job { id, owner, spec, enabled: false, created_at: now, revision: 1, state: JobState::default() };
-        match self.store.queue(job, &run, JOBS_PER_FRIEND, audit).await? {
+        let by_engine = match engine {
+            Some(engine) => engine.send(owner, spec.clone(), &run, audit.clone()).await?,
+            None => None,
+        };
+        let queued = if let Some(queued) = by_engine {
+            queued
+        } else {
+            let owner = owner.clone();
+            let job = Job { id, owner, spec, enabled: false, created_at: now, revision: 1, state: JobState::default() };
+            self.store.queue(job, &run, JOBS_PER_FRIEND, audit).await?
+        };
+        match queued {
             MessageQueued::Done => Ok(run),
             MessageQueued::LimitReached => Err(CronError::LimitReached { limit: JOBS_PER_FRIEND }),
             MessageQueued::TooMany { retry_after } => Err(CronError::TooManyRuns { retry_after }),
             MessageQueued::NoFriendship => Err(CronError::FriendUnknown),
+            MessageQueued::Refused(refusal) => Err(CronError::Refused(refusal)),
         }
     }
 }

@@ -26,12 +26,14 @@ portal_core::word_enum! {
         Failed = "failed",
         /// Its fire times passed without an attempt.
         Missed = "missed",
+        /// The agent's gateway has no record of it any more: it may or may not have taken place.
+        Unknown = "unknown",
     }
 }
 
 impl RunStatus {
     /// The states of a run that has ended.
-    pub const ENDED: [Self; 3] = [Self::Delivered, Self::Failed, Self::Missed];
+    pub const ENDED: [Self; 4] = [Self::Delivered, Self::Failed, Self::Missed, Self::Unknown];
 }
 
 /// Fire times in a row that passed without a run.

@@ -201,6 +201,19 @@ impl SessionKeys {
         Claimant { agent: &owner.agent, friend: &owner.friend, contacts, channels: &self.channels }.own(session)
     }
 
+    /// Returns the owner's own conversation that a key of the agent's gateway names, by these contacts of theirs; `None`
+    /// if it is not theirs. The channels of their contacts count as well as the configured ones: a default conversation
+    /// may be on any of them.
+    #[must_use]
+    pub fn own_in_gateway(&self, owner: &FriendshipKey, contacts: &[Contact], key: &str) -> Option<SessionKey> {
+        // Words such as `isolated` mean something else to a gateway, and an alias is completed by it.
+        let is_key = key.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("agent:"));
+        let of_contacts = contacts.iter().map(|contact| contact.channel.clone());
+        let channels: Vec<_> = self.channels.iter().cloned().chain(of_contacts).collect();
+        let claimant = Claimant { agent: &owner.agent, friend: &owner.friend, contacts, channels: &channels };
+        claimant.own(key).filter(|_| is_key)
+    }
+
     /// Returns the destination of a message in the owner's own conversation, as [`Self::own`] finds it; a session that
     /// names none is where the gateway has what the friend writes.
     ///
@@ -231,7 +244,10 @@ impl SessionKeys {
     }
 
     /// Returns [`Destination::answer`] of the owner's conversation `session`.
-    async fn answer_contact<'a>(
+    ///
+    /// # Errors
+    /// The register of friends failed. It is asked only about a session across channels and several contacts.
+    pub async fn answer_contact<'a>(
         &self,
         owner: &FriendshipKey,
         contacts: &'a [Contact],

@@ -14,6 +14,17 @@ pub const JOBS_PER_FRIEND: u32 = 50;
 /// Most runs that a friend may ask for in a minute, with all agents together.
 pub const MANUAL_RUNS_PER_MINUTE: u32 = 10;
 
+/// Reason for which an engine leaves a job as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineRefusal {
+    /// The agent made the job for itself, in a way that friends cannot change.
+    ReadOnly,
+    /// Another change of the job is under way.
+    Busy,
+    /// The agent's gateway is too old to do as it was asked.
+    GatewayTooOld,
+}
+
 /// Outcome of asking for a new job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobCreated {
@@ -25,6 +36,8 @@ pub enum JobCreated {
     LimitReached,
     /// The friend and the agent have no relationship any more; nothing changed.
     NoFriendship,
+    /// The engine does not make it; nothing changed.
+    Refused(EngineRefusal),
 }
 
 /// A change of a job by its owner.
@@ -49,6 +62,8 @@ pub enum JobUpdated {
     Stale,
     /// The owner has no such job.
     Absent,
+    /// The engine does not change it; nothing was stored.
+    Refused(EngineRefusal),
 }
 
 /// Outcome of asking for a run.
@@ -65,6 +80,26 @@ pub enum RunRequested {
     },
     /// The owner has no such job.
     Absent,
+    /// The engine does not run it; nothing changed.
+    Refused(EngineRefusal),
+}
+
+/// Outcome of storing a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageQueued {
+    /// It is stored, and a runner will begin it.
+    Done,
+    /// The friend has the most jobs that anybody may have; nothing changed.
+    LimitReached,
+    /// The friend asked for too many runs in the last minute; nothing changed.
+    TooMany {
+        /// Time until the next one is allowed.
+        retry_after: Duration,
+    },
+    /// The friend and the agent have no relationship any more; nothing changed.
+    NoFriendship,
+    /// The engine does not send it; nothing changed.
+    Refused(EngineRefusal),
 }
 
 /// The jobs of the portal's own database. A job is found by its exact name, else by its id.

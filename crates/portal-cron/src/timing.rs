@@ -28,15 +28,18 @@ pub enum TimingKind {
     Every(Interval),
 }
 
-/// Length of time between two fire times: 1 minute to 1,827 days.
+/// Length of time between two fire times: 1 minute to 1,827 days, in whole minutes. An agent may give one of its own jobs
+/// any length of whole milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval {
-    minutes: u32,
+    milliseconds: i64,
 }
 
 impl Interval {
     /// Most minutes: five years.
     const MAX: u32 = 1827 * 24 * 60;
+    /// Milliseconds of a minute.
+    const MINUTE: i64 = 60_000;
     /// The units, the largest first, with their minutes.
     const UNITS: [(char, u32); 3] = [('d', 24 * 60), ('h', 60), ('m', 1)];
 
@@ -61,27 +64,35 @@ impl Interval {
     /// The interval of so many minutes, as a store has it; `None` out of range.
     #[must_use]
     pub fn from_minutes(minutes: u32) -> Option<Self> {
-        (1..=Self::MAX).contains(&minutes).then_some(Self { minutes })
+        (1..=Self::MAX).contains(&minutes).then_some(Self { milliseconds: i64::from(minutes) * Self::MINUTE })
     }
 
-    /// The number of minutes.
+    /// The interval of a job of the agent's own; `None` for less than a millisecond.
+    #[must_use]
+    pub fn of_agent(milliseconds: i64) -> Option<Self> {
+        (milliseconds >= 1).then_some(Self { milliseconds })
+    }
+
+    /// The number of minutes, rounded down.
     #[must_use]
     pub fn minutes(self) -> u32 {
-        self.minutes
+        u32::try_from(self.milliseconds / Self::MINUTE).unwrap_or(u32::MAX)
     }
 
     /// The length on the time line, which no clock change alters.
     #[must_use]
     pub fn length(self) -> TimeDelta {
-        TimeDelta::minutes(self.minutes.into())
+        TimeDelta::try_milliseconds(self.milliseconds).unwrap_or(TimeDelta::MAX)
     }
 }
 
 impl fmt::Display for Interval {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = Self::UNITS.into_iter().find(|(_, minutes)| self.minutes.is_multiple_of(*minutes));
-        let (unit, minutes) = whole.unwrap_or(('m', 1));
-        write!(formatter, "{}{unit}", self.minutes / minutes)
+        let length = |minutes: u32| i64::from(minutes) * Self::MINUTE;
+        match Self::UNITS.into_iter().find(|(_, minutes)| self.milliseconds % length(*minutes) == 0) {
+            Some((unit, minutes)) => write!(formatter, "{}{unit}", self.milliseconds / length(minutes)),
+            None => write!(formatter, "{}ms", self.milliseconds),
+        }
     }
 }
 

@@ -46,6 +46,7 @@ codes! {
     LOGIN_NOT_ALLOWED, FORBIDDEN, "The agent may not log friends in";
     SESSION_NOT_OWNED, FORBIDDEN, "The session is not the friend's own";
     DOCUMENT_READ_ONLY, FORBIDDEN, "The document may only be read";
+    JOB_READ_ONLY, FORBIDDEN, "The job is the agent's own";
     NOT_FOUND, NOT_FOUND, "There is nothing here";
     FRIEND_NOT_FOUND, NOT_FOUND, "There is no such friend";
     AGENT_NOT_FOUND, NOT_FOUND, "There is no such agent";
@@ -64,6 +65,8 @@ codes! {
     JOB_NAME_TAKEN, CONFLICT, "The name is taken";
     JOB_LIMIT_REACHED, CONFLICT, "There are as many jobs as there may be";
     RUN_OPEN, CONFLICT, "An earlier run has not ended";
+    JOB_BUSY, CONFLICT, "The job is being changed";
+    GATEWAY_TOO_OLD, CONFLICT, "The agent's gateway is too old";
     DOCUMENT_UNREADABLE, CONFLICT, "The document is not a text";
     EXPOSURE_EXISTS, PRECONDITION_FAILED, "There is an exposure of this name already";
     DOCUMENT_CHANGED, PRECONDITION_FAILED, "The document has changed";
@@ -102,6 +105,7 @@ mod tests {
 403 login-not-allowed
 403 session-not-owned
 403 document-read-only
+403 job-read-only
 404 not-found
 404 friend-not-found
 404 agent-not-found
@@ -120,6 +124,8 @@ mod tests {
 409 job-name-taken
 409 job-limit-reached
 409 run-open
+409 job-busy
+409 gateway-too-old
 409 document-unreadable
 412 exposure-exists
 412 document-changed

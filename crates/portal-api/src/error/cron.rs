@@ -1,6 +1,6 @@
 //! Errors of job operations, for the person who asked.
 
-use portal_cron::{CronError, MANUAL_RUNS_PER_MINUTE};
+use portal_cron::{CronError, EngineRefusal, MANUAL_RUNS_PER_MINUTE};
 
 use super::{ApiError, codes};
 
@@ -43,6 +43,20 @@ impl From<CronError> for ApiError {
                     "You asked for {MANUAL_RUNS_PER_MINUTE} runs in the last minute, which is the limit; wait a moment."
                 );
                 Self::new(&codes::RATE_LIMITED, detail).with_retry_after(retry_after)
+            }
+            CronError::Refused(EngineRefusal::ReadOnly) => {
+                let detail =
+                    "The agent made this job for itself, and only the agent can change or run it; ask the agent.";
+                Self::new(&codes::JOB_READ_ONLY, detail)
+            }
+            CronError::Refused(EngineRefusal::Busy) => {
+                let detail = "Another change of this job is under way; try again in a moment.";
+                Self::new(&codes::JOB_BUSY, detail)
+            }
+            CronError::Refused(EngineRefusal::GatewayTooOld) => {
+                let detail =
+                    "The agent's gateway is too old for this, and nothing was changed; ask the operator to update it.";
+                Self::new(&codes::GATEWAY_TOO_OLD, detail)
             }
             CronError::Port(error) => error.into(),
         }

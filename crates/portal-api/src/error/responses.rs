@@ -77,6 +77,11 @@ responses! {
         "400": "The query cannot be read";
         "404": "There is no such thing, or it is somebody else's; or there is no such agent for this friend";
     }
+    /// Operations that change, run or delete a job.
+    ChangesJob {
+        "403": "The agent made the job for itself, in a way that friends cannot change";
+        "409": "Another change of the job or a run of it is under way, or the agent's gateway is too old for this one";
+    }
     /// Operations that show a document.
     ShowsDocument {
         "409": "What stands there is not UTF-8 text of at most 256 KiB";

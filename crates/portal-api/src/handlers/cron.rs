@@ -14,7 +14,7 @@ use crate::body::cron::{
     ToggleJob,
 };
 use crate::conditional::{Conditions, EntityTag, EntityTags};
-use crate::error::{ApiError, Guarded, PROBLEM_JSON, Problem, TakesAgent, TakesBody};
+use crate::error::{ApiError, ChangesJob, Guarded, PROBLEM_JSON, Problem, TakesAgent, TakesBody};
 use crate::extract;
 use crate::params::{AgentQuery, BeforeRun, IfRevision};
 use crate::state::ApiState;
@@ -38,7 +38,7 @@ pub(crate) async fn list_jobs(chosen: ChosenAgent, state: Data<ApiState>) -> Res
         ("ETag" = String, description = "The job's revision"),
     )),
     (status = 403, description = "The session is not the friend's own", body = Problem, content_type = PROBLEM_JSON),
-    (status = 409, description = "The name is taken, or the friend has 50 jobs", body = Problem, content_type = PROBLEM_JSON),
+    (status = 409, description = "The name is taken, the friend has 50 jobs, or the agent's gateway is too old", body = Problem, content_type = PROBLEM_JSON),
     TakesAgent,
     TakesBody,
     Guarded,
@@ -97,6 +97,7 @@ pub(crate) async fn show_job(
 ), responses(
     (status = 200, description = "The job as it is now", body = Job, headers(("ETag" = String, description = "The job's revision"))),
     (status = 412, description = "The job has another revision", body = Problem, content_type = PROBLEM_JSON, headers(("ETag" = String, description = "The job's revision now"))),
+    ChangesJob,
     TakesAgent,
     TakesBody,
     Guarded,
@@ -118,6 +119,7 @@ pub(crate) async fn change_job(
     ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
 ), responses(
     (status = 200, description = "It is gone", body = Acknowledgement),
+    ChangesJob,
     TakesAgent,
     Guarded,
 ))]
@@ -136,9 +138,9 @@ pub(crate) async fn delete_job(
     ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
 ), responses(
     (status = 202, description = "The run is stored and will be begun", body = RunStarted),
-    (status = 409, description = "An earlier run has not ended", body = Problem, content_type = PROBLEM_JSON),
     (status = 429, description = "The friend asked for 10 runs in the last minute", body = Problem, content_type = PROBLEM_JSON,
         headers(("Retry-After" = String, description = "Seconds after which to try again"))),
+    ChangesJob,
     TakesAgent,
     Guarded,
 ))]
@@ -157,6 +159,7 @@ pub(crate) async fn run_job(
     ("name" = String, Path, description = "The job's exact name, else its id", example = "daily-check"), AgentQuery,
 ), responses(
     (status = 200, description = "It is as was asked", body = Acknowledgement),
+    ChangesJob,
     TakesAgent,
     TakesBody,
     Guarded,

@@ -123,7 +123,7 @@ fn closed_sets_are_listed_and_schemas_have_the_words_of_clients() {
     }
     let words = serde_json::json!(["active", "pending", "removing", "removed", "failed"]);
     assert_eq!(schemas["Exposure"]["properties"]["status"]["enum"], words);
-    let words = serde_json::json!(["queued", "running", "retrying", "delivered", "failed", "missed"]);
+    let words = serde_json::json!(["queued", "running", "retrying", "delivered", "failed", "missed", "unknown"]);
     assert_eq!(schemas["Run"]["properties"]["status"]["enum"], words);
 }
 

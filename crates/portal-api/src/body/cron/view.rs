@@ -215,7 +215,9 @@ fn legacy_status(status: RunStatus) -> &'static str {
         RunStatus::Delivered => "ok",
         RunStatus::Missed => "skipped",
         // An open run is never the last one that ended.
-        RunStatus::Failed | RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => "error",
+        RunStatus::Failed | RunStatus::Unknown | RunStatus::Queued | RunStatus::Running | RunStatus::Retrying => {
+            "error"
+        }
     }
 }
 
@@ -263,8 +265,8 @@ pub(crate) struct Run {
     /// End of the run.
     #[schema(example = "2026-03-01T08:00:01Z", format = DateTime, required)]
     finished_at: Option<String>,
-    /// `queued`, `running` or `retrying` while it is open; then `delivered` (the receiver has the message), `failed` or
-    /// `missed`.
+    /// `queued`, `running` or `retrying` while it is open; then `delivered` (the receiver has the message), `failed`,
+    /// `missed`, or `unknown` where the agent's gateway lost track of it.
     #[schema(schema_with = status)]
     status: &'static str,
     /// Number of attempts that were begun.
