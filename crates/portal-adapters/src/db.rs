@@ -31,10 +31,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use portal_core::{
-    AgentStore, AuditLog, Backend, BackendError, ChangeLog, Clock, ContactStore, FriendStore, FriendshipStore, Ids,
-    Invalid, LoginStore, RetentionStore, SessionStore,
+    AgentId, AgentStore, AuditLog, Backend, BackendError, ChangeLog, Clock, ContactStore, FriendStore, FriendshipStore,
+    Ids, Invalid, LoginStore, RetentionStore, SessionStore,
 };
-use portal_cron::{JobStore, MessageStore, Release, RunQueue};
+use portal_cron::{JobStore, MessageStore, Release, RemoteStore, RunQueue};
 use portal_dns::ExposureStore;
 use portal_workspace::{DocumentStore, VersionStore};
 use tokio::runtime::Handle;
@@ -104,6 +104,8 @@ stores! {
     jobs: JobStore;
     /// Messages that are sent now.
     messages: MessageStore;
+    /// Changes and runs of jobs that an agent's gateway keeps.
+    remote: RemoteStore;
     /// Deletion of expired rows.
     retention: RetentionStore;
     /// The queue of runs, which all runners share.
@@ -243,6 +245,14 @@ impl Db {
     pub async fn time_zone_release(&self) -> Result<Option<Release>, BackendError> {
         let stored = on_store!(self, store => store.time_zone_release().await)?;
         Ok(stored.and_then(|stored| Release::parse(&stored).ok()))
+    }
+
+    /// Counts an agent's enabled jobs in this database.
+    ///
+    /// # Errors
+    /// The database cannot be reached or was not migrated.
+    pub async fn enabled_jobs(&self, agent: &AgentId) -> Result<u64, BackendError> {
+        on_store!(self, store => store.enabled_jobs(agent.clone()).await)
     }
 
     /// Returns the time by which leases are granted.

@@ -12,6 +12,8 @@ pub mod delivery;
 #[doc(hidden)]
 pub mod documents;
 #[doc(hidden)]
+pub mod engines;
+#[doc(hidden)]
 pub mod exposures;
 #[doc(hidden)]
 pub mod files;
@@ -29,6 +31,8 @@ pub mod probes;
 pub mod provisioning;
 #[doc(hidden)]
 pub mod records;
+#[doc(hidden)]
+pub mod remote;
 #[doc(hidden)]
 pub mod retention;
 #[doc(hidden)]
@@ -226,6 +230,46 @@ macro_rules! changes_contract {
             the_end_of_a_session_is_told_of_however_it_ends,
             the_log_is_read_by_time_and_by_friend,
         ], $($fixture)* }
+    };
+}
+
+/// Tests the store of changes and runs of jobs that are kept elsewhere.
+///
+/// Takes an expression for a future that ends with a [`RemoteFixture`](crate::RemoteFixture), evaluated once per test, and
+/// before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! remote_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { remote, [
+            of_many_changes_of_a_job_one_is_under_way,
+            a_change_leaves_a_line_unless_nothing_was_changed,
+            a_change_whose_process_died_is_entered_once,
+            jobs_that_are_being_made_count,
+            a_friend_asks_for_ten_runs_a_minute_of_all_jobs,
+            a_run_is_open_until_it_is_ended_once,
+            a_pause_is_stored_once_and_goes_with_its_friendship,
+            old_runs_are_forgotten_in_batches,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests an engine, in what all engines promise.
+///
+/// Takes an expression for a future that ends with an [`EngineFixture`](crate::EngineFixture), evaluated once per test, and
+/// before it an attribute of each test, if any.
+#[macro_export]
+macro_rules! engines_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { engines, [
+            a_job_is_its_owners_alone,
+            a_name_is_given_once,
+            a_job_needs_a_friendship,
+            a_job_is_changed_from_the_revision_that_was_read,
+            a_disabled_job_is_due_never,
+            a_removed_job_is_gone_and_its_name_is_free,
+            a_run_is_listed_under_the_id_that_was_told,
+            every_change_leaves_one_line_and_no_change_leaves_none,
+        ], $($fixture)+ }
     };
 }
 

@@ -14,9 +14,10 @@ use portal_core::{
     RecentChanges, Recipient, RetentionStore, Session, SessionStore, StoredSession, Token, TokenHash,
 };
 use portal_cron::{
-    Backlog, CompletedAttempt, ConversationScopes, DefaultConversation, Delivery, DueJob, Firing, FriendShares, Job,
-    JobCreated, JobStore, JobUpdate, JobUpdated, LeasedRun, MessageQueued, MessageStore, Receipt, Release,
-    ReleaseAnnounced, RunLease, RunQueue, RunRequested, RunsListed, SessionKey,
+    Backlog, ChangeBegun, ChangeEnd, CompletedAttempt, ConversationScopes, DefaultConversation, Delivery, DueJob,
+    Engine, Firing, FriendShares, Job, JobCreated, JobRemoved, JobSpec, JobStore, JobUpdate, JobUpdated, LeasedRun,
+    MessageQueued, MessageStore, NewChange, Receipt, Release, ReleaseAnnounced, RemoteRun, RemoteRunEnd, RemoteStore,
+    RunLease, RunQueue, RunRequested, RunsListed, SessionKey,
 };
 use portal_dns::{
     Change, Claimed, Ensured, Exposure, ExposureId, ExposureName, ExposureStore, Fence, Freshness, HostClaim, Hostname,
@@ -262,6 +263,31 @@ intercepted! {
         fn announce_release(release: &Release, now: DateTime<Utc>) -> ReleaseAnnounced;
         fn latest_start() -> Option<DateTime<Utc>>;
         fn backlog(now: DateTime<Utc>) -> Backlog;
+    }
+
+    RemoteStore RemoteStore (Database) {
+        fn begin(change: NewChange) -> ChangeBegun;
+        fn end(change: &str, end: ChangeEnd) -> ();
+        fn recover_changes() -> u64;
+        fn open_runs(agent: &AgentId, limit: u32) -> Vec<RemoteRun>;
+        fn requested_runs(owner: &FriendshipKey, job: &str, limit: u32) -> Vec<RemoteRun>;
+        fn end_run(run: &str, end: RemoteRunEnd) -> bool;
+        fn pause(owner: &FriendshipKey, job: &str) -> ();
+        fn resume(owner: &FriendshipKey, job: &str) -> ();
+        fn paused(agent: &AgentId) -> Vec<(FriendshipKey, String)>;
+        fn forget_runs(before: DateTime<Utc>, limit: u32) -> u64;
+    }
+
+    Engine Engine (Gateway) {
+        fn sends_answers() -> bool;
+        fn list(owner: &FriendshipKey) -> Vec<Job>;
+        fn find(owner: &FriendshipKey, name: &str) -> Option<Job>;
+        fn create(owner: &FriendshipKey, spec: JobSpec, audit: AuditEntry) -> JobCreated;
+        fn update(job: Job, spec: JobSpec, enabled: bool, audit: AuditEntry) -> JobUpdated;
+        fn remove(owner: &FriendshipKey, name: &str, audit: AuditEntry) -> JobRemoved;
+        fn run(owner: &FriendshipKey, name: &str, audit: AuditEntry) -> RunRequested;
+        fn send(owner: &FriendshipKey, spec: JobSpec, run: &str, audit: AuditEntry) -> Option<MessageQueued>;
+        fn runs(owner: &FriendshipKey, name: &str, before: Option<&str>) -> RunsListed;
     }
 
     Cluster Cluster (Cluster) {

@@ -14,6 +14,8 @@ mod fixture;
 mod intercepted;
 mod outage;
 
+pub use contract::engines::EngineFixture;
+pub use contract::remote::RemoteFixture;
 pub use faults::{Fault, Faults};
 pub use fixture::{
     ClusterEditor, ClusterFixture, DeliveryFixture, DeliveryReceiver, FilesFixture, Fixture, NamespaceEditor,

@@ -39,6 +39,8 @@ mod messages;
 mod parking;
 #[path = "stores/portal.rs"]
 mod portal;
+#[path = "stores/remote.rs"]
+mod remote;
 #[path = "stores/retention.rs"]
 mod retention;
 #[path = "stores/runs.rs"]

@@ -42,6 +42,7 @@ mod kubernetes;
 mod postgres;
 mod probes;
 mod records;
+mod remote;
 mod routes;
 mod stores;
 

@@ -1,9 +1,10 @@
 //! Empty stores, in each place where the portal can have them.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use portal_adapters::db::{Db, DbSettings};
-use portal_core::SeededIds;
+use portal_core::{FixedClock, SeededIds};
 use portal_testkit::Fixture;
 use tokio::runtime::Handle;
 
@@ -36,6 +37,10 @@ async fn migrated(settings: &DbSettings, guard: Box<dyn Any + Send + Sync>) -> F
 async fn fixture(db: Db, guard: Box<dyn Any + Send + Sync>) -> Fixture {
     db.instance(&SeededIds::from_seed(2)).await.unwrap();
     let clock = Fixture::clock();
-    let db = db.with_clock(clock.clone());
+    fixture_of(&db.with_clock(clock.clone()), clock, guard)
+}
+
+/// Makes a fixture of a database whose leases are granted by `clock`.
+pub(crate) fn fixture_of(db: &Db, clock: Arc<FixedClock>, guard: Box<dyn Any + Send + Sync>) -> Fixture {
     Fixture::of(portal_testkit::stores!(db), clock, guard)
 }

@@ -22,7 +22,7 @@ use crate::registration::by_root;
 use crate::tables;
 
 /// Every table, and its bound.
-const BOUNDS: [(&str, &str); 16] = [
+const BOUNDS: [(&str, &str); 19] = [
     ("agents", "the operator adds and removes them"),
     ("audit_log", "swept: Expired::AuditEntries"),
     ("changes", "swept: Expired::Changes"),
@@ -36,6 +36,9 @@ const BOUNDS: [(&str, &str); 16] = [
     ("jobs", "fifty per friend; swept when spent: Expired::SpentJobs"),
     ("login_codes", "swept: Expired::LoginCodes"),
     ("portal", "one row"),
+    ("remote_changes", "one per job that is being changed, and those of unknown outcome for ten minutes"),
+    ("remote_pauses", "one per paused job"),
+    ("remote_runs", "deleted after thirty days by the engine that follows them"),
     ("runs", "swept: Expired::Runs and Expired::RunsBeyond"),
     ("sessions", "swept: Expired::Sessions"),
     ("tombstones", "swept: Expired::Tombstones"),

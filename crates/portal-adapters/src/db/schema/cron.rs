@@ -50,5 +50,45 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    remote_changes (id) {
+        id -> Text,
+        friend_id -> Text,
+        agent_id -> Text,
+        job -> Text,
+        until -> Timestamp,
+        lost -> Bool,
+        changed_at -> Timestamp,
+        actor -> Text,
+        action -> Text,
+        subject -> Text,
+        detail -> Text,
+    }
+}
+
+diesel::table! {
+    remote_pauses (friend_id, agent_id, job) {
+        friend_id -> Text,
+        agent_id -> Text,
+        job -> Text,
+    }
+}
+
+diesel::table! {
+    remote_runs (id) {
+        id -> Text,
+        friend_id -> Text,
+        agent_id -> Text,
+        job -> Text,
+        remote_id -> Nullable<Text>,
+        requested_at -> Timestamp,
+        expected_by -> Timestamp,
+        status -> Text,
+        started_at -> Nullable<Timestamp>,
+        finished_at -> Nullable<Timestamp>,
+        error -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(runs -> jobs (job_id));
 diesel::allow_tables_to_appear_in_same_query!(jobs, runs, friendships);
