@@ -7,6 +7,8 @@
 //! 3. A call goes out on the open connection. While there is none it waits 2 s at most; while the gateway is known to be
 //!    down it fails at once.
 //! 4. A call whose connection ends may or may not have been carried out. It is never repeated here.
+//! 5. Each event about jobs is counted, and so is each connection: whoever remembers the gateway's jobs sees by the count
+//!    that they may have changed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connection::{Call, ConnectError, Connection, End, Hello};
+use super::connection::{Call, ConnectError, Connection, End, Hello, Pending};
 use super::frame::Refusal;
 use super::settings::GatewaySettings;
 
@@ -77,8 +79,8 @@ impl From<CallError> for BackendError {
 enum State {
     /// An attempt is under way, and nothing is known.
     Connecting,
-    /// The gateway takes calls.
-    Up(mpsc::Sender<Call>, Arc<Hello>),
+    /// The gateway takes calls, since this moment.
+    Up(mpsc::Sender<Call>, Arc<Hello>, Instant),
     /// The newest attempt failed.
     Down(Arc<str>),
 }
@@ -86,6 +88,7 @@ enum State {
 /// A client of one gateway; dropping it ends the connection.
 pub struct GatewayClient {
     state: watch::Receiver<State>,
+    changes: watch::Receiver<u64>,
     task: JoinHandle<()>,
 }
 
@@ -94,7 +97,24 @@ impl GatewayClient {
     #[must_use]
     pub fn start(settings: GatewaySettings) -> Self {
         let (sender, state) = watch::channel(State::Connecting);
-        Self { state, task: tokio::spawn(keep_connected(settings, sender)) }
+        let (counter, changes) = watch::channel(0);
+        Self { state, changes, task: tokio::spawn(keep_connected(settings, sender, counter)) }
+    }
+
+    /// Returns the count of the gateway's events about jobs and of its connections. It only ever grows, and changes in the
+    /// receiver as soon as it does.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+
+    /// Returns the age of the connection; `None` while there is none.
+    #[must_use]
+    pub fn connected_for(&self) -> Option<Duration> {
+        match &*self.state.borrow() {
+            State::Up(_, _, since) => Some(since.elapsed()),
+            State::Connecting | State::Down(_) => None,
+        }
     }
 
     /// Connects once and says what the gateway answered, for `check`.
@@ -151,7 +171,7 @@ impl GatewayClient {
             Ok(Err(_)) | Err(_) => State::Connecting,
         };
         match state {
-            State::Up(calls, hello) => Ok((calls, hello)),
+            State::Up(calls, hello, _) => Ok((calls, hello)),
             State::Down(why) => Err(unavailable(&why)),
             State::Connecting => Err(unavailable("the gateway is being connected")),
         }
@@ -172,7 +192,7 @@ fn lost() -> CallError {
     unavailable("the connection to the gateway ended before its answer").into()
 }
 
-async fn keep_connected(settings: GatewaySettings, state: watch::Sender<State>) {
+async fn keep_connected(settings: GatewaySettings, state: watch::Sender<State>, changes: watch::Sender<u64>) {
     let mut failures = 0_u32;
     let mut last = String::new();
     loop {
@@ -183,9 +203,14 @@ async fn keep_connected(settings: GatewaySettings, state: watch::Sender<State>) 
                 tracing::info!(protocol = hello.protocol, version = %hello.version, "connected to the agent's gateway");
                 last.clear();
                 let (calls, mut queue) = mpsc::channel(QUEUE);
-                state.send_replace(State::Up(calls, hello));
-                let end = connection.serve(&mut queue).await;
+                // What happened while nobody listened is counted before the first call goes out.
+                changes.send_modify(|count| *count = count.wrapping_add(1));
+                state.send_replace(State::Up(calls, hello, begun));
+                let mut pending = Pending::default();
+                let end = connection.serve(&mut queue, &mut pending, &changes).await;
                 state.send_replace(State::Connecting);
+                // Only now do callers learn that their answers are lost: one that asks again waits for the next connection.
+                drop(pending);
                 match end {
                     End::Closed => return,
                     End::Restart => tracing::info!("the agent's gateway restarts"),

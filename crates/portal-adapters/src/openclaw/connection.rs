@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, interval, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
@@ -117,9 +117,15 @@ impl Connection {
         }
     }
 
-    /// Sends calls and hands out their answers, in whatever order they come, until the connection ends.
-    pub(super) async fn serve(mut self, calls: &mut mpsc::Receiver<Call>) -> End {
-        let mut pending = Pending::default();
+    /// Sends calls and hands out their answers, in whatever order they come, until the connection ends. `changes` counts
+    /// the gateway's events about jobs.
+    /// Calls without an answer stay in `pending`.
+    pub(super) async fn serve(
+        mut self,
+        calls: &mut mpsc::Receiver<Call>,
+        pending: &mut Pending,
+        changes: &watch::Sender<u64>,
+    ) -> End {
         let (mut ping, mut heard, mut is_restarting) = (interval(PING_INTERVAL), Instant::now(), false);
         loop {
             let sent = tokio::select! {
@@ -127,6 +133,7 @@ impl Connection {
                     heard = Instant::now();
                     match pending.receive(frame) {
                         Received::Nothing => Ok(()),
+                        Received::JobsChanged => { changes.send_modify(|count| *count = count.wrapping_add(1)); Ok(()) }
                         Received::Shutdown => { is_restarting = true; Ok(()) }
                         Received::End(_) if is_restarting => return End::Restart,
                         Received::End(end) => return end,
@@ -157,13 +164,14 @@ impl Connection {
 
 enum Received {
     Nothing,
+    JobsChanged,
     Shutdown,
     End(End),
 }
 
 /// Calls that were sent and have no answer yet. Dropping it tells the callers that none will come.
 #[derive(Default)]
-struct Pending {
+pub(super) struct Pending {
     answers: HashMap<String, oneshot::Sender<Result<Value, Refusal>>>,
     count: u64,
 }
@@ -208,6 +216,7 @@ impl Pending {
                 }
             }
             Some(Frame::Event { name, .. }) if name == "shutdown" => return Received::Shutdown,
+            Some(Frame::Event { name, .. }) if name == "cron" => return Received::JobsChanged,
             Some(Frame::Event { .. } | Frame::Unknown) => {}
         }
         Received::Nothing

@@ -15,6 +15,9 @@ use serde_json::json;
 use crate::people::{People, Twice, owner};
 use crate::real::{GATEWAY_TOKEN, Gateway, HOOKS_TOKEN};
 
+mod compare;
+mod jobs;
+
 fn delivery(gateway: &Gateway, token: &str, fresh_session: bool) -> Arc<HookDelivery> {
     let url = gateway.hooks().parse().unwrap();
     let settings = HookSettings { url, token: token.to_owned().into(), fresh_session };

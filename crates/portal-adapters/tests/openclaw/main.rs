@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends where its premise fails")]
 
+mod engine;
+mod fake;
 mod gateway;
 mod node;
 mod people;

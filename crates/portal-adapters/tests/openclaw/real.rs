@@ -108,6 +108,10 @@ impl Gateway {
         self.wait_until_ready().await;
     }
 
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub(crate) fn hooks(&self) -> String {
         format!("http://127.0.0.1:{}/hooks", self.port)
     }

@@ -1,0 +1,9 @@
+//! Jobs in a gateway: the engine against gateways in this process, version by version.
+
+mod behind_our_back;
+mod calls;
+mod changes;
+mod contract;
+mod faults;
+pub(crate) mod fixture;
+mod runs;
