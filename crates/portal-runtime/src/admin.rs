@@ -7,8 +7,8 @@ use portal_adapters::db::Db;
 use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_adapters::{RandomIds, SystemClock};
 use portal_core::{
-    AgentId, AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids, Invalid,
-    Logins, RetentionStore, Sessions,
+    Actor, AgentId, AgentStore, AuditLog, BackendError, Clock, ContactStore, FriendStore, FriendshipStore, Ids,
+    Invalid, Logins, RetentionStore, Sessions,
 };
 use portal_dns::{ExposureStore, InstanceId, OrphanPorts, Orphans};
 use portal_k8s::Namespaces;
@@ -16,6 +16,7 @@ use portal_k8s::Namespaces;
 use crate::check::{CheckStatus, Finding};
 use crate::command_error::CommandError;
 use crate::compose;
+pub use crate::compose::MovedJob;
 use crate::config::{DatabaseSettings, Settings};
 pub use crate::signing::DeviceKey;
 
@@ -87,6 +88,21 @@ impl Admin {
             CheckStatus::Warning(why) | CheckStatus::Failed(why) => Some(format!("{}: {why}", finding.name)),
         };
         findings.into_iter().filter_map(problem).collect()
+    }
+
+    /// Moves an agent's jobs from the portal into its gateway, in the name of `actor`; without `apply` only says which ones
+    /// would be moved. May be repeated.
+    ///
+    /// # Errors
+    /// An agent whose engine is another one, settings that an adapter refuses, or a failure of the database.
+    pub async fn move_jobs(
+        &self,
+        settings: &Settings,
+        agent: &AgentId,
+        actor: &Actor,
+        apply: bool,
+    ) -> Result<Vec<MovedJob>, CommandError> {
+        compose::move_jobs(&self.db, settings, agent, actor, apply).await
     }
 
     /// The records in the configured zones that carry this portal's marker and that the database does not know. The

@@ -33,6 +33,9 @@ pub enum CommandError {
     /// A domain was taken out of the configuration too early.
     #[error("{0}")]
     Domains(String),
+    /// Jobs are kept where the configuration does not look for them.
+    #[error("{0}")]
+    Jobs(String),
     /// Something else, such as a file that cannot be written.
     #[error("{what}")]
     Other {

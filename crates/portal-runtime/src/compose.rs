@@ -4,8 +4,10 @@ mod cluster;
 mod configured;
 mod deliveries;
 mod disk;
+mod engines;
 mod gateways;
 mod jump_guard;
+mod moving;
 mod rotation;
 mod workspaces;
 mod zones;
@@ -35,7 +37,11 @@ use crate::metrics::{self, RunnerMetrics};
 
 pub(crate) use self::configured::{check as check_configured, parts as configured_parts};
 pub(crate) use self::disk::DiskProbe;
+use self::engines::EngineParts;
+pub use self::engines::GatewayJobs;
 pub(crate) use self::gateways::check as check_gateways;
+pub use self::moving::MovedJob;
+pub(crate) use self::moving::move_jobs;
 pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
 
@@ -94,6 +100,8 @@ pub struct Parts {
     pub delivery: Arc<dyn Delivery>,
     /// Where the agents' gateways have what friends write.
     pub scopes: Arc<dyn ConversationScopes>,
+    /// Agents whose gateways keep their jobs; `None` where the portal keeps all jobs.
+    pub gateway_jobs: Option<GatewayJobs>,
     /// Rules of the time zones in which they are due.
     pub time_zones: TimeZones,
     /// The agents' folders.
@@ -150,6 +158,7 @@ pub fn assemble(parts: Parts) -> Portal {
         login,
         delivery,
         scopes,
+        gateway_jobs,
         time_zones,
         files,
         require_if_match,
@@ -168,7 +177,12 @@ pub fn assemble(parts: Parts) -> Portal {
     let (queue, observer) = (db.runs(), Arc::new(RunnerMetrics));
     let runner_ports = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
     run_jobs(&mut tasks, Runner::new(runner_ports, runner));
-    let engine = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
+    let embedded = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
+    let mut engines = Engines::new(embedded);
+    if let Some(jobs) = gateway_jobs {
+        engines = jobs.engines(engines, &mut tasks, &EngineParts { db: &db, keys: &keys, clock: &clock, ids: &ids });
+    }
+    let messages = Messages::new(db.messages(), keys.clone(), clock.clone(), ids.clone()).with_engines(engines.clone());
     let documents = documents(&db, files, &clock, &ids)
         .with_required_precondition(require_if_match)
         .with_heartbeat_readers(heartbeat_readers);
@@ -196,8 +210,8 @@ pub fn assemble(parts: Parts) -> Portal {
         reachability,
         cluster: cluster.clone(),
         namespaces: NamespaceViews::new(clock.clone()),
-        messages: Arc::new(Messages::new(db.messages(), keys.clone(), clock.clone(), ids.clone())),
-        jobs: Arc::new(Jobs::new(Engines::new(engine), keys, time_zones, clock.clone())),
+        messages: Arc::new(messages),
+        jobs: Arc::new(Jobs::new(engines, keys, time_zones, clock.clone())),
         documents: documents.clone(),
         logs: Arc::new(documents),
         secrets: Arc::new(QuotaSecrets(cluster)),

@@ -166,6 +166,8 @@ pub struct AgentSettings {
     pub id: AgentId,
     /// The root of its documents.
     pub workspace: PathBuf,
+    /// Keeper of its jobs.
+    pub engine: EngineKind,
     /// Whether the agent may log its friends in.
     pub may_login: bool,
     /// Whether the agent's gateway puts `HEARTBEAT.md` into every conversation.
@@ -174,6 +176,15 @@ pub struct AgentSettings {
     pub hook: Option<HookTarget>,
     /// The agent's gateway; `None` where the portal does not call it.
     pub gateway: Option<GatewayTarget>,
+}
+
+/// Keeper and runner of an agent's jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    /// The portal.
+    Embedded,
+    /// The agent's OpenClaw gateway.
+    Openclaw,
 }
 
 /// The WebSocket of an OpenClaw gateway.

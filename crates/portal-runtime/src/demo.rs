@@ -167,6 +167,7 @@ async fn parts(options: &DemoOptions, address: SocketAddr) -> Result<Parts, Comm
         login,
         delivery,
         scopes: Arc::new(OneConversation),
+        gateway_jobs: None,
         time_zones,
         files,
         probes,

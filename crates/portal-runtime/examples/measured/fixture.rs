@@ -93,6 +93,7 @@ pub(crate) async fn serve(
         channels: Vec::new(),
         login: LoginSettings::default(),
         delivery: Arc::new(LogDelivery::new(data.join("deliveries.jsonl"))),
+        gateway_jobs: None,
         scopes: Arc::new(OneConversation),
         time_zones: TimeZones::bundled(),
         files: Arc::new(DiskFiles::new(AgentRoots::under(data.join("agents")))),

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 
 use super::cluster::{self, Watched};
 use super::deliveries::Deliveries;
+use super::engines::{self, GatewayJobs};
 use super::gateways::{self, Gateways};
 use super::workspaces::{self, WorkspacesProbe};
 use super::zones::{self, ZonesProbe};
@@ -47,12 +48,17 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
     }
     let Watched { cluster, routes, services } = cluster::watch(&settings.cluster, clock.clone()).await?;
     let ports = ExposurePorts::new(store, routes, services, clock.clone(), ids.clone());
-    let instance = InstanceId::parse(&db.instance(&*ids).await?)?;
-    let exposures = Exposures::new(ports, instance, zones, Handle::current());
+    let instance = db.instance(&*ids).await?;
+    let exposures = Exposures::new(ports, InstanceId::parse(&instance)?, zones, Handle::current());
     let files = workspaces::files(&settings.agents);
     let gateways = Arc::new(Gateways::start(&settings.agents)?);
     let shared = gateways.clone();
     let gateway_of: GatewayOf = Arc::new(move |agent| shared.of(agent));
+    let in_gateway = engines::in_gateway(&settings.agents);
+    if let CheckStatus::Failed(why) = engines::left_behind(&db, &in_gateway).await? {
+        return Err(CommandError::Jobs(why));
+    }
+    let gateway_jobs = GatewayJobs { agents: in_gateway, gateway_of: gateway_of.clone(), instance: instance.clone() };
     let agents = settings.agents.iter().map(|agent| agent.id.clone()).collect();
     Ok(Parts {
         db,
@@ -78,6 +84,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         login: login(settings),
         delivery,
         scopes: Arc::new(GatewayScopes::new(gateway_of.clone())),
+        gateway_jobs: Some(gateway_jobs),
         time_zones: settings.time_zones.clone(),
         files: Arc::new(GatewayFiles::new(Arc::new(files), gateway_of)),
         retention: settings.retention,
@@ -166,6 +173,10 @@ pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandEr
         findings.push(with_timeout("domains", domains_in_use(&*db.exposures(), &zones)).await);
         findings.push(with_timeout("jobs", planned_by(&db, &settings.time_zones)).await);
         findings.push(with_timeout("hostnames", hostnames_certifiable(&*db.exposures())).await);
+        let in_gateway = engines::in_gateway(&settings.agents);
+        if !in_gateway.is_empty() {
+            findings.push(with_timeout("jobs of gateways", engines::left_behind(&db, &in_gateway)).await);
+        }
     }
     findings.extend(cluster::check_rights(&settings.cluster).await);
     for zone in &zones {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use portal_adapters::db::Db;
-use portal_adapters::openclaw::{Conversations, DmScope, GatewayClient, GatewaySettings};
+use portal_adapters::openclaw::{Conversations, DmScope, GatewayClient, GatewayEngine, GatewaySettings, Hello};
 use portal_core::{AgentId, BackendError, Contact, FriendshipStatus, Invalid, Probe};
 
 use super::rotation::Rotating;
 use crate::check::{CheckStatus, Finding, with_timeout};
-use crate::config::{AgentSettings, GatewayTarget};
+use crate::config::{AgentSettings, EngineKind, GatewayTarget};
 
 /// Clients of the configured gateways, by agent. They connect by themselves, and anew when the token's file changes.
 pub(super) struct Gateways(HashMap<AgentId, Rotating<GatewayClient>>);
@@ -80,9 +80,28 @@ async fn check_one(agent: &AgentSettings, target: &GatewayTarget, db: &Db) -> Ve
         Err(refused) => return vec![Finding { name, status: CheckStatus::Failed(refused.message) }],
     };
     let name = format!("{name} (OpenClaw {}, protocol {})", hello.version, hello.protocol);
-    let reached = Finding { name, status: CheckStatus::Ok };
+    let reached = Finding { name, status: jobs_status(agent.engine, &hello) };
     let asked = with_timeout(format!("conversations of {}", agent.id), conversations(settings, agent, db)).await;
     vec![reached, asked]
+}
+
+/// Judges whether the gateway can keep the friends' jobs, by what it says it can do.
+fn jobs_status(engine: EngineKind, hello: &Hello) -> CheckStatus {
+    const METHODS: [&str; 6] = ["cron.list", "cron.add", "cron.update", "cron.remove", "cron.run", "cron.runs"];
+    if engine == EngineKind::Embedded {
+        return CheckStatus::Ok;
+    }
+    let missing: Vec<_> = METHODS.into_iter().filter(|method| !hello.methods.contains(*method)).collect();
+    if !missing.is_empty() {
+        return CheckStatus::Failed(format!("engine openclaw needs its methods {}", missing.join(", ")));
+    }
+    if !GatewayEngine::can_send_answers(hello) {
+        return CheckStatus::Warning(
+            "it is too old to send scheduled answers to a chat (OpenClaw before 2026.5.12): jobs get answer_to nowhere"
+                .to_owned(),
+        );
+    }
+    CheckStatus::Ok
 }
 
 async fn conversations(settings: GatewaySettings, agent: &AgentSettings, db: &Db) -> Result<CheckStatus, BackendError> {

@@ -19,8 +19,8 @@ use super::sections::{
     RetentionSection, ServerSection, TimeSection,
 };
 use super::{
-    AgentSettings, ClusterSettings, DatabaseSettings, JobsSettings, LogSettings, PageSettings, Problem, Problems,
-    Secret, ServerSettings, Settings, WebhookTarget,
+    AgentSettings, ClusterSettings, DatabaseSettings, EngineKind, JobsSettings, LogSettings, PageSettings, Problem,
+    Problems, Secret, ServerSettings, Settings, WebhookTarget,
 };
 use crate::signing::{Signature, SigningKey};
 use crate::telemetry::{self, LogFormat};
@@ -379,7 +379,9 @@ impl Check {
         let section: DeliverySection = self.section(raw, "delivery")?;
         // Without agents there are no jobs, and nothing to deliver.
         let Some(text) = &section.webhook_url else {
-            if let Some(agent) = agents.iter().find(|agent| agent.hook.is_none()) {
+            if let Some(agent) =
+                agents.iter().find(|agent| agent.hook.is_none() && agent.engine == EngineKind::Embedded)
+            {
                 self.problem(
                     "delivery.webhook_url",
                     format!(

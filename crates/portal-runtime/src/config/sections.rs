@@ -187,7 +187,7 @@ pub(super) struct AgentSection {
     pub(super) id: String,
     /// The root of its documents.
     pub(super) workspace: PathBuf,
-    /// `embedded`: the portal keeps and runs the jobs.
+    /// `embedded`: the portal keeps and runs the jobs; `openclaw`: the agent's gateway does.
     #[serde(default = "embedded")]
     pub(super) engine: String,
     /// Whether the agent may log its friends in by sending them a link.

@@ -7,7 +7,7 @@ use portal_core::Retention;
 use portal_k8s::Provisioning;
 use secrecy::ExposeSecret;
 
-use super::{Problems, Provider, Settings, overlaid, parse};
+use super::{EngineKind, Problems, Provider, Settings, overlaid, parse};
 
 const SMALL: &str = r#"
 [database]
@@ -116,6 +116,9 @@ fn a_problem_names_its_key_and_its_rule() {
     check(&gateway(&format!("{token}url = \"ws://gw\"")), "agents[0].gateway.token_file", "cannot be read");
     let key = format!("{token}url = \"ws://gw\"\ndevice_key_file = \"/dev/null\"");
     check(&gateway(&key), "agents[0].gateway.device_key", "must not be empty");
+    let engine = |engine: &str| format!("[[agents]]\nid = \"main\"\nworkspace = \"/a\"\nengine = \"{engine}\"");
+    check(&engine("openclaw"), "agents[0].engine", "needs agents.gateway");
+    check(&engine("cron"), "agents[0].engine", "embedded and openclaw");
     check("[retention]\naudit_days = 0", "retention.audit_days", "1 to 3650 days");
     check("[retention]\nruns_per_job = 0", "retention.runs_per_job", "1 to 100000");
     check("[delivery]\nwebhook_url = \"ftp://example.org\"", "delivery.webhook_url", "http or https");
@@ -144,6 +147,19 @@ fn an_agent_with_hooks_needs_no_webhook() {
         matches!(&found[..], [(key, why)] if key == "delivery.webhook_url" && why.contains("agent other")),
         "{found:?}"
     );
+}
+
+#[test]
+fn an_agent_whose_gateway_keeps_the_jobs_needs_no_webhook() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "gateway-token\n").unwrap();
+    let gateway = format!("[agents.gateway]\nurl = \"ws://127.0.0.1:1/\"\ntoken_file = {:?}\n", file.path());
+    let agent = "[[agents]]\nid = \"main\"\nworkspace = \"/a\"\n";
+    let settings = parse(&format!("{SMALL}{agent}engine = \"openclaw\"\n{gateway}")).unwrap();
+    assert_eq!((settings.agents[0].engine, settings.delivery.is_none()), (EngineKind::Openclaw, true));
+    assert!(!format!("{settings:?}").contains("gateway-token"));
+    let found = problems(&format!("{SMALL}{agent}{gateway}"));
+    assert!(matches!(&found[..], [(key, _)] if key == "delivery.webhook_url"), "{found:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::Check;
 use crate::config::sections::{AgentSection, GatewaySection, HookSection};
-use crate::config::{AgentSettings, GatewayTarget, HookTarget};
+use crate::config::{AgentSettings, EngineKind, GatewayTarget, HookTarget};
 use crate::signing::DeviceKey;
 
 impl Check {
@@ -20,9 +20,7 @@ impl Check {
         let mut agents = Vec::new();
         for (index, section) in sections.into_iter().enumerate() {
             let key = |member: &str| format!("agents[{index}].{member}");
-            if section.engine != "embedded" {
-                self.problem(key("engine"), format!("`{}` is not an engine; there is embedded", section.engine));
-            }
+            let engine = self.engine(&key("engine"), &section);
             if !section.workspace.is_absolute() {
                 self.problem(key("workspace"), "must be an absolute path");
             }
@@ -33,9 +31,22 @@ impl Check {
                 self.problem(key("id"), format!("there are two agents `{id}`"));
             }
             let AgentSection { workspace, may_login, reads_heartbeat, .. } = section;
-            agents.push(AgentSettings { id, workspace, may_login, reads_heartbeat, hook, gateway });
+            agents.push(AgentSettings { id, workspace, engine, may_login, reads_heartbeat, hook, gateway });
         }
         Some(agents)
+    }
+
+    fn engine(&mut self, key: &str, section: &AgentSection) -> EngineKind {
+        match section.engine.as_str() {
+            "embedded" => return EngineKind::Embedded,
+            "openclaw" if section.gateway.is_some() => {}
+            "openclaw" => self.problem(key, "openclaw needs agents.gateway, where the jobs are kept"),
+            other => {
+                self.problem(key, format!("`{other}` is not an engine; there are embedded and openclaw"));
+                return EngineKind::Embedded;
+            }
+        }
+        EngineKind::Openclaw
     }
 
     fn hook(&mut self, key: &str, section: &HookSection) -> Option<HookTarget> {
