@@ -16,6 +16,7 @@ mod exposure;
 mod failure;
 mod friend;
 mod friendship;
+mod jobs;
 mod output;
 mod prune;
 mod session;
@@ -71,6 +72,9 @@ enum Noun {
     /// Logins
     #[command(subcommand)]
     Session(session::Verb),
+    /// Scheduled messages
+    #[command(subcommand)]
+    Jobs(jobs::Verb),
     /// Services that friends put on the internet
     #[command(subcommand)]
     Exposure(exposure::Verb),
@@ -106,6 +110,7 @@ async fn run(command: Command) -> Result<Output, Failure> {
         Noun::Agent(verb) => agent::run(verb, &AdminContext::open(location).await?).await,
         Noun::Friendship(verb) => friendship::run(verb, &AdminContext::open(location).await?).await,
         Noun::Session(verb) => session::run(verb, &AdminContext::open(location).await?).await,
+        Noun::Jobs(verb) => jobs::run(verb, &AdminContext::open(location).await?).await,
         Noun::Exposure(verb) => exposure::run(verb, &AdminContext::open(location).await?).await,
         Noun::Domain(verb) => domain::run(&verb, &location.config),
         Noun::Dns(verb) => dns::run(verb, &AdminContext::open(location).await?).await,
