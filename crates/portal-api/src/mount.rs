@@ -138,7 +138,7 @@ fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH, header::IF_NONE_MATCH])
-        .allowed_header("x-request-id")
+        .allowed_headers(["x-request-id", "last-event-id"].map(header::HeaderName::from_static))
         .expose_headers(["ETag", "Location", "Retry-After", "X-Request-Id"])
         .expose_headers(["RateLimit", "RateLimit-Policy"])
         .max_age(PREFLIGHT_MAX_AGE);
