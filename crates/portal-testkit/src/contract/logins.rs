@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures::future::join_all;
 use portal_core::{
     Action, Actor, AgentId, AuditFilter, ChannelId, Contact, FriendshipKey, FriendshipStatus, LINK_LIFETIME, Login,
@@ -134,8 +135,8 @@ pub async fn a_code_needs_the_friendship_until_it_is_exchanged(fixture: &Fixture
 pub async fn a_code_is_refused_from_its_end_on(fixture: &Fixture) {
     let links = Links::new(fixture).await;
     let (in_time, late) = (links.link().await, links.link().await);
-    let lifetime = LINK_LIFETIME.to_std().unwrap();
-    fixture.clock.advance(lifetime - Duration::from_millis(1));
+    let nearly = LINK_LIFETIME - TimeDelta::milliseconds(1);
+    fixture.clock.advance(nearly.to_std().unwrap());
     assert!(links.exchange(&in_time.code).await.is_some());
     fixture.clock.advance(Duration::from_millis(1));
     assert!(links.exchange(&late.code).await.is_none());
