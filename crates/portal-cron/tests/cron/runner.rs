@@ -34,6 +34,10 @@ impl Interceptor for Restarting {
             self.failures.store(left - 1, Ordering::SeqCst);
             return Err(BackendError::unavailable(call.backend, "restarting"));
         }
+        // Every task that is ready has its turn before the database answers, however fast it is.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
         effect.await
     }
 }
@@ -264,18 +268,16 @@ async fn a_runner_that_stalls_in_a_delivery_leaves_the_newer_attempt_alone() -> 
     Ok(())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_delivery_that_hangs_is_given_up_before_its_lease_ends() -> TestResult<()> {
     let fixture = Fixture::new().await?;
     fixture.job("hourly", "@hourly").await?;
     fixture.receiver.will(Response::Hang);
-    let lease = Duration::from_millis(400);
-    let runner = fixture.runner(RunnerSettings { lease, ..RunnerSettings::default() })?;
     fixture.clock.set(utc("2026-01-01T10:00:00Z"));
-    let begun = std::time::Instant::now();
-    runner.tick().await?;
-    runner.idle().await;
-    assert!(begun.elapsed() < lease);
+    let begun = tokio::time::Instant::now();
+    fixture.runner.tick().await?;
+    fixture.runner.idle().await;
+    assert!(begun.elapsed() < RunnerSettings::default().lease);
     let run = &fixture.runs("hourly").await?[0];
     assert_eq!((run.status, run.error.as_deref()), (RunStatus::Retrying, Some("the receiver did not answer in time")));
     Ok(())
@@ -501,6 +503,6 @@ async fn ends_that_come_together_share_a_transaction() -> TestResult<()> {
     let delivered = ended.iter().filter(|job| job.state.last_status == Some(RunStatus::Delivered));
     assert_eq!((ended.len(), delivered.count()), (40, 40));
     let calls = queue.calls.load(Ordering::SeqCst);
-    assert!(calls <= 3, "{calls} transactions");
+    assert!(calls <= 2, "{calls} transactions");
     Ok(())
 }
