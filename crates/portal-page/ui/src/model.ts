@@ -102,12 +102,14 @@ export function forgetAll() {
   changed();
 }
 
+type Part = { refresh(): Promise<void>; known: { failure: Failure | null } };
+
 let timer: ReturnType<typeof setTimeout> | undefined;
-let wanted: { refresh(): Promise<void> }[] = [];
+let wanted: Part[] = [];
 let changedAt = 0;
 
 /** Keeps these parts fresh while the page can be seen; the others rest. */
-export function keepFresh(sources: { refresh(): Promise<void> }[], { watchesMemory = false } = {}) {
+export function keepFresh(sources: Part[], { watchesMemory = false } = {}) {
   wanted = sources;
   clearTimeout(timer);
   if (sources.length === 0) stream.stop();
@@ -131,7 +133,8 @@ function wait() {
 }
 
 function pause(): number {
-  if (!stream.isLive) return POLL;
+  // No hint tells that a backend is back.
+  if (!stream.isLive || wanted.some((part) => part.known.failure)) return POLL;
   const addresses = wanted.includes(space) ? (space.known.value?.ingressRoutes ?? []) : [];
   const shown = addresses.flatMap((one) => (one.exposure ? [one.exposure] : []));
   const isOnItsWay = shown.some((one) => one.status === "pending" || one.status === "removing" || (one.status === "active" && one.reachable.state === "unknown"));
@@ -140,7 +143,7 @@ function pause(): number {
 }
 
 /** The parts that a hint is about. Activity grows with everything that somebody does. */
-const TOPICS: Record<string, { refresh(): Promise<void> }[]> = {
+const TOPICS: Record<string, Part[]> = {
   namespace: [space],
   exposure: [space, activity],
   document: [documents, activity],
