@@ -366,6 +366,9 @@ export const de: Texts = {
   codes: {
     "hostname-taken": "Dieser Name ist vergeben. Wähle einen anderen; es wurde nichts geändert.",
     "job-name-taken": "Du hast schon eine Aufgabe mit diesem Namen. Wähle einen anderen; es wurde nichts geändert.",
+    "job-read-only": "Diese Aufgabe hat dein Agent selbst angelegt. Bitte ihn im Chat, sie zu ändern.",
+    "job-busy": "Diese Aufgabe wird gerade geändert. Versuch es gleich noch einmal; es wurde nichts geändert.",
+    "gateway-too-old": "Dein Agent läuft mit einer Version, die das noch nicht kann. Frag deinen Betreiber; es wurde nichts geändert.",
     "run-open": "Sie läuft noch. Warte, bis sie fertig ist.",
     "rate-limited": "Das war zu viel in kurzer Zeit. Warte einen Moment; es wurde nichts geändert.",
     "cluster-unavailable": "Dein Bereich ist gerade nicht erreichbar; es wurde nichts geändert.",

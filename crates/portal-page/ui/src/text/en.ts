@@ -366,6 +366,9 @@ export const en = {
   codes: {
     "hostname-taken": "This name is taken. Choose another; nothing was changed.",
     "job-name-taken": "You already have a task of this name. Choose another; nothing was changed.",
+    "job-read-only": "Your agent made this task itself. Ask it in your chat to change it.",
+    "job-busy": "This task is being changed right now. Try again in a moment; nothing was changed.",
+    "gateway-too-old": "Your agent runs on a version that can't do this yet. Ask your operator; nothing was changed.",
     "run-open": "It is still running. Wait until it has ended.",
     "rate-limited": "That was too much in a short time. Wait a moment; nothing was changed.",
     "cluster-unavailable": "Your space can't be reached right now; nothing was changed.",

@@ -28,7 +28,7 @@ function empty(): Form {
 }
 
 /** Shapes beside the words, so that nothing depends on colour. */
-const SHAPES: Record<string, string> = { delivered: "●", failed: "▲", missed: "○", running: "◐", retrying: "◐", queued: "◌" };
+const SHAPES: Record<string, string> = { delivered: "●", failed: "▲", missed: "○", running: "◐", retrying: "◐", queued: "◌", unknown: "?" };
 
 class Schedule extends View {
   static override properties = {
