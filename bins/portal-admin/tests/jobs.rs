@@ -49,9 +49,10 @@ impl Fixture {
         let text = format!(
             "[database]\nurl = \"sqlite:{}\"\n[delivery]\nwebhook_url = \"http://127.0.0.1:1/\"\n\
              webhook_secret = \"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n[[agents]]\nid = \"main\"\n\
-             workspace = \"/a\"\nengine = \"{engine}\"\n[agents.gateway]\nurl = \"{}\"\ntoken_file = {token:?}\n",
+             workspace = \"/a\"\nengine = \"{engine}\"\n[agents.gateway]\nurl = \"{}\"\ntoken_file = \"{}\"\n",
             database.display(),
             self.fake.address(),
+            token.display(),
         );
         let config = self.folder.path().join("portal.toml");
         std::fs::write(&config, text).unwrap();

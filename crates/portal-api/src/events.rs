@@ -21,10 +21,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
-use portal_core::{BackendError, CHANGE_RETENTION, ChangeLog, Session};
+use portal_core::{BackendError, CHANGE_RETENTION, ChangeLog, FriendId, Session};
 use portal_dns::{Exposures, Reachability};
 use portal_k8s::Cluster;
 use portal_workspace::Documents;
+use tokio::time::sleep;
 
 use self::hub::{Hub, Registration};
 pub(crate) use self::stream::EventStream;
@@ -36,6 +37,10 @@ const WINDOW: Duration = Duration::from_secs(30);
 const WINDOW_MAX: u32 = 50_000;
 /// Most changes that a stream is told of when it resumes.
 const RESUME_MAX: u32 = 1_000;
+/// Times that a friend's streams are looked at after something was sent to them.
+const PROBE_CHECKS: u32 = 10;
+/// Pause before each look.
+const PROBE_PAUSE: Duration = Duration::from_millis(50);
 /// Time for which the log may fail before the streams end.
 const FAILING: Duration = Duration::from_secs(5);
 
@@ -117,16 +122,16 @@ impl Events {
         let Inner { ports, hub, reading } = &*self.0;
         let position = {
             let _reading = reading.lock().await;
-            let known = hub.lock().read_at();
-            match known {
-                Some(position) => position,
-                None => {
-                    let recent = ports.log.recent(WINDOW, WINDOW_MAX).await?;
-                    hub.lock().wake(&recent)
-                }
+            let known = hub.lock().awake();
+            if let Some(position) = known {
+                position
+            } else {
+                let recent = ports.log.recent(WINDOW, WINDOW_MAX).await?;
+                hub.lock().wake(&recent)
             }
         };
         let seen = watched::first_look(ports, session, wanted.watches_memory).await?;
+        self.make_room(&session.friend).await;
         // Registered before the log is read: what is written in between comes twice rather than never.
         let registered = Registration::new(hub, session, seen, wanted.watches_memory)?;
         let mut stream = EventStream::new(session, position, registered);
@@ -141,6 +146,24 @@ impl Events {
             None => stream.begin_with(block::RESET),
         }
         Ok(stream)
+    }
+}
+
+impl Events {
+    /// Lets the streams of closed pages end, if the friend has as many as they may. A page that is gone is only noticed
+    /// when something is sent to it, and one that is reloaded would be refused until then.
+    async fn make_room(&self, friend: &FriendId) {
+        let hub = &self.0.hub;
+        if !hub.lock().is_full(friend) {
+            return;
+        }
+        hub.lock().probe(friend);
+        for _ in 0..PROBE_CHECKS {
+            sleep(PROBE_PAUSE).await;
+            if !hub.lock().is_full(friend) {
+                return;
+            }
+        }
     }
 }
 

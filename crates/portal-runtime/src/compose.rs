@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portal_adapters::db::{Db, DbProbe, DbSettings, MigrationsProbe, WritesProbe};
-use portal_api::{ApiState, EventPorts, Events, LoginPorts, NamespaceViews, QuotaSecrets, Readiness};
+use portal_api::{ApiPorts, ApiState, Events, LoginPorts, Readiness};
 use portal_core::{AgentId, ChannelId, Clock, FriendSettings, Ids, Invalid, Logins, Probe, Retention, Sessions, sweep};
 use portal_cron::{
     ConversationScopes, Delivery, EmbeddedEngine, Engines, Jobs, Messages, Runner, RunnerPorts, RunnerSettings,
@@ -167,59 +167,59 @@ pub fn assemble(parts: Parts) -> Portal {
         retention,
         runner,
     } = parts;
-    let sessions = db.sessions();
     let mut tasks = BackgroundTasks::default();
     sweep_expired(&mut tasks, &db, clock.clone(), retention);
     reconcile_exposures(&mut tasks, &exposures, work);
     tell_budgets(&mut tasks, budgets);
     let keys = Arc::new(SessionKeys::new(db.contacts(), db.friends(), channels).with_scopes(scopes));
-    let zones = time_zones.clone();
-    let (queue, observer) = (db.runs(), Arc::new(RunnerMetrics));
+    let (queue, zones, observer) = (db.runs(), time_zones.clone(), Arc::new(RunnerMetrics));
     let runner_ports = RunnerPorts { queue, keys: keys.clone(), delivery, ids: ids.clone(), zones, observer };
     run_jobs(&mut tasks, Runner::new(runner_ports, runner));
-    let embedded = Arc::new(EmbeddedEngine::new(db.jobs(), time_zones.clone(), clock.clone(), ids.clone()));
-    let mut engines = Engines::new(embedded);
-    if let Some(jobs) = gateway_jobs {
-        engines = jobs.engines(engines, &mut tasks, &EngineParts { db: &db, keys: &keys, clock: &clock, ids: &ids });
-    }
+    let parts = EngineParts { db: &db, keys: &keys, clock: &clock, ids: &ids };
+    let engines = engines(&mut tasks, gateway_jobs, time_zones.clone(), &parts);
     let messages = Messages::new(db.messages(), keys.clone(), clock.clone(), ids.clone()).with_engines(engines.clone());
     let documents = documents(&db, files, &clock, &ids)
         .with_required_precondition(require_if_match)
         .with_heartbeat_readers(heartbeat_readers);
     recover_documents(&mut tasks, documents.clone());
-    let reachability = Reachability::new(reach, clock.clone(), Handle::current());
-    let events = Events::new(EventPorts {
-        log: db.changes(),
-        cluster: cluster.clone(),
-        exposures: exposures.clone(),
-        reachability: reachability.clone(),
-        documents: documents.clone(),
-    });
-    tell_streams(&mut tasks, events.clone());
     let readiness = Readiness::new(all_probes(&db, probes));
     watch_probes(&mut tasks, readiness.clone());
-    let state = ApiState {
-        sessions: Arc::new(Sessions::new(sessions, clock.clone(), ids.clone())),
-        logins: logins(&db, login, &clock, &ids),
+    let mut state = ApiState::new(ApiPorts {
+        sessions: Arc::new(Sessions::new(db.sessions(), clock.clone(), ids.clone())),
         friendships: db.friendships(),
         settings: FriendSettings::new(db.friends(), clock.clone()),
         audit: db.audit_log(),
-        events,
-        domains: domains.into(),
+        changes: db.changes(),
         exposures,
-        reachability,
-        cluster: cluster.clone(),
-        namespaces: NamespaceViews::new(clock.clone()),
+        reachability: Reachability::new(reach, clock.clone(), Handle::current()),
+        cluster,
+        jobs: Arc::new(Jobs::new(engines, keys.clone(), time_zones, clock.clone())),
         messages: Arc::new(messages),
-        jobs: Arc::new(Jobs::new(engines, keys, time_zones, clock.clone())),
-        documents: documents.clone(),
-        logs: Arc::new(documents),
-        secrets: Arc::new(QuotaSecrets(cluster)),
-        readiness,
-        clock,
-        ids,
-    };
+        documents,
+        clock: clock.clone(),
+        ids: ids.clone(),
+    });
+    state.domains = domains.into();
+    state.logins = logins(&db, login, &clock, &ids);
+    state.readiness = readiness;
+    tell_streams(&mut tasks, state.events.clone());
     Portal { state, tasks }
+}
+
+/// Returns the engines of all agents: the embedded one, and those of the agents whose gateways keep their jobs.
+fn engines(
+    tasks: &mut BackgroundTasks,
+    gateway_jobs: Option<GatewayJobs>,
+    time_zones: TimeZones,
+    parts: &EngineParts<'_>,
+) -> Engines {
+    let EngineParts { db, clock, ids, .. } = parts;
+    let embedded = EmbeddedEngine::new(db.jobs(), time_zones, Arc::clone(clock), Arc::clone(ids));
+    let engines = Engines::new(Arc::new(embedded));
+    match gateway_jobs {
+        Some(jobs) => jobs.engines(engines, tasks, parts),
+        None => engines,
+    }
 }
 
 /// Tells event streams what changed, and ends them when the portal stops.

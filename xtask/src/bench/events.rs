@@ -58,7 +58,7 @@ pub fn events(options: &EventsOptions) -> anyhow::Result<()> {
     let portals = Portals { programs: &programs, folder: &folder, url, receiver };
     let friends = streams.div_ceil(PER_FRIEND);
     // In the year 9999: no job of the database is due.
-    portals.fill(friends, 0, Duration::from_secs(253_370_764_800))?;
+    portals.fill(friends, 0, Duration::from_hours(70_380_768))?;
     let server = portals.start(0)?;
     // The first streams fill caches and start threads.
     let first = open(server.address, 0)?;
@@ -130,7 +130,7 @@ fn read_until(stream: &mut TcpStream, wanted: &[u8]) -> anyhow::Result<Vec<u8>> 
 
 /// Returns true if nothing but comments has come to these streams, and none has ended.
 fn is_quiet(streams: &mut [TcpStream]) -> anyhow::Result<bool> {
-    let mut piece = [0; 64 * 1024];
+    let mut piece = vec![0; 64 * 1024];
     for stream in streams {
         stream.set_nonblocking(true)?;
         let length = match stream.read(&mut piece) {

@@ -83,7 +83,8 @@ async fn follow(fixture: &Fixture) -> anyhow::Result<()> {
     let created = request.bearer_auth(alice).json(&job).send().await?;
     ensure!(created.status() == 201, "{}", created.status());
     let created: serde_json::Value = created.json().await?;
-    own.until(&format!("event: job\ndata: {{\"agent_id\":\"main\",\"id\":{}}}\n\n", created["id"])).await?;
+    let id = created.get("id").context("the job has no id")?;
+    own.until(&format!("event: job\ndata: {{\"agent_id\":\"main\",\"id\":{id}}}\n\n")).await?;
 
     // A stream that ended is resumed at the other replica.
     let last = own.last_id().context("no id")?.to_owned();

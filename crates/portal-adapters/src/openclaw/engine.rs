@@ -4,6 +4,8 @@
 //! every key is built here, and every job is read again and its owner found before it is changed. Start reading at
 //! `GatewayJob::own`.
 
+#![expect(clippy::indexing_slicing, reason = "a member that a JSON value does not have is null, never a panic")]
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

@@ -177,7 +177,7 @@ async fn accept(listener: TcpListener, shared: Arc<Mutex<Shared>>, pushes: broad
 type Socket = WebSocketStream<TcpStream>;
 
 async fn serve(mut socket: Socket, shared: Arc<Mutex<Shared>>, pushes: broadcast::Sender<Push>) {
-    let mut pushed = pushes.subscribe();
+    let mut events = pushes.subscribe();
     let challenge = json!({"nonce": "620b381a", "ts": 1_795_630_458_440_i64});
     if send(&mut socket, &json!({"type": "event", "event": "connect.challenge", "payload": challenge})).await.is_none()
     {
@@ -185,7 +185,7 @@ async fn serve(mut socket: Socket, shared: Arc<Mutex<Shared>>, pushes: broadcast
     }
     loop {
         let message = tokio::select! {
-            push = pushed.recv() => match push {
+            push = events.recv() => match push {
                 Ok(Push::Event(payload)) => {
                     let event = json!({"type": "event", "event": "cron", "payload": payload});
                     if send(&mut socket, &event).await.is_none() { return; }

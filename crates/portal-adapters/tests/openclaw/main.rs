@@ -1,7 +1,7 @@
 //! A real OpenClaw gateway, and what the portal sends to it (tier `gateway`), and the plugin that it runs for
 //! friends (tier `node`).
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends where its premise fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends where its premise fails")]
 
 mod engine;
 mod fake;

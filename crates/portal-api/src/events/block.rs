@@ -12,8 +12,8 @@ pub(super) const NAMESPACE: &str = "event: namespace\ndata: {}\n\n";
 pub(super) const RESET: &str = "event: reset\ndata: {}\n\n";
 /// Shortest pause of a client whose stream ended.
 const RETRY_MIN: Duration = Duration::from_secs(1);
-/// Longest of these pauses, chosen by chance.
-const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Longest addition to it, chosen by chance.
+const RETRY_SPREAD: Duration = Duration::from_secs(4);
 
 /// Returns the block of a change.
 pub(super) fn event(change: &LoggedChange) -> String {
@@ -49,6 +49,6 @@ pub(super) fn with_id(read_at: DateTime<Utc>, block: &str) -> String {
 
 /// Returns the block that tells a client its pause before it comes back.
 pub(super) fn retry() -> String {
-    let pause = RETRY_MIN + (RETRY_MAX - RETRY_MIN).mul_f64(rand::random());
+    let pause = RETRY_MIN + RETRY_SPREAD.mul_f64(rand::random());
     format!("retry: {}\n\n", pause.as_millis())
 }

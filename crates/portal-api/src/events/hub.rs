@@ -17,6 +17,8 @@ use crate::error::{ApiError, Exceeded};
 
 /// Streams that a friend may have at a time.
 const STREAMS_PER_FRIEND: usize = 4;
+/// Polls without streams after which the log is no longer read.
+const UNUSED_POLLS: u32 = 10;
 /// Blocks that wait for a stream whose client is slow.
 const QUEUE: usize = 32;
 /// Pause that a friend with too many streams is told.
@@ -61,6 +63,8 @@ pub(super) struct Hub {
     /// Position in the log; `None` while nobody listens, and nothing is read.
     position: Option<Position>,
     failing_since: Option<Instant>,
+    /// Polls since the last stream ended.
+    unused_polls: u32,
     is_closed: bool,
 }
 
@@ -84,19 +88,43 @@ struct Open {
 }
 
 impl Hub {
-    /// Returns true, and forgets its position in the log, if there is no stream.
+    /// Returns true if there is no stream, and so nothing to read. After a while the position is forgotten: not at once,
+    /// since a stream may be about to begin there.
     pub(super) fn sleep_if_unused(&mut self) -> bool {
-        let is_unused = self.friends.is_empty();
-        if is_unused {
+        if !self.friends.is_empty() {
+            self.unused_polls = 0;
+            return false;
+        }
+        self.unused_polls = self.unused_polls.saturating_add(1);
+        if self.unused_polls >= UNUSED_POLLS {
             (self.position, self.failing_since) = (None, None);
         }
-        is_unused
+        true
+    }
+
+    /// Returns the position, at which a stream is about to begin; `None` if the log is not being read.
+    pub(super) fn awake(&mut self) -> Option<DateTime<Utc>> {
+        self.unused_polls = 0;
+        self.read_at()
     }
 
     /// Takes everything that the log holds for told; returns the time at which it was read.
     pub(super) fn wake(&mut self, recent: &RecentChanges) -> DateTime<Utc> {
+        self.unused_polls = 0;
         self.position = Some(Position::after(recent));
         recent.read_at
+    }
+
+    /// Returns true if the friend has as many streams as they may.
+    pub(super) fn is_full(&self, friend: &FriendId) -> bool {
+        self.friends.get(friend).is_some_and(|friend| friend.streams.len() >= STREAMS_PER_FRIEND)
+    }
+
+    /// Sends a comment to the friend's streams.
+    pub(super) fn probe(&mut self, friend: &FriendId) {
+        if let Some(streams) = self.friends.get_mut(friend) {
+            streams.streams.retain(|stream| stream.blocks.try_send(Bytes::from_static(b":\n\n")).is_ok());
+        }
     }
 
     /// Returns the friends with streams, and what was last seen of each.
@@ -114,11 +142,11 @@ impl Hub {
         if self.is_closed || self.position.is_none() {
             return Err(ApiError::not_ready());
         }
-        let friend = self.friends.entry(session.friend.clone()).or_default();
-        if friend.streams.len() >= STREAMS_PER_FRIEND {
+        if self.is_full(&session.friend) {
             let quota = u32::try_from(STREAMS_PER_FRIEND).unwrap_or(u32::MAX);
             return Err(Exceeded { policy: "event-streams", quota, window: None, retry_after: TOO_MANY_PAUSE }.into());
         }
+        let friend = self.friends.entry(session.friend.clone()).or_default();
         friend.watched.add(seen);
         self.next += 1;
         let (blocks, receiver) = mpsc::channel(QUEUE);

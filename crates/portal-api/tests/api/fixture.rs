@@ -21,7 +21,7 @@ use portal_core::{
     Friend, FriendId, FriendSettings, Friendship, FriendshipKey, FriendshipStatus, Probe, SeededIds, Sessions, Token,
 };
 use portal_cron::{EmbeddedEngine, Engines, Jobs, Messages, SessionKeys, TimeZones};
-use portal_dns::{DomainName, Reachability};
+use portal_dns::{DomainName, Exposures, Reachability};
 use portal_testkit::{Outage, Stores};
 use portal_workspace::{DocumentPorts, Documents};
 use serde_json::Value;
@@ -170,6 +170,16 @@ fn jobs(stores: &Stores, clock: &Arc<FixedClock>, ids: &Arc<SeededIds>) -> (Jobs
     (Jobs::new(Engines::new(Arc::new(engine)), keys, zones, clock.clone()), messages)
 }
 
+fn events(
+    log: Arc<ScriptedLog>,
+    kubernetes: &MemoryCluster,
+    exposures: Exposures,
+    reachability: Reachability,
+    documents: Documents,
+) -> Events {
+    Events::new(EventPorts { log, cluster: Arc::new(kubernetes.clone()), exposures, reachability, documents })
+}
+
 impl Fixture {
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
@@ -192,13 +202,8 @@ impl Fixture {
         let exposures = exposing::exposures(stores.exposures.clone(), &kubernetes, &zones, clock.clone(), ids.clone());
         let reachability = Reachability::new(None, clock.clone(), Handle::current());
         let (documents, changes) = (documents(&stores, &files, &clock), Arc::new(ScriptedLog::default()));
-        let events = Events::new(EventPorts {
-            log: changes.clone(),
-            cluster: Arc::new(kubernetes.clone()),
-            exposures: exposures.clone(),
-            reachability: reachability.clone(),
-            documents: documents.clone(),
-        });
+        let (log, shown, documents_shown) = (changes.clone(), exposures.clone(), documents.clone());
+        let events = events(log, &kubernetes, shown, reachability.clone(), documents_shown);
         let mut state = ApiState {
             logins: None,
             sessions: Arc::new(Sessions::new(stores.sessions.clone(), clock.clone(), ids.clone())),

@@ -40,7 +40,7 @@ pub(super) struct EngineParts<'a> {
 impl GatewayJobs {
     /// Returns the engine of an agent.
     pub(super) fn engine(&self, agent: AgentId, parts: &EngineParts<'_>) -> GatewayEngine {
-        let ports = GatewayEnginePorts {
+        let needed = GatewayEnginePorts {
             gateway_of: self.gateway_of.clone(),
             keys: parts.keys.clone(),
             store: parts.db.remote(),
@@ -49,7 +49,7 @@ impl GatewayJobs {
             ids: parts.ids.clone(),
             instance: self.instance.clone(),
         };
-        GatewayEngine::new(agent, ports)
+        GatewayEngine::new(agent, needed)
     }
 
     /// Returns `engines` with one for each agent, whose runs are followed from now on.

@@ -64,11 +64,11 @@ pub(crate) async fn move_jobs(
     let to = jobs.engine(agent.clone(), &parts);
     let from = EmbeddedEngine::new(db.jobs(), settings.time_zones.clone(), clock.clone(), ids.clone());
     let mover = Mover { from, to, clock, actor, apply };
-    let mut moved = Vec::new();
+    let mut jobs = Vec::new();
     for friendship in db.friendships().of_agent(agent).await? {
-        moved.extend(mover.move_all(&friendship).await?);
+        jobs.extend(mover.move_all(&friendship).await?);
     }
-    Ok(moved)
+    Ok(jobs)
 }
 
 struct Mover<'a> {

@@ -24,6 +24,7 @@ const RUN_GRACE: TimeDelta = TimeDelta::minutes(1);
 /// Result of a change: the end of the change in the portal's database, and what the caller hears.
 pub(super) type Changed<T> = Result<(ChangeEnd, T), (ChangeEnd, BackendError)>;
 
+#[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "it stands where a `Changed` is returned")]
 fn unchanged<T>(outcome: T) -> Changed<T> {
     Ok((ChangeEnd::Nothing, outcome))
 }
@@ -197,10 +198,7 @@ impl Named {
         let (client, params) = (session.client.clone(), json!({"id": self.id, "mode": "force"}));
         // A task of its own: the call goes on when nobody waits for it any more.
         let call = tokio::spawn(async move { client.call(CallKind::Write, "cron.run", params).await });
-        let answered = match timeout(ADMISSION, call).await {
-            Ok(Ok(answered)) => answered,
-            Ok(Err(_)) | Err(_) => return Ok(Admission::Begun(None)),
-        };
+        let Ok(Ok(answered)) = timeout(ADMISSION, call).await else { return Ok(Admission::Begun(None)) };
         session.context.lists.invalidate();
         let answer = match answered {
             Ok(answer) => answer,

@@ -28,6 +28,7 @@ pub(super) struct Context {
 
 /// Abilities of a gateway. They are told by its methods and its protocol: its version is for people only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a gateway may have any of them")]
 pub(super) struct Abilities {
     /// It shows one job.
     pub(super) get: bool,

@@ -218,16 +218,10 @@ async fn a_job_that_is_changed_between_read_and_write_is_not_overwritten() {
         let fixture = Fixture::new(Version::New).await;
         let id = fixture.fake.with(|gateway| gateway.insert(json!({})));
         let (moved, change) = (id.clone(), edit.clone());
-        fixture.fake.fail(
-            "cron.update",
-            Fault::After(Box::new(move |gateway| {
-                gateway.edit(&moved, |job| {
-                    for (member, value) in change.as_object().unwrap() {
-                        job[member] = value.clone();
-                    }
-                });
-            })),
-        );
+        let set = move |job: &mut serde_json::Value| {
+            change.as_object().unwrap().iter().for_each(|(member, value)| job[member] = value.clone());
+        };
+        fixture.fake.fail("cron.update", Fault::After(Box::new(move |gateway| gateway.edit(&moved, set))));
         let patch = JobPatch { enabled: Some(false), ..JobPatch::default() };
         let gone = fixture.jobs.update(&owner("alice"), &id, patch, actor("alice")).await;
         assert!(matches!(gone, Err(CronError::NotFound)), "{gone:?}");

@@ -13,9 +13,10 @@ use crate::fake::{Fault, Version};
 async fn a_thousand_jobs_are_listed_by_five_calls() {
     for version in [Version::New, Version::Old] {
         let fixture = Fixture::new(version).await;
+        let friend_of = |number| if number % 50 == 0 { "alice" } else { "bob" };
         fixture.fake.with(|gateway| {
             for number in 0..1000 {
-                let friend = if number % 50 == 0 { "alice" } else { "bob" };
+                let friend = friend_of(number);
                 let target = format!("session:agent:main:direct:{friend}");
                 gateway.insert(
                     json!({"name": format!("job {number:04}"), "sessionTarget": target, "enabled": number % 2 == 0}),

@@ -114,7 +114,7 @@ async fn a_part_that_an_older_gateway_cannot_take_away_stays() {
         match cleared {
             Ok(job) => assert!(can && job.spec.timeout_seconds.is_none()),
             Err(error) => {
-                assert!(!can && matches!(error, CronError::Refused(EngineRefusal::GatewayTooOld)), "{error:?}")
+                assert!(!can && matches!(error, CronError::Refused(EngineRefusal::GatewayTooOld)), "{error:?}");
             }
         }
     }
@@ -127,7 +127,7 @@ async fn a_job_that_others_change_all_the_time_is_busy_in_the_end() {
     for number in 0..9 {
         let id = id.clone();
         let edit = Fault::After(Box::new(move |gateway| {
-            gateway.edit(&id, |job| job["description"] = number.to_string().into())
+            gateway.edit(&id, |job| job["description"] = number.to_string().into());
         }));
         fixture.fake.fail("cron.update", edit);
     }

@@ -88,6 +88,7 @@ impl Gateway {
     }
 
     /// Adds a job that was made by the agent, with the members that it gives.
+    #[expect(clippy::needless_pass_by_value, reason = "tests give literals")]
     pub(crate) fn insert(&mut self, job: Value) -> String {
         self.number += 1;
         let id = format!("job-{:04}", self.number);
@@ -234,8 +235,8 @@ impl Gateway {
     }
 
     fn add(&mut self, params: &Value) -> CallResult {
-        let declares = self.version.protocol() == 4;
-        closed(params, if declares { &ADD } else { &ADD[..ADD.len() - 1] })?;
+        let is_new = self.version.protocol() == 4;
+        closed(params, if is_new { &ADD } else { &ADD[..ADD.len() - 1] })?;
         let declared = params.get("declarationKey");
         let same = |job: &&mut Value| declared.is_some() && job.get("declarationKey") == declared;
         if let Some(job) = self.jobs.iter_mut().find(same) {

@@ -120,12 +120,11 @@ async fn keep_jobs(gateway: &Gateway) -> Portal {
     proxy.lose_next_answer_with("Mow the lawn");
     let patch = JobPatch { enabled: Some(false), message: Some("Mow the lawn".to_owned()), ..JobPatch::default() };
     let update = || portal.jobs.update(&owner_of_alice, "lost", patch.clone(), actor("alice"));
-    let off = match update().await {
-        Ok(off) => off,
-        Err(_) => {
-            portal.connected().await;
-            update().await.unwrap()
-        }
+    let off = if let Ok(off) = update().await {
+        off
+    } else {
+        portal.connected().await;
+        update().await.unwrap()
     };
     assert_eq!((off.enabled, off.state.next_run, off.spec.message.as_str()), (false, None, "Mow the lawn"));
     // What the agent makes for alice is hers, and what is moved to bob is not.
