@@ -147,9 +147,7 @@ impl Events {
         }
         Ok(stream)
     }
-}
 
-impl Events {
     /// Lets the streams of closed pages end, if the friend has as many as they may. A page that is gone is only noticed
     /// when something is sent to it, and one that is reloaded would be refused until then.
     async fn make_room(&self, friend: &FriendId) {

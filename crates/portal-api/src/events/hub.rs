@@ -72,6 +72,8 @@ struct Position {
     read_at: DateTime<Utc>,
     /// Numbers of the changes that the last read found.
     seen: HashSet<i64>,
+    /// Sessions that ended among these changes.
+    ended_sessions: HashSet<String>,
 }
 
 #[derive(Default)]
@@ -139,7 +141,12 @@ impl Hub {
         seen: Watched,
         watches_memory: bool,
     ) -> Result<(u64, Receiver<Bytes>), ApiError> {
-        if self.is_closed || self.position.is_none() {
+        let Some(position) = self.position.as_ref().filter(|_| !self.is_closed) else {
+            return Err(ApiError::not_ready());
+        };
+        // A session is cached for a second. If its end was told already, nothing would end this stream. Not a 401: a
+        // friendship that was blocked and is active again has the same session.
+        if position.ended_sessions.contains(&session.id) {
             return Err(ApiError::not_ready());
         }
         if self.is_full(&session.friend) {
@@ -241,7 +248,9 @@ impl Hub {
 
 impl Position {
     fn after(recent: &RecentChanges) -> Self {
-        Self { read_at: recent.read_at, seen: recent.changes.iter().map(|change| change.id).collect() }
+        let seen = recent.changes.iter().map(|change| change.id).collect();
+        let ended = recent.changes.iter().filter(|change| change.topic == Topic::SessionEnded);
+        Self { read_at: recent.read_at, seen, ended_sessions: ended.map(|change| change.subject.clone()).collect() }
     }
 }
 

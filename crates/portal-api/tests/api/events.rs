@@ -165,6 +165,23 @@ async fn a_stream_ends_with_its_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_whose_end_was_told_opens_no_further_stream() {
+    let fixture = Fixture::new().await;
+    let token = fixture.login("alice").await;
+    let id = fixture.state.sessions.list(&friend_id("alice")).await.unwrap()[0].id.clone();
+    let mut other = opened(&fixture).await;
+    fixture.changes.write(1, "alice", Topic::SessionEnded, &id);
+    fixture.state.events.poll().await.unwrap();
+    other.event().await;
+    // The session is still cached, so the request gets as far as the hub.
+    fixture.get(EVENTS, &token).await.assert_problem(503, "not-ready");
+    // Its friendship is active again, and the end no longer in the part of the log that is read.
+    fixture.changes.pass(TimeDelta::seconds(31));
+    fixture.state.events.poll().await.unwrap();
+    Stream::open(&fixture, EVENTS, &token, None).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resumed_stream_is_told_what_it_missed() {
     let fixture = Fixture::new().await;
     let token = fixture.login("alice").await;
