@@ -19,7 +19,7 @@ const DAY: Duration = Duration::from_hours(24);
 pub struct Retention {
     /// Entries of the audit log, since they were written.
     pub audit: Duration,
-    /// Finished runs, since they ended.
+    /// Finished runs, since they ended; those in agents' gateways, since they were asked for.
     pub runs: Duration,
     /// Most finished runs per job; older ones are deleted earlier than [`Retention::runs`] says.
     pub runs_per_job: u32,
@@ -76,7 +76,7 @@ pub enum Expired {
         /// The time.
         before: DateTime<Utc>,
     },
-    /// Runs that ended before a time.
+    /// Runs that ended before a time, and runs in agents' gateways that were asked for before it.
     Runs {
         /// The time.
         before: DateTime<Utc>,

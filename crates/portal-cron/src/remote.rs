@@ -137,6 +137,4 @@ pub trait RemoteStore: Send + Sync {
     async fn resume(&self, owner: &FriendshipKey, job: &str) -> Result<(), BackendError>;
     /// Returns the jobs of an agent's friends that are disabled for that reason, with their owners.
     async fn paused(&self, agent: &AgentId) -> Result<Vec<(FriendshipKey, String)>, BackendError>;
-    /// Deletes up to `limit` runs that were asked for before `before`; returns their number.
-    async fn forget_runs(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, BackendError>;
 }

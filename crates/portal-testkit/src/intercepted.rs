@@ -275,7 +275,6 @@ intercepted! {
         fn pause(owner: &FriendshipKey, job: &str) -> ();
         fn resume(owner: &FriendshipKey, job: &str) -> ();
         fn paused(agent: &AgentId) -> Vec<(FriendshipKey, String)>;
-        fn forget_runs(before: DateTime<Utc>, limit: u32) -> u64;
     }
 
     Engine Engine (Gateway) {

@@ -38,7 +38,7 @@ const BOUNDS: [(&str, &str); 19] = [
     ("portal", "one row"),
     ("remote_changes", "one per job that is being changed, and those of unknown outcome for ten minutes"),
     ("remote_pauses", "one per paused job"),
-    ("remote_runs", "deleted after thirty days by the engine that follows them"),
+    ("remote_runs", "swept: Expired::Runs"),
     ("runs", "swept: Expired::Runs and Expired::RunsBeyond"),
     ("sessions", "swept: Expired::Sessions"),
     ("tombstones", "swept: Expired::Tombstones"),

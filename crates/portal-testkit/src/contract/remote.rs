@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use portal_core::{Action, AgentId, AuditFilter, Clock, FriendId, FriendshipKey, FriendshipStatus, Ids};
+use portal_core::{Action, AgentId, AuditFilter, Clock, Expired, FriendId, FriendshipKey, FriendshipStatus, Ids};
 use portal_cron::{
     ChangeBegun, ChangeEnd, HeldChange, MANUAL_RUNS_PER_MINUTE, NewChange, RemoteRun, RemoteRunEnd, RemoteStore,
     RunStatus,
@@ -219,9 +219,11 @@ pub async fn old_runs_are_forgotten_in_batches(fixture: &RemoteFixture) {
         fixture.ask(&alice, &format!("job {number}")).await;
     }
     let now = fixture.stores.clock.now();
-    assert_eq!(fixture.remote.forget_runs(now, 10).await.unwrap(), 0);
-    let later = now + Duration::from_millis(1);
-    assert_eq!(fixture.remote.forget_runs(later, 2).await.unwrap(), 2);
-    assert_eq!(fixture.remote.forget_runs(later, 2).await.unwrap(), 1);
+    let retention = &fixture.stores.retention;
+    assert_eq!(retention.delete(Expired::Runs { before: now }, 10).await.unwrap(), 0);
+    let later = Expired::Runs { before: now + Duration::from_millis(1) };
+    assert_eq!(retention.count(later).await.unwrap(), 3);
+    assert_eq!(retention.delete(later, 2).await.unwrap(), 2);
+    assert_eq!(retention.delete(later, 2).await.unwrap(), 1);
     assert_eq!(fixture.remote.open_runs(&alice.agent, 10).await.unwrap(), []);
 }

@@ -283,19 +283,6 @@ impl RemoteStore for Store {
             })
             .await
     }
-
-    async fn forget_runs(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, BackendError> {
-        self.pools
-            .write(async move |conn| {
-                let old = remote_runs::table.filter(remote_runs::requested_at.lt(before.naive_utc()));
-                let old = old.order(remote_runs::requested_at).limit(limit.into());
-                let ids: Vec<String> = old.select(remote_runs::id).load(conn).await?;
-                let deleted =
-                    diesel::delete(remote_runs::table.filter(remote_runs::id.eq_any(ids))).execute(conn).await?;
-                Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
-            })
-            .await
-    }
 }
 
 /// Removes an earlier change of the same job whose time is over. Returns whether its outcome is unknown; `None` while it

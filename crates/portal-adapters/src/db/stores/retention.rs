@@ -9,7 +9,7 @@ use portal_core::{BackendError, Expired, RetentionStore};
 
 use super::{Conn, Store};
 use crate::db::error::QueryError;
-use crate::db::schema::{audit_log, changes, jobs, login_codes, runs, sessions, tombstones};
+use crate::db::schema::{audit_log, changes, jobs, login_codes, remote_runs, runs, sessions, tombstones};
 
 #[async_trait]
 impl RetentionStore for Store {
@@ -24,7 +24,9 @@ impl RetentionStore for Store {
                     }
                     Expired::Runs { before } => {
                         let old = runs::table.filter(runs::finished_at.lt(before.naive_utc()));
-                        old.count().get_result(conn).await?
+                        let remote = remote_runs::table.filter(remote_runs::requested_at.lt(before.naive_utc()));
+                        let old: i64 = old.count().get_result(conn).await?;
+                        old + remote.count().get_result::<i64>(conn).await?
                     }
                     Expired::RunsBeyond { newest } => {
                         jobs_beyond(conn, newest).await?.iter().map(|(_, count)| count - i64::from(newest)).sum()
@@ -69,7 +71,9 @@ impl RetentionStore for Store {
                     Expired::Runs { before } => {
                         let old = runs::table.filter(runs::finished_at.lt(before.naive_utc())).order(runs::finished_at);
                         let ids: Vec<String> = old.limit(limit.into()).select(runs::id).load(conn).await?;
-                        delete_runs(conn, ids).await?
+                        let deleted = delete_runs(conn, ids).await?;
+                        let left = limit.saturating_sub(u32::try_from(deleted).unwrap_or(u32::MAX));
+                        deleted + delete_remote_runs(conn, before.naive_utc(), left).await?
                     }
                     Expired::RunsBeyond { newest } => {
                         let ids = runs_beyond(conn, newest, limit).await?;
@@ -135,6 +139,13 @@ async fn runs_beyond(conn: &mut Conn, newest: u32, limit: u32) -> Result<Vec<Str
 
 async fn delete_runs(conn: &mut Conn, ids: Vec<String>) -> Result<usize, QueryError> {
     Ok(diesel::delete(runs::table.filter(runs::id.eq_any(ids))).execute(conn).await?)
+}
+
+/// Deletes runs in gateways by when they were asked for: one that nobody follows any more never ends.
+async fn delete_remote_runs(conn: &mut Conn, before: NaiveDateTime, limit: u32) -> Result<usize, QueryError> {
+    let old = remote_runs::table.filter(remote_runs::requested_at.lt(before)).order(remote_runs::requested_at);
+    let ids: Vec<String> = old.limit(limit.into()).select(remote_runs::id).load(conn).await?;
+    Ok(diesel::delete(remote_runs::table.filter(remote_runs::id.eq_any(ids))).execute(conn).await?)
 }
 
 /// Deletes disabled jobs for one moment, with their runs.

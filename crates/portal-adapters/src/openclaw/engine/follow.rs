@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use parking_lot::Mutex;
-use portal_core::{BackendError, SWEEP_BATCH};
+use portal_core::BackendError;
 use portal_cron::{RemoteRun, RemoteRunEnd, RunStatus};
 use tokio::time::Instant;
 
@@ -24,8 +23,6 @@ const PERIOD: Duration = Duration::from_secs(30);
 const MEMORY: Duration = Duration::from_mins(1);
 /// Most runs that are followed at a time; the others wait.
 const RUNS_MAX: u32 = 100;
-/// Retention of runs, as it is by default for those of the portal's own.
-const RETENTION: TimeDelta = TimeDelta::days(30);
 
 /// Whether there is something to follow.
 #[derive(Default)]
@@ -51,7 +48,6 @@ impl Follower {
         }
         let open = context.store.open_runs(&context.agent, RUNS_MAX).await?;
         if open.is_empty() {
-            context.store.forget_runs(context.clock.now() - RETENTION, SWEEP_BATCH).await?;
             *self.idle_since.lock() = Some(Instant::now());
             return Ok(());
         }
