@@ -58,7 +58,8 @@ impl People {
     }
 }
 
-async fn register(db: &Db, created_at: chrono::DateTime<chrono::Utc>) {
+/// Registers the agent and its two friends.
+pub(crate) async fn register(db: &Db, created_at: chrono::DateTime<chrono::Utc>) {
     let audit = |action| AuditEntry::new(created_at, Actor::Operator("test".to_owned()), action);
     let id = AgentId::parse("main").unwrap();
     let token = Token::presented("fpa_test").hash();

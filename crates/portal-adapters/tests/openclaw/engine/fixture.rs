@@ -9,8 +9,8 @@ use portal_adapters::RandomIds;
 use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::openclaw::{GatewayClient, GatewayEngine, GatewayEnginePorts};
 use portal_core::{
-    Action, Actor, Agent, AgentId, AuditEntry, AuditFilter, ChannelId, Clock, Contact, FixedClock, Friend, FriendId,
-    Friendship, FriendshipKey, FriendshipStatus, Token,
+    Action, Actor, AuditEntry, AuditFilter, ChannelId, Clock, Contact, FixedClock, Friendship, FriendshipKey,
+    FriendshipStatus,
 };
 use portal_cron::{
     CronError, EmbeddedEngine, Engine as _, Engines, Job, JobDraft, Jobs, Messages, Run, RunRequested, RunsListed,
@@ -18,6 +18,8 @@ use portal_cron::{
 };
 
 use crate::fake::{Fake, Version};
+pub(crate) use crate::people::owner;
+use crate::people::register;
 
 pub(crate) const INSTANCE: &str = "0123456789abcdef0123456789abcdef";
 
@@ -46,10 +48,6 @@ impl Deref for Fixture {
     fn deref(&self) -> &Portal {
         &self.portal
     }
-}
-
-pub(crate) fn owner(friend: &str) -> FriendshipKey {
-    FriendshipKey { friend: FriendId::parse(friend).unwrap(), agent: AgentId::parse("main").unwrap() }
 }
 
 pub(crate) fn actor(friend: &str) -> Actor {
@@ -180,19 +178,4 @@ fn engines(engine: &GatewayEngine, db: &Db, clock: &Arc<dyn Clock>) -> Engines {
 
 fn jobs(engine: &GatewayEngine, keys: &Arc<SessionKeys>, db: &Db, clock: &Arc<dyn Clock>) -> Jobs {
     Jobs::new(engines(engine, db, clock), keys.clone(), TimeZones::bundled(), clock.clone())
-}
-
-async fn register(db: &Db, created_at: DateTime<chrono::Utc>) {
-    let audit = |action| AuditEntry::new(created_at, Actor::Operator("test".to_owned()), action);
-    let id = owner("alice").agent;
-    let agent = Agent { id: id.clone(), created_at };
-    db.agents().create(agent, Token::presented("fpa_test").hash(), audit(Action::AgentCreate)).await.unwrap();
-    for name in ["alice", "bob"] {
-        let friend = Friend::new(owner(name).friend, created_at);
-        db.friends().create(friend.clone(), audit(Action::FriendCreate)).await.unwrap();
-        let status = FriendshipStatus::Active;
-        let friendship =
-            Friendship { agent: id.clone(), friend: friend.id, status, heartbeat_writable: None, created_at };
-        db.friendships().set(friendship, audit(Action::FriendshipSet)).await.unwrap();
-    }
 }
