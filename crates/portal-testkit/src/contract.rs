@@ -249,6 +249,7 @@ macro_rules! remote_contract {
             a_run_is_open_until_it_is_ended_once,
             a_pause_is_stored_once_and_goes_with_its_friendship,
             old_runs_are_forgotten_in_batches,
+            a_run_is_told_of_by_its_job,
         ], $($fixture)+ }
     };
 }

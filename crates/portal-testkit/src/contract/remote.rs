@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use portal_core::{Action, AgentId, AuditFilter, Clock, Expired, FriendId, FriendshipKey, FriendshipStatus, Ids};
+use portal_core::{
+    Action, AgentId, AuditFilter, Clock, Expired, FriendId, FriendshipKey, FriendshipStatus, Ids, Topic,
+};
 use portal_cron::{
     ChangeBegun, ChangeEnd, HeldChange, MANUAL_RUNS_PER_MINUTE, NewChange, RemoteRun, RemoteRunEnd, RemoteStore,
     RunStatus,
@@ -226,4 +228,20 @@ pub async fn old_runs_are_forgotten_in_batches(fixture: &RemoteFixture) {
     assert_eq!(retention.delete(later, 2).await.unwrap(), 2);
     assert_eq!(retention.delete(later, 2).await.unwrap(), 1);
     assert_eq!(fixture.remote.open_runs(&alice.agent, 10).await.unwrap(), []);
+}
+
+pub async fn a_run_is_told_of_by_its_job(fixture: &RemoteFixture) {
+    let alice = fixture.alice().await;
+    let run = fixture.ask(&alice, "daily").await;
+    assert_ne!(run.id, run.job);
+    let end = RemoteRunEnd {
+        status: RunStatus::Delivered,
+        started_at: None,
+        finished_at: fixture.stores.clock.now(),
+        error: None,
+    };
+    assert!(fixture.remote.end_run(&run.id, end).await.unwrap());
+    let told = fixture.stores.changes.recent(Duration::from_mins(10), 100).await.unwrap().changes;
+    let runs: Vec<_> = told.iter().filter(|change| change.topic == Topic::Run).map(|change| &change.subject).collect();
+    assert_eq!(runs, [&run.job, &run.job]);
 }
