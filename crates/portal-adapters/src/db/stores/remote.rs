@@ -12,6 +12,7 @@ use portal_cron::{
     RemoteRunEnd, RemoteStore, RunStatus,
 };
 
+use super::manual_runs::{MINUTE, wait_after};
 use super::{Conn, Store, audit, friends, friendships, now};
 use crate::db::error::QueryError;
 use crate::db::schema::{jobs, remote_changes, remote_pauses, remote_runs};
@@ -380,16 +381,13 @@ async fn insert_run(conn: &mut Conn, run: &RemoteRun) -> Result<(), QueryError> 
 
 /// Returns the time until the friend may ask for another run; `None` for now.
 async fn wait(conn: &mut Conn, friend: &FriendId, now: DateTime<Utc>) -> Result<Option<Duration>, QueryError> {
-    let minute = TimeDelta::minutes(1);
     let recent: Vec<NaiveDateTime> = remote_runs::table
         .filter(remote_runs::friend_id.eq(friend.as_str()))
-        .filter(remote_runs::requested_at.gt((now - minute).naive_utc()))
+        .filter(remote_runs::requested_at.gt((now - MINUTE).naive_utc()))
         .order(remote_runs::requested_at.desc())
         .limit(MANUAL_RUNS_PER_MINUTE.into())
         .select(remote_runs::requested_at)
         .load(conn)
         .await?;
-    let is_full = recent.len() >= usize::try_from(MANUAL_RUNS_PER_MINUTE).unwrap_or(usize::MAX);
-    let oldest = recent.last().filter(|_| is_full);
-    Ok(oldest.map(|oldest| (oldest.and_utc() + minute - now).to_std().unwrap_or_default()))
+    Ok(wait_after(&recent, now))
 }
