@@ -59,10 +59,7 @@ impl Update {
         if patch.clears && !session.can.clear {
             return unchanged(JobUpdated::Refused(EngineRefusal::GatewayTooOld));
         }
-        let mut params = json!({"id": job.id, "patch": patch.members});
-        if let Some(revision) = &found.config_revision {
-            params["expectedConfigRevision"] = revision.as_str().into();
-        }
+        let params = params::update(&found, &patch.members.into());
         match session.write("cron.update", &job.id, params).await {
             Ok(Some(answer)) => match parse(&answer) {
                 Ok(stored) => Ok(self.compare(&session, &stored)),

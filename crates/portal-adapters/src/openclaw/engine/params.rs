@@ -6,6 +6,8 @@ use portal_core::{AgentId, Contact};
 use portal_cron::{AnswerTo, Destination, JobSpec, Thinking, Timing, TimingKind};
 use serde_json::{Map, Value, json};
 
+use super::job::GatewayJob;
+
 /// Returns the parameters of `cron.add` for an enabled job.
 pub(super) fn add(agent: &AgentId, spec: &JobSpec, to: &Destination<'_>, declaration_key: Option<String>) -> Value {
     let key = &to.session;
@@ -33,6 +35,15 @@ pub(super) fn add(agent: &AgentId, spec: &JobSpec, to: &Destination<'_>, declara
     }
     if let Some(key) = declaration_key {
         params["declarationKey"] = key.into();
+    }
+    params
+}
+
+/// Returns the parameters of `cron.update` for a job as it was read, with its revision where the gateway has them.
+pub(super) fn update(job: &GatewayJob, patch: &Value) -> Value {
+    let mut params = json!({"id": job.id, "patch": patch});
+    if let Some(revision) = &job.config_revision {
+        params["expectedConfigRevision"] = revision.as_str().into();
     }
     params
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::context::{Context, Session};
 use super::job::GatewayJob;
+use super::params;
 use crate::openclaw::client::CallError;
 
 /// Compares the jobs with the friendships once.
@@ -73,10 +74,7 @@ async fn resume(session: &Session<'_>, jobs: &[GatewayJob], noted: &[&str]) -> R
 }
 
 async fn switch(session: &Session<'_>, job: &GatewayJob, enabled: bool) -> Result<(), BackendError> {
-    let mut params = json!({"id": job.id, "patch": {"enabled": enabled}});
-    if let Some(revision) = &job.config_revision {
-        params["expectedConfigRevision"] = revision.as_str().into();
-    }
+    let params = params::update(job, &json!({"enabled": enabled}));
     match session.write("cron.update", &job.id, params).await {
         Ok(_) => Ok(()),
         // The next pass sees what it is now.
