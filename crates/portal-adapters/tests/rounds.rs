@@ -4,11 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its premise fails")]
 
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection, set_default_instrumentation};
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use parking_lot::Mutex;
 use portal_adapters::db::{Db, DbSettings};
 use portal_adapters::memory::{MemoryCluster, MemoryRecords};
 use portal_adapters::{RandomIds, SystemClock};
@@ -43,7 +44,7 @@ impl Instrumentation for Recorder {
         if let InstrumentationEvent::StartQuery { query, .. } = event {
             let text = query.to_string();
             let (statement, _) = text.split_once(" -- binds").unwrap_or((&text, ""));
-            STATEMENTS.lock().unwrap().push(statement.to_owned());
+            STATEMENTS.lock().push(statement.to_owned());
         }
     }
 }
@@ -66,13 +67,13 @@ fn count(conn: &mut SqliteConnection, table: &str) -> i64 {
 
 /// Exposes and removes the name once; returns the statements that this took, sorted.
 async fn round(portal: &Exposures, alice: &FriendId) -> Vec<String> {
-    STATEMENTS.lock().unwrap().clear();
+    STATEMENTS.lock().clear();
     let wish = OpenExposure::parse("my-app", "web", None, None).unwrap();
     let opened = portal.open(alice, wish, Actor::Friend(alice.clone())).await.unwrap();
     assert_eq!(opened.exposure.status, Status::Active);
     let name = ExposureName::parse("my-app").unwrap();
     portal.close(alice, &name, Actor::Friend(alice.clone())).await.unwrap();
-    let mut statements = std::mem::take(&mut *STATEMENTS.lock().unwrap());
+    let mut statements = std::mem::take(&mut *STATEMENTS.lock());
     statements.sort();
     statements
 }

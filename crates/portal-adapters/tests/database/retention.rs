@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
+use parking_lot::Mutex;
 use portal_adapters::db::{Db, DbSettings};
 use portal_core::{
     Action, AgentId, AuditFilter, BackendError, Expired, FriendId, FriendshipKey, Retention, RetentionStore,
@@ -127,7 +128,7 @@ impl RetentionStore for Counting {
 
     async fn delete(&self, expired: Expired, limit: u32) -> Result<u64, BackendError> {
         let deleted = self.store.delete(expired, limit).await?;
-        self.batches.lock().unwrap().push(deleted);
+        self.batches.lock().push(deleted);
         Ok(deleted)
     }
 }
@@ -159,7 +160,7 @@ async fn expired_rows_go_in_batches_while_others_write(settings: &DbSettings, lo
     is_done.store(true, Ordering::SeqCst);
     let written = writing.await.unwrap();
     assert_eq!(deleted, [2_500, 1_200, 1_200, 1, 1_500, 1_300, 1_100, 1_050]);
-    let batches = store.batches.into_inner().unwrap();
+    let batches = store.batches.into_inner();
     assert!(batches.iter().all(|batch| *batch <= u64::from(SWEEP_BATCH)), "{batches:?}");
     assert!(written >= batches.len(), "{written} writes beside {} batches", batches.len());
     let entries = db.audit_log().list(AuditFilter { limit: 1_000_000, ..AuditFilter::default() }).await.unwrap();

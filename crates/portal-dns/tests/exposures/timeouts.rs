@@ -1,11 +1,12 @@
 //! Requests whose work lasts longer than anybody waits.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
+use parking_lot::Mutex;
 use portal_core::BackendError;
 use portal_dns::{Exposures, Reason, Status};
 use portal_testkit::{Call, Effect, Interceptor};
@@ -154,10 +155,10 @@ async fn whoever_slept_through_their_lease_does_nothing_more() {
     };
     let once = Arc::new(Mutex::new(Some(sleep.boxed())));
     let sleep = once.clone();
-    let sleeper = interrupted(&fixture, move || once.lock().unwrap().take().unwrap_or_else(|| ready(()).boxed()));
+    let sleeper = interrupted(&fixture, move || once.lock().take().unwrap_or_else(|| ready(()).boxed()));
     let opened = open(&sleeper, "alice", wish("my-app", "web", None, None)).await;
     assert!(opened.is_err() || opened.unwrap().exposure.status != Status::Active);
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert!(sleep.lock().unwrap().is_none());
+    assert!(sleep.lock().is_none());
     fixture.assert_converged("the sleeper").await;
 }

@@ -2,11 +2,12 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use parking_lot::Mutex;
 use serde::Deserialize;
 
 /// Longest message, in bytes.
@@ -54,7 +55,7 @@ impl Receiver {
     }
 
     pub(super) fn messages(&self) -> Vec<Message> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.messages.lock().clone()
     }
 }
 
@@ -82,7 +83,7 @@ fn accept(stream: TcpStream, messages: &Mutex<Vec<Message>>) -> anyhow::Result<(
         let at = super::since_1970()?;
         let Body { run_id: run, job_id: job, due_at } = serde_json::from_slice(&body)?;
         let message = Message { run, job, due_at: fire_time(&due_at, at).context("no time")?, at };
-        messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        messages.lock().push(message);
         stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
     }
 }

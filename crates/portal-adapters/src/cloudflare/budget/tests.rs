@@ -1,6 +1,7 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use portal_core::FriendId;
 use portal_dns::Priority;
 use tokio::task::JoinSet;
@@ -92,12 +93,12 @@ async fn served(callers: &[Priority]) -> Vec<Priority> {
         let (budget, order) = (budget.clone(), order.clone());
         waiting.spawn(async move {
             budget.take(&priority).await.unwrap();
-            order.lock().unwrap().push(priority);
+            order.lock().push(priority);
         });
         tokio::task::yield_now().await;
     }
     waiting.join_all().await;
-    order.lock().unwrap().clone()
+    order.lock().clone()
 }
 
 #[tokio::test(start_paused = true)]
