@@ -64,12 +64,52 @@ fn hint(error: &(dyn Error + 'static)) -> ReachHint {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::sync::Arc;
 
-    use portal_dns::{ReachHint, Reached};
-    use wiremock::matchers::any;
+    use async_trait::async_trait;
+    use portal_dns::{Exposure, Reach, ReachHint, Reached};
+    use portal_testkit::{ReachFixture, ReachedApp};
+    use wiremock::matchers::{any, path};
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::{HttpReach, hint};
+
+    mod contract {
+        portal_testkit::reach_contract!(super::over_http());
+    }
+
+    /// Asks a server on loopback, where each hostname is a path: no certificate names a host there.
+    struct OnLoopback {
+        reach: HttpReach,
+        server: Arc<MockServer>,
+    }
+
+    struct App(Arc<MockServer>);
+
+    async fn over_http() -> ReachFixture {
+        let server = Arc::new(MockServer::start().await);
+        let reach = OnLoopback { reach: HttpReach::new().unwrap(), server: server.clone() };
+        ReachFixture::new(Arc::new(reach), Box::new(App(server)))
+    }
+
+    #[async_trait]
+    impl Reach for OnLoopback {
+        async fn ask(&self, exposure: &Exposure) -> Reached {
+            self.reach.get(&format!("{}/{}", self.server.uri(), exposure.spec.hostname)).await
+        }
+    }
+
+    #[async_trait]
+    impl ReachedApp for App {
+        async fn start(&self) {
+            let page = Mock::given(path("/web-alice.your-domain.net"));
+            page.respond_with(ResponseTemplate::new(200)).mount(&self.0).await;
+        }
+
+        async fn stop(&self) {
+            self.0.reset().await;
+        }
+    }
 
     #[tokio::test]
     async fn an_answer_is_judged_by_its_status_and_no_redirect_is_followed() {

@@ -2,8 +2,9 @@
 //!
 //! A suite is a set of promises, each a function of an empty fixture of its own. Its macro turns them into tests:
 //! `portal_testkit::records_contract!(my_zone());`, or `portal_testkit::records_contract!(#[ignore = "needs a server"]
-//! my_zone());` where they need something that is not always there. The crate that calls the macro needs `tokio` as a
-//! development dependency, with its features `macros` and `rt-multi-thread`.
+//! my_zone());` where they need something that is not always there. The expression is evaluated once per test and gives a
+//! future that ends with the fixture. The crate that calls the macro needs `tokio` as a development dependency, with its
+//! features `macros` and `rt-multi-thread`.
 
 #[doc(hidden)]
 pub mod changes;
@@ -30,6 +31,8 @@ pub mod probes;
 #[doc(hidden)]
 pub mod provisioning;
 #[doc(hidden)]
+pub mod reach;
+#[doc(hidden)]
 pub mod records;
 #[doc(hidden)]
 pub mod remote;
@@ -39,6 +42,8 @@ pub mod retention;
 pub mod routes;
 #[doc(hidden)]
 pub mod runs;
+#[doc(hidden)]
+pub mod scopes;
 #[doc(hidden)]
 pub mod settings;
 
@@ -67,10 +72,8 @@ macro_rules! contract_test {
     };
 }
 
-/// Tests the stores of friends, contacts, agents, friendships, sessions and the audit log.
-///
-/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
-/// before it an attribute of each test, if any.
+/// Tests the stores of friends, contacts, agents, friendships, sessions and the audit log; its fixture is a
+/// [`Fixture`](crate::Fixture).
 #[macro_export]
 macro_rules! people_contract {
     ($($fixture:tt)+) => {
@@ -105,10 +108,7 @@ macro_rules! people_contract {
     };
 }
 
-/// Tests the stores of the rows beside documents, and of versions.
-///
-/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
-/// before it an attribute of each test, if any.
+/// Tests the stores of the rows beside documents, and of versions; its fixture is a [`Fixture`](crate::Fixture).
 #[macro_export]
 macro_rules! documents_contract {
     ($($fixture:tt)+) => {
@@ -128,10 +128,8 @@ macro_rules! documents_contract {
     };
 }
 
-/// Tests the stores of exposures, both as friends ask for them and as the reconciler works on them.
-///
-/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
-/// before it an attribute of each test, if any.
+/// Tests the stores of exposures, both as friends ask for them and as the reconciler works on them; its fixture is a
+/// [`Fixture`](crate::Fixture).
 #[macro_export]
 macro_rules! exposures_contract {
     ($($fixture:tt)+) => {
@@ -164,10 +162,7 @@ macro_rules! exposures_contract {
     };
 }
 
-/// Tests the stores of jobs.
-///
-/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
-/// before it an attribute of each test, if any.
+/// Tests the stores of jobs; its fixture is a [`Fixture`](crate::Fixture).
 #[macro_export]
 macro_rules! jobs_contract {
     ($($fixture:tt)+) => {
@@ -185,10 +180,7 @@ macro_rules! jobs_contract {
     };
 }
 
-/// Tests the queue of runs.
-///
-/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
-/// before it an attribute of each test, if any.
+/// Tests the queue of runs; its fixture is a [`Fixture`](crate::Fixture).
 #[macro_export]
 macro_rules! runs_contract {
     ($($fixture:tt)+) => {
@@ -233,10 +225,8 @@ macro_rules! changes_contract {
     };
 }
 
-/// Tests the store of changes and runs of jobs that are kept elsewhere.
-///
-/// Takes an expression for a future that ends with a [`RemoteFixture`](crate::RemoteFixture), evaluated once per test, and
-/// before it an attribute of each test, if any.
+/// Tests the store of changes and runs of jobs that are kept elsewhere; its fixture is a
+/// [`RemoteFixture`](crate::RemoteFixture).
 #[macro_export]
 macro_rules! remote_contract {
     ($($fixture:tt)+) => {
@@ -254,10 +244,7 @@ macro_rules! remote_contract {
     };
 }
 
-/// Tests an engine, in what all engines promise.
-///
-/// Takes an expression for a future that ends with an [`EngineFixture`](crate::EngineFixture), evaluated once per test, and
-/// before it an attribute of each test, if any.
+/// Tests an engine, in what all engines promise; its fixture is an [`EngineFixture`](crate::EngineFixture).
 #[macro_export]
 macro_rules! engines_contract {
     ($($fixture:tt)+) => {
@@ -274,10 +261,8 @@ macro_rules! engines_contract {
     };
 }
 
-/// Tests what friends change about themselves, the pages of their activity, and the messages that they send now.
-///
-/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
-/// before it an attribute of each test, if any.
+/// Tests what friends change about themselves, the pages of their activity, and the messages that they send now; its
+/// fixture is a [`Fixture`](crate::Fixture).
 #[macro_export]
 macro_rules! settings_contract {
     ($($fixture:tt)+) => {
@@ -292,10 +277,7 @@ macro_rules! settings_contract {
     };
 }
 
-/// Tests the folders of agents.
-///
-/// Takes an expression for a future that ends with a [`FilesFixture`](crate::FilesFixture), evaluated once per test, and before it an attribute of each
-/// test, if any.
+/// Tests the folders of agents; its fixture is a [`FilesFixture`](crate::FilesFixture).
 #[macro_export]
 macro_rules! files_contract {
     ($($fixture:tt)+) => {
@@ -314,10 +296,7 @@ macro_rules! files_contract {
     };
 }
 
-/// Tests the records of a zone.
-///
-/// Takes an expression for a future that ends with a [`ZoneFixture`](crate::ZoneFixture), evaluated once per test, and before it an attribute of each
-/// test, if any.
+/// Tests the records of a zone; its fixture is a [`ZoneFixture`](crate::ZoneFixture).
 #[macro_export]
 macro_rules! records_contract {
     ($($fixture:tt)+) => {
@@ -341,10 +320,7 @@ macro_rules! records_contract {
     };
 }
 
-/// Tests the routes and the Services of a cluster.
-///
-/// Takes an expression for a future that ends with a [`ClusterFixture`](crate::ClusterFixture), evaluated once per test, and before it an attribute of each
-/// test, if any.
+/// Tests the routes and the Services of a cluster; its fixture is a [`ClusterFixture`](crate::ClusterFixture).
 #[macro_export]
 macro_rules! routes_contract {
     ($($fixture:tt)+) => {
@@ -365,10 +341,7 @@ macro_rules! routes_contract {
     };
 }
 
-/// Tests the store of login codes.
-///
-/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
-/// before it an attribute of each test, if any.
+/// Tests the store of login codes; its fixture is a [`Fixture`](crate::Fixture).
 #[macro_export]
 macro_rules! logins_contract {
     ($($fixture:tt)+) => {
@@ -384,10 +357,7 @@ macro_rules! logins_contract {
     };
 }
 
-/// Tests the deletion of expired rows.
-///
-/// Takes an expression for a future that ends with an empty [`Fixture`](crate::Fixture), evaluated once per test, and
-/// before it an attribute of each test, if any.
+/// Tests the deletion of expired rows; its fixture is a [`Fixture`](crate::Fixture).
 #[macro_export]
 macro_rules! retention_contract {
     ($($fixture:tt)+) => {
@@ -404,10 +374,7 @@ macro_rules! retention_contract {
     };
 }
 
-/// Tests a cluster as friends see it.
-///
-/// Takes an expression for a future that ends with a [`NamespaceFixture`](crate::NamespaceFixture),
-/// evaluated once per test, and before it an attribute of each test, if any.
+/// Tests a cluster as friends see it; its fixture is a [`NamespaceFixture`](crate::NamespaceFixture).
 #[macro_export]
 macro_rules! namespaces_contract {
     ($($fixture:tt)+) => {
@@ -423,10 +390,7 @@ macro_rules! namespaces_contract {
     };
 }
 
-/// Tests the means to make namespaces.
-///
-/// Takes an expression for a future that ends with a [`ProvisioningFixture`](crate::ProvisioningFixture),
-/// evaluated once per test, and before it an attribute of each test, if any.
+/// Tests the means to make namespaces; its fixture is a [`ProvisioningFixture`](crate::ProvisioningFixture).
 #[macro_export]
 macro_rules! provisioning_contract {
     ($($fixture:tt)+) => {
@@ -441,10 +405,7 @@ macro_rules! provisioning_contract {
     };
 }
 
-/// Tests a way of messages to a receiver.
-///
-/// Takes an expression for a future that ends with a [`DeliveryFixture`](crate::DeliveryFixture),
-/// evaluated once per test, and before it an attribute of each test, if any.
+/// Tests a way of messages to a receiver; its fixture is a [`DeliveryFixture`](crate::DeliveryFixture).
 #[macro_export]
 macro_rules! delivery_contract {
     ($($fixture:tt)+) => {
@@ -460,16 +421,42 @@ macro_rules! delivery_contract {
     };
 }
 
-/// Tests a probe of a backend.
-///
-/// Takes an expression for a future that ends with a [`ProbeFixture`](crate::ProbeFixture), evaluated once per test, and
-/// before it an attribute of each test, if any.
+/// Tests a probe of a backend; its fixture is a [`ProbeFixture`](crate::ProbeFixture).
 #[macro_export]
 macro_rules! probes_contract {
     ($($fixture:tt)+) => {
         $crate::contract_tests! { probes, [
             a_probe_has_one_name,
             a_probe_fails_only_while_its_backend_is_gone,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests requests to exposed addresses; its fixture is a [`ReachFixture`](crate::ReachFixture).
+#[macro_export]
+macro_rules! reach_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { reach, [
+            an_app_that_answers_is_reached,
+            an_app_that_is_gone_is_not_reached_until_it_is_back,
+            an_address_says_nothing_about_another,
+            many_that_ask_at_once_get_the_same_result,
+        ], $($fixture)+ }
+    };
+}
+
+/// Tests gateways that decide in which conversation a friend's messages are; its fixture is a
+/// [`ScopesFixture`](crate::ScopesFixture).
+#[macro_export]
+macro_rules! scopes_contract {
+    ($($fixture:tt)+) => {
+        $crate::contract_tests! { scopes, [
+            a_conversation_across_channels_is_found,
+            a_conversation_on_a_channel_under_the_friends_id_is_found,
+            a_conversation_on_a_channel_under_the_address_is_found,
+            many_that_ask_at_once_get_the_same_conversation,
+            an_agent_without_a_gateway_has_one_conversation_across_channels,
+            a_gateway_that_is_gone_is_an_error_and_not_a_guess,
         ], $($fixture)+ }
     };
 }

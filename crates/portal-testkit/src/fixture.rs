@@ -9,12 +9,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::DateTime;
 use portal_core::{
-    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, ChangeLog, Clock, ContactStore,
-    FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, Ids, LoginStore, Probe,
-    RetentionStore, SESSION_LIFETIME, SeededIds, Session, SessionStore, Token,
+    Action, Actor, Agent, AgentId, AgentStore, AuditEntry, AuditFilter, AuditLog, ChangeLog, Clock, Contact,
+    ContactStore, FixedClock, Friend, FriendId, FriendStore, Friendship, FriendshipStatus, FriendshipStore, Ids,
+    LoginStore, Probe, RetentionStore, SESSION_LIFETIME, SeededIds, Session, SessionStore, Token,
 };
-use portal_cron::{Delivery, JobStore, MessageStore, RunQueue};
-use portal_dns::{DomainName, ExposureStore, Hostname, Records, RoutePlace, Routes, Services};
+use portal_cron::{ConversationScopes, DefaultConversation, Delivery, JobStore, MessageStore, RunQueue};
+use portal_dns::{
+    DomainName, Exposure, ExposureId, ExposureSpec, ExposureStore, Hostname, OpenExposure, Progress, Reach, Records,
+    RoutePlace, Routes, Services, Status,
+};
 use portal_k8s::{Cluster, Namespaces};
 use portal_workspace::{DocumentFiles, DocumentStore, VersionStore};
 
@@ -357,4 +360,70 @@ pub trait ProbedBackend: Send + Sync {
     async fn stop(&self);
     /// Makes it answer again.
     async fn start(&self);
+}
+
+/// Requests to two active exposures of alice's, neither of which answers yet.
+pub struct ReachFixture {
+    /// The port that is tested.
+    pub reach: Arc<dyn Reach>,
+    /// The exposure of the Service `web`, under `web-alice.your-domain.net`.
+    pub exposure: Exposure,
+    /// That of the Service `other`, under `other-alice.your-domain.net`, which never answers.
+    pub other: Exposure,
+    /// The app behind the first one.
+    pub app: Box<dyn ReachedApp>,
+}
+
+impl ReachFixture {
+    /// Asks by `reach`, with this app behind the first exposure.
+    pub fn new(reach: Arc<dyn Reach>, app: Box<dyn ReachedApp>) -> Self {
+        Self { reach, exposure: active_exposure("web"), other: active_exposure("other"), app }
+    }
+}
+
+/// An exposure of alice's Service of that name.
+fn active_exposure(name: &str) -> Exposure {
+    let wanted = OpenExposure::parse(name, name, Some(80), Some("your-domain.net")).unwrap();
+    let (friend, domain) = (friend_id("alice"), wanted.domain.unwrap());
+    let hostname = Hostname::of(&wanted.name, &friend, &domain).unwrap();
+    Exposure {
+        id: ExposureId::parse(&"a".repeat(32)).unwrap(),
+        friend,
+        name: wanted.name,
+        spec: ExposureSpec { service: wanted.service, port: wanted.port.unwrap(), domain, hostname },
+        status: Status::Active,
+        reason: None,
+        progress: Progress { route: true, record: true },
+        created_at: DateTime::UNIX_EPOCH,
+    }
+}
+
+/// An app behind an exposure.
+#[async_trait]
+pub trait ReachedApp: Send + Sync {
+    /// Makes it answer.
+    async fn start(&self);
+    /// Ends it; its address stays.
+    async fn stop(&self);
+}
+
+/// Conversations of an agent whose gateway answers.
+pub struct ScopesFixture {
+    /// The port that is tested.
+    pub scopes: Arc<dyn ConversationScopes>,
+    /// The agent with the gateway.
+    pub agent: AgentId,
+    /// An agent without one.
+    pub other: AgentId,
+    /// The gateway.
+    pub gateway: Box<dyn ScopedGateway>,
+}
+
+/// A gateway that keeps conversations apart as it is told. Each method returns `false` if it is not able to.
+#[async_trait]
+pub trait ScopedGateway: Send + Sync {
+    /// Puts what comes from the contact into such a conversation.
+    async fn configure(&self, conversation: DefaultConversation, contact: &Contact) -> bool;
+    /// Makes it unreachable.
+    async fn stop(&self) -> bool;
 }

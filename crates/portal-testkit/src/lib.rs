@@ -19,8 +19,8 @@ pub use contract::remote::RemoteFixture;
 pub use faults::{Fault, Faults};
 pub use fixture::{
     ClusterEditor, ClusterFixture, DeliveryFixture, DeliveryReceiver, FilesFixture, Fixture, NamespaceEditor,
-    NamespaceFixture, ProbeFixture, ProbedBackend, ProvisioningEditor, ProvisioningFixture, ReceivedMessage,
-    ReceiverMode, Stores, ZoneEditor, ZoneFixture,
+    NamespaceFixture, ProbeFixture, ProbedBackend, ProvisioningEditor, ProvisioningFixture, ReachFixture, ReachedApp,
+    ReceivedMessage, ReceiverMode, ScopedGateway, ScopesFixture, Stores, ZoneEditor, ZoneFixture,
 };
 pub use intercepted::{Call, Effect, Intercepted, Interceptor};
 pub use outage::Outage;

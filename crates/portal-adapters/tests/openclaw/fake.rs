@@ -150,6 +150,12 @@ impl Fake {
         drop(self.pushes.send(Push::Close));
     }
 
+    /// Ends all connections and takes no new one.
+    pub(crate) fn stop(&self) {
+        self.server.abort();
+        self.disconnect();
+    }
+
     /// Sends an event about a job to everybody.
     pub(crate) fn event(&self) {
         drop(self.pushes.send(Push::Event(json!({"action": "started"}))));

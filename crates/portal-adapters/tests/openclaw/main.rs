@@ -9,3 +9,4 @@ mod gateway;
 mod node;
 mod people;
 mod real;
+mod scopes;

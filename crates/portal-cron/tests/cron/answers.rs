@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use portal_core::{Action, AgentId, BackendError, ChannelId, Contact, Friend};
-use portal_cron::{ConversationScopes, DefaultConversation, JobDraft, SessionKeys};
+use portal_cron::{ConversationScopes, DefaultConversation, JobDraft, OneConversation, SessionKeys};
+use portal_testkit::{ScopedGateway, ScopesFixture};
 
 use crate::fixture::{Fixture, TestResult, alice, audit, contact, draft, friend};
 
@@ -102,4 +103,33 @@ async fn a_message_without_a_session_is_said_where_the_gateway_has_what_the_frie
         assert_eq!(key(&contacts, "agent:main:direct:bob").await?, None);
     }
     Ok(())
+}
+
+mod one_conversation {
+    portal_testkit::scopes_contract!(super::one_conversation());
+}
+
+/// Gateways that are not asked.
+struct Unasked;
+
+#[expect(clippy::unused_async, reason = "other fixtures have to be waited for")]
+async fn one_conversation() -> ScopesFixture {
+    let agent = |id| AgentId::parse(id).unwrap();
+    ScopesFixture {
+        scopes: Arc::new(OneConversation),
+        agent: agent("main"),
+        other: agent("other"),
+        gateway: Box::new(Unasked),
+    }
+}
+
+#[async_trait]
+impl ScopedGateway for Unasked {
+    async fn configure(&self, conversation: DefaultConversation, _: &Contact) -> bool {
+        conversation == DefaultConversation::OfFriend
+    }
+
+    async fn stop(&self) -> bool {
+        false
+    }
 }

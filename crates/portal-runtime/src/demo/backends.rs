@@ -87,3 +87,48 @@ fn zone(name: &DomainName) -> Result<Zone, Invalid> {
     domain.tls = Tls::Default;
     Ok(Zone { domain, records: Arc::new(MemoryRecords::new(name.clone())) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use portal_adapters::SystemClock;
+    use portal_adapters::memory::MemoryCluster;
+    use portal_testkit::{ReachFixture, ReachedApp};
+
+    use super::{DemoReach, HOME};
+
+    portal_testkit::reach_contract!(in_the_demo());
+
+    #[expect(clippy::unused_async, reason = "other fixtures have to be waited for")]
+    async fn in_the_demo() -> ReachFixture {
+        let cluster = MemoryCluster::new(Arc::new(SystemClock));
+        ReachFixture::new(Arc::new(DemoReach(cluster.clone())), Box::new(App(cluster)))
+    }
+
+    /// An app with one copy.
+    struct App(MemoryCluster);
+
+    impl App {
+        fn set_ready(&self, is_ready: bool) {
+            let pod = format!(
+                "{{apiVersion: v1, kind: Pod, metadata: {{name: web-5d8c7b9f4-x2xkq}}, spec: {{containers: [{{name: web}}]}}, \
+                 status: {{phase: Running, containerStatuses: [{{name: web, ready: {is_ready}, restartCount: 0, image: web, \
+                 imageID: web}}]}}}}"
+            );
+            self.0.load_yaml("pod.yaml", &pod, HOME).unwrap();
+        }
+    }
+
+    #[async_trait]
+    impl ReachedApp for App {
+        async fn start(&self) {
+            self.set_ready(true);
+        }
+
+        async fn stop(&self) {
+            self.set_ready(false);
+        }
+    }
+}

@@ -54,6 +54,8 @@ pub(crate) enum RunEnd {
 /// The state of a gateway.
 pub(crate) struct Gateway {
     pub(crate) version: Version,
+    /// The part `session` of its configuration.
+    pub(crate) session: Value,
     pub(crate) jobs: Vec<Value>,
     /// Its clock, in milliseconds since 1970.
     pub(crate) now: i64,
@@ -68,6 +70,7 @@ impl Gateway {
     pub(crate) fn new(version: Version) -> Self {
         Self {
             version,
+            session: json!({"dmScope": "per-peer"}),
             jobs: Vec::new(),
             now: 1_700_000_000_120,
             events: Vec::new(),
@@ -187,7 +190,7 @@ impl Gateway {
             }
         }
         match method {
-            "config.get" => Ok(json!({"config": {"session": {"dmScope": "per-peer"}}})),
+            "config.get" => Ok(json!({"config": {"session": self.session}})),
             "cron.list" => self.list(params),
             "cron.get" if self.version.protocol() == 4 => {
                 let index = self.index(params)?;
