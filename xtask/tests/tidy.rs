@@ -172,6 +172,24 @@ fn every_dependency_is_used() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[test]
+fn every_development_dependency_adds_something() -> anyhow::Result<()> {
+    let mut wrong = Vec::new();
+    for file in files()?.iter().filter(|file| file.is_manifest()) {
+        let manifest: Table = file.text.parse()?;
+        let section = |name: &str| manifest.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
+        let built = section("dependencies");
+        // Of an optional one, tests say by themselves that they need it.
+        let is_there = |name: &str| built.get(name).is_some_and(|value| value.get("optional").is_none());
+        let again = section("dev-dependencies")
+            .into_iter()
+            .filter(|(name, value)| is_there(name) && value.get("features").is_none());
+        wrong.extend(again.map(|(name, _)| format!("{}: {name}", file.path)));
+    }
+    none(&wrong, "tests have the crate's own dependencies: name one again only to add features");
+    Ok(())
+}
+
 /// Returns true if a line of code has `name` as a whole word.
 fn names_crate(text: &str, name: &str) -> bool {
     let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
