@@ -3,12 +3,13 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use self::json::JsonLines;
+use self::fields::TextFields;
+use self::json::{JsonLines, JsonMembers};
 
+mod fields;
 mod json;
 
 /// Target of the lines about connections that actix-http itself writes.
@@ -45,8 +46,8 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     let lines =
         tracing_subscriber::fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => log.with(lines).try_init(),
-        LogFormat::Json => log.with(lines.fmt_fields(JsonFields::new()).event_format(JsonLines)).try_init(),
+        LogFormat::Text => log.with(lines.fmt_fields(TextFields)).try_init(),
+        LogFormat::Json => log.with(lines.fmt_fields(JsonMembers).event_format(JsonLines)).try_init(),
     }
     .map_err(TelemetryError::Twice)
 }

@@ -6,24 +6,47 @@ use std::fmt;
 use portal_core::error_text;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope, SpanRef};
+
+/// A span's fields as the members of a JSON object, without its braces: a further one is appended. The format of
+/// tracing-subscriber reads all fields again to add one.
+pub(super) struct JsonMembers;
+
+impl<'a> FormatFields<'a> for JsonMembers {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'a>, fields: R) -> fmt::Result {
+        let mut members = Map::new();
+        fields.record(&mut Fields(&mut members));
+        let object = Value::Object(members).to_string();
+        let members = object.strip_prefix('{').and_then(|object| object.strip_suffix('}'));
+        writer.write_str(members.unwrap_or_default())
+    }
+
+    fn add_fields(&self, current: &'a mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        if !current.fields.is_empty() {
+            current.fields.push(',');
+        }
+        self.format_fields(current.as_writer(), fields)
+    }
+}
 
 /// One JSON object per event: `timestamp`, `level`, `target`, the event's fields, `span` and `spans`.
 ///
 /// The format of tracing-subscriber writes an error without its causes.
 pub(super) struct JsonLines;
 
-impl<S> FormatEvent<S, JsonFields> for JsonLines
+impl<S> FormatEvent<S, JsonMembers> for JsonLines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        context: &FmtContext<'_, S, JsonMembers>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
@@ -48,9 +71,9 @@ where
 /// Returns the span's name and fields.
 fn fields<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> Value {
     let extensions = span.extensions();
-    let written = extensions.get::<FormattedFields<JsonFields>>();
+    let written = extensions.get::<FormattedFields<JsonMembers>>();
     let mut fields: Map<String, Value> =
-        written.and_then(|written| serde_json::from_str(written).ok()).unwrap_or_default();
+        written.and_then(|written| serde_json::from_str(&format!("{{{written}}}")).ok()).unwrap_or_default();
     fields.insert("name".to_owned(), span.name().into());
     fields.into()
 }
@@ -103,21 +126,21 @@ mod tests {
     use portal_core::{Backend, BackendError};
     use serde_json::{Value, json};
     use tempfile::NamedTempFile;
-    use tracing_subscriber::fmt::format::JsonFields;
 
-    use super::JsonLines;
+    use super::{JsonLines, JsonMembers};
 
     #[test]
     fn a_line_names_every_cause_of_an_error_and_the_request_it_belongs_to() {
         let file = NamedTempFile::new().unwrap();
         let subscriber = tracing_subscriber::fmt()
-            .fmt_fields(JsonFields::new())
+            .fmt_fields(JsonMembers)
             .event_format(JsonLines)
             .with_writer(Arc::new(file.reopen().unwrap()))
             .finish();
         tracing::subscriber::with_default(subscriber, || {
-            let span = tracing::info_span!("request", request_id = "r-1", http.route = tracing::field::Empty);
-            span.record("http.route", "/me");
+            let route = tracing::field::Empty;
+            let span = tracing::info_span!("request", request_id = "r-1", http.method = %"GET", http.route = route);
+            span.record("http.route", "/me \"x\" \u{fc}");
             let cause = BackendError::failed(Backend::Cluster, "no such table: runs");
             let error = BackendError::unavailable(Backend::Database, cause);
             span.in_scope(|| tracing::warn!(error = &error as &dyn Error, attempt = 2, "a request failed"));
@@ -127,7 +150,12 @@ mod tests {
         assert_eq!(line["error"], "the database is unavailable: the cluster failed: no such table: runs");
         assert_eq!((&line["message"], &line["level"]), (&json!("a request failed"), &json!("WARN")));
         assert_eq!(line["attempt"], 2);
-        assert_eq!(line["span"], json!({"name": "request", "request_id": "r-1", "http.route": "/me"}));
+        assert_eq!(
+            line["span"],
+            json!({
+                "name": "request", "request_id": "r-1", "http.method": "GET", "http.route": "/me \"x\" \u{fc}",
+            })
+        );
         assert!(line["timestamp"].as_str().unwrap().starts_with("20"), "{text}");
     }
 }
