@@ -21,10 +21,11 @@
 
 mod addresses;
 mod boundary;
+mod clock;
 
-use std::cell::{Cell, RefCell};
 use std::future::{Future, ready};
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -35,19 +36,16 @@ use actix_http::error::DispatchError;
 use actix_http::{Extensions, HttpService};
 use actix_server::{GracefulShutdownSignal, Server};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_web::body::{BodySize, BoxBody, MessageBody};
-use actix_web::dev::{AppConfig, Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header;
-use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{Bytes, ServiceConfig};
-use actix_web::{App, Error, HttpMessage as _};
-use futures::Stream;
+use actix_web::dev::AppConfig;
+use actix_web::web::ServiceConfig;
+use actix_web::{App, Error};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use self::addresses::{Addresses, Admission};
 use self::boundary::Boundary;
+use self::clock::{Clock, Stage, observe};
 use crate::metrics;
 
 /// Bytes that a connection hands to the protocol in one turn.
@@ -113,7 +111,7 @@ fn protocol<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     Error = DispatchError,
     InitError = (),
 > {
-    let app = App::new().wrap(from_fn(observe)).configure(configure);
+    let app = App::new().wrap_fn(observe).configure(configure);
     let app = app.into_factory().map_err(|error: Error| error.error_response());
     // The constructor that `HttpServer` itself uses is private; this one is its public twin.
     let app = map_config(app, move |()| AppConfig::__priv_test_new(false, address.to_string(), address));
@@ -184,127 +182,6 @@ impl Closed {
     }
 }
 
-/// Stage of the request that a connection is at. There is one at a time: later ones wait in actix-http's queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// No request since then.
-    Idle(Instant),
-    /// A request is handled.
-    Handling,
-    /// Its answer is being sent.
-    Sending { is_event_stream: bool },
-}
-
-/// The state that a connection shares with [`observe`].
-struct Clock {
-    stage: Cell<Stage>,
-    /// Whether the request waits for more of its body.
-    wants_body: Cell<bool>,
-    /// The connection's task, while it waits for the request to ask for more or to end.
-    waiting: RefCell<Option<Waker>>,
-}
-
-impl Clock {
-    fn new() -> Rc<Self> {
-        let stage = Cell::new(Stage::Idle(Instant::now()));
-        Rc::new(Self { stage, wants_body: Cell::new(false), waiting: RefCell::new(None) })
-    }
-
-    fn enter(&self, stage: Stage) {
-        self.stage.set(stage);
-        self.wants_body.set(false);
-        self.wake();
-    }
-
-    /// Allows more of the request's body to be handed over.
-    fn ask_for_body(&self) {
-        self.wants_body.set(true);
-        self.wake();
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = self.waiting.take() {
-            waker.wake();
-        }
-    }
-
-    /// Returns `true` if nothing may be handed over for now; the connection is woken when that changes.
-    fn must_wait(&self, cx: &Context<'_>) -> bool {
-        let waits = !matches!(self.stage.get(), Stage::Idle(_)) && !self.wants_body.get();
-        if waits {
-            *self.waiting.borrow_mut() = Some(cx.waker().clone());
-        }
-        waits
-    }
-}
-
-/// The connection's stage is idle again when this is dropped, however the request ends.
-struct InProgress(Rc<Clock>);
-
-impl Drop for InProgress {
-    fn drop(&mut self) {
-        self.0.enter(Stage::Idle(Instant::now()));
-    }
-}
-
-/// Middleware that keeps the connection's clock.
-async fn observe(
-    mut request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let Some(clock) = request.conn_data::<Rc<Clock>>().cloned() else {
-        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
-    };
-    let in_progress = InProgress(clock.clone());
-    clock.enter(Stage::Handling);
-    let payload = request.take_payload();
-    request.set_payload(match payload {
-        Payload::None => Payload::None,
-        payload => Payload::Stream { payload: Box::pin(Body { payload, clock: clock.clone() }) },
-    });
-    let response = next.call(request).await?.map_into_boxed_body();
-    let content_type = response.headers().get(header::CONTENT_TYPE);
-    let is_event_stream = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-    clock.enter(Stage::Sending { is_event_stream });
-    Ok(response.map_body(|_, body| BoxBody::new(ResponseBody { body, _in_progress: in_progress })))
-}
-
-/// A request's body. An operation that waits for more of it lets the connection read on.
-struct Body {
-    payload: Payload,
-    clock: Rc<Clock>,
-}
-
-impl Stream for Body {
-    type Item = <Payload as Stream>::Item;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = Pin::new(&mut self.payload).poll_next(cx);
-        if polled.is_pending() {
-            self.clock.ask_for_body();
-        }
-        polled
-    }
-}
-
-/// An answer's body. The request is in progress until it was handed over to the last byte, or given up.
-struct ResponseBody {
-    body: BoxBody,
-    _in_progress: InProgress,
-}
-
-impl MessageBody for ResponseBody {
-    type Error = <BoxBody as MessageBody>::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
-    }
-}
-
 /// Bytes written that the client has not taken yet.
 #[derive(Debug, Clone, Copy)]
 struct Backlog {
@@ -330,8 +207,8 @@ pub(crate) struct Connection<T = TcpStream> {
     written: usize,
     backlog: Option<Backlog>,
     timer: Pin<Box<Sleep>>,
-    /// Until then the timer wakes the connection; `None` when it has fired.
-    armed: Option<Instant>,
+    /// Time at which the timer wakes the connection, and the task that it wakes; `None` when it has fired.
+    armed: Option<(Instant, Waker)>,
     _admission: Option<Admission>,
 }
 
@@ -359,16 +236,25 @@ impl<T> Connection<T> {
 
     /// Fails if a deadline has passed, and sees to it that the connection is woken at the next one.
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.is_timed(cx) {
+            return Ok(());
+        }
         let now = Instant::now();
-        let Some((deadline, reason)) = self.next_deadline(now) else { return Ok(()) };
+        if let Some(backlog) = &mut self.backlog
+            && backlog.window + RATE_WINDOW <= now
+            && backlog.taken >= MIN_RATE
+        {
+            (backlog.window, backlog.taken) = (now, 0);
+        }
+        let Some((deadline, reason)) = self.next_deadline() else { return Ok(()) };
         if deadline <= now {
             return Err(reason.into_error());
         }
         // A timer that is set too early costs one needless wake-up; moving it with every request would cost more.
-        if self.armed.is_none_or(|armed| armed > deadline) {
+        if self.armed.as_ref().is_none_or(|(armed, _)| *armed > deadline) {
             self.timer.as_mut().reset(deadline);
-            self.armed = Some(deadline);
         }
+        self.armed = Some((self.timer.deadline(), cx.waker().clone()));
         if self.timer.as_mut().poll(cx).is_ready() {
             self.armed = None;
             return self.check(cx);
@@ -376,17 +262,22 @@ impl<T> Connection<T> {
         Ok(())
     }
 
-    fn next_deadline(&mut self, now: Instant) -> Option<(Instant, Closed)> {
-        let stage = self.clock.stage.get();
+    /// Returns `true` if the timer wakes this task before anything is due. The time is read, and the timer polled, only
+    /// where it does not: this is asked several times per request.
+    fn is_timed(&self, cx: &Context<'_>) -> bool {
+        let Some((deadline, _)) = self.next_deadline() else { return true };
+        let is_armed = |(armed, waker): &(Instant, Waker)| *armed <= deadline && waker.will_wake(cx.waker());
+        self.armed.as_ref().is_some_and(is_armed) && !self.timer.is_elapsed()
+    }
+
+    fn next_deadline(&self) -> Option<(Instant, Closed)> {
+        let stage = self.clock.stage();
         let idle = match stage {
             Stage::Idle(since) => Some((since + REQUEST_TIMEOUT, Closed::RequestTimeout)),
             _ => None,
         };
-        let Some(backlog) = &mut self.backlog else { return idle };
+        let Some(backlog) = &self.backlog else { return idle };
         let stalled = backlog.stalled.map(|since| (since + WRITE_TIMEOUT, Closed::WriteTimeout));
-        if backlog.window + RATE_WINDOW <= now && backlog.taken >= MIN_RATE {
-            (backlog.window, backlog.taken) = (now, 0);
-        }
         let is_exempt = stage == Stage::Sending { is_event_stream: true };
         let slow = (!is_exempt).then_some((backlog.window + RATE_WINDOW, Closed::SlowRead));
         [idle, stalled, slow].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
@@ -401,9 +292,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
         if this.backlog.is_some_and(|backlog| backlog.stalled.is_some()) {
             return this.end_turn();
         }
+        // On the stack and not zeroed: most of the time a whole request comes, and goes on at once.
+        let mut bytes = [const { MaybeUninit::uninit() }; SLICE];
+        let mut slice = ReadBuf::uninit(&mut bytes);
         if this.unread.is_empty() {
-            let mut bytes = [0; SLICE];
-            let mut slice = ReadBuf::new(&mut bytes);
             let polled = Pin::new(&mut this.stream).poll_read(cx, &mut slice);
             if polled.is_pending() {
                 return this.end_turn();
@@ -411,16 +303,17 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
             if !matches!(polled, Poll::Ready(Ok(()))) || slice.filled().is_empty() {
                 return polled;
             }
-            this.unread.extend_from_slice(slice.filled());
         }
         if this.has_handed_over {
+            this.unread.extend_from_slice(slice.filled());
             this.has_handed_over = false;
             return yield_now(cx);
         }
         if this.clock.must_wait(cx) {
+            this.unread.extend_from_slice(slice.filled());
             return Poll::Pending;
         }
-        this.hand_over(buffer);
+        this.hand_over(slice.filled(), buffer);
         Poll::Ready(Ok(()))
     }
 }
@@ -433,18 +326,17 @@ fn yield_now<R>(cx: &mut Context<'_>) -> Poll<R> {
 }
 
 impl<T> Connection<T> {
-    /// Hands over what was read of one request.
-    fn hand_over(&mut self, buffer: &mut ReadBuf<'_>) {
-        let room = buffer.remaining().min(self.unread.len());
-        let length = self.boundary.next(self.unread.get(..room).unwrap_or_default());
-        buffer.put_slice(self.unread.get(..length).unwrap_or_default());
-        self.unread.drain(..length);
-        if self.unread.is_empty() {
-            // A connection that waits for its next request holds no buffer.
-            self.unread = Vec::new();
-        }
+    /// Hands over what was read of one request: before, or else just now.
+    fn hand_over(&mut self, read: &[u8], buffer: &mut ReadBuf<'_>) {
+        let bytes: &[u8] = if self.unread.is_empty() { read } else { &self.unread };
+        let room = buffer.remaining().min(bytes.len());
+        let length = self.boundary.next(bytes.get(..room).unwrap_or_default());
+        let (request, rest) = bytes.split_at(length);
+        buffer.put_slice(request);
+        // A connection that waits for its next request holds no buffer.
+        self.unread = rest.to_vec();
         self.has_handed_over = true;
-        self.clock.wants_body.set(false);
+        self.clock.body_handed_over();
     }
 
     /// actix-http reads until nothing comes, then executes: the next read is in another turn.
@@ -464,7 +356,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
         }
         let slice = bytes.get(..WRITE_TURN).unwrap_or(bytes);
         let polled = Pin::new(&mut this.stream).poll_write(cx, slice);
-        let now = Instant::now();
         // A client that takes no more ends the turn as well.
         this.written = if let Poll::Ready(Ok(taken)) = &polled { this.written + taken } else { 0 };
         match (&polled, &mut this.backlog) {
@@ -474,6 +365,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
             }
             (Poll::Ready(_), _) => {}
             (Poll::Pending, backlog) => {
+                let now = Instant::now();
                 backlog.get_or_insert(Backlog { stalled: None, window: now, taken: 0 }).stalled.get_or_insert(now);
                 this.check(cx)?;
             }
@@ -484,7 +376,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
     /// actix-http flushes when all that it had was written; while an answer is being sent there is more to come.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !matches!(this.clock.stage.get(), Stage::Sending { .. }) {
+        if !matches!(this.clock.stage(), Stage::Sending { .. }) {
             this.backlog = None;
         }
         this.check(cx)?;
