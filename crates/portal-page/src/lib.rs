@@ -9,8 +9,9 @@
 
 use std::borrow::Cow;
 
+use actix_web::guard::{self, GuardContext};
 use actix_web::http::header::{self, CacheDirective};
-use actix_web::web::{Bytes, Data, Path, ServiceConfig};
+use actix_web::web::{self, Bytes, Data, Path, ServiceConfig};
 use actix_web::{HttpResponse, HttpResponseBuilder, get};
 use rust_embed::{Embed, EmbeddedFile};
 
@@ -84,19 +85,27 @@ fn escape(text: &str) -> String {
 /// other service takes.
 pub fn configure(config: &mut ServiceConfig, tokens: Tokens, brand: &Brand) {
     config.app_data(Data::new(Branded::new(brand)));
-    match tokens {
-        Tokens::Public => config.service(show_demo),
-        Tokens::Secret => config.service(show_no_demo),
+    // One scope: a request to the API is compared with its beginning, and not with the pattern of each file.
+    let page = web::scope("/portal").guard(guard::Get()).guard(guard::fn_guard(is_below_portal));
+    let page = match tokens {
+        Tokens::Public => page.service(show_demo),
+        Tokens::Secret => page.service(show_no_demo),
     };
-    config.service(show_asset).service(show_manifest).service(show_icon).service(show_page).service(show_start);
+    let page = page.service(show_asset).service(show_manifest).service(show_icon).service(show_page);
+    config.service(page).service(show_start);
 }
 
-#[get("/portal/demo")]
+/// `/portal` itself is no view; the API answers it with a problem document.
+fn is_below_portal(context: &GuardContext<'_>) -> bool {
+    context.head().uri.path() != "/portal"
+}
+
+#[get("/demo")]
 async fn show_demo() -> HttpResponse {
     friends_of_demo(&["alice", "bob"])
 }
 
-#[get("/portal/demo")]
+#[get("/demo")]
 async fn show_no_demo() -> HttpResponse {
     friends_of_demo(&[])
 }
@@ -107,23 +116,23 @@ fn friends_of_demo(friends: &[&str]) -> HttpResponse {
     HttpResponse::Ok().insert_header(header::CacheControl(vec![CacheDirective::NoStore])).json(friends)
 }
 
-#[get("/portal/assets/{name}")]
+#[get("/assets/{name}")]
 async fn show_asset(name: Path<String>) -> HttpResponse {
     let cache = [CacheDirective::Public, CacheDirective::MaxAge(ASSET_MAX_AGE), immutable()];
     serve(&format!("assets/{name}"), cache.into())
 }
 
-#[get("/portal/manifest.webmanifest")]
+#[get("/manifest.webmanifest")]
 async fn show_manifest(branded: Data<Branded>) -> HttpResponse {
     send("manifest.webmanifest", branded.manifest.clone(), vec![CacheDirective::NoCache])
 }
 
-#[get("/portal/icon.svg")]
+#[get("/icon.svg")]
 async fn show_icon() -> HttpResponse {
     serve("icon.svg", vec![CacheDirective::NoCache])
 }
 
-#[get("/portal/{path:.*}")]
+#[get("/{path:.*}")]
 async fn show_page(branded: Data<Branded>) -> HttpResponse {
     index(&branded)
 }
@@ -183,7 +192,7 @@ fn media_type(name: &str) -> &'static str {
 mod tests {
     use actix_web::http::StatusCode;
     use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-    use actix_web::{App, test as http};
+    use actix_web::{App, HttpResponse, test as http, web};
 
     use super::{Brand, Dist, POLICY, Tokens, configure};
 
@@ -241,6 +250,19 @@ mod tests {
             let request = http::TestRequest::get().uri("/portal/demo").to_request();
             let body = http::call_and_read_body(&http::init_service(app).await, request).await;
             assert_eq!(body, expected, "{tokens:?}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_is_no_view_is_left_to_what_is_mounted_after_the_page() {
+        let rest = web::scope("").default_service(web::to(|| async { HttpResponse::ImATeapot() }));
+        let app = App::new().configure(|config| configure(config, Tokens::Secret, &Brand::default())).service(rest);
+        let app = http::init_service(app).await;
+        let [get, post] = [http::TestRequest::get, http::TestRequest::post];
+        for request in
+            [get().uri("/portal"), get().uri("/portals/enter"), get().uri("/api/portal/me"), post().uri("/portal/demo")]
+        {
+            assert_eq!(http::call_service(&app, request.to_request()).await.status(), StatusCode::IM_A_TEAPOT);
         }
     }
 
