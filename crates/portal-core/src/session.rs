@@ -176,7 +176,17 @@ impl Sessions {
     /// [`SessionError::Invalid`] only when the store said so; [`SessionError::Unchecked`] when it could not be asked.
     pub async fn check(&self, token: &Token) -> Result<Arc<StoredSession>, SessionError> {
         let hash = token.hash();
-        // Before everything else: a guess that was refused a moment ago waits for nobody and occupies no place in the cache.
+        let cached = match self.cache.get(&hash).await {
+            Some(cached) => cached,
+            // In a box: the future of a lookup has some kilobytes, which every request would pass from layer to layer.
+            None => Box::pin(self.look_up(token, hash)).await?,
+        };
+        // Judged at each request: a cached session may have expired since it was read.
+        cached.stored.filter(|stored| self.is_valid(stored)).ok_or(SessionError::Invalid)
+    }
+
+    async fn look_up(&self, token: &Token, hash: TokenHash) -> Result<CachedSession, SessionError> {
+        // Before the store is asked: a guess that was refused a moment ago waits for nobody and occupies no place in the cache.
         if self.unknown.is_absent(&hash) {
             return Err(SessionError::Invalid);
         }
@@ -193,9 +203,7 @@ impl Sessions {
             Ok::<_, BackendError>(CachedSession { read_started, stored: stored.map(Arc::new) })
         };
         // Requests that come together wait for one lookup. An error is not cached.
-        let cached = self.cache.try_get_with(hash, read).await.map_err(SessionError::Unchecked)?;
-        // Judged at each request: a cached session may have expired since it was read.
-        cached.stored.filter(|stored| self.is_valid(stored)).ok_or(SessionError::Invalid)
+        self.cache.try_get_with(hash, read).await.map_err(SessionError::Unchecked)
     }
 
     /// Extends a session that is in use. A failure is logged and costs nothing but time: the next use tries again.
