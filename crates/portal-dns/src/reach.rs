@@ -143,17 +143,24 @@ impl Reachability {
         if exposure.status != Status::Active {
             return Reachable::default();
         }
-        let Some(reach) = self.0.reach.clone() else { return Reachable::default() };
+        let Some(reach) = &self.0.reach else { return Reachable::default() };
         let now = Instant::now();
         if self.0.prune.is_reached(entries.len()) {
             entries.retain(|_, entry| now.duration_since(entry.shown) < IDLE);
             self.0.prune.pruned(entries.len());
         }
-        let fresh = || Entry { spec: exposure.spec.clone(), known: Reachable::default(), due: now, shown: now };
-        let entry = entries.entry(host.clone()).or_insert_with(fresh);
+        let entry = match entries.get_mut(host) {
+            Some(entry) => entry,
+            None => entries.entry(host.clone()).or_insert_with(|| Entry {
+                spec: exposure.spec.clone(),
+                known: Reachable::default(),
+                due: now,
+                shown: now,
+            }),
+        };
         entry.shown = now;
         if entry.due <= now && asking.insert(host.clone()) {
-            self.spawn(reach, exposure.clone());
+            self.spawn(reach.clone(), exposure.clone());
         }
         entry.known
     }
