@@ -15,7 +15,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, web};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use portal_core::{AgentId, FriendId, FriendshipKey, FriendshipStatus, Session, Sessions, StoredSession, Token};
+use portal_core::{Actor, AgentId, FriendId, FriendshipKey, FriendshipStatus, Session, Sessions, StoredSession, Token};
 use serde::Deserialize;
 
 use crate::error::ApiError;
@@ -125,6 +125,12 @@ impl Friend {
     #[must_use]
     pub fn person(&self) -> &portal_core::Friend {
         &self.0.friend
+    }
+
+    /// Returns the friend as the one who acts, for the audit log.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::Friend(self.id().clone())
     }
 
     /// Returns the friend and the session's agent.

@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, HeaderName, LOCATION};
 use actix_web::web::{Data, Json, Path, Query};
 use actix_web::{CustomizeResponder, Responder, delete, get, patch, post};
-use portal_core::{Actor, FriendshipKey};
 use portal_cron::JobPatch;
 
 use crate::auth::ChosenAgent;
@@ -27,7 +26,7 @@ use crate::state::ApiState;
 ))]
 #[get("/api/portal/workspace/crons")]
 pub(crate) async fn list_jobs(chosen: ChosenAgent, state: Data<ApiState>) -> Result<Json<JobList>, ApiError> {
-    let jobs = state.jobs.list(&owner(&chosen)).await?;
+    let jobs = state.jobs.list(&chosen.key()).await?;
     Ok(Json(JobList { jobs: jobs.into_iter().map(Job::from).collect() }))
 }
 
@@ -50,7 +49,7 @@ pub(crate) async fn create_job(
     body: extract::Json<CreateJob>,
 ) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
     let draft = body.0.parse(chosen.friend.person().time_zone.as_deref())?;
-    let job = state.jobs.create(&owner(&chosen), draft, actor(&chosen)).await?;
+    let job = state.jobs.create(&chosen.key(), draft, chosen.friend.actor()).await?;
     let place = location(&chosen, job.spec.name.as_str());
     Ok(tagged(job)?.with_status(StatusCode::CREATED).insert_header(place))
 }
@@ -68,6 +67,7 @@ pub(crate) async fn preview_job(
     state: Data<ApiState>,
     body: extract::Json<PreviewJob>,
 ) -> Result<Json<JobPreview>, ApiError> {
+    // As a job that is created without a zone gets it.
     let tz = body.0.tz.clone().or_else(|| chosen.friend.person().time_zone.clone());
     let (timing, count) = body.0.parse()?;
     Ok(Json(state.jobs.preview(timing, tz.as_deref(), count)?.into()))
@@ -87,7 +87,7 @@ pub(crate) async fn show_job(
     state: Data<ApiState>,
     name: Path<String>,
 ) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
-    tagged(state.jobs.find(&owner(&chosen), &name).await?)
+    tagged(state.jobs.find(&chosen.key(), &name).await?)
 }
 
 /// Changes parts of a job. A new timing takes effect at once; everything else with the next run.
@@ -111,7 +111,7 @@ pub(crate) async fn change_job(
     body: extract::Json<PatchJob>,
 ) -> Result<CustomizeResponder<Json<Job>>, ApiError> {
     let patch = JobPatch { revisions: revisions(conditions.if_match), ..body.0.parse()? };
-    tagged(state.jobs.update(&owner(&chosen), &name, patch, actor(&chosen)).await?)
+    tagged(state.jobs.update(&chosen.key(), &name, patch, chosen.friend.actor()).await?)
 }
 
 /// Deletes a job with its runs.
@@ -129,7 +129,7 @@ pub(crate) async fn delete_job(
     state: Data<ApiState>,
     name: Path<String>,
 ) -> Result<Json<Acknowledgement>, ApiError> {
-    state.jobs.remove(&owner(&chosen), &name, actor(&chosen)).await?;
+    state.jobs.remove(&chosen.key(), &name, chosen.friend.actor()).await?;
     Ok(Json(Acknowledgement::YES))
 }
 
@@ -150,7 +150,7 @@ pub(crate) async fn run_job(
     state: Data<ApiState>,
     name: Path<String>,
 ) -> Result<(Json<RunStarted>, StatusCode), ApiError> {
-    let run_id = state.jobs.run(&owner(&chosen), &name, actor(&chosen)).await?;
+    let run_id = state.jobs.run(&chosen.key(), &name, chosen.friend.actor()).await?;
     Ok((Json(RunStarted { ok: true, run_id }), StatusCode::ACCEPTED))
 }
 
@@ -171,8 +171,9 @@ pub(crate) async fn toggle_job(
     name: Path<String>,
     body: extract::Json<ToggleJob>,
 ) -> Result<Json<Acknowledgement>, ApiError> {
+    // Without a revision: the state that is asked for does not depend on the one before.
     let patch = JobPatch { enabled: Some(body.0.enabled), ..JobPatch::default() };
-    state.jobs.update(&owner(&chosen), &name, patch, actor(&chosen)).await?;
+    state.jobs.update(&chosen.key(), &name, patch, chosen.friend.actor()).await?;
     Ok(Json(Acknowledgement::YES))
 }
 
@@ -193,7 +194,7 @@ pub(crate) async fn list_runs(
     name: Path<String>,
     page: Query<RunPage>,
 ) -> Result<Json<RunList>, ApiError> {
-    let runs = state.jobs.runs(&owner(&chosen), &name, page.before.as_deref()).await?;
+    let runs = state.jobs.runs(&chosen.key(), &name, page.before.as_deref()).await?;
     Ok(Json(RunList { runs: runs.into_iter().map(Run::from).collect() }))
 }
 
@@ -216,7 +217,7 @@ pub(crate) async fn send_message(
     state: Data<ApiState>,
     body: extract::Json<SendMessage>,
 ) -> Result<(Json<RunStarted>, StatusCode), ApiError> {
-    let run_id = state.messages.send(&owner(&chosen), body.0.message, actor(&chosen)).await?;
+    let run_id = state.messages.send(&chosen.key(), body.0.message, chosen.friend.actor()).await?;
     Ok((Json(RunStarted { ok: true, run_id }), StatusCode::ACCEPTED))
 }
 
@@ -233,14 +234,6 @@ fn revisions(if_match: Option<EntityTags>) -> Option<Vec<u32>> {
         EntityTags::Any => None,
         EntityTags::Listed(tags) => Some(tags.iter().filter_map(|tag| tag.parse().ok()).collect()),
     }
-}
-
-fn owner(chosen: &ChosenAgent) -> FriendshipKey {
-    FriendshipKey { friend: chosen.friend.id().clone(), agent: chosen.agent.clone() }
-}
-
-fn actor(chosen: &ChosenAgent) -> Actor {
-    Actor::Friend(chosen.friend.id().clone())
 }
 
 /// Path of the job. Of the characters of a name only the space has to be escaped.

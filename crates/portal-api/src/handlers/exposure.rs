@@ -5,7 +5,7 @@ use std::slice;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Path, Query};
 use actix_web::{HttpResponse, delete, get, post};
-use portal_core::Actor;
+
 use portal_dns::{DnsError, ExposureName, Status};
 
 use crate::auth::Friend;
@@ -50,7 +50,7 @@ pub(crate) async fn expose_service(
         let preview = state.exposures.preview(friend.id(), wanted).await?;
         return Ok(HttpResponse::Ok().json(Exposure::preview(&preview)));
     }
-    let opened = state.exposures.open(friend.id(), wanted, Actor::Friend(friend.id().clone())).await?;
+    let opened = state.exposures.open(friend.id(), wanted, friend.actor()).await?;
     let body = Exposure::from(&opened.exposure);
     Ok(match (opened.exposure.status, opened.is_new) {
         (Status::Active, true) => {
@@ -110,7 +110,7 @@ pub(crate) async fn remove_exposure(
     name: Path<String>,
 ) -> Result<(web::Json<Exposure>, StatusCode), ApiError> {
     let name = parse_name(name)?;
-    let exposure = state.exposures.close(friend.id(), &name, Actor::Friend(friend.id().clone())).await?;
+    let exposure = state.exposures.close(friend.id(), &name, friend.actor()).await?;
     let status = if exposure.status == Status::Removed { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((web::Json(Exposure::from(&exposure)), status))
 }

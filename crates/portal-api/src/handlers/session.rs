@@ -2,7 +2,6 @@
 
 use actix_web::web::{Data, Json, Path};
 use actix_web::{delete, get};
-use portal_core::Actor;
 
 use crate::auth::Friend;
 use crate::body::Acknowledgement;
@@ -33,7 +32,7 @@ pub(crate) async fn end_current_session(
     state: Data<ApiState>,
 ) -> Result<Json<Acknowledgement>, ApiError> {
     // Already ended elsewhere is as good: the token opens nothing.
-    state.sessions.revoke(friend.id(), &friend.session().id, Actor::Friend(friend.id().clone())).await?;
+    state.sessions.revoke(friend.id(), &friend.session().id, friend.actor()).await?;
     Ok(Json(Acknowledgement::YES))
 }
 
@@ -47,7 +46,7 @@ pub(crate) async fn end_other_sessions(
     friend: Friend,
     state: Data<ApiState>,
 ) -> Result<Json<Acknowledgement>, ApiError> {
-    state.sessions.revoke_others(friend.id(), &friend.session().id, &Actor::Friend(friend.id().clone())).await?;
+    state.sessions.revoke_others(friend.id(), &friend.session().id, &friend.actor()).await?;
     Ok(Json(Acknowledgement::YES))
 }
 
@@ -66,6 +65,6 @@ pub(crate) async fn end_session(
     id: Path<String>,
 ) -> Result<Json<Acknowledgement>, ApiError> {
     // Another friend's session is not found either: `revoke` looks among the friend's own.
-    let revoked = state.sessions.revoke(friend.id(), &id, Actor::Friend(friend.id().clone())).await?;
+    let revoked = state.sessions.revoke(friend.id(), &id, friend.actor()).await?;
     if revoked { Ok(Json(Acknowledgement::YES)) } else { Err(ApiError::session_not_found()) }
 }
