@@ -42,40 +42,45 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    from_fn(move |request: ServiceRequest, next: Next<B>| authenticate(sessions.clone(), None, request, next))
+    from_fn(move |request: ServiceRequest, next: Next<B>| {
+        let sessions = sessions.clone();
+        async move {
+            match authenticate(&sessions, None, request).await {
+                Ok(request) => next.call(request).await.map(ServiceResponse::map_into_left_body),
+                Err(refusal) => Ok(refusal.map_into_right_body()),
+            }
+        }
+    })
 }
 
-/// Authenticates requests to the portal's own scope. Its open addresses (health, documentation) lie beside
-/// [`PROTECTED`].
-pub(crate) async fn authenticate_portal<B: MessageBody + 'static>(
-    sessions: Arc<Sessions>,
-    limits: Limits,
+/// Authenticates a request to the portal's own scope, unless it is to one of the open addresses (health, documentation),
+/// which lie beside [`PROTECTED`]. A refusal is an answer, not an error, so that all middlewares treat it as any other.
+pub(crate) async fn authenticate_portal(
+    sessions: &Sessions,
+    limits: &Limits,
     request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+) -> Result<ServiceRequest, ServiceResponse> {
     // The path as the router sees it: `%70ortal` is `portal`, here as there.
     let path = request.match_info().unprocessed();
     let is_protected = path.starts_with(PROTECTED) || path == CURRENT_LOGIN;
     // A browser asks with OPTIONS whether another origin may send the token, and so without it.
     if is_protected && request.method() != Method::OPTIONS {
-        return authenticate(sessions, Some(limits), request, next).await;
+        return authenticate(sessions, Some(limits), request).await;
     }
-    next.call(request).await.map(ServiceResponse::map_into_left_body)
+    Ok(request)
 }
 
-async fn authenticate<B: MessageBody + 'static>(
-    sessions: Arc<Sessions>,
-    limits: Option<Limits>,
+async fn authenticate(
+    sessions: &Sessions,
+    limits: Option<&Limits>,
     request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    match admit(&sessions, limits.as_ref(), request.request()).await {
+) -> Result<ServiceRequest, ServiceResponse> {
+    match admit(sessions, limits, request.request()).await {
         Ok(session) => {
             request.extensions_mut().insert(session);
-            next.call(request).await.map(ServiceResponse::map_into_left_body)
+            Ok(request)
         }
-        // An answer, not an error, so that the middlewares around this one treat it as any other.
-        Err(refusal) => Ok(request.error_response(refusal).map_into_right_body()),
+        Err(refusal) => Err(request.error_response(refusal)),
     }
 }
 
@@ -91,7 +96,9 @@ async fn admit(
     tracing::Span::current().record("friend.id", session.friend.id.as_str());
     if let Some(limits) = limits {
         let admitted = limits.admit(&session.friend.id, request.method().is_safe()).await?;
-        request.extensions_mut().insert(admitted);
+        if admitted.is_counted() {
+            request.extensions_mut().insert(admitted);
+        }
     }
     Ok(session)
 }

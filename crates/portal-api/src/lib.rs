@@ -14,8 +14,11 @@
 mod addresses;
 mod auth;
 mod body;
+#[cfg(feature = "compression")]
+mod compression;
 mod conditional;
 mod counts;
+mod durations;
 mod error;
 mod events;
 mod extract;

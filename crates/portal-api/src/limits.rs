@@ -207,6 +207,11 @@ struct InFlight {
 }
 
 impl Admitted {
+    /// Returns `true` if the request counts against limits.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Returns the share of the request's body in what may be in flight, nothing so far.
     pub(crate) fn body(&self) -> BodyBytes {
         BodyBytes { in_flight: self.0.clone(), held: 0 }

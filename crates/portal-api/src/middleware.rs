@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -12,14 +13,14 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError};
 use bytes::Bytes;
 use futures::FutureExt;
 use portal_core::Ids;
 use tracing::field::Empty;
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Level};
 
+use crate::durations::Durations;
 use crate::error::{ApiError, PROBLEM_JSON};
 use crate::limits::Admitted;
 use crate::request_id;
@@ -27,14 +28,24 @@ use crate::request_id;
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken from a caller.
 const REQUEST_ID_MAX: usize = 64;
-/// Smallest body worth compressing, in bytes.
-const COMPRESS_FROM: u64 = 1024;
 /// Largest piece of a body that is handed to the connection at once, in bytes.
 const SLICE: usize = 16 * 1024;
 
+/// Parts of the middleware that the requests of one worker share.
+pub(crate) struct Worker {
+    ids: Arc<dyn Ids>,
+    durations: Durations,
+}
+
+impl Worker {
+    pub(crate) fn new(ids: Arc<dyn Ids>) -> Rc<Self> {
+        Rc::new(Self { ids, durations: Durations::default() })
+    }
+}
+
 /// Serves one request, whatever becomes of it.
 pub(crate) fn serve<S, B>(
-    ids: &dyn Ids,
+    worker: &Rc<Worker>,
     mut request: ServiceRequest,
     service: &S,
 ) -> impl Future<Output = Result<ServiceResponse, Error>> + 'static + use<S, B>
@@ -44,7 +55,8 @@ where
     B: MessageBody + 'static,
 {
     let started = Instant::now();
-    let request_id: Rc<str> = client_request_id(&request).unwrap_or_else(|| ids.id()).into();
+    let worker = worker.clone();
+    let request_id = client_request_id(&request).unwrap_or_else(|| worker.ids.id().into());
     let (method, uri) = (request.method().clone(), request.uri().clone());
     // As loud as the loudest line under it, so that a filter that keeps an error keeps its request id.
     let span = tracing::error_span!("request", request_id = &*request_id, http.method = %method, http.route = Empty, friend.id = Empty);
@@ -57,7 +69,8 @@ where
         let refusal = ApiError::not_found().respond(&request_id);
         Err(request.into_response(refusal))
     } else {
-        Ok(span.in_scope(|| service.call(request)))
+        // Outside of the span: up to the authentication, which begins when this is polled, nothing writes a line.
+        Ok(service.call(request))
     };
     async move {
         let answered = match call {
@@ -68,30 +81,37 @@ where
             }
             Err(refused) => return Ok(finish(refused, &request_id)),
         };
-        let route = match &answered {
-            Ok(Ok(response)) => response.request().match_pattern(),
-            Ok(Err(_)) | Err(_) => None,
+        let (route, is_failure) = match &answered {
+            Ok(Ok(response)) => (response.request().match_pattern(), response.status().is_server_error()),
+            Ok(Err(_)) | Err(_) => (None, true),
         };
-        // Before the answer is made: the line about a failure names its route. A panic leaves no request to ask for it.
-        span.record("http.route", route.as_deref().unwrap_or_else(|| uri.path()));
-        let answer = span.in_scope(|| match answered {
+        // Only where a line is written: a field of a span is formatted at once, whoever reads it.
+        let _entered = (is_failure || tracing::enabled!(Level::DEBUG)).then(|| {
+            // Before the answer is made: the line about a failure names its route. A panic leaves no request to ask for it.
+            span.record("http.route", route.as_deref().unwrap_or_else(|| uri.path()));
+            span.enter()
+        });
+        let answer = match answered {
             Ok(Ok(response)) => Ok(finish(response.map_into_boxed_body(), &request_id)),
             Ok(Err(error)) => {
                 let error = ApiError::foreign(error.as_response_error().status_code());
                 Err(Unanswered::new(error, request_id).into())
             }
             Err(_) => Err(Unanswered::new(ApiError::internal("a handler panicked"), request_id).into()),
-        });
-        measure(&method, route, started, answer.as_ref(), &span);
+        };
+        let status = answer.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, ServiceResponse::status);
+        let took = started.elapsed();
+        tracing::debug!(status = status.as_u16(), micros = took.as_micros(), "answered");
+        worker.durations.record(&method, route.as_deref(), status, took);
         answer
     }
 }
 
 /// The caller's own request id, if it is short and plain enough for a log.
-fn client_request_id(request: &ServiceRequest) -> Option<String> {
+fn client_request_id(request: &ServiceRequest) -> Option<Rc<str>> {
     let text = request.headers().get(&REQUEST_ID)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    ((1..=REQUEST_ID_MAX).contains(&text.len()) && text.bytes().all(plain)).then(|| text.to_owned())
+    ((1..=REQUEST_ID_MAX).contains(&text.len()) && text.bytes().all(plain)).then(|| text.into())
 }
 
 /// Replaces a failure that is no problem document yet, and sets the headers that every answer has.
@@ -151,37 +171,21 @@ fn set_common_headers(response: &mut HttpResponse, request_id: &str) {
     }
 }
 
-/// Leaves uncompressed what is small, and what has a strong tag: such a tag names exact bytes.
-pub(crate) async fn choose_compression(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let mut response = next.call(request).await?;
-    // An empty body is nothing to compress.
-    let is_small = matches!(response.response().body().size(), BodySize::Sized(1..COMPRESS_FROM));
-    let tag = response.headers().get(header::ETAG);
-    let is_exact = tag.is_some_and(|tag| !tag.as_bytes().starts_with(b"W/"));
-    if (is_small || is_exact) && !response.headers().contains_key(header::CONTENT_ENCODING) {
-        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
-    }
-    // A large answer is in flight until it was sent: those that nobody reads occupy memory.
-    let admitted = response.request().extensions_mut().remove::<Admitted>();
-    Ok(response.map_body(|_, body| slice(body, admitted)))
-}
-
 /// Hands a large body to the connection in slices.
 ///
 /// actix-http copies each chunk of a body into the connection's write buffer as a whole, so that a client which takes
 /// no answers would occupy as much memory as the answer is large.
-fn slice(body: impl MessageBody + 'static, admitted: Option<Admitted>) -> BoxBody {
-    if !matches!(body.size(), BodySize::Sized(length) if length > SLICE as u64) {
-        return body.boxed();
+pub(crate) fn slice_body(response: ServiceResponse) -> ServiceResponse {
+    // A large answer is in flight until it was sent: those that nobody reads occupy memory.
+    let admitted = response.request().extensions_mut().remove::<Admitted>();
+    if !matches!(response.response().body().size(), BodySize::Sized(length) if length > SLICE as u64) {
+        return response;
     }
-    match body.try_into_bytes() {
+    response.map_body(|_, body| match body.try_into_bytes() {
         Ok(bytes) => BoxBody::new(Sliced { bytes, _admitted: admitted }),
         // A stream comes in pieces by itself.
-        Err(stream) => stream.boxed(),
-    }
+        Err(stream) => stream,
+    })
 }
 
 struct Sliced {
@@ -200,30 +204,6 @@ impl MessageBody for Sliced {
         let length = self.bytes.len().min(SLICE);
         Poll::Ready((length > 0).then(|| Ok(self.bytes.split_to(length))))
     }
-}
-
-/// Counts and times a request by method, route and status; nobody can make the number of labels grow.
-fn measure(
-    method: &Method,
-    route: Option<String>,
-    started: Instant,
-    answer: Result<&ServiceResponse, &Error>,
-    span: &Span,
-) {
-    let status = answer.map_or(StatusCode::INTERNAL_SERVER_ERROR, ServiceResponse::status);
-    // Not the path, with which anybody could make new labels.
-    let route = route.unwrap_or_else(|| "unmatched".to_owned());
-    let took = started.elapsed();
-    span.in_scope(|| tracing::debug!(status = status.as_u16(), micros = took.as_micros(), "answered"));
-    let method = match *method {
-        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE | Method::OPTIONS => {
-            method.to_string()
-        }
-        _ => "OTHER".to_owned(),
-    };
-    let status = status.as_str().to_owned();
-    metrics::histogram!("http_server_request_duration_seconds", "method" => method, "route" => route, "status" => status)
-        .record(took);
 }
 
 /// A failure that left no request to answer: a panic, or a middleware that gave up.

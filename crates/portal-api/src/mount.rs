@@ -1,5 +1,6 @@
 //! The portal's routes as one service for any actix-web application.
 
+use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -8,8 +9,6 @@ use actix_cors::Cors;
 use actix_web::dev::ServiceRequest;
 #[cfg(feature = "cors")]
 use actix_web::http::header;
-#[cfg(feature = "compression")]
-use actix_web::middleware::Compress;
 #[cfg(feature = "cors")]
 use actix_web::middleware::Condition;
 use actix_web::middleware::{Next, from_fn};
@@ -17,8 +16,11 @@ use actix_web::web;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::addresses::ClientAddresses;
+#[cfg(feature = "compression")]
+use crate::compression::Compression;
 use crate::extract::{BODY_TIME, BodyTime};
 use crate::limits::Limits;
+use crate::middleware::Worker;
 use crate::openapi::openapi_text;
 use crate::state::ApiState;
 use crate::static_file::StaticFile;
@@ -106,8 +108,9 @@ pub fn configure_with(
     settings: &Settings,
     own: impl FnOnce(&mut web::ServiceConfig),
 ) {
-    let ids = Arc::clone(&state.ids);
-    let (sessions, limits) = (Arc::clone(&state.sessions), settings.limits.clone());
+    let worker = Worker::new(Arc::clone(&state.ids));
+    // Behind an `Rc`: all workers count the uses of an `Arc` in one place, which their requests would pass to and fro.
+    let authentication = Rc::new((Arc::clone(&state.sessions), settings.limits.clone()));
     let portal = web::scope("")
         .app_data(state.clone())
         .app_data(BodyTime(settings.body_time))
@@ -120,17 +123,23 @@ pub fn configure_with(
     #[cfg(feature = "swagger-ui")]
     let portal = portal.configure(crate::handlers::docs::configure);
     // What is wrapped later runs earlier: a failure of any of these still becomes a problem document.
-    let portal = portal
-        .default_service(web::to(fallback::unmatched))
-        .wrap(from_fn(move |request: ServiceRequest, next: Next<_>| {
-            auth::authenticate_portal(sessions.clone(), limits.clone(), request, next)
-        }))
-        .wrap(from_fn(middleware::choose_compression));
+    let portal = portal.default_service(web::to(fallback::unmatched)).wrap(from_fn(
+        move |request: ServiceRequest, next: Next<_>| {
+            let authentication = authentication.clone();
+            async move {
+                let (sessions, limits) = &*authentication;
+                match auth::authenticate_portal(sessions, limits, request).await {
+                    Ok(request) => next.call(request).await.map(middleware::slice_body),
+                    Err(refusal) => Ok(refusal),
+                }
+            }
+        },
+    ));
     #[cfg(feature = "compression")]
-    let portal = portal.wrap(Compress::default());
+    let portal = portal.wrap(Compression);
     #[cfg(feature = "cors")]
     let portal = portal.wrap(Condition::new(!settings.origins.is_empty(), cors(settings)));
-    config.service(portal.wrap_fn(move |request, service| middleware::serve(&*ids, request, service)));
+    config.service(portal.wrap_fn(move |request, service| middleware::serve(&worker, request, service)));
 }
 
 #[cfg(feature = "cors")]

@@ -1,6 +1,6 @@
 //! The friend's namespace.
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use futures::try_join;
@@ -13,7 +13,9 @@ use crate::params::IfNoneMatch;
 use crate::state::ApiState;
 
 /// A browser may keep it, and asks each time whether it is still so.
-const CACHE_CONTROL: &str = "private, no-cache";
+static CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
+/// Ready made, as the tag and the body are: texts would be checked and copied for each answer.
+static JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Shows the friend's namespace: pods, services, deployments, quota, routes and exposures.
 ///
@@ -39,9 +41,11 @@ pub(crate) async fn show_namespace(
     let view = state.namespaces.view(friend.id(), overview, exposures, reachable).await?;
     let is_known = conditions.has(&view.tag);
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((header::ETAG, view.etag.clone())).insert_header((header::CACHE_CONTROL, CACHE_CONTROL));
+    response
+        .insert_header((header::ETAG, view.etag.clone()))
+        .insert_header((header::CACHE_CONTROL, CACHE_CONTROL.clone()));
     if is_known {
         return Ok(response.finish());
     }
-    Ok(response.content_type("application/json").body(view.bytes.clone()))
+    Ok(response.content_type(JSON.clone()).body(view.bytes.clone()))
 }

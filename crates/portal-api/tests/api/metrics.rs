@@ -1,15 +1,28 @@
 //! Metrics of requests.
 
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use actix_web::http::Method;
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use parking_lot::Mutex;
 
 use crate::fixture::{Fixture, request};
 
-/// Remembers what was measured, by name and labels.
+/// Remembers what was measured, by name and labels, in the order in which it was.
 #[derive(Default)]
-struct Measured(Mutex<Vec<String>>);
+struct Measured(Arc<Mutex<Vec<String>>>);
+
+/// A histogram that writes its name down with each value.
+struct Named {
+    name: String,
+    measured: Arc<Mutex<Vec<String>>>,
+}
+
+impl HistogramFn for Named {
+    fn record(&self, _: f64) {
+        self.measured.lock().push(self.name.clone());
+    }
+}
 
 impl Recorder for Measured {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -26,8 +39,8 @@ impl Recorder for Measured {
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
         let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-        self.0.lock().unwrap().push(format!("{} {}", key.name(), labels.join(" ")));
-        Histogram::noop()
+        let name = format!("{} {}", key.name(), labels.join(" "));
+        Histogram::from_arc(Arc::new(Named { name, measured: self.0.clone() }))
     }
 }
 
@@ -39,6 +52,7 @@ async fn requests_are_measured_by_method_route_and_status_and_by_nothing_that_ca
     let guard = metrics::set_default_local_recorder(&measured);
     for (method, path) in [
         (Method::GET, "/api/portal/me"),
+        (Method::GET, "/api/portal/me"),
         (Method::HEAD, "/api/portal/me?q=1"),
         (Method::DELETE, "/api/portal/sessions/00ff"),
         (Method::GET, "/nothing/alice"),
@@ -49,8 +63,9 @@ async fn requests_are_measured_by_method_route_and_status_and_by_nothing_that_ca
     drop(guard);
     let name = "http_server_request_duration_seconds";
     assert_eq!(
-        *measured.0.lock().unwrap(),
+        *measured.0.lock(),
         [
+            format!("{name} method=GET route=/api/portal/me status=200"),
             format!("{name} method=GET route=/api/portal/me status=200"),
             format!("{name} method=HEAD route=/api/portal/me status=200"),
             format!("{name} method=DELETE route=/api/portal/sessions/{{id}} status=404"),
