@@ -77,6 +77,7 @@ pub fn json(findings: &[Finding]) -> String {
 /// The findings as lines of a table.
 #[must_use]
 pub fn table(findings: &[Finding]) -> Vec<String> {
+    // As padding counts them below: in characters, not in bytes.
     let width = findings.iter().map(|finding| finding.name.chars().count()).max().unwrap_or_default();
     let line = |Finding { name, status }: &Finding| match status {
         CheckStatus::Ok => format!("{name:width$}  ok"),

@@ -308,6 +308,7 @@ fn text((name, value): (OsString, OsString)) -> Option<(String, String)> {
 
 fn overlaid(file: ConfigBuilder<DefaultState>, variables: HashMap<String, String>) -> Result<Settings, Problems> {
     let (settings, others) = variables::split(variables);
+    // Remembered before they become settings: a problem names the variable that caused it, not a key of the file.
     let names: BTreeSet<String> = settings.keys().cloned().collect();
     let raw = file.add_source(environment(settings)).build().map_err(|error| unreadable(&error))?;
     let checked = check::settings(&raw);
@@ -327,8 +328,10 @@ fn environment(settings: HashMap<String, String>) -> Environment {
         .source(Some(settings))
         .prefix_separator("_")
         .separator("__")
+        // Variables are texts, and a number or a boolean among them would stay one.
         .try_parsing(true)
         .list_separator(",")
+        // Only these are lists: a comma may be part of any other value, such as a password.
         .with_list_parse_key("server.allowed_origins")
         .with_list_parse_key("server.trusted_proxies")
         .with_list_parse_key("jobs.channels")

@@ -27,11 +27,13 @@ async fn show_readiness(readiness: Data<Readiness>) -> HttpResponse {
     };
     let mut required = missing(true);
     if readiness.is_draining() {
+        // No probe says so: the backends are all there.
         required.push("stopping");
     }
     let others = missing(false);
     let (status, mut response) = match (required.is_empty(), others.is_empty()) {
         (true, true) => ("ready", HttpResponse::Ok()),
+        // Still 200: without requests the portal could not even say what is missing.
         (true, false) => ("degraded", HttpResponse::Ok()),
         (false, _) => ("not-ready", HttpResponse::ServiceUnavailable()),
     };

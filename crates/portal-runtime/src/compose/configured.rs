@@ -43,6 +43,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         return Err(CommandError::Behind(pending.len()));
     }
     let store = db.exposures();
+    // Nobody would work on these exposures any more, and their records would stay in the zone.
     if let CheckStatus::Failed(why) = domains_in_use(&*store, &zones).await? {
         return Err(CommandError::Domains(why));
     }
@@ -78,6 +79,7 @@ pub(crate) async fn parts(settings: &Settings) -> Result<Parts, CommandError> {
         reach: reach(settings)?,
         budgets,
         require_if_match: settings.require_if_match,
+        // Of an agent with a gateway the portal asks for HEARTBEAT.md there, so the gateway reads it.
         heartbeat_readers: agents_that(settings, |agent| agent.reads_heartbeat || agent.gateway.is_some()),
         channels: settings.jobs.channels.clone(),
         runner: RunnerSettings { slots: settings.jobs.in_flight, ..RunnerSettings::default() },
@@ -169,6 +171,7 @@ pub(crate) async fn check(settings: &Settings) -> Result<Vec<Finding>, CommandEr
     for probe in super::all_probes(&db, Vec::new()) {
         findings.push(check::probe(&*probe).await);
     }
+    // What follows reads tables: without a database or its migrations, each would only fail with the same once more.
     if findings.iter().all(Finding::is_acceptable) {
         findings.push(with_timeout("domains", domains_in_use(&*db.exposures(), &zones)).await);
         findings.push(with_timeout("jobs", planned_by(&db, &settings.time_zones)).await);

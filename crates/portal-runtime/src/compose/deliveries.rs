@@ -39,6 +39,7 @@ impl Deliveries {
     pub(super) async fn check(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut hooks: Vec<_> = self.hooks.iter().collect();
+        // A map has no order, and the table of `check` should not change from run to run.
         hooks.sort_by_key(|(agent, _)| *agent);
         for (agent, hook) in hooks {
             let hook = hook.current();

@@ -18,6 +18,7 @@ pub(super) fn split(variables: HashMap<String, String>) -> (HashMap<String, Stri
     let ours = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX) && name != FILE);
     let (settings, others): (HashMap<_, _>, HashMap<_, _>) = ours.partition(|(name, _)| name.contains(SEPARATOR));
     let mut others: Vec<String> = others.into_keys().filter(|name| !is_service_link(name)).collect();
+    // They come out of a map in any order, and an operator compares two lists of problems.
     others.sort();
     (settings, others)
 }
