@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use sha2::Digest as _;
 use toml::Table;
 use xtask::sources::{File, files, from_root, rust_files};
 use xtask::{tiers, workspace};
@@ -228,6 +229,29 @@ fn every_migration_can_be_undone_and_exists_for_both_databases() -> anyhow::Resu
     wrong.sort();
     wrong.dedup();
     none(&wrong, "a migration has up.sql and down.sql, for SQLite and for PostgreSQL");
+    Ok(())
+}
+
+#[test]
+fn a_migration_that_ran_somewhere_is_never_edited() -> anyhow::Result<()> {
+    let root = workspace::root().join("migrations");
+    // A line for each file, as `sha256sum` writes it: a release adds lines, and changes none.
+    let listed = fs::read_to_string(root.join("checksums.txt"))?;
+    let listed: Vec<&str> = listed.lines().collect();
+    let mut found = Vec::new();
+    for database in DATABASES {
+        for entry in fs::read_dir(root.join(database))? {
+            let folder = entry?.path();
+            for path in ["up.sql", "down.sql"].map(|file| folder.join(file)) {
+                let sum = hex::encode(sha2::Sha256::digest(fs::read(&path)?));
+                found.push(format!("{sum}  {}", from_root(&root, &path)));
+            }
+        }
+    }
+    let unlisted = found.iter().filter(|line| !listed.contains(&line.as_str())).cloned();
+    let edited = listed.iter().filter(|line| !found.iter().any(|other| other == *line)).map(|line| (*line).to_owned());
+    let wrong: Vec<String> = unlisted.chain(edited).collect();
+    none(&wrong, "migrations/checksums.txt has the lines of every migration; add those of a new one, and never edit an old one");
     Ok(())
 }
 

@@ -54,7 +54,7 @@ begin
 end $$;
 create function log_remote_run() returns trigger language plpgsql as $$
 begin
-    insert into changes (friend_id, topic, agent_id, subject) values (new.friend_id, 'run', new.agent_id, new.job);
+    insert into changes (friend_id, topic, agent_id, subject) values (new.friend_id, 'run', new.agent_id, new.id);
     return null;
 end $$;
 create trigger remote_changes_ended after delete on remote_changes for each row execute function log_remote_change();

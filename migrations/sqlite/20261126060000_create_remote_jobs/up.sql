@@ -51,8 +51,8 @@ create trigger remote_changes_ended after delete on remote_changes begin
     insert into changes (friend_id, topic, agent_id, subject) values (old.friend_id, 'job', old.agent_id, old.job);
 end;
 create trigger remote_runs_inserted after insert on remote_runs begin
-    insert into changes (friend_id, topic, agent_id, subject) values (new.friend_id, 'run', new.agent_id, new.job);
+    insert into changes (friend_id, topic, agent_id, subject) values (new.friend_id, 'run', new.agent_id, new.id);
 end;
 create trigger remote_runs_ended after update of status on remote_runs when old.status <> new.status begin
-    insert into changes (friend_id, topic, agent_id, subject) values (new.friend_id, 'run', new.agent_id, new.job);
+    insert into changes (friend_id, topic, agent_id, subject) values (new.friend_id, 'run', new.agent_id, new.id);
 end;

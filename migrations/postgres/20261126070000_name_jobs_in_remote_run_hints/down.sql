@@ -1,0 +1,5 @@
+create or replace function log_remote_run() returns trigger language plpgsql as $$
+begin
+    insert into changes (friend_id, topic, agent_id, subject) values (new.friend_id, 'run', new.agent_id, new.id);
+    return null;
+end $$;
