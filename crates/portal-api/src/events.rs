@@ -70,12 +70,12 @@ struct Inner {
     reading: tokio::sync::Mutex<()>,
 }
 
-/// Wishes of a client that opens a stream.
+/// Options of a stream, as its client gives them.
 #[derive(Debug, Default)]
 pub(crate) struct Subscription {
-    /// Place at which an earlier stream ended, as the client gives it.
+    /// Id of the last event that the client received.
     pub(crate) last_event_id: Option<String>,
-    /// Set to hear of the agent's own edits of MEMORY.md too.
+    /// Whether events tell of the agent's own edits of MEMORY.md too.
     pub(crate) watches_memory: bool,
 }
 

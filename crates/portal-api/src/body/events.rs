@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-/// Wishes for a stream.
+/// Options of a stream.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventsQuery {
@@ -12,7 +12,7 @@ pub(crate) struct EventsQuery {
     pub(crate) watch: Option<Watch>,
 }
 
-/// Something that costs the portal a look at each interval.
+/// A source of events that is off by default.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Watch {

@@ -24,7 +24,7 @@ const QUEUE: usize = 32;
 /// Pause that a friend with too many streams is told.
 const TOO_MANY_PAUSE: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// A stream's place in the hub, which it leaves when this is dropped.
+/// Registration of a stream with the hub; dropping it removes the stream.
 pub(super) struct Registration {
     hub: Arc<Mutex<Hub>>,
     friend: FriendId,
@@ -104,13 +104,13 @@ impl Hub {
         true
     }
 
-    /// Returns the position, at which a stream is about to begin; `None` if the log is not being read.
+    /// Returns the time of the last read of the log, for a stream that is about to begin there; `None` if nothing is read.
     pub(super) fn awake(&mut self) -> Option<DateTime<Utc>> {
         self.unused_polls = 0;
         self.read_at()
     }
 
-    /// Takes everything that the log holds for told; returns the time at which it was read.
+    /// Begins after the changes that the log holds; returns the time at which it was read.
     pub(super) fn wake(&mut self, recent: &RecentChanges) -> DateTime<Utc> {
         self.unused_polls = 0;
         self.position = Some(Position::after(recent));
