@@ -1,10 +1,15 @@
 //! Logging in by a link: an agent makes it, a friend spends it once.
 
 use std::fs::File;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::future::join_all;
+use portal_adapters::SystemClock;
+use portal_adapters::db::{Db, DbSettings};
+use portal_core::{Action, Actor, AuditEntry, Clock as _, Contact, FriendId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -46,6 +51,40 @@ async fn a_friend_logs_in_by_the_link_of_their_agent() -> anyhow::Result<()> {
     let sessions = portal.ask(Some(token), Method::GET, "/api/portal/sessions").await?;
     let current = sessions.body["sessions"].as_array().and_then(|all| all.iter().find(|one| one["current"] == true));
     assert_eq!(current.map(|session| &session["origin"]), Some(&json!("link")), "{}", sessions.body);
+    Ok(())
+}
+
+/// Gives alice an address, as `portal-admin contact add` does.
+async fn add_contact(data: &Path, channel: &str, address: &str) -> anyhow::Result<()> {
+    let url = format!("sqlite:{}", data.join("portal.db").display());
+    let db = Db::open(&DbSettings::new(url), tokio::runtime::Handle::current())?;
+    let contact = Contact::parse(FriendId::parse("alice")?, channel, address)?;
+    let audit = AuditEntry::new(SystemClock.now(), Actor::Operator("test".to_owned()), Action::ContactAdd);
+    db.contacts().add(contact, audit).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_script_of_the_docs_prints_the_link_of_an_address() -> anyhow::Result<()> {
+    let docs = include_str!("../../../../docs/login.md");
+    let script = docs.split_once("```sh\n").and_then(|(_, rest)| rest.split_once("```")).context("no script")?.0;
+    let data = tempfile::tempdir()?;
+    let (_demo, portal) = Demo::start(data.path())?;
+    add_contact(data.path(), "signal", "+15550100").await?;
+    let run = |address: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "link.sh", "signal", address]);
+        command.env("PORTAL_URL", portal.base()).env("PORTAL_AGENT_TOKEN", "demo-agent").output()
+    };
+    let printed = run("+15550100")?;
+    let link = String::from_utf8(printed.stdout)?;
+    let code = link.trim_end().split_once("/portal/enter#code=").context(link.clone())?.1;
+    assert_eq!(exchange(&portal, code).await?.body["friend_id"], "alice", "{link}");
+    // Nobody's address, and what would be another member of the request.
+    for (address, status) in [("+15550199", 22), ("x\", \"friend_id\": \"bob", 2)] {
+        let refused = run(address)?;
+        assert_eq!((refused.status.code(), &*refused.stdout), (Some(status), &b""[..]), "{address}: {refused:?}");
+    }
     Ok(())
 }
 
