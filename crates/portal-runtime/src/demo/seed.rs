@@ -1,6 +1,8 @@
 //! Agent, friends, sessions and documents of the demo's first start. Later changes are left as they are.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use chrono::TimeDelta;
 use portal_adapters::db::Db;
@@ -127,8 +129,10 @@ pub(super) fn documents(data: &Path, clock: &dyn Clock) -> Result<(), CommandErr
     );
     // An empty folder, so that bob's logs count as zero and not as unknown.
     files.push(("friends/bob/memory/.keep".to_owned(), String::new()));
+    // Before alice's was read.
+    let written_at = clock.now() - TimeDelta::days(1);
     for (path, text) in files {
-        write(&root.join(&path), &text)
+        write(&root.join(&path), &text, written_at.into())
             .map_err(|error| CommandError::other(format!("{path} cannot be written"), error))?;
     }
     Ok(())
@@ -139,9 +143,10 @@ pub(super) fn roots(data: &Path) -> PathBuf {
     data.join("agents")
 }
 
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
+fn write(path: &Path, text: &str, written_at: SystemTime) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    std::fs::write(path, text)
+    std::fs::write(path, text)?;
+    File::options().write(true).open(path)?.set_modified(written_at)
 }
