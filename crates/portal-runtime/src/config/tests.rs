@@ -47,6 +47,26 @@ fn the_example_is_a_configuration() {
 }
 
 #[test]
+fn the_documents_show_configurations() {
+    let documents = [
+        include_str!("../../../../docs/agents.md"),
+        include_str!("../../../../docs/login.md"),
+        include_str!("../../../../docs/operations.md"),
+    ];
+    for document in documents {
+        for block in document.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let database = if block.contains("[database]") { "" } else { SMALL };
+            let agent =
+                if block.starts_with("[agents.") { "[[agents]]\nid = \"main\"\nworkspace = \"/\"\n" } else { "" };
+            let Err(Problems(mut wrong)) = parse(&format!("{database}{agent}{block}")) else { continue };
+            // Their files are not on this machine.
+            wrong.retain(|problem| !problem.key.ends_with("_file"));
+            assert!(wrong.is_empty(), "{block}: {}", Problems(wrong));
+        }
+    }
+}
+
+#[test]
 fn a_database_is_all_that_is_needed() {
     let settings = parse(SMALL).unwrap();
     assert_eq!(settings.provisioning, Provisioning::default());
