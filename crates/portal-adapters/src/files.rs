@@ -23,7 +23,6 @@ use portal_workspace::{
     ReadReceipt, StagedFile, Tag,
 };
 
-mod attributes;
 mod folder;
 mod staging;
 

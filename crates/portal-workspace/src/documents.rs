@@ -11,14 +11,13 @@ use crate::{
     LatestVersion, Precondition, ReadReceipt, Tag, Unreadable, Version, VersionStore, WorkspaceError,
 };
 
-mod burst;
 mod displaced;
 mod recover;
 mod write;
 
-pub use burst::MERGE_WINDOW;
 pub use displaced::{DISPLACED_MAX, LOOKS};
 pub use recover::RecoveryReport;
+pub use write::MERGE_WINDOW;
 
 /// Largest number of other friends that is counted; it stands for all that are more.
 const SHARED_WITH_MAX: u32 = 100;

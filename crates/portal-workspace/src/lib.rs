@@ -13,11 +13,12 @@ mod document;
 mod documents;
 mod error;
 mod files;
-mod path;
 mod store;
 mod version;
 
-pub use document::{AGENT_READS_CHARS, Content, DOCUMENT_MAX_BYTES, Document, Tag, Unreadable};
+pub use document::{
+    AGENT_READS_CHARS, Content, DOCUMENT_MAX_BYTES, Document, DocumentName, DocumentPath, Tag, Unreadable,
+};
 pub use documents::{
     AgentReads, DISPLACED_MAX, DocumentPorts, DocumentSummary, Documents, LOOKS, MERGE_WINDOW, RecoveryReport,
     UpdatedBy, Writer,
@@ -26,7 +27,6 @@ pub use error::{PreconditionReason, WorkspaceError};
 pub use files::{
     DisplacedFile, DocumentFiles, Entry, FileInfo, InstallMode, Installed, ReadReceipt, StagedFile, VERSION_MAX_BYTES,
 };
-pub use path::{DocumentName, DocumentPath};
 pub use store::{
     DocumentState, DocumentStore, LastWrite, LatestVersion, NewVersion, NextLook, PendingWrite, VersionStore,
     WriteIntent, WriteOutcome,

@@ -10,12 +10,16 @@ use portal_core::Ids;
 use portal_workspace::{
     DOCUMENT_MAX_BYTES, DisplacedFile, Entry, InstallMode, Installed, StagedFile, Tag, VERSION_MAX_BYTES,
 };
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags, XattrFlags};
 use rustix::io::Errno;
 
-use super::attributes;
 use super::folder::{Folder, Owner};
 use crate::RandomIds;
+
+/// Attribute in which Linux stores a file's POSIX ACL.
+const ACL: &str = "system.posix_acl_access";
+/// Prefix of the attributes that belong to users. Others belong to the kernel, which sets them itself.
+const USER: &str = "user.";
 
 /// Stages `bytes` beside `name` with the mode, owner, ACL and attributes of that file, or as `root` has them.
 pub(super) fn stage(folder: &Folder, name: &str, write: &str, bytes: &[u8], root: &Owner) -> io::Result<()> {
@@ -35,7 +39,7 @@ fn fill(folder: &Folder, name: &str, file: &mut File, bytes: &[u8], root: &Owner
         // Before the owner changes: afterwards only a privileged process may change mode and attributes.
         rustix::fs::fchmod(&*file, Mode::from_raw_mode(document.mode() & 0o777))?;
         match folder.open(name, OFlags::RDONLY) {
-            Ok(document) => attributes::copy(document, &*file)?,
+            Ok(document) => copy_attributes(document, &*file)?,
             // Replaced or removed meanwhile, which installing will notice.
             Err(Errno::NOENT | Errno::LOOP) => {}
             Err(error) => return Err(error.into()),
@@ -280,4 +284,61 @@ fn parse_label(label: &str) -> Option<DisplacedFile> {
     let displaced_at: DateTime<Utc> = DateTime::from_timestamp_millis(parts.next()?.parse().ok()?)?;
     let known = Tag::parse(parts.next()?)?;
     Some(DisplacedFile { write: parts.next()?.to_owned(), displaced_at, known })
+}
+
+/// Copies the ACL and the `user.*` attributes of one file to another.
+fn copy_attributes(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
+    let names = attribute_names(&from)?;
+    for name in names.iter().filter(|name| name.starts_with(USER) || *name == ACL) {
+        match attribute(&from, name) {
+            Ok(value) => rustix::fs::fsetxattr(&to, name.as_str(), &value, XattrFlags::empty())?,
+            // Removed since it was listed.
+            Err(Errno::NODATA) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if names.iter().all(|name| name != ACL) {
+        // The folder's default ACL gave the new file one that the document has not.
+        match rustix::fs::fremovexattr(&to, ACL) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Lists the names of a file's attributes; a file system without any has none.
+fn attribute_names(of: impl AsFd) -> io::Result<Vec<String>> {
+    loop {
+        let size = match rustix::fs::flistxattr_query(&of) {
+            Ok(size) => size,
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut names = vec![0; size];
+        match rustix::fs::flistxattr(&of, names.as_mut_slice()) {
+            Ok(length) => {
+                names.truncate(length);
+                let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+                return Ok(names.filter_map(|name| String::from_utf8(name.to_vec()).ok()).collect());
+            }
+            // One was added between the two calls.
+            Err(Errno::RANGE) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn attribute(of: impl AsFd, name: &str) -> Result<Vec<u8>, Errno> {
+    loop {
+        let mut value = vec![0; rustix::fs::fgetxattr_query(&of, name)?];
+        match rustix::fs::fgetxattr(&of, name, value.as_mut_slice()) {
+            Ok(length) => {
+                value.truncate(length);
+                return Ok(value);
+            }
+            Err(Errno::RANGE) => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
