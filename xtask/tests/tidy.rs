@@ -251,7 +251,10 @@ fn a_migration_that_ran_somewhere_is_never_edited() -> anyhow::Result<()> {
     let unlisted = found.iter().filter(|line| !listed.contains(&line.as_str())).cloned();
     let edited = listed.iter().filter(|line| !found.iter().any(|other| other == *line)).map(|line| (*line).to_owned());
     let wrong: Vec<String> = unlisted.chain(edited).collect();
-    none(&wrong, "migrations/checksums.txt has the lines of every migration; add those of a new one, and never edit an old one");
+    none(
+        &wrong,
+        "migrations/checksums.txt has the lines of every migration; add those of a new one, and never edit an old one",
+    );
     Ok(())
 }
 

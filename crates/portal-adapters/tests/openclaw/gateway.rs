@@ -8,6 +8,7 @@ use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::openclaw::{
     CallError, CallKind, Conversations, DmScope, GatewayClient, GatewayFiles, HookDelivery, HookFinding, HookSettings,
 };
+use portal_adapters::webhook::{Signature, SigningKey, WebhookDelivery, WebhookSettings};
 use portal_cron::RunStatus;
 use portal_workspace::{DocumentFiles, DocumentName, DocumentPath, Entry, InstallMode, Installed, Tag};
 use serde_json::json;
@@ -22,6 +23,12 @@ fn delivery(gateway: &Gateway, token: &str, fresh_session: bool) -> Arc<HookDeli
     let url = gateway.hooks().parse().unwrap();
     let settings = HookSettings { url, token: token.to_owned().into(), fresh_session };
     Arc::new(HookDelivery::new(settings, Arc::new(SystemClock)).unwrap())
+}
+
+/// The documents of agent `main`, whose heartbeat the gateway keeps if it can.
+fn files(gateway: &Gateway, client: Arc<GatewayClient>) -> GatewayFiles {
+    let roots = AgentRoots::default().with(owner("alice").agent, gateway.workspace());
+    GatewayFiles::new(Arc::new(DiskFiles::new(roots)), Arc::new(move |_| Some(client.clone())))
 }
 
 const DELIVERED: (RunStatus, Option<String>) = (RunStatus::Delivered, None);
@@ -110,6 +117,15 @@ async fn an_older_gateway_gets_a_message_only_where_a_fresh_conversation_is_allo
     assert_eq!(People::new(allowing).await.say("alice", "first", "Mow the lawn").await, DELIVERED);
     let prompts = gateway.prompts("Mow the lawn").await;
     check_prompt(&prompts[0], &["Alice likes tea."], &["Bob likes coffee.", "Water the roses"]);
+    // What friends write into HEARTBEAT.md is in every prompt there.
+    let path = DocumentPath::of(&owner("alice"), DocumentName::Heartbeat);
+    let files = files(&gateway, Arc::new(GatewayClient::start(gateway.settings(GATEWAY_TOKEN))));
+    files.stage(&path, "a", b"# Look after the lawn".to_vec()).await.unwrap();
+    assert_eq!(files.install(&path, "a", InstallMode::Create).await.unwrap(), Installed::Done);
+    assert_eq!(std::fs::read(gateway.workspace().join("HEARTBEAT.md")).unwrap(), b"# Look after the lawn");
+    let delivery = delivery(&gateway, HOOKS_TOKEN, true);
+    assert_eq!(People::new(delivery).await.say("alice", "second", "Rake the leaves").await, DELIVERED);
+    check_prompt(&gateway.prompts("Rake the leaves").await[0], &["# Look after the lawn"], &[]);
     assert!(gateway.prompts_now("friend-portal-probe").await.is_empty(), "a probe was run");
 }
 
@@ -140,6 +156,26 @@ async fn a_wrong_token_and_a_missing_path_are_named_and_a_repeated_message_is_sa
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "tier gateway"]
+async fn a_mapping_takes_the_signed_webhook_as_it_is() {
+    let gateway = Gateway::start("2026.9.6").await;
+    let secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=".to_owned().into();
+    let settings = WebhookSettings {
+        url: format!("{}/portal", gateway.hooks()).parse().unwrap(),
+        key: SigningKey::parse(Signature::Standard, &secret).unwrap(),
+        bearer_token: Some(HOOKS_TOKEN.to_owned().into()),
+        timeout: Duration::from_secs(30),
+    };
+    let people = People::new(Arc::new(WebhookDelivery::new(settings, Arc::new(SystemClock)).unwrap())).await;
+    for (name, message) in [("first", "Water the roses"), ("second", "Mow the lawn")] {
+        assert_eq!(people.say("alice", name, message).await, DELIVERED);
+        let [prompt] = &gateway.prompts(message).await[..] else { panic!("not one prompt") };
+        // The second one finds the first in the history of alice's conversation.
+        check_prompt(prompt, &["Alice likes tea.", "Water the roses"], &["Bob likes coffee."]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier gateway"]
 async fn a_gateway_is_called_as_a_device_and_keeps_the_heartbeat() {
     let gateway = Gateway::start("2026.9.6").await;
     let refused = GatewayClient::introduce(&gateway.settings(HOOKS_TOKEN)).await.unwrap_err();
@@ -157,11 +193,7 @@ async fn a_gateway_is_called_as_a_device_and_keeps_the_heartbeat() {
         "{missing:?}"
     );
 
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("AGENTS.md"), "").unwrap();
-    let main = owner("alice").agent;
-    let disk = Arc::new(DiskFiles::new(AgentRoots::default().with(main, folder.path())));
-    let files = GatewayFiles::new(disk, Arc::new(move |_| Some(client.clone())));
+    let files = files(&gateway, client);
     let path = DocumentPath::of(&owner("alice"), DocumentName::Heartbeat);
     assert_eq!(files.read(&path).await.unwrap(), Entry::Absent);
     files.stage(&path, "a", b"# Look after the roses".to_vec()).await.unwrap();

@@ -41,6 +41,9 @@ pub(crate) struct Gateway {
     port: u16,
 }
 
+/// A message on which the model works until the test is over.
+pub(crate) const LONG_WORK: &str = "Count the stars";
+
 /// A model that says the same to everything, as a stream where it is asked for one.
 struct Model;
 
@@ -57,7 +60,9 @@ impl Respond for Model {
             format!("data: {}\n\n", completion("chat.completion.chunk", &choice))
         };
         let stream = event(&whole, &Value::Null) + &event(&json!({}), &json!("stop")) + "data: [DONE]\n\n";
-        ResponseTemplate::new(200).set_body_raw(stream, "text/event-stream")
+        let answer = ResponseTemplate::new(200).set_body_raw(stream, "text/event-stream");
+        let is_long = String::from_utf8_lossy(&request.body).contains(LONG_WORK);
+        if is_long { answer.set_delay(Duration::from_mins(10)) } else { answer }
     }
 }
 
@@ -121,6 +126,11 @@ impl Gateway {
         let beside = self.folder.path().join("written");
         fs::write(&beside, text).unwrap();
         fs::rename(beside, self.folder.path().join(memory_of(friend))).unwrap();
+    }
+
+    /// Returns the folder of the agent's documents.
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.folder.path().join("workspace")
     }
 
     /// Returns what the memory hook recorded for a friend.
@@ -222,7 +232,29 @@ fn install_hook(folder: &Path) {
     }
 }
 
-/// `docs/agents.md` shows the sections `session` and `hooks`.
+const AGENTS_DOCS: &str = include_str!("../../../../docs/agents.md");
+const LOGIN_DOCS: &str = include_str!("../../../../docs/login.md");
+
+/// The part of `openclaw.json` that a section of a document shows.
+fn documented(docs: &str, heading: &str) -> Value {
+    let section = docs.split_once(&format!("# {heading}\n")).unwrap().1;
+    let block = section.split_once("```json\n").unwrap().1;
+    serde_json::from_str(block.split_once("```").unwrap().0).unwrap()
+}
+
+/// Adds the members of `part`, at every depth.
+fn add(configuration: &mut Value, part: Value) {
+    match part {
+        Value::Object(members) if configuration.is_object() => {
+            for (member, value) in members {
+                add(&mut configuration[member], value);
+            }
+        }
+        part => *configuration = part,
+    }
+}
+
+/// The configuration of a gateway that runs alone, with the sections that `docs/agents.md` shows.
 fn configuration(folder: &Path, port: u16, model: &str) -> Value {
     let echo = json!({
         "id": "echo", "name": "echo", "reasoning": false, "input": ["text"], "contextWindow": 128_000, "maxTokens": 4096,
@@ -231,7 +263,7 @@ fn configuration(folder: &Path, port: u16, model: &str) -> Value {
     let provider = json!({
         "baseUrl": format!("{model}/v1"), "apiKey": "none", "api": "openai-completions", "models": [echo],
     });
-    json!({
+    let mut configuration = json!({
         "gateway": {
             "mode": "local", "port": port, "bind": "loopback", "controlUi": {"enabled": false},
             "auth": {"mode": "token", "token": GATEWAY_TOKEN},
@@ -240,26 +272,28 @@ fn configuration(folder: &Path, port: u16, model: &str) -> Value {
             "workspace": folder.join("workspace"), "skipBootstrap": true, "heartbeat": {"every": "0m"},
             "model": {"primary": "fake/echo"},
         }},
-        "session": {"dmScope": "per-peer"},
         "discovery": {"mdns": {"mode": "off"}},
-        "hooks": {
-            "enabled": true, "path": "/hooks", "token": HOOKS_TOKEN, "allowRequestSessionKey": true,
-            "allowedSessionKeyPrefixes": ["hook:", "agent:main:direct:"],
-            "internal": {"enabled": true, "entries": {"friend-memory": {"enabled": true}}},
-        },
         "models": {"mode": "merge", "providers": {"fake": provider}},
-    })
+    });
+    for heading in ["Jobs in the gateway", "Messages by the hooks", "Memory that the agent reads"] {
+        add(&mut configuration, documented(AGENTS_DOCS, heading));
+    }
+    configuration["hooks"]["token"] = HOOKS_TOKEN.into();
+    configuration["hooks"]["mappings"] = json!([documented(AGENTS_DOCS, "The signed webhook, by a mapping")]);
+    configuration
 }
 
 /// Adds a channel whose messages go to a server of the test, and the command for a link to this portal.
 fn add_plugins(configuration: &mut Value, portal: &str, token: &Path) {
     let folder = |path: &str| [env!("CARGO_MANIFEST_DIR"), path].iter().collect::<PathBuf>();
-    let paths = [folder("tests/openclaw/fakechat"), folder("../../docs/agents/portal-command")];
-    let command = json!({"url": portal, "tokenFile": token});
+    add(configuration, documented(LOGIN_DOCS, "What an agent does"));
     configuration["channels"] = json!({"fakechat": {"enabled": true}});
-    configuration["plugins"] = json!({"load": {"paths": paths}, "entries": {
-        "fakechat": {"enabled": true}, "portal-command": {"enabled": true, "config": command},
-    }});
+    let plugins = &mut configuration["plugins"];
+    plugins["load"]["paths"] = json!([folder("tests/openclaw/fakechat"), folder("../../docs/agents/portal-command")]);
+    plugins["entries"]["fakechat"] = json!({"enabled": true});
+    let command = &mut plugins["entries"]["portal-command"]["config"];
+    command["url"] = portal.into();
+    command["tokenFile"] = token.to_string_lossy().into();
 }
 
 fn run(packages: &Path, version: &str, folder: &Path, chat: &str) -> Child {

@@ -44,7 +44,12 @@ impl Player<'_> {
                 if method == "cron.add" && answer["created"] != false {
                     self.ids.push(job["id"].as_str().unwrap().to_owned());
                 }
-                brief(answer, job)
+                let mut compared = brief(answer, job);
+                // A real gateway has jobs of its own, which a list counts.
+                if method == "cron.list" {
+                    compared.as_object_mut().unwrap().remove("total");
+                }
+                compared
             }
             Err(CallError::Refused(refusal)) => json!({"code": refusal.code, "detail": refusal.detail_code()}),
             Err(CallError::Unavailable(error)) => panic!("{method} {params}: {}", error.source),
@@ -141,7 +146,15 @@ async fn play(client: &GatewayClient) -> Vec<Played> {
     ] {
         player.call("cron.add", with(job(&session, None), member, value)).await;
     }
-    for params in [json!({"limit": 0}), json!({"limit": 201}), json!({"foo": 1})] {
+    for params in [
+        json!({"limit": 0}),
+        json!({"limit": 201}),
+        json!({"foo": 1}),
+        json!({"limit": 1}),
+        json!({"limit": 5, "offset": 2}),
+        json!({"limit": 1, "includeDisabled": true}),
+        json!({"offset": 1000}),
+    ] {
         player.call("cron.list", params).await;
     }
     change(&mut player).await;
@@ -175,7 +188,11 @@ async fn change(player: &mut Player<'_>) {
     player.call("cron.runs", json!({"id": "../x"})).await;
     for number in 0..player.ids.len() {
         let params = json!({"id": player.id(number)});
+        player.call("cron.get", params.clone()).await;
         player.call("cron.runs", params.clone()).await;
+        if number < 8 {
+            player.call("cron.run", json!({"id": player.id(number), "mode": "force"})).await;
+        }
         player.call("cron.remove", params.clone()).await;
         // Not of all: a newer gateway takes 30 in a minute.
         if number < 8 {
@@ -188,7 +205,7 @@ async fn compare(version: Version, name: &str) {
     let (real, fake) = (Gateway::start(name).await, Fake::start(version).await);
     let client = GatewayClient::start(real.settings(GATEWAY_TOKEN));
     let (said, played) = (play(&client).await, play(&fake.client()).await);
-    assert!(said.len() >= 90, "{}", said.len());
+    assert!(said.len() >= 120, "{}", said.len());
     let differences: Vec<_> = said.iter().zip(&played).filter(|(said, played)| said != played).collect();
     assert!(differences.is_empty() && said.len() == played.len(), "real and fake differ: {differences:#?}");
 }

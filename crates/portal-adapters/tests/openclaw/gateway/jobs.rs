@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::engine::fixture::{Portal, actor, draft, owner};
-use crate::real::{GATEWAY_TOKEN, Gateway};
+use crate::real::{GATEWAY_TOKEN, Gateway, LONG_WORK};
 
 /// Longest time of a run with a model that answers at once, on two busy processors.
 const RUN: Duration = Duration::from_mins(2);
@@ -181,4 +181,34 @@ async fn an_older_gateway_keeps_the_friends_jobs_and_sends_no_answers() {
     portal.add_contact("alice", "fakechat", "Alice#1").await;
     let job = portal.create("alice", "told").await.unwrap();
     assert_eq!(job.spec.answer_to.as_str(), "nowhere");
+}
+
+/// Returns the end of a run that was under way when its gateway was killed.
+async fn interrupted(version: &str) -> Run {
+    let mut gateway = Gateway::start(version).await;
+    let client = Arc::new(GatewayClient::start(gateway.settings(GATEWAY_TOKEN)));
+    let portal = Portal::new(client, Arc::new(SystemClock)).await;
+    let long = JobDraft { message: LONG_WORK.to_owned(), ..draft("long") };
+    portal.jobs.create(&owner("alice"), long, actor("alice")).await.unwrap();
+    portal.run("alice", "long").await.unwrap();
+    gateway.prompts(LONG_WORK).await;
+    gateway.restart().await;
+    portal.connected().await;
+    portal.ended("alice", "long").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier gateway"]
+async fn a_new_gateway_tells_of_a_run_that_was_interrupted() {
+    let run = interrupted("2026.9.6").await;
+    assert_eq!(run.status, RunStatus::Failed, "{run:?}");
+    assert!(run.error.is_some_and(|error| error.contains("restarted while this run was under way")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tier gateway"]
+async fn a_run_that_an_older_gateway_forgot_is_unknown() {
+    let run = interrupted("2026.3.24").await;
+    assert_eq!(run.status, RunStatus::Unknown, "{run:?}");
+    assert!(run.error.is_some_and(|error| error.contains("may or may not have taken place")));
 }
