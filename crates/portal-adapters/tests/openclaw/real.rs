@@ -24,8 +24,8 @@ const START: Duration = Duration::from_mins(3);
 const TURN: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(200);
 
-/// The version that the chat was written for.
-const CHATTING: &str = "2026.9.6";
+/// The version that the chat was written for, and the only one whose mappings know `sessionMode`.
+const NEWEST: &str = "2026.9.6";
 pub(crate) const GATEWAY_TOKEN: &str = "token-of-the-gateway";
 pub(crate) const HOOKS_TOKEN: &str = "token-of-the-hooks";
 
@@ -87,7 +87,9 @@ impl Gateway {
         let link = json!({"portal_url": "https://portal.example.org/portal/enter#code"});
         Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_json(link)).mount(&portal).await;
         let mut configuration = configuration(folder.path(), port, &model.uri());
-        if version == CHATTING {
+        if version == NEWEST {
+            let mapping = documented(AGENTS_DOCS, "The signed webhook, by a mapping");
+            configuration["hooks"]["mappings"] = json!([mapping]);
             let token = folder.path().join("token");
             fs::write(&token, "fpa_agent\n").unwrap();
             add_plugins(&mut configuration, &portal.uri(), &token);
@@ -279,7 +281,6 @@ fn configuration(folder: &Path, port: u16, model: &str) -> Value {
         add(&mut configuration, documented(AGENTS_DOCS, heading));
     }
     configuration["hooks"]["token"] = HOOKS_TOKEN.into();
-    configuration["hooks"]["mappings"] = json!([documented(AGENTS_DOCS, "The signed webhook, by a mapping")]);
     configuration
 }
 
