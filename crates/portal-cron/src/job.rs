@@ -225,6 +225,9 @@ fn patch_timing(
             TimingDraft { cron: Some(cron), ..TimingDraft::default() }.parse(&tz, zones, now)
         }
         // A moment and an interval stay what they are; only the clock that shows them is another.
+        TimingKind::At(moment) if is_moved => {
+            zones.check(&tz).map(|()| Timing { kind: TimingKind::At(moment.at.into()), tz })
+        }
         kind => zones.check(&tz).map(|()| Timing { kind, tz }),
     }
 }

@@ -104,10 +104,10 @@ impl Jobs {
             if (enabled, &spec) == (job.enabled, &job.spec) {
                 return Ok(job);
             }
-            if let TimingKind::At(at) = spec.timing.kind
+            if let TimingKind::At(moment) = &spec.timing.kind
                 && enabled
                 && !job.enabled
-                && at <= now
+                && moment.at <= now
             {
                 return Err(Invalid::new("at", "at is past, so the job cannot be enabled; give a time to come").into());
             }

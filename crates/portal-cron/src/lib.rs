@@ -52,4 +52,4 @@ pub use store::{
     RunRequested, RunsListed,
 };
 pub use time_zone::{Release, TimeZones};
-pub use timing::{Interval, Timing, TimingKind};
+pub use timing::{Interval, Moment, Timing, TimingKind};

@@ -74,7 +74,7 @@ impl Messages {
             name: JobName::parse(&format!("Message {} {suffix}", now.format("%Y-%m-%d %H.%M")))?,
             description: None,
             message,
-            timing: Timing { kind: TimingKind::At(now), tz: "UTC".to_owned() },
+            timing: Timing { kind: TimingKind::At(now.into()), tz: "UTC".to_owned() },
             session: DEFAULT_SESSION.to_owned(),
             thinking: None,
             timeout_seconds: None,

@@ -34,7 +34,7 @@ use tokio::time::Instant;
 use crate::firing::plan_firing;
 use crate::{
     AttemptOutcome, CompletedAttempt, Delivery, DueJob, Firing, FriendShares, LeasedRun, ReleaseAnnounced, RunLease,
-    RunQueue, Schedule, SessionKeys, TimeZones,
+    RunQueue, Schedule, SessionKeys, TimeZones, TimingKind,
 };
 
 mod attempt;
@@ -250,10 +250,16 @@ impl Runner {
             .inspect_err(|invalid| tracing::error!(job.id = %due.id, "a stored schedule cannot be read: {invalid}"))
             .ok()?;
         let (job, due_since) = (due.id.clone(), due.due_since);
-        let plan = plan_firing(&schedule, due_since, now, span(self.settings.window));
+        let moved_to = match &due.timing.kind {
+            TimingKind::At(planned) => schedule.moment().filter(|at| *at != planned.at),
+            TimingKind::Cron(_) | TimingKind::Every(_) => None,
+        };
+        // It may have been moved to before the job was planned anew, and has no row yet.
+        let since = moved_to.map_or(due_since, |at| at.min(due_since));
+        let plan = plan_firing(&schedule, since, now, span(self.settings.window));
         let missed = plan.missed.map(|window| (self.ports.ids.id(), window));
         let run = plan.run.map(|at| (self.ports.ids.id(), at));
-        Some(Firing { job, due_since, missed, run, next_due: plan.next_due })
+        Some(Firing { job, due_since, missed, run, next_due: plan.next_due, moved_to })
     }
 
     fn begin(&self, claimed: Vec<LeasedRun>, free: &mut Vec<OwnedSemaphorePermit>, time: PassTime) -> usize {

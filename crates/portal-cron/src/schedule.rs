@@ -17,7 +17,7 @@ use portal_core::Invalid;
 
 use crate::time_zone::Local;
 use crate::timing::echo;
-use crate::{Interval, TimeZones, Timing, TimingKind};
+use crate::{Interval, Moment, TimeZones, Timing, TimingKind};
 
 /// Longest expression, in bytes: every minute of an hour spelled out is shorter.
 const CRON_MAX: usize = 256;
@@ -78,7 +78,7 @@ impl TimingDraft {
             }
             (None, Some(at), None) => {
                 let moment = read_moment(at.trim(), &zone)?;
-                if moment <= now || moment > horizon(now) {
+                if moment.at <= now || moment.at > horizon(now) {
                     let message = format!("at must be in the future and within five years, not {:?}", echo(&at));
                     return Err(Invalid::new("at", message));
                 }
@@ -101,13 +101,14 @@ impl TimingDraft {
 
 /// Reads RFC 3339, or local time by the clock of `zone`: in a gap the first moment after it, in an overlap the first of
 /// the two.
-fn read_moment(text: &str, zone: &TimeZone) -> Result<DateTime<Utc>, Invalid> {
-    let exact = || DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc().trunc_subsecs(3));
+fn read_moment(text: &str, zone: &TimeZone) -> Result<Moment, Invalid> {
+    let exact = || DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc().trunc_subsecs(3).into());
     let local = || {
         // jiff would read a date alone as its midnight, and leave an offset without seconds unheeded.
         let (_, time) = text.split_once(['T', 't', ' '])?;
         let is_plain = time.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
-        moment_of(is_plain.then(|| text.parse::<civil::DateTime>().ok()).flatten()?, zone)
+        let shown = is_plain.then(|| text.parse::<civil::DateTime>().ok()).flatten()?;
+        Some(Moment { at: moment_of(shown, zone)?, local: Some(shown.to_string()) })
     };
     exact().or_else(local).ok_or_else(|| {
         Invalid::new(
@@ -146,7 +147,7 @@ impl Schedule {
             TimingKind::Cron(expression) => {
                 Rule::Calendar(Box::new(Calendar::new(expression, zones.find(&timing.tz)?)?))
             }
-            TimingKind::At(at) => Rule::Once(*at),
+            TimingKind::At(moment) => Rule::Once(by_present_rules(moment, &timing.tz, zones)),
             TimingKind::Every(interval) => Rule::Interval { anchor: created_at, every: interval.length() },
         }))
     }
@@ -173,6 +174,15 @@ impl Schedule {
         iter::successors(self.next_after(before), |last| self.next_after(*last)).take_while(move |at| *at <= to)
     }
 
+    /// Returns the moment of a job that fires once; `None` for the other kinds.
+    #[must_use]
+    pub fn moment(&self) -> Option<DateTime<Utc>> {
+        match &self.0 {
+            Rule::Once(at) => Some(*at),
+            Rule::Calendar(_) | Rule::Interval { .. } => None,
+        }
+    }
+
     /// The calendar of an expression; `None` for the other kinds.
     pub(crate) fn calendar(&self) -> Option<&Calendar> {
         match &self.0 {
@@ -180,6 +190,13 @@ impl Schedule {
             Rule::Once(_) | Rule::Interval { .. } => None,
         }
     }
+}
+
+/// Returns a moment that was given by a clock where that clock shows it now.
+fn by_present_rules(moment: &Moment, tz: &str, zones: &TimeZones) -> DateTime<Utc> {
+    let now_shown = || moment_of(moment.local.as_ref()?.parse().ok()?, &zones.find(tz).ok()?);
+    // A time zone that a later release no longer has leaves the moment as it was planned.
+    now_shown().unwrap_or(moment.at)
 }
 
 /// An expression in a time zone.

@@ -174,6 +174,8 @@ pub struct Firing {
     pub run: Option<(String, DateTime<Utc>)>,
     /// The next fire time.
     pub next_due: Option<DateTime<Utc>>,
+    /// The moment of a job that fires once, if newer time zone rules moved it.
+    pub moved_to: Option<DateTime<Utc>>,
 }
 
 /// Time during which a claimed run belongs to its runner.

@@ -23,9 +23,25 @@ pub enum TimingKind {
     /// Five fields or an alias such as `@daily`, as it was typed.
     Cron(String),
     /// One moment.
-    At(DateTime<Utc>),
+    At(Moment),
     /// A fixed interval, counted from the job's creation.
     Every(Interval),
+}
+
+/// The moment of a job that fires once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// The moment, by the time zone rules with which the job was planned.
+    pub at: DateTime<Utc>,
+    /// The time by the clock of the job's time zone, such as `2026-12-24T14:30:00`, where it was given so: newer rules may
+    /// put it at another moment.
+    pub local: Option<String>,
+}
+
+impl From<DateTime<Utc>> for Moment {
+    fn from(at: DateTime<Utc>) -> Self {
+        Self { at, local: None }
+    }
 }
 
 /// Length of time between two fire times: 1 minute to 1,827 days, in whole minutes. An agent may give one of its own jobs

@@ -311,7 +311,7 @@ impl Engine for GatewayEngine {
     ) -> Result<Option<MessageQueued>, BackendError> {
         // A job for one moment, which the gateway deletes when it has run.
         let at = (self.context.clock.now() + MESSAGE_DELAY).trunc_subsecs(3);
-        spec.timing = Timing { kind: TimingKind::At(at), tz: "UTC".to_owned() };
+        spec.timing = Timing { kind: TimingKind::At(at.into()), tz: "UTC".to_owned() };
         let (name, run, new) =
             (spec.name.to_string(), run.to_owned(), NewJob { owner: owner.clone(), spec, enabled: true });
         let made =

@@ -196,6 +196,7 @@ async fn claim_and_die(fixture: &Fixture) -> TestResult<Vec<LeasedRun>> {
         missed: None,
         run: Some(("run-of-the-dead".to_owned(), job.due_since)),
         next_due: Schedule::new(&job.timing, job.created_at, &TimeZones::bundled()).unwrap().next_after(now),
+        moved_to: None,
     };
     Ok(fixture.stores.runs.fire(due.iter().map(fire).collect(), lease).await?)
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
 use portal_core::{Action, AgentId, Clock, FriendId, FriendshipKey, FriendshipStatus, Ids};
 use portal_cron::{
-    AnswerTo, Interval, Job, JobCreated, JobName, JobSpec, JobState, JobUpdate, JobUpdated, MissedWindow, Run,
+    AnswerTo, Interval, Job, JobCreated, JobName, JobSpec, JobState, JobUpdate, JobUpdated, MissedWindow, Moment, Run,
     RunRequested, RunStatus, RunsListed, Thinking, Timing, TimingKind,
 };
 
@@ -86,7 +86,8 @@ pub async fn a_job_comes_back_as_it_was_stored(fixture: &Fixture) {
     let plain = job(fixture, &owner, "plain", Some(fixture.clock.now()));
     let mut full = job(fixture, &owner, "full", None);
     let mut once = job(fixture, &owner, "once", Some(fixture.clock.now()));
-    once.spec.timing = Timing { kind: TimingKind::At(fixture.clock.now()), tz: "Asia/Tokyo".to_owned() };
+    let moment = Moment { at: fixture.clock.now(), local: Some("2026-12-24T14:30:00".to_owned()) };
+    once.spec.timing = Timing { kind: TimingKind::At(moment), tz: "Asia/Tokyo".to_owned() };
     let mut often = job(fixture, &owner, "often", Some(fixture.clock.now()));
     often.spec.timing = Timing { kind: TimingKind::Every(Interval::parse("90m").unwrap()), tz: "UTC".to_owned() };
     full.spec = JobSpec {
@@ -189,7 +190,7 @@ pub async fn a_change_is_stored_once_and_only_where_nothing_moved_on(fixture: &F
     let JobUpdated::Done(done) = update(fixture, &on).await else { panic!("not done") };
     assert_eq!((&done.spec, done.enabled, done.revision), (&on.job.spec, true, 3));
     let emptied = change(&done, |job| {
-        job.spec.timing = Timing { kind: TimingKind::At(now), tz: "UTC".to_owned() };
+        job.spec.timing = Timing { kind: TimingKind::At(now.into()), tz: "UTC".to_owned() };
         job.spec.timeout_seconds = None;
     });
     let JobUpdated::Done(done) = update(fixture, &emptied).await else { panic!("not done") };

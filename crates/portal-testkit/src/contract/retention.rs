@@ -135,7 +135,7 @@ pub async fn the_newest_runs_of_a_job_stay(fixture: &Fixture) {
 pub async fn jobs_for_one_moment_expire_when_they_are_disabled(fixture: &Fixture) {
     let owner = alice(fixture).await;
     let at = fixture.clock.now();
-    let once = |at| Timing { kind: TimingKind::At(at), tz: "UTC".to_owned() };
+    let once = |at: DateTime<Utc>| Timing { kind: TimingKind::At(at.into()), tz: "UTC".to_owned() };
     for (name, timing, enabled) in [
         ("a", Some(once(at)), false),
         ("b", Some(once(at)), false),

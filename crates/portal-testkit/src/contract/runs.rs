@@ -26,7 +26,7 @@ fn firing(fixture: &Fixture, due: &DueJob) -> Firing {
     let schedule = Schedule::new(&due.timing, due.created_at, &TimeZones::bundled()).unwrap();
     let next_due = schedule.next_after(fixture.clock.now());
     let run = Some((fixture.ids.id(), due.due_since));
-    Firing { job: due.id.clone(), due_since: due.due_since, missed: None, run, next_due }
+    Firing { job: due.id.clone(), due_since: due.due_since, missed: None, run, next_due, moved_to: None }
 }
 
 /// Fires what is due now.
@@ -376,7 +376,7 @@ pub async fn a_job_for_one_moment_is_disabled_when_it_is_over(fixture: &Fixture)
     let owner = alice(fixture).await;
     let now = fixture.clock.now();
     let mut job = job(fixture, &owner, "once", Some(now));
-    job.spec.timing = Timing { kind: TimingKind::At(now), tz: "UTC".to_owned() };
+    job.spec.timing = Timing { kind: TimingKind::At(now.into()), tz: "UTC".to_owned() };
     create(fixture, &job).await;
     let leased = fire(fixture).await.remove(0);
     assert!(stored(fixture, &job).await.enabled, "until its run has ended");

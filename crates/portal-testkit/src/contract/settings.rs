@@ -69,7 +69,7 @@ fn message(fixture: &Fixture, owner: &FriendshipKey, name: &str) -> Job {
         name: JobName::parse(name).unwrap(),
         description: None,
         message: "Hello".to_owned(),
-        timing: Timing { kind: TimingKind::At(now), tz: "UTC".to_owned() },
+        timing: Timing { kind: TimingKind::At(now.into()), tz: "UTC".to_owned() },
         session: "isolated".to_owned(),
         thinking: None,
         timeout_seconds: None,

@@ -22,6 +22,7 @@ diesel::table! {
         last_status -> Nullable<Text>,
         consecutive_errors -> Integer,
         fires_at -> Nullable<Timestamp>,
+        fires_local -> Nullable<Text>,
         every_minutes -> Nullable<Integer>,
         answer_to -> Text,
         revision -> Integer,

@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl;
 use portal_core::{AgentId, AuditEntry, BackendError, FriendId, FriendshipKey, Invalid};
 use portal_cron::{
     AnswerTo, Interval, Job, JobCreated, JobName, JobSpec, JobState, JobStore, JobUpdate, JobUpdated, MissedWindow,
-    Run, RunRequested, RunStatus, RunsListed, Thinking, Timing, TimingKind, Trigger,
+    Moment, Run, RunRequested, RunStatus, RunsListed, Thinking, Timing, TimingKind, Trigger,
 };
 
 use super::ended_runs::{insert_missed, read_recent};
@@ -42,12 +42,13 @@ pub(super) struct JobRow {
     recent: String,
 }
 
-/// The columns of a timing: one of the first three is not null.
+/// The columns of a timing: one of `cron`, `fires_at` and `every_minutes` is not null.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = jobs)]
 pub(super) struct TimingRow {
     cron: Option<String>,
     fires_at: Option<NaiveDateTime>,
+    fires_local: Option<String>,
     every_minutes: Option<i32>,
     tz: String,
 }
@@ -57,7 +58,7 @@ impl TryFrom<TimingRow> for Timing {
 
     fn try_from(row: TimingRow) -> Result<Self, QueryError> {
         let every = row.every_minutes.and_then(|minutes| Interval::from_minutes(minutes.try_into().ok()?));
-        let at = row.fires_at.map(|at| TimingKind::At(at.and_utc()));
+        let at = row.fires_at.map(|at| TimingKind::At(Moment { at: at.and_utc(), local: row.fires_local }));
         let kind = row.cron.map(TimingKind::Cron).or(at).or(every.map(TimingKind::Every));
         let unreadable = || Invalid::new("timing", "a job has none of cron, at and every");
         Ok(Self { kind: kind.ok_or_else(unreadable)?, tz: row.tz })
@@ -324,6 +325,7 @@ struct Changes<'a> {
     message: &'a str,
     cron: Option<String>,
     fires_at: Option<NaiveDateTime>,
+    fires_local: Option<&'a str>,
     every_minutes: Option<i32>,
     tz: &'a str,
     session: &'a str,
@@ -342,6 +344,7 @@ fn changes(job: &Job) -> Changes<'_> {
         message: &spec.message,
         cron: None,
         fires_at: None,
+        fires_local: None,
         every_minutes: None,
         tz: &spec.timing.tz,
         session: &spec.session,
@@ -354,7 +357,10 @@ fn changes(job: &Job) -> Changes<'_> {
     };
     match &spec.timing.kind {
         TimingKind::Cron(cron) => changes.cron = Some(cron.clone()),
-        TimingKind::At(at) => changes.fires_at = Some(at.naive_utc()),
+        TimingKind::At(moment) => {
+            changes.fires_at = Some(moment.at.naive_utc());
+            changes.fires_local = moment.local.as_deref();
+        }
         TimingKind::Every(interval) => changes.every_minutes = i32::try_from(interval.minutes()).ok(),
     }
     changes

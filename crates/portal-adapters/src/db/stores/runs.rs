@@ -167,6 +167,7 @@ async fn fire_one(conn: &mut Conn, firing: &Firing, lease: RunLease) -> Result<O
             jobs::next_due.eq(firing.next_due.map(|at| at.naive_utc())),
             fired.as_ref().map(|run| jobs::open_run.eq(&run.id)),
             fired.as_ref().map(|_| jobs::last_run_at.eq(lease.now.naive_utc())),
+            firing.moved_to.map(|at| jobs::fires_at.eq(at.naive_utc())),
         ))
         .execute(conn)
         .await?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::context::{Context, Session, parse};
-use super::job::{GatewayJob, text};
+use super::job::{GatewayJob, as_told, text};
 use super::params;
 use crate::openclaw::client::{CallError, CallKind};
 
@@ -93,7 +93,7 @@ impl Update {
     fn is_asked(&self, stored: &Job) -> bool {
         let (old, asked, stored_spec) = (&self.job.spec, &self.spec, &stored.spec);
         // What was not to be changed may have been shown in part.
-        (old.timing == asked.timing || stored_spec.timing == asked.timing || is_without_zone(asked, stored_spec))
+        (old.timing == asked.timing || stored_spec.timing == as_told(&asked.timing))
             && (old.message == asked.message || stored_spec.message == asked.message)
             && (old.answer_to == asked.answer_to || stored_spec.answer_to == asked.answer_to)
             && stored.enabled == self.enabled
@@ -108,11 +108,6 @@ impl Update {
             _ => Err((end, lost)),
         }
     }
-}
-
-/// Returns whether two timings of a moment or an interval differ in the zone alone, which gateways do not store.
-fn is_without_zone(asked: &JobSpec, stored: &JobSpec) -> bool {
-    !matches!(asked.timing.kind, portal_cron::TimingKind::Cron(_)) && asked.timing.kind == stored.timing.kind
 }
 
 /// A job of a friend, by its id.

@@ -10,12 +10,11 @@ use chrono::TimeDelta;
 use portal_core::{Backend, BackendError, FriendshipKey};
 use portal_cron::{
     ChangeEnd, Destination, EngineRefusal, HeldChange, JOBS_PER_FRIEND, JobCreated, JobSpec, RemoteRun, SessionKey,
-    Timing, TimingKind,
 };
 use serde_json::json;
 
 use super::context::{Context, Session};
-use super::job::GatewayJob;
+use super::job::{GatewayJob, as_told};
 use super::params;
 use crate::openclaw::client::{CallError, CallKind};
 
@@ -168,7 +167,7 @@ impl NewJob {
         let Some(stored) = job.to_job(&self.owner, &own) else { return false };
         let (asked, stored) = (&self.spec, stored.spec);
         job.is_in(key)
-            && (&stored.name, &stored.timing, &stored.message) == (&asked.name, &asked_timing(asked), &asked.message)
+            && (&stored.name, &stored.timing, &stored.message) == (&asked.name, &as_told(&asked.timing), &asked.message)
             && (stored.thinking, stored.timeout_seconds) == (asked.thinking, asked.timeout_seconds)
             && (&stored.description, stored.answer_to) == (&asked.description, asked.answer_to)
     }
@@ -181,15 +180,6 @@ impl NewJob {
             None => (ChangeEnd::Nothing, JobCreated::NameTaken),
         }
     }
-}
-
-/// Returns the timing as a gateway tells it: only an expression has a zone there.
-fn asked_timing(spec: &JobSpec) -> Timing {
-    let mut timing = spec.timing.clone();
-    if !matches!(timing.kind, TimingKind::Cron(_)) {
-        "UTC".clone_into(&mut timing.tz);
-    }
-    timing
 }
 
 async fn remove(session: &Session<'_>, job: &GatewayJob) {

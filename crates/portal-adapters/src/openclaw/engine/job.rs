@@ -245,11 +245,21 @@ fn timing(schedule: &Value) -> Option<Timing> {
         }
         "at" => {
             let at = text(schedule, "at").and_then(|at| DateTime::parse_from_rfc3339(at).ok()).map(|at| at.to_utc());
-            Some(utc(TimingKind::At(at.or_else(|| time(&schedule["atMs"]))?)))
+            Some(utc(TimingKind::At(at.or_else(|| time(&schedule["atMs"]))?.into())))
         }
         "every" => Some(utc(TimingKind::Every(Interval::of_agent(schedule["everyMs"].as_i64()?)?))),
         _ => None,
     }
+}
+
+/// Returns a timing as gateways tell it: only an expression has a time zone there.
+pub(super) fn as_told(timing: &Timing) -> Timing {
+    let kind = match &timing.kind {
+        TimingKind::Cron(_) => return timing.clone(),
+        TimingKind::At(moment) => TimingKind::At(moment.at.into()),
+        TimingKind::Every(interval) => TimingKind::Every(*interval),
+    };
+    Timing { kind, tz: "UTC".to_owned() }
 }
 
 /// Returns a number that changes with the job's definition and not with its runs.

@@ -95,7 +95,9 @@ fn schedule(timing: &Timing) -> Value {
     match &timing.kind {
         // Without `staggerMs` a gateway moves what is due on the hour by up to five minutes.
         TimingKind::Cron(expression) => json!({"kind": "cron", "expr": expression, "tz": timing.tz, "staggerMs": 0}),
-        TimingKind::At(at) => json!({"kind": "at", "at": at.to_rfc3339_opts(SecondsFormat::Millis, true)}),
+        TimingKind::At(moment) => {
+            json!({"kind": "at", "at": moment.at.to_rfc3339_opts(SecondsFormat::Millis, true)})
+        }
         TimingKind::Every(interval) => json!({"kind": "every", "everyMs": interval.length().num_milliseconds()}),
     }
 }

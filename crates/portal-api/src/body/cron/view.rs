@@ -196,9 +196,9 @@ impl LegacySchedule {
                 schedule.expr = Some(cron.clone());
                 schedule.tz = Some(timing.tz.clone());
             }
-            TimingKind::At(at) => {
+            TimingKind::At(moment) => {
                 schedule.kind = "at";
-                schedule.at = Some(time(*at));
+                schedule.at = Some(time(moment.at));
             }
             TimingKind::Every(interval) => {
                 schedule.kind = "every";
