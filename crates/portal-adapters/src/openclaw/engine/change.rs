@@ -195,13 +195,8 @@ impl Named {
         let answer = match answered {
             Ok(answer) => answer,
             Err(CallError::Unavailable(_)) => return Ok(Admission::Begun(None)),
-            Err(CallError::Refused(refusal)) if refusal.detail_code() == "CRON_JOB_NOT_FOUND" => {
+            Err(CallError::Refused(refusal)) if session.lacks(&self.id, &refusal).await? => {
                 return Ok(Admission::Absent);
-            }
-            Err(CallError::Refused(refusal)) if refusal.code == "UNAVAILABLE" && !refusal.retryable => {
-                // An older gateway says of an unknown job what it says of everything.
-                let is_there = session.read(&self.id).await?.is_some();
-                return if is_there { Err(CallError::Refused(refusal).into()) } else { Ok(Admission::Absent) };
             }
             Err(refused) => return Err(refused.into()),
         };

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::job::{Claim, GatewayJob};
 use super::list::JobLists;
 use crate::openclaw::GatewayOf;
+use crate::openclaw::Refusal;
 use crate::openclaw::client::{CallError, CallKind, GatewayClient};
 use crate::openclaw::connection::Hello;
 
@@ -113,7 +114,7 @@ impl Session<'_> {
         let found = if self.can.get {
             match self.client.call(CallKind::Read, "cron.get", json!({"id": id})).await {
                 Ok(job) => Some(parse(&job)?),
-                Err(error) if is_absent(&error) => None,
+                Err(CallError::Refused(refusal)) if self.lacks(id, &refusal).await? => None,
                 Err(error) => return Err(error.into()),
             }
         } else {
@@ -128,21 +129,25 @@ impl Session<'_> {
         let answered = self.client.call(CallKind::Write, method, params).await;
         self.context.lists.invalidate();
         match answered {
-            Err(error) if is_absent(&error) => Ok(None),
-            // An older gateway says of an unknown job what it says of everything.
-            Err(CallError::Refused(refusal)) if refusal.code == "UNAVAILABLE" && !refusal.retryable => {
-                let jobs = self.context.lists.fresh(&self.client).await?;
-                if jobs.iter().any(|job| job.id == id) { Err(CallError::Refused(refusal)) } else { Ok(None) }
-            }
+            Err(CallError::Refused(refusal)) if self.lacks(id, &refusal).await? => Ok(None),
             answered => answered.map(Some),
+        }
+    }
+
+    /// Returns whether the gateway refused a call because it has no job `id`. Only 2026.9 has a code for that; older
+    /// gateways say of an unknown job what they say of everything, and a fresh list decides.
+    pub(super) async fn lacks(&self, id: &str, refusal: &Refusal) -> Result<bool, BackendError> {
+        match refusal.detail_code() {
+            "CRON_JOB_NOT_FOUND" => Ok(true),
+            "" if !refusal.retryable => {
+                let jobs = self.context.lists.fresh(&self.client).await?;
+                Ok(jobs.iter().all(|job| job.id != id))
+            }
+            _ => Ok(false),
         }
     }
 }
 
 pub(super) fn parse(job: &Value) -> Result<GatewayJob, BackendError> {
     GatewayJob::parse(job).ok_or_else(|| BackendError::failed(Backend::Gateway, "the gateway's job cannot be read"))
-}
-
-fn is_absent(error: &CallError) -> bool {
-    matches!(error, CallError::Refused(refusal) if refusal.detail_code() == "CRON_JOB_NOT_FOUND")
 }

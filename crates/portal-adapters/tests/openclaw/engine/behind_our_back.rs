@@ -232,7 +232,9 @@ async fn a_job_that_is_changed_between_read_and_write_is_not_overwritten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_deleted_meanwhile_is_gone_in_the_words_of_every_version() {
     for version in [Version::New, Version::Mid, Version::Old] {
-        for method in ["cron.update", "cron.remove", "cron.run"] {
+        // An older gateway has no `cron.get`.
+        let methods = ["cron.update", "cron.remove", "cron.run", "cron.get"];
+        for method in methods.into_iter().filter(|method| version != Version::Old || *method != "cron.get") {
             let fixture = Fixture::new(version).await;
             let id = fixture.fake.with(|gateway| gateway.insert(json!({})));
             fixture.fake.fail(method, Fault::After(Box::new(|gateway| gateway.jobs.clear())));

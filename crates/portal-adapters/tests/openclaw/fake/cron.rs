@@ -208,11 +208,14 @@ impl Gateway {
     fn index(&self, params: &Value) -> Result<usize, Value> {
         let found = self.jobs.iter().position(|job| job["id"] == params["id"]);
         found.ok_or_else(|| {
-            if self.version == Version::New || self.version == Version::Mid {
-                let details = json!({"code": "CRON_JOB_NOT_FOUND", "jobId": params["id"]});
-                return json!({"code": "INVALID_REQUEST", "message": "Automation not found", "details": details});
+            let details = json!({"code": "CRON_JOB_NOT_FOUND", "jobId": params["id"]});
+            match self.version {
+                Version::New => {
+                    json!({"code": "INVALID_REQUEST", "message": "Automation not found", "details": details})
+                }
+                Version::Mid => invalid("id not found"),
+                _ => json!({"code": "UNAVAILABLE", "message": "Error: unknown cron job id"}),
             }
-            json!({"code": "UNAVAILABLE", "message": "Error: unknown cron job id"})
         })
     }
 
@@ -270,8 +273,8 @@ impl Gateway {
                 return Err(if is_new { invalid("main cron jobs require systemEvent") } else { unavailable() });
             }
             ("main", _) => target.to_owned(),
-            ("current", Some(_)) if is_new => target.to_owned(),
-            ("current", Some(key)) if self.version == Version::Old => format!("session:{key}"),
+            ("current", Some(_)) if self.version == Version::New => target.to_owned(),
+            ("current", Some(key)) if self.version != Version::Pin => format!("session:{key}"),
             _ => match target.strip_prefix("session:") {
                 Some("") if is_new => return Err(invalid("session target is empty")),
                 Some(rest) if !rest.is_empty() && self.version != Version::Pin => target.to_owned(),
@@ -368,7 +371,7 @@ impl Gateway {
         let is_known = params.get("id").is_none() || self.index(params).is_ok();
         let mut entries: Vec<_> =
             self.entries.iter().filter(|(id, _)| of_job(id)).flat_map(|(_, entries)| entries.clone()).collect();
-        if !is_known && entries.is_empty() && self.version.protocol() == 4 {
+        if !is_known && entries.is_empty() && self.version == Version::New {
             return Err(self.index(params).unwrap_err());
         }
         entries.sort_by_key(|entry| std::cmp::Reverse(entry["ts"].as_i64()));
