@@ -5,7 +5,6 @@ use std::slice;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, Data, Path, Query};
 use actix_web::{HttpResponse, delete, get, post};
-
 use portal_dns::{DnsError, ExposureName, Status};
 
 use crate::auth::Friend;
