@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 
-use crate::metadata::{bounded, created_at, name, text};
+use crate::metadata::{bounded, created_at, moment, name, text};
 use crate::secret_refs::secret_refs;
 
 /// A deployment as shown.
@@ -27,6 +27,8 @@ pub struct DeploymentSummary {
     pub reason: Option<Arc<str>>,
     /// The cluster's sentence about that, at most 512 bytes.
     pub message: Option<Arc<str>>,
+    /// Moment since which it does not get on.
+    pub since: Option<DateTime<Utc>>,
 }
 
 impl DeploymentSummary {
@@ -54,6 +56,7 @@ impl From<&Deployment> for DeploymentSummary {
             secret_refs: pod.map(secret_refs).unwrap_or_default(),
             reason: failure.map(|failure| text(failure.reason.as_deref().unwrap_or(&failure.type_))),
             message: failure.and_then(|failure| failure.message.as_deref()).map(bounded),
+            since: moment(failure.and_then(|failure| failure.last_transition_time.as_ref())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 /// Longest message that is shown, in bytes; schedulers write one sentence per node.
 const MESSAGE_MAX: usize = 512;
@@ -13,9 +13,14 @@ pub(crate) fn name(meta: &ObjectMeta) -> Arc<str> {
     text(meta.name.as_deref().unwrap_or_default())
 }
 
-/// The object's time of creation, to the second, as the API server stores it.
+/// The object's time of creation.
 pub(crate) fn created_at(meta: &ObjectMeta) -> Option<DateTime<Utc>> {
-    meta.creation_timestamp.as_ref().and_then(|time| DateTime::from_timestamp(time.0.as_second(), 0))
+    moment(meta.creation_timestamp.as_ref())
+}
+
+/// A moment to the second, as the API server stores it.
+pub(crate) fn moment(time: Option<&Time>) -> Option<DateTime<Utc>> {
+    time.and_then(|time| DateTime::from_timestamp(time.0.as_second(), 0))
 }
 
 /// A text that summaries can share.

@@ -141,6 +141,9 @@ pub(crate) struct Deployment {
     /// The cluster's sentence about that.
     #[schema(example = json!(null), required)]
     message: Option<String>,
+    /// Moment since which it does not get on.
+    #[schema(example = json!(null), format = DateTime, required)]
+    since: Option<String>,
 }
 
 /// A quota, in Kubernetes' quantities.
@@ -258,6 +261,7 @@ impl From<&DeploymentSummary> for Deployment {
             secret_refs: deployment.secret_refs.iter().map(ToString::to_string).collect(),
             reason: text(deployment.reason.as_ref()),
             message: text(deployment.message.as_ref()),
+            since: deployment.since.map(time),
         }
     }
 }

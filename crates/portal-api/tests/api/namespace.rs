@@ -79,7 +79,7 @@ async fn a_namespace_is_the_specification_s_example_with_what_was_added() {
             }],
             "deployments": [{
                 "name": "my-app", "replicas": "1/1", "image": "nginx:alpine", "age": "2026-03-01T10:00:00Z",
-                "secretRefs": ["my-api-key"], "reason": null, "message": null,
+                "secretRefs": ["my-api-key"], "reason": null, "message": null, "since": null,
             }],
             "quota": {"hard": {"pods": "3", "secrets": "20"}, "used": {"pods": "1", "secrets": "3"}},
             "ingressRoutes": [{

@@ -76,3 +76,25 @@ fn a_deployment_says_why_it_does_not_get_on() {
     check_failure(&format!("{available}, {going_on}"), None);
     check_failure("", None);
 }
+
+#[test]
+fn a_deployment_says_since_when_it_does_not_get_on() {
+    let since = |conditions: &str| {
+        let yaml = format!(
+            "metadata: {{name: a}}\nspec: {{selector: {{}}, template: {{}}}}\nstatus: {{conditions: [{conditions}]}}"
+        );
+        deployment(&yaml).since.map(|since| since.to_rfc3339())
+    };
+    let at = |type_: &str, status: &str, time: &str| {
+        format!(
+            "{{type: {type_}, status: \"{status}\", lastUpdateTime: \"2026-03-01T09:30:00Z\", lastTransitionTime: {time}}}"
+        )
+    };
+    let stuck = at("Progressing", "False", "\"2026-03-01T08:00:00Z\"");
+    let refused = at("ReplicaFailure", "True", "\"2026-03-01T09:10:00Z\"");
+    assert_eq!(since(&stuck).as_deref(), Some("2026-03-01T08:00:00+00:00"));
+    // The time of the condition that is shown.
+    assert_eq!(since(&format!("{stuck}, {refused}")).as_deref(), Some("2026-03-01T09:10:00+00:00"));
+    assert_eq!(since(&at("Progressing", "True", "\"2026-03-01T08:00:00Z\"")), None);
+    assert_eq!(since("{type: ReplicaFailure, status: \"True\"}"), None);
+}
