@@ -87,7 +87,8 @@ impl Fixture {
             answer_to: AnswerTo::Nowhere,
         };
         let state = JobState { next_run: enabled.then_some(now), ..JobState::default() };
-        let job = Job { id: RandomIds.id(), owner, spec, enabled, created_at: now, revision: 1, state };
+        let job =
+            Job { id: RandomIds.id(), owner, spec, enabled, read_only: false, created_at: now, revision: 1, state };
         let audit = AuditEntry::new(now, Actor::Operator("test".to_owned()), Action::JobCreate);
         self.db.jobs().create(job.clone(), 50, audit).await.unwrap();
         job

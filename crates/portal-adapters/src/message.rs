@@ -62,7 +62,8 @@ pub(crate) fn sample() -> (LeasedRun, SessionKey) {
         answer_to: AnswerTo::Nowhere,
     };
     let (id, state) = ("9c4e".to_owned(), JobState::default());
-    let job = Job { id, owner, spec, enabled: true, created_at: DateTime::UNIX_EPOCH, revision: 1, state };
+    let job =
+        Job { id, owner, spec, enabled: true, read_only: false, created_at: DateTime::UNIX_EPOCH, revision: 1, state };
     let due_at = DateTime::from_timestamp(1_772_438_400, 0).unwrap();
     (LeasedRun { id: "5f2a".to_owned(), attempt: 1, trigger: Trigger::Schedule, due_at, job }, session)
 }

@@ -130,8 +130,16 @@ impl Engine for EmbeddedEngine {
         audit: AuditEntry,
     ) -> Result<JobCreated, BackendError> {
         let (id, created_at) = (self.ids.id(), self.clock.now());
-        let mut job =
-            Job { id, owner: owner.clone(), spec, enabled: true, created_at, revision: 1, state: JobState::default() };
+        let mut job = Job {
+            id,
+            owner: owner.clone(),
+            spec,
+            enabled: true,
+            read_only: false,
+            created_at,
+            revision: 1,
+            state: JobState::default(),
+        };
         job.state.next_run = self.schedule(&job)?.next_after(created_at);
         self.store.create(job, JOBS_PER_FRIEND, audit).await
     }

@@ -270,6 +270,8 @@ pub struct Job {
     pub spec: JobSpec,
     /// A disabled job runs by hand only.
     pub enabled: bool,
+    /// True for the agent's own reminder, which its owner sees and cannot change, run or delete.
+    pub read_only: bool,
     /// Also the moment from which an interval is counted.
     pub created_at: DateTime<Utc>,
     /// Number of changes by its owner, from 1: of creation, changes of its parts, enabling and disabling. What runs do

@@ -92,7 +92,16 @@ impl Messages {
             queued
         } else {
             let owner = owner.clone();
-            let job = Job { id, owner, spec, enabled: false, created_at: now, revision: 1, state: JobState::default() };
+            let job = Job {
+                id,
+                owner,
+                spec,
+                enabled: false,
+                read_only: false,
+                created_at: now,
+                revision: 1,
+                state: JobState::default(),
+            };
             self.store.queue(job, &run, JOBS_PER_FRIEND, audit).await?
         };
         match queued {

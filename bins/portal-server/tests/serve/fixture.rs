@@ -120,7 +120,7 @@ impl Fixture {
         let owner = self.friends.get(friend).cloned().ok_or_else(|| anyhow::anyhow!("no friend {friend}"))?;
         // An interval is counted from the job's creation.
         let (created_at, state) = (due - day.length(), JobState { next_run: Some(due), ..JobState::default() });
-        let job = Job { id: id.clone(), owner, spec, enabled: true, created_at, revision: 1, state };
+        let job = Job { id: id.clone(), owner, spec, enabled: true, read_only: false, created_at, revision: 1, state };
         let created = self.db.jobs().create(job, 1_000, entry(Action::JobCreate)).await?;
         ensure!(matches!(created, JobCreated::New(_)), "{created:?}");
         Ok(id)

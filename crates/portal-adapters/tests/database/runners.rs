@@ -95,7 +95,7 @@ impl Fixture {
         };
         let state = JobState { next_run: Some(minute), ..JobState::default() };
         let (id, owner) = (RandomIds.id(), self.owner.clone());
-        let job = Job { id, owner, spec, enabled: true, created_at: now, revision: 1, state };
+        let job = Job { id, owner, spec, enabled: true, read_only: false, created_at: now, revision: 1, state };
         let created = self.jobs.create(job, 1_000, audit(Action::JobCreate)).await.unwrap();
         assert!(matches!(created, JobCreated::New(_)));
     }

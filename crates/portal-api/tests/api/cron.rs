@@ -63,6 +63,7 @@ async fn the_example_of_the_specification_makes_a_job() {
         "tz": "Europe/Berlin",
         "session": "agent:main:direct:channel:alice",
         "enabled": true,
+        "read_only": false,
         "thinking": null,
         "timeout_seconds": null,
         "answer_to": "chat",

@@ -35,7 +35,8 @@ async fn store(jobs: Arc<dyn JobStore>, friend: u32, number: u32, start: DateTim
         answer_to: AnswerTo::Nowhere,
     };
     let state = JobState { next_run: Some(start), ..JobState::default() };
-    let job = Job { id: RandomIds.id(), owner, spec, enabled: true, created_at: start, revision: 1, state };
+    let job =
+        Job { id: RandomIds.id(), owner, spec, enabled: true, read_only: false, created_at: start, revision: 1, state };
     let audit = AuditEntry::new(start, Actor::Operator("bench".to_owned()), Action::JobCreate);
     match jobs.create(job, u32::MAX, audit).await? {
         JobCreated::New(_) => Ok(()),

@@ -42,7 +42,7 @@ pub(super) async fn plan_missed_job(db: &Db, clock: &dyn Clock, ids: &dyn Ids) -
         .with_friend(owner.friend.clone())
         .with_subject(spec.name.as_str());
     let state = JobState { next_run, ..JobState::default() };
-    let job = Job { id, owner, spec, enabled: true, created_at, revision: 1, state };
+    let job = Job { id, owner, spec, enabled: true, read_only: false, created_at, revision: 1, state };
     db.jobs().create(job, JOBS_PER_FRIEND, audit).await?;
     Ok(())
 }

@@ -24,7 +24,8 @@ fn run(id: &str) -> LeasedRun {
     };
     let created_at = DateTime::UNIX_EPOCH;
     let state = JobState::default();
-    let job = Job { id: "9c4e".to_owned(), owner, spec, enabled: true, created_at, revision: 1, state };
+    let job =
+        Job { id: "9c4e".to_owned(), owner, spec, enabled: true, read_only: false, created_at, revision: 1, state };
     let due_at = DateTime::from_timestamp(1_772_438_400, 0).unwrap();
     LeasedRun { id: id.to_owned(), attempt: 1, trigger: Trigger::Schedule, due_at, job }
 }

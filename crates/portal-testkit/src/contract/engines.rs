@@ -87,6 +87,7 @@ pub async fn a_job_is_its_owners_alone(fixture: &EngineFixture) {
     let [alice, bob] = fixture.friends().await;
     assert_eq!(fixture.names(&alice).await, [""; 0]);
     let job = fixture.new_job(&alice, "daily").await;
+    assert!(!job.read_only);
     assert!(job.enabled && job.state.next_run.is_some_and(|at| at > fixture.stores.clock.now()));
     assert_eq!((&job.spec.message, &job.spec.timing, &job.owner), (&spec("x").message, &spec("x").timing, &alice));
     fixture.new_job(&bob, "daily").await;

@@ -33,7 +33,7 @@ pub(super) fn job(fixture: &Fixture, owner: &FriendshipKey, name: &str, next_run
     };
     let state = JobState { next_run, ..JobState::default() };
     let (id, created_at) = (fixture.ids.id(), fixture.clock.now());
-    Job { id, owner: owner.clone(), spec, enabled: true, created_at, revision: 1, state }
+    Job { id, owner: owner.clone(), spec, enabled: true, read_only: false, created_at, revision: 1, state }
 }
 
 fn new(job: &Job) -> JobCreated {

@@ -76,7 +76,7 @@ fn message(fixture: &Fixture, owner: &FriendshipKey, name: &str) -> Job {
         answer_to: AnswerTo::Nowhere,
     };
     let (id, owner, state) = (fixture.ids.id(), owner.clone(), JobState::default());
-    Job { id, owner, spec, enabled: false, created_at: now, revision: 1, state }
+    Job { id, owner, spec, enabled: false, read_only: false, created_at: now, revision: 1, state }
 }
 
 async fn queue(fixture: &Fixture, job: Job, limit: u32) -> MessageQueued {

@@ -92,6 +92,7 @@ impl TryFrom<JobRow> for Job {
             owner: FriendshipKey { friend: FriendId::parse(&row.friend_id)?, agent: AgentId::parse(&row.agent_id)? },
             spec,
             enabled: row.enabled,
+            read_only: false,
             created_at: row.created_at.and_utc(),
             revision: row.revision.try_into().unwrap_or_default(),
             state,

@@ -46,7 +46,7 @@ impl Update {
         let Self { job, spec, enabled } = self;
         let session = context.session(&job.owner).await.map_err(failed)?;
         let Some(found) = session.read(&job.id).await.map_err(failed)? else { return unchanged(JobUpdated::Absent) };
-        if !found.is_writable() {
+        if !found.is_agent_turn() {
             return unchanged(JobUpdated::Refused(EngineRefusal::ReadOnly));
         }
         if found.revision != job.revision {
@@ -126,7 +126,7 @@ enum Found {
 impl Named {
     async fn find(&self, session: &Session<'_>) -> Result<Found, BackendError> {
         Ok(match session.read(&self.id).await? {
-            Some(job) if job.is_writable() => Found::Job(Box::new(job)),
+            Some(job) if job.is_agent_turn() => Found::Job(Box::new(job)),
             Some(_) => Found::ReadOnly,
             None => Found::Absent,
         })

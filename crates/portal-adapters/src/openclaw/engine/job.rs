@@ -129,8 +129,9 @@ impl GatewayJob {
         }
     }
 
-    /// Returns whether friends may change and run it.
-    pub(super) fn is_writable(&self) -> bool {
+    /// Returns whether the agent works on its message, and friends may change and run it. Of other kinds a run ends when
+    /// the line stands in the conversation.
+    pub(super) fn is_agent_turn(&self) -> bool {
         matches!(self.payload, Payload::AgentTurn { .. })
     }
 
@@ -162,6 +163,7 @@ impl GatewayJob {
             owner: owner.clone(),
             spec,
             enabled: self.enabled,
+            read_only: !self.is_agent_turn(),
             created_at: self.created_at,
             revision: self.revision,
             state: self.state.clone(),

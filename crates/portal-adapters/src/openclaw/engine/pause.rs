@@ -54,7 +54,7 @@ async fn abandon(context: &Context, friends: &BTreeSet<FriendId>) -> Result<(), 
 }
 
 async fn pause(session: &Session<'_>, jobs: &[GatewayJob]) -> Result<(), BackendError> {
-    let is_due = |job: &&GatewayJob| job.enabled && job.is_writable() && job.own(&session.claim()).is_some();
+    let is_due = |job: &&GatewayJob| job.enabled && job.is_agent_turn() && job.own(&session.claim()).is_some();
     for job in jobs.iter().filter(is_due) {
         session.context.store.pause(&session.owner, &job.id).await?;
         switch(session, job, false).await?;

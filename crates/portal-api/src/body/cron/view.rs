@@ -47,6 +47,9 @@ pub(crate) struct Job {
     /// State of its schedule; a disabled job runs by hand only.
     #[schema(example = true)]
     enabled: bool,
+    /// `true` for the agent's own reminder: changing, running and deleting it is refused with `job-read-only`.
+    #[schema(example = false)]
+    read_only: bool,
     /// Depth of thought; `null` for the agent's own.
     #[schema(schema_with = thinking_or_null, required)]
     thinking: Option<&'static str>,
@@ -163,6 +166,7 @@ impl From<portal_cron::Job> for Job {
             session_target: spec.session.clone(),
             session: spec.session,
             enabled: job.enabled,
+            read_only: job.read_only,
             thinking: spec.thinking.map(Thinking::as_str),
             timeout_seconds: spec.timeout_seconds,
             answer_to: spec.answer_to.as_str(),
