@@ -134,7 +134,7 @@ fn what_a_friend_cannot_be_is_refused_by_argument() {
 fn an_invitation_goes_from_nothing_to_a_link_and_can_be_repeated() {
     let register = Register::new();
     let config = register.folder.path().join("portal.toml");
-    std::fs::write(&config, format!("[database]\nurl = \"{}\"\n", register.url())).unwrap();
+    std::fs::write(&config, format!("[page]\nenabled = false\n[database]\nurl = \"{}\"\n", register.url())).unwrap();
     let invite = format!("friend invite alice --agent main --signal +15550100 --config {}", config.display());
     register.refused(&invite, "--agent", "no agent main");
     register.run_ok("agent add main");
@@ -161,7 +161,7 @@ fn an_invitation_goes_from_nothing_to_a_link_and_can_be_repeated() {
 fn an_invitation_does_not_undo_what_an_operator_decided() {
     let register = Register::with_alice();
     let config = register.folder.path().join("portal.toml");
-    std::fs::write(&config, format!("[database]\nurl = \"{}\"\n", register.url())).unwrap();
+    std::fs::write(&config, format!("[page]\nenabled = false\n[database]\nurl = \"{}\"\n", register.url())).unwrap();
     let rest = format!("--agent main --config {}", config.display());
     register.run_ok("friendship set main alice blocked");
     register.refused(&format!("friend invite alice {rest}"), "--agent", "is blocked; see friendship set");
@@ -431,7 +431,7 @@ fn domains_come_from_the_configuration() {
     assert_eq!(ask().status.code(), Some(2), "there is no such file");
     std::fs::write(
         &config,
-        "[database]\nurl = \"sqlite:portal.db\"\n[[domains]]\nname = \"your-domain.net\"\n\
+        "[page]\nenabled = false\n[database]\nurl = \"sqlite:portal.db\"\n[[domains]]\nname = \"your-domain.net\"\n\
          target = { a = \"203.0.113.7\" }\n[domains.cloudflare]\ntoken = \"secret-token\"\n",
     )
     .unwrap();
@@ -480,7 +480,10 @@ mod cluster {
         let (register, friend) = (Register::new(), format!("p-{:08x}", rand::random::<u32>()));
         register.run_ok(&format!("friend add {friend}"));
         let config = register.folder.path().join("portal.toml");
-        let text = format!("[database]\nurl = \"{}\"\n[provisioning.quota]\nsecrets = 7\n", register.url());
+        let text = format!(
+            "[page]\nenabled = false\n[database]\nurl = \"{}\"\n[provisioning.quota]\nsecrets = 7\n",
+            register.url()
+        );
         std::fs::write(&config, text).unwrap();
         let kubeconfig = file("provisioner.kubeconfig");
         let rest = format!("--config {} --kubeconfig {}", config.display(), kubeconfig.display());

@@ -30,7 +30,7 @@ impl Portal {
         let instance = runtime.block_on(db.instance(&RandomIds)).unwrap();
         let cloudflare = runtime.block_on(ScriptedCloudflare::start(&["example.org"])).unwrap();
         let config = format!(
-            "[database]\nurl = \"{url}\"\n[[domains]]\nname = \"example.org\"\ntarget = {{ a = \"203.0.113.7\" }}\n\
+            "[page]\nenabled = false\n[database]\nurl = \"{url}\"\n[[domains]]\nname = \"example.org\"\ntarget = {{ a = \"203.0.113.7\" }}\n\
              [domains.cloudflare]\ntoken = \"{SCRIPTED_TOKEN}\"\napi_url = \"{}\"\n",
             cloudflare.url(),
         );

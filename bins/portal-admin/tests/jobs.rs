@@ -47,7 +47,7 @@ impl Fixture {
         let [database, token] = ["portal.db", "token"].map(|file| self.folder.path().join(file));
         std::fs::write(&token, "gateway-token").unwrap();
         let text = format!(
-            "[database]\nurl = \"sqlite:{}\"\n[delivery]\nwebhook_url = \"http://127.0.0.1:1/\"\n\
+            "[page]\nenabled = false\n[database]\nurl = \"sqlite:{}\"\n[delivery]\nwebhook_url = \"http://127.0.0.1:1/\"\n\
              webhook_secret = \"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n[[agents]]\nid = \"main\"\n\
              workspace = \"/a\"\nengine = \"{engine}\"\n[agents.gateway]\nurl = \"{}\"\ntoken_file = \"{}\"\n",
             database.display(),

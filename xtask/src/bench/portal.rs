@@ -43,7 +43,7 @@ impl Portals<'_> {
         fs::write(&kubeconfig, KUBECONFIG)?;
         fs::create_dir_all(folder.join("main"))?;
         let text = format!(
-            "[server]\nlisten = \"{listen}\"\noperations_listen = \"{operations}\"\n[log]\nfilter = \"warn\"\n\
+            "[page]\nenabled = false\n[server]\nlisten = \"{listen}\"\noperations_listen = \"{operations}\"\n[log]\nfilter = \"warn\"\n\
              [database]\nurl = \"{}\"\n[cluster]\nkubeconfig = \"{}\"\n\
              [[agents]]\nid = \"main\"\nworkspace = \"{}\"\nengine = \"embedded\"\n\
              [delivery]\nwebhook_url = \"http://{}/\"\nsignature = \"legacy\"\nwebhook_secret = \"{}\"\n",

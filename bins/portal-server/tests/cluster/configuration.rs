@@ -57,6 +57,9 @@ enabled = false
 listen = "127.0.0.1:0"
 operations_listen = "127.0.0.1:0"
 
+[page]
+enabled = false
+
 [log]
 format = "json"
 

@@ -150,6 +150,7 @@ fn configuration(folder: &TempDir, url: &str, receiver: &Receiver) -> String {
         r#"
         server = {{ listen = "127.0.0.1:0", operations_listen = "127.0.0.1:0", drain_seconds = 2 }}
         log = {{ format = "json", filter = "info" }}
+        page = {{ enabled = false }}
         database = {{ url = "{url}" }}
         cluster = {{ kubeconfig = "{folder}/kubeconfig" }}
         agents = [{{ id = "{AGENT}", workspace = "{folder}/{AGENT}", engine = "embedded" }}]

@@ -176,6 +176,7 @@ fn configuration(folder: &TempDir, [first, second]: &[String; 2], cloudflare: &s
         server = {{ listen = "127.0.0.1:0", operations_listen = "127.0.0.1:0" }}
         limits = {{ enabled = false }}
         log = {{ format = "json", filter = "info" }}
+        page = {{ enabled = false }}
         database = {{ url = "sqlite:{folder}/portal.db" }}
         cluster = {{ kubeconfig = "{folder}/kubeconfig" }}
         agents = [{{ id = "{agent}", workspace = "{folder}/{agent}", engine = "embedded" }}]

@@ -74,7 +74,7 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let provisioning = check.provisioning(raw);
     let agents = check.agents(raw);
     let page = check.page(raw);
-    check.links(server.as_ref(), agents.as_deref().unwrap_or_default());
+    check.links(server.as_ref(), agents.as_deref().unwrap_or_default(), page.as_ref());
     let require_if_match = check.require_if_match(raw);
     let jobs = check.jobs(raw);
     let time_zones = check.time_zones(raw);
@@ -335,11 +335,16 @@ impl Check {
         Some(ClusterSettings { kubeconfig: section.kubeconfig, max_staleness })
     }
 
-    /// An agent that sends links needs their beginning.
-    fn links(&mut self, server: Option<&ServerSettings>, agents: &[AgentSettings]) {
-        let is_missing = server.is_some_and(|server| server.public_url.is_none());
-        if is_missing && let Some(agent) = agents.iter().find(|agent| agent.may_login) {
+    /// An agent that sends links needs their beginning, and so does the page, to which they lead.
+    fn links(&mut self, server: Option<&ServerSettings>, agents: &[AgentSettings], page: Option<&PageSettings>) {
+        if server.is_none_or(|server| server.public_url.is_some()) {
+            return;
+        }
+        if let Some(agent) = agents.iter().find(|agent| agent.may_login) {
             let why = format!("is missing: agent {} may log friends in, and its links begin with it", agent.id);
+            self.problem("server.public_url", why);
+        } else if page.is_some_and(|page| page.enabled) {
+            let why = "is missing: it is the address at which friends reach the page; without a page set page.enabled = false";
             self.problem("server.public_url", why);
         }
     }

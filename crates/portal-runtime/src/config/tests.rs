@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use super::{EngineKind, Problems, Provider, Settings, overlaid, parse};
 
 const SMALL: &str = r#"
+page = { enabled = false }
 [database]
 url = "sqlite:portal.db"
 "#;
@@ -67,9 +68,13 @@ fn the_documents_show_configurations() {
 }
 
 #[test]
-fn a_database_is_all_that_is_needed() {
+fn a_database_is_all_that_is_needed_without_a_page() {
     let settings = parse(SMALL).unwrap();
     assert_eq!(settings.provisioning, Provisioning::default());
+    let with_page = SMALL.replace("false", "true");
+    let [(key, message)] = &problems(&with_page)[..] else { panic!("not one problem") };
+    assert!(key == "server.public_url" && message.contains("page.enabled = false"), "{key}: {message}");
+    assert!(parse(&format!("{with_page}[server]\npublic_url = \"https://portal.example.org\"\n")).is_ok());
 }
 
 #[test]
@@ -328,7 +333,7 @@ fn a_variable_that_is_no_setting_is_named() {
         let refused = with_variables(SMALL, &[(name, "x")]).unwrap_err();
         assert!(matches!(&*refused.0, [problem] if problem.key == name), "{refused}");
     }
-    let both = with_variables("", &[("PORTAL_WEBHOOK_SECRET", "x")]).unwrap_err();
+    let both = with_variables("page = { enabled = false }", &[("PORTAL_WEBHOOK_SECRET", "x")]).unwrap_err();
     let keys: Vec<_> = both.0.iter().map(|problem| problem.key.as_str()).collect();
     assert_eq!(keys, ["PORTAL_WEBHOOK_SECRET", "database.url"], "all problems are reported at once");
 }

@@ -58,7 +58,7 @@ impl Fixture {
         let operations = free_address()?;
         let listen = free_address()?;
         let text = format!(
-            "[server]\nlisten = \"{listen}\"\noperations_listen = \"{operations}\"\n[log]\nfilter = \"warn\"\n\
+            "[page]\nenabled = false\n[server]\nlisten = \"{listen}\"\noperations_listen = \"{operations}\"\n[log]\nfilter = \"warn\"\n\
                  [database]\nurl = \"sqlite:{}\"\n[cluster]\nkubeconfig = \"{}\"\n",
             data.join("portal.db").display(),
             self.kubeconfig().display(),

@@ -9,6 +9,7 @@ use super::{Tokens, read, zones};
 use crate::config::{Secret, Settings, parse};
 
 const TWO_DOMAINS: &str = r#"
+page = { enabled = false }
 [database]
 url = "sqlite:portal.db"
 
