@@ -5,10 +5,11 @@ mod invite;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use portal_core::{Action, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved};
+use portal_core::{Action, ChannelId, Friend, FriendCreated, FriendId, FriendRemoved, FriendshipStatus};
 use portal_cron::TimeZones;
-use portal_k8s::Provisioned;
+use portal_k8s::{AGENT_ROLE, Provisioned, ServiceAccountName};
 use portal_runtime::admin;
+use portal_runtime::config::AgentSettings;
 
 use self::invite::{FriendRows, Invitation};
 use crate::context::AdminContext;
@@ -196,7 +197,8 @@ pub(crate) async fn provision(
     context: &AdminContext,
 ) -> Result<Output, Failure> {
     context.known(id).await?;
-    let manifests = context.settings()?.provisioning.manifests(id);
+    let accounts = agent_accounts(id, context).await?;
+    let manifests = context.settings()?.provisioning.manifests(id, &accounts);
     let namespaces = admin::namespaces(kubeconfig).await.map_err(|error| Failure::Setup(Box::new(error)))?;
     let namespace = id.namespace();
     let line = |detail: &str| context.audit(Action::FriendProvision, Some(id), &namespace).with_detail(detail);
@@ -205,6 +207,7 @@ pub(crate) async fn provision(
     let came_of_it = match &provisioned {
         Ok(Provisioned::Done) => None,
         Ok(Provisioned::Foreign) => Some("withdrawn: the namespace was not made for the friend"),
+        Ok(Provisioned::ForeignBinding) => Some("withdrawn: the binding of agents was not made for the friend"),
         Ok(Provisioned::Terminating) => Some("withdrawn: the namespace is being deleted"),
         Err(_) => Some("not finished: the cluster refused or could not be asked"),
     };
@@ -212,16 +215,36 @@ pub(crate) async fn provision(
         context.audit_log.append(line(detail)).await?;
     }
     match provisioned? {
-        Provisioned::Done => Ok(Output::Record(vec![("friend", plain(id.as_str())), ("namespace", plain(namespace))])),
+        Provisioned::Done => Ok(Output::Record(vec![
+            ("friend", plain(id.as_str())),
+            ("namespace", plain(namespace)),
+            ("may_deploy", plain(accounts.iter().map(ToString::to_string).collect::<Vec<_>>())),
+        ])),
         Provisioned::Foreign => Err(Failure::refused(
             "FRIEND",
             format!("there is a namespace {namespace} that was not made for {id}; it was left as it is"),
+        )),
+        Provisioned::ForeignBinding => Err(Failure::refused(
+            "FRIEND",
+            format!(
+                "{namespace} has a RoleBinding {AGENT_ROLE} that was not made for {id}; everything was left as it is"
+            ),
         )),
         Provisioned::Terminating => Err(Failure::refused(
             "FRIEND",
             format!("the namespace {namespace} is being deleted; provision again once it is gone"),
         )),
     }
+}
+
+/// Returns the service accounts of the agents that work for a friend.
+async fn agent_accounts(id: &FriendId, context: &AdminContext) -> Result<Vec<ServiceAccountName>, Failure> {
+    let friendships = context.friendships.of_friend(id).await?;
+    let works = |agent: &AgentSettings| {
+        friendships.iter().any(|known| known.agent == agent.id && known.status == FriendshipStatus::Active)
+    };
+    let agents = context.settings()?.agents.iter().filter(|agent| works(agent));
+    Ok(agents.filter_map(|agent| agent.service_account.clone()).collect())
 }
 
 // The order of the columns is that of the table; scripts read names.

@@ -496,13 +496,74 @@ mod cluster {
         lines.iter().map(|line| line["detail"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// Returns whether a service account may do something, as the API server says.
+    fn can(account: &str, what: &str, namespace: &str) -> bool {
+        let mut command = Command::new(file("kubectl"));
+        command.args(["auth", "can-i", "-n", namespace, "--as", &format!("system:serviceaccount:{account}")]);
+        command.args(what.split(' ')).output().unwrap().status.success()
+    }
+
+    #[test]
+    #[ignore = "tier cluster"]
+    fn an_agent_may_deploy_for_its_own_friends_as_long_as_it_is_named() {
+        let (register, friend, rest) = with_somebody();
+        let other = format!("{friend}-o");
+        register.run_ok(&format!("friend add {other}"));
+        for (agent, friend) in [("main", &friend), ("second", &other)] {
+            register.run_ok(&format!("agent add {agent}"));
+            register.run_ok(&format!("friendship set {agent} {friend} active"));
+        }
+        let configure = |accounts: bool| {
+            let agents = ["main", "second"].map(|id| {
+                let account = format!("service_account = \"openclaw/{id}\"");
+                format!("[[agents]]\nid = \"{id}\"\nworkspace = \"/a\"\n{}\n", if accounts { &*account } else { "" })
+            });
+            let delivery = "[delivery]\nwebhook_url = \"http://localhost/\"\nsignature = \"legacy\"\n\
+                            webhook_secret = \"0123456789abcdef0123456789abcdef\"\n";
+            let text = format!(
+                "[page]\nenabled = false\n[database]\nurl = \"{}\"\n{delivery}{}",
+                register.url(),
+                agents.concat()
+            );
+            std::fs::write(register.folder.path().join("portal.toml"), text).unwrap();
+        };
+        let provision = || {
+            let commands = [&friend, &other].map(|friend| format!("friend provision {friend} {rest}"));
+            commands.map(|command| register.run_ok(&command)["may_deploy"].clone())
+        };
+        let may_deploy = |agent: &str, friend: &str| {
+            can(&format!("openclaw:{agent}"), "create deployments.apps", &format!("friend-{friend}"))
+        };
+        configure(true);
+        assert_eq!(provision(), [json!(["openclaw/main"]), json!(["openclaw/second"])]);
+        assert!(may_deploy("main", &friend) && may_deploy("second", &other));
+        assert!(
+            !may_deploy("main", &other)
+                && !may_deploy("second", &friend)
+                && !can("openclaw:main", "create pods", "default")
+        );
+        // A friendship that is not active gives nothing.
+        register.run_ok(&format!("friendship set second {other} blocked"));
+        assert_eq!(provision()[1], json!([]));
+        assert!(!may_deploy("second", &other));
+        configure(false);
+        provision();
+        assert!(!may_deploy("main", &friend));
+        kubectl(
+            &format!("create rolebinding friend-portal-agent -n friend-{friend} --clusterrole view --user somebody"),
+            "",
+        );
+        register.turned_down(&format!("friend provision {friend} {rest}"), "FRIEND", "RoleBinding friend-portal-agent");
+        assert!(details(&register)[0].starts_with("withdrawn: the binding"), "{:?}", details(&register));
+    }
+
     #[test]
     #[ignore = "tier cluster"]
     fn a_namespace_is_provisioned_as_configured_and_again_after_it_was_changed() {
         let (register, friend, rest) = with_somebody();
         let namespace = format!("friend-{friend}");
         let provision = format!("friend provision {friend} {rest}");
-        assert_eq!(register.run_ok(&provision), json!({"friend": friend, "namespace": namespace}));
+        assert_eq!(register.run_ok(&provision), json!({"friend": friend, "namespace": namespace, "may_deploy": []}));
         kubectl(&format!("delete networkpolicy friend-portal -n {namespace}"), "");
         let more = r#"{"spec":{"hard":{"secrets":"9"}}}"#;
         kubectl(&format!("patch quota friend-portal -n {namespace} --type=merge -p {more}"), "");

@@ -24,6 +24,7 @@ mod quota;
 mod routes;
 pub mod rule;
 mod secret_refs;
+mod service_account;
 mod services;
 
 pub use claims::{Claim, ClaimKind, HostClaims};
@@ -32,7 +33,8 @@ pub use deployments::DeploymentSummary;
 pub use ingress_route::{IngressRoute, IngressRouteSpec, OtherMembers, RouteRule, RouteService, RouteTls};
 pub use overview::{Cluster, Overview, Phase};
 pub use pods::PodSummary;
-pub use provisioning::{NamespaceManifests, Namespaces, Provisioned, Provisioning};
+pub use provisioning::{AGENT_ROLE, NamespaceManifests, Namespaces, Provisioned, Provisioning};
 pub use quota::QuotaSummary;
 pub use routes::RouteSummary;
+pub use service_account::{ServiceAccountName, is_namespace};
 pub use services::{ServicePortSummary, ServiceSummary, TargetPort};

@@ -1,18 +1,26 @@
 //! The objects that a friend's namespace is provisioned with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use k8s_openapi::Metadata;
 use k8s_openapi::api::core::v1::{
     LimitRange, LimitRangeItem, LimitRangeSpec, Namespace, ResourceQuota, ResourceQuotaSpec,
 };
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec};
+use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use portal_core::{BackendError, FriendId};
 
-/// The name of each object in a provisioned namespace.
+use crate::service_account::ServiceAccountName;
+
+/// The name of each object in a provisioned namespace, but of the binding of agents.
 const OBJECT_NAME: &str = "friend-portal";
+/// The name of the `ClusterRole` that holds an agent's rights in its friends' namespaces, and of the bindings to it.
+pub const AGENT_ROLE: &str = "friend-portal-agent";
+/// The API group of roles.
+const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 /// The label that every namespace carries with its own name, set by the API server.
 const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// The label that names the friend whose namespace it is.
@@ -62,14 +70,18 @@ pub struct NamespaceManifests {
     pub limits: LimitRange,
     /// Sources from which its pods can be reached.
     pub network: NetworkPolicy,
+    /// Rights of the friend's agents in it; `None` for no binding of the name [`AGENT_ROLE`].
+    pub agents: Option<RoleBinding>,
 }
 
 impl NamespaceManifests {
-    /// Tells whether an existing namespace of the same name was made for the same friend. Any other one is left alone.
+    /// Tells whether an existing object, the namespace or the binding of agents, was made for the same friend. Any other
+    /// one is left alone.
     #[must_use]
-    pub fn is_ours(&self, existing: &Namespace) -> bool {
-        let friend = |namespace: &Namespace| namespace.metadata.labels.as_ref()?.get(FRIEND_LABEL).cloned();
-        friend(&self.namespace).is_some_and(|friend_of_ours| friend(existing) == Some(friend_of_ours))
+    pub fn is_ours(&self, existing: &impl Metadata<Ty = ObjectMeta>) -> bool {
+        let friend = |metadata: &ObjectMeta| metadata.labels.as_ref()?.get(FRIEND_LABEL).cloned();
+        let ours = friend(&self.namespace.metadata);
+        ours.is_some() && friend(existing.metadata()) == ours
     }
 }
 
@@ -80,6 +92,8 @@ pub enum Provisioned {
     Done,
     /// A namespace of that name stands there that was not made for this friend; nothing changed.
     Foreign,
+    /// A binding of the name [`AGENT_ROLE`] stands there that was not made for this friend; nothing changed.
+    ForeignBinding,
     /// The namespace is being deleted; nothing changed.
     Terminating,
 }
@@ -87,19 +101,22 @@ pub enum Provisioned {
 /// The means to provision namespaces.
 #[async_trait]
 pub trait Namespaces: Send + Sync {
-    /// Creates or updates the namespace and all that belongs into it; repeating it changes nothing.
+    /// Creates or updates the namespace and all that belongs into it, and removes a binding of agents that it made and
+    /// that is not wanted any more; repeating it changes nothing.
     async fn provision(&self, manifests: &NamespaceManifests) -> Result<Provisioned, BackendError>;
 }
 
 impl Provisioning {
-    /// Builds the objects of `friend`'s namespace. The same friend and values always give the same objects.
+    /// Builds the objects of `friend`'s namespace, in which the accounts of `agents` may deploy. The same friend and values
+    /// always give the same objects.
     #[must_use]
-    pub fn manifests(&self, friend: &FriendId) -> NamespaceManifests {
+    pub fn manifests(&self, friend: &FriendId, agents: &[ServiceAccountName]) -> NamespaceManifests {
         NamespaceManifests {
             namespace: namespace(friend),
             quota: self.quota(friend),
             limits: self.limits(friend),
             network: self.network(friend),
+            agents: (!agents.is_empty()).then(|| agents_binding(friend, agents)),
         }
     }
 
@@ -145,6 +162,27 @@ fn namespace(friend: &FriendId) -> Namespace {
     }
     let metadata = ObjectMeta { name: Some(friend.namespace()), labels: Some(all), ..ObjectMeta::default() };
     Namespace { metadata, spec: None, status: None }
+}
+
+/// The rights of these accounts in the friend's namespace: those of a `ClusterRole` that is shipped, so that whoever
+/// provisions needs the right to bind this one role and no right to write roles.
+fn agents_binding(friend: &FriendId, agents: &[ServiceAccountName]) -> RoleBinding {
+    let subject = |account: &ServiceAccountName| Subject {
+        api_group: None,
+        kind: "ServiceAccount".to_owned(),
+        name: account.name.clone(),
+        namespace: Some(account.namespace.clone()),
+    };
+    RoleBinding {
+        metadata: ObjectMeta { name: Some(AGENT_ROLE.to_owned()), ..inside(friend) },
+        role_ref: RoleRef {
+            api_group: RBAC_GROUP.to_owned(),
+            kind: "ClusterRole".to_owned(),
+            name: AGENT_ROLE.to_owned(),
+        },
+        // Each once and in an order of its own, so that the same agents are the same binding.
+        subjects: Some(agents.iter().collect::<BTreeSet<_>>().into_iter().map(subject).collect()),
+    }
 }
 
 /// Metadata of an object in the friend's namespace.

@@ -22,7 +22,7 @@ use portal_api::{ClientAddresses, LimitSettings};
 use portal_core::{AgentId, ChannelId, Retention};
 use portal_cron::TimeZones;
 use portal_dns::{Domain, DomainName};
-use portal_k8s::Provisioning;
+use portal_k8s::{Provisioning, ServiceAccountName};
 use portal_page::Brand;
 use secrecy::SecretString;
 
@@ -172,6 +172,8 @@ pub struct AgentSettings {
     pub may_login: bool,
     /// Whether the agent's gateway puts `HEARTBEAT.md` into every conversation.
     pub reads_heartbeat: bool,
+    /// Its service account, which may deploy in its friends' namespaces; `None` for one that may not.
+    pub service_account: Option<ServiceAccountName>,
     /// The hooks that take the agent's due messages; `None` for the webhook.
     pub hook: Option<HookTarget>,
     /// The agent's gateway; `None` where the portal does not call it.

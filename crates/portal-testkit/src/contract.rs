@@ -400,6 +400,9 @@ macro_rules! provisioning_contract {
             other_values_are_applied_to_a_namespace_that_exists,
             a_namespace_provisioned_by_many_at_once_is_made_once,
             a_namespace_of_somebody_else_is_left_alone,
+            agents_are_bound_once_and_their_binding_is_repaired,
+            agents_that_are_not_named_any_more_are_unbound,
+            a_binding_of_somebody_else_is_left_alone,
             a_namespace_that_ends_is_left_alone,
         ], $($fixture)+ }
     };

@@ -297,8 +297,12 @@ pub trait ProvisioningEditor: Send + Sync {
     async fn create_namespace(&self, namespace: &str);
     /// Begins to delete a namespace, which stays as long as the fixture needs it.
     async fn begin_deletion(&self, namespace: &str);
-    /// Returns the namespace and the quotas, limits and network policies in it: a sorted line each, which begins with
-    /// the kind and changes with what the object declares.
+    /// Creates a binding of the agents' name that is not the portal's.
+    async fn create_binding(&self, namespace: &str);
+    /// Replaces the binding of agents by one to nobody, of this `ClusterRole` and with the same labels.
+    async fn edit_binding(&self, namespace: &str, role: &str);
+    /// Returns the namespace and the quotas, limits, network policies and role bindings in it: a sorted line each, which
+    /// begins with the kind and changes with what the object declares.
     async fn objects(&self, namespace: &str) -> Vec<String>;
     /// Returns the limits that the quota of a namespace declares, by resource.
     async fn quota(&self, namespace: &str) -> BTreeMap<String, String>;

@@ -2,6 +2,7 @@
 //! tier `cluster` against the API server of the kubeconfig in `TEST_KUBECONFIG`, where the adapters sign in as the
 //! service account of `deploy/` and so have its rights and no others.
 
+mod agent;
 mod fixture;
 mod manifests;
 mod namespaces;

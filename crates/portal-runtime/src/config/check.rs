@@ -71,8 +71,8 @@ pub(super) fn settings(raw: &Config) -> Result<Settings, Problems> {
     let database = check.database(raw);
     let retention = check.retention(raw);
     let cluster = check.cluster(raw);
-    let provisioning = check.provisioning(raw);
-    let agents = check.agents(raw);
+    let mut agents = check.agents(raw);
+    let provisioning = check.provisioning(raw, agents.as_deref_mut().unwrap_or_default());
     let page = check.page(raw);
     check.links(server.as_ref(), agents.as_deref().unwrap_or_default(), page.as_ref());
     let require_if_match = check.require_if_match(raw);

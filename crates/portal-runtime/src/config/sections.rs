@@ -164,6 +164,8 @@ impl Default for ClusterSection {
 pub(super) struct ProvisioningSection {
     /// The namespace of the ingress controller.
     pub(super) ingress_namespace: String,
+    /// The service account of the agent, as `namespace/name`, where there is one agent.
+    pub(super) agent_service_account: Option<String>,
     /// The quota, per resource.
     pub(super) quota: BTreeMap<String, String>,
     /// Default limits of a container, per resource.
@@ -175,7 +177,7 @@ pub(super) struct ProvisioningSection {
 impl Default for ProvisioningSection {
     fn default() -> Self {
         let Provisioning { ingress_namespace, quota, container_default, container_max } = Provisioning::default();
-        Self { ingress_namespace, quota, container_default, container_max }
+        Self { ingress_namespace, agent_service_account: None, quota, container_default, container_max }
     }
 }
 
@@ -196,6 +198,9 @@ pub(super) struct AgentSection {
     /// Whether the agent's gateway puts `HEARTBEAT.md` into every conversation, as those before 2026.8 do.
     #[serde(default)]
     pub(super) reads_heartbeat: bool,
+    /// Its service account, as `namespace/name`, which may deploy in its friends' namespaces.
+    #[serde(default)]
+    pub(super) service_account: Option<String>,
     /// The hooks of the agent's gateway, in place of the webhook.
     #[serde(default)]
     pub(super) hook: Option<HookSection>,

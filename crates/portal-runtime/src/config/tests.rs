@@ -95,6 +95,30 @@ fn a_quota_that_is_given_replaces_the_default_one() {
 }
 
 #[test]
+fn an_agent_has_the_account_of_the_section_or_one_of_its_own() {
+    let text = |account: &str, agents: &[&str]| {
+        let agents: String = agents.iter().map(|agent| format!("[[agents]]\nworkspace = \"/a\"\n{agent}\n")).collect();
+        let delivery = "webhook_url = \"http://localhost/\"\nsignature = \"legacy\"\n\
+                        webhook_secret = \"0123456789abcdef0123456789abcdef\"\n";
+        format!("{SMALL}[delivery]\n{delivery}[provisioning]\n{account}\n{agents}")
+    };
+    let accounts = |text: String| {
+        let agents = parse(&text).unwrap().agents.into_iter();
+        agents.map(|agent| agent.service_account.map(|account| account.to_string())).collect::<Vec<_>>()
+    };
+    let (shared, own) = ("agent_service_account = \"openclaw/main\"", "service_account = \"openclaw/other\"");
+    let (main, other) = ("id = \"main\"", format!("id = \"other\"\n{own}"));
+    assert_eq!(accounts(text("", &[main])), [None]);
+    assert_eq!(accounts(text(shared, &[main])), [Some("openclaw/main".to_owned())]);
+    let both = [Some("openclaw/main".to_owned()), Some("openclaw/other".to_owned())];
+    assert_eq!(accounts(text(shared, &[main, &other])), both);
+    // An agent must not deploy for the friends of another because nobody named its account.
+    let [(key, message)] = &problems(&text(shared, &[main, "id = \"other\""]))[..] else { panic!("not one problem") };
+    assert_eq!(key, "provisioning.agent_service_account");
+    assert!(message.contains("the account of other too"), "{message}");
+}
+
+#[test]
 fn every_problem_is_told_at_once() {
     let found = problems("[server]\nlisten = \"here\"\nreplicas = 0\n[log]\nformat = \"loud\"\n[colour]\nx = 1\n");
     let keys: BTreeSet<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
@@ -122,6 +146,7 @@ fn a_problem_names_its_key_and_its_rule() {
     check("[log]\nfilter = \"=loud=\"", "log.filter", "");
     check("[cluster]\nmax_staleness_seconds = 5", "cluster.max_staleness_seconds", "20 to 600");
     check("[provisioning]\ningress_namespace = \"Traefik\"", "provisioning.ingress_namespace", "name of a namespace");
+    check("[provisioning]\nagent_service_account = \"main\"", "provisioning.agent_service_account", "namespace/name");
     check("[provisioning.quota]\npods = \"-1\"", "provisioning.quota.pods", "`-1` is not an amount");
     check("[provisioning.quota]\n\"limits.cpu\" = \"much\"", "provisioning.quota.limits.cpu", "not an amount");
     check("[provisioning.container_max]\ncpu = \"50m\"", "provisioning.container_default.cpu", "must not be more");

@@ -12,7 +12,7 @@ use crate::kubectl::{apply, file};
 async fn secrets_are_counted_for_a_portal_that_may_not_read_them() -> anyhow::Result<()> {
     let friend = somebody()?;
     let namespaces = admin::namespaces(Some(&file("provisioner.kubeconfig")?)).await?;
-    assert_eq!(namespaces.provision(&Provisioning::default().manifests(&friend)).await?, Provisioned::Done);
+    assert_eq!(namespaces.provision(&Provisioning::default().manifests(&friend, &[])).await?, Provisioned::Done);
     let fixture = Fixture::of(friend, &file("portal.kubeconfig")?).await?;
     let secrets = async || Ok::<_, anyhow::Error>(fixture.portal.api.get("/me").await?.body["stats"]["secrets"].take());
     until("none is counted", async || Ok(secrets().await? == 0)).await?;

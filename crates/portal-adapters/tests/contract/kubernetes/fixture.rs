@@ -206,10 +206,15 @@ pub(super) async fn operator() -> Config {
 }
 
 /// The same way with the token of the server's account.
-pub(super) async fn signed_in(operator: &Client, mut config: Config) -> Config {
-    let accounts: Api<ServiceAccount> = Api::namespaced(operator.clone(), ACCOUNT);
+pub(super) async fn signed_in(operator: &Client, config: Config) -> Config {
+    signed_in_as(operator, config, ACCOUNT, ACCOUNT).await
+}
+
+/// The same way with the token of an account.
+pub(super) async fn signed_in_as(operator: &Client, mut config: Config, namespace: &str, account: &str) -> Config {
+    let accounts: Api<ServiceAccount> = Api::namespaced(operator.clone(), namespace);
     let asked = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
-    let granted = accounts.create_token_request(ACCOUNT, &PostParams::default(), &asked).await.unwrap();
+    let granted = accounts.create_token_request(account, &PostParams::default(), &asked).await.unwrap();
     config.auth_info =
         kube::config::AuthInfo { token: Some(granted.status.unwrap().token.into()), ..Default::default() };
     config

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef};
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use portal_adapters::kube::{KubeNamespaces, connect};
 use portal_core::FriendId;
+use portal_k8s::AGENT_ROLE;
 use portal_testkit::{NamespaceFixture, ProvisioningEditor, ProvisioningFixture};
 use serde::Serialize;
 use serde_json::json;
@@ -62,6 +64,20 @@ async fn provisioner() -> ProvisioningFixture {
 /// Somebody with all rights.
 struct Operator(Client);
 
+impl Operator {
+    /// Creates a binding of the agents' name to nobody.
+    async fn put_binding(&self, namespace: &str, role: &str, metadata: ObjectMeta) {
+        let role_ref = RoleRef {
+            api_group: "rbac.authorization.k8s.io".to_owned(),
+            kind: "ClusterRole".to_owned(),
+            name: role.to_owned(),
+        };
+        let metadata = ObjectMeta { name: Some(AGENT_ROLE.to_owned()), ..metadata };
+        let object = RoleBinding { metadata, role_ref, subjects: None };
+        Api::namespaced(self.0.clone(), namespace).create(&PostParams::default(), &object).await.unwrap();
+    }
+}
+
 fn line(kind: &str, metadata: &ObjectMeta, spec: &impl Serialize) -> String {
     let name = metadata.name.as_deref().unwrap();
     format!("{kind} {name} {}", json!({"labels": metadata.labels, "spec": spec}))
@@ -83,6 +99,17 @@ impl ProvisioningEditor for Operator {
         namespaces.delete(namespace, &DeleteParams::default()).await.unwrap();
     }
 
+    async fn create_binding(&self, namespace: &str) {
+        self.put_binding(namespace, AGENT_ROLE, ObjectMeta::default()).await;
+    }
+
+    async fn edit_binding(&self, namespace: &str, role: &str) {
+        let bindings: Api<RoleBinding> = Api::namespaced(self.0.clone(), namespace);
+        let labels = bindings.get(AGENT_ROLE).await.unwrap().metadata.labels;
+        bindings.delete(AGENT_ROLE, &DeleteParams::default()).await.unwrap();
+        self.put_binding(namespace, role, ObjectMeta { labels, ..ObjectMeta::default() }).await;
+    }
+
     async fn objects(&self, namespace: &str) -> Vec<String> {
         let all = ListParams::default();
         let namespaces: Api<Namespace> = Api::all(self.0.clone());
@@ -96,6 +123,9 @@ impl ProvisioningEditor for Operator {
         lines.extend(limits.iter().map(|it| line("LimitRange", &it.metadata, &it.spec)));
         let policies = policies.list(&all).await.unwrap();
         lines.extend(policies.iter().map(|it| line("NetworkPolicy", &it.metadata, &it.spec)));
+        let bindings: Api<RoleBinding> = Api::namespaced(self.0.clone(), namespace);
+        let bindings = bindings.list(&all).await.unwrap();
+        lines.extend(bindings.iter().map(|it| line("RoleBinding", &it.metadata, &(&it.role_ref, &it.subjects))));
         lines.sort();
         lines
     }

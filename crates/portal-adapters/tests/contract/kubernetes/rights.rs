@@ -61,7 +61,7 @@ mod cluster {
         check_forbidden(Api::<Namespace>::all(provisioner.clone()).delete("default", &DeleteParams::default()).await);
         let namespaces = KubeNamespaces::new(provisioner);
         let friend = FriendId::parse(&format!("p-{:08x}", rand::random::<u32>())).unwrap();
-        let manifests = Provisioning::default().manifests(&friend);
+        let manifests = Provisioning::default().manifests(&friend, &[]);
         for _ in 0..2 {
             assert_eq!(namespaces.provision(&manifests).await.unwrap(), Provisioned::Done);
         }
@@ -77,10 +77,10 @@ mod cluster {
         check_forbidden(pods.create(&PostParams::default(), &unrestricted).await);
 
         let other = FriendId::parse(&format!("q-{:08x}", rand::random::<u32>())).unwrap();
-        let mut foreign = Provisioning::default().manifests(&other).namespace;
+        let mut foreign = Provisioning::default().manifests(&other, &[]).namespace;
         foreign.metadata.labels = None;
         Api::all(client).create(&PostParams::default(), &foreign).await.unwrap();
-        let refused = namespaces.provision(&Provisioning::default().manifests(&other)).await.unwrap();
+        let refused = namespaces.provision(&Provisioning::default().manifests(&other, &[])).await.unwrap();
         assert_eq!(refused, Provisioned::Foreign);
     }
 }

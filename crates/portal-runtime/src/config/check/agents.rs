@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use config::Config;
 use portal_core::AgentId;
+use portal_k8s::ServiceAccountName;
 use url::Url;
 
 use super::Check;
@@ -30,8 +31,12 @@ impl Check {
             if !seen.insert(id.clone()) {
                 self.problem(key("id"), format!("there are two agents `{id}`"));
             }
-            let AgentSection { workspace, may_login, reads_heartbeat, .. } = section;
-            agents.push(AgentSettings { id, workspace, engine, may_login, reads_heartbeat, hook, gateway });
+            let AgentSection { workspace, may_login, reads_heartbeat, service_account, .. } = section;
+            let service_account = service_account
+                .and_then(|text| self.accepted(key("service_account"), ServiceAccountName::parse(&text)));
+            let settings =
+                AgentSettings { id, workspace, engine, may_login, reads_heartbeat, service_account, hook, gateway };
+            agents.push(settings);
         }
         Some(agents)
     }

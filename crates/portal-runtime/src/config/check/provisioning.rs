@@ -4,18 +4,21 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use config::Config;
-use portal_k8s::{Provisioning, quantity};
+use portal_k8s::{Provisioning, ServiceAccountName, is_namespace, quantity};
 
+use super::super::AgentSettings;
 use super::super::sections::ProvisioningSection;
 use super::Check;
 
-/// Longest name of a namespace.
-const NAMESPACE_MAX: usize = 63;
-
 impl Check {
-    pub(super) fn provisioning(&mut self, raw: &Config) -> Option<Provisioning> {
+    /// Reads the section; the account that it names is given to the agent.
+    pub(super) fn provisioning(&mut self, raw: &Config, agents: &mut [AgentSettings]) -> Option<Provisioning> {
         let section: ProvisioningSection = self.section(raw, "provisioning")?;
-        let ProvisioningSection { ingress_namespace, quota, container_default, container_max } = section;
+        let ProvisioningSection { ingress_namespace, agent_service_account, quota, container_default, container_max } =
+            section;
+        if let Some(account) = agent_service_account {
+            self.agent_account(&account, agents);
+        }
         if !is_namespace(&ingress_namespace) {
             self.problem(
                 "provisioning.ingress_namespace",
@@ -37,6 +40,23 @@ impl Check {
         Some(Provisioning { ingress_namespace, quota, container_default, container_max })
     }
 
+    fn agent_account(&mut self, account: &str, agents: &mut [AgentSettings]) {
+        let key = "provisioning.agent_service_account";
+        let Some(account) = self.accepted(key, ServiceAccountName::parse(account)) else { return };
+        let mut without: Vec<_> = agents.iter_mut().filter(|agent| agent.service_account.is_none()).collect();
+        match &mut without[..] {
+            [] => {}
+            [agent] => agent.service_account = Some(account),
+            // Each has friends of its own: one account for all would let an agent deploy for the friends of another.
+            [_, others @ ..] => {
+                let ids: Vec<_> = others.iter().map(|agent| agent.id.as_str()).collect();
+                let why =
+                    format!("is for one agent: name the account of {} too, by agents.service_account", ids.join(", "));
+                self.problem(key, why);
+            }
+        }
+    }
+
     fn quantities(&mut self, key: &str, values: &BTreeMap<String, String>) {
         for (resource, value) in values {
             if !quantity::is_amount(value) {
@@ -47,13 +67,4 @@ impl Check {
             }
         }
     }
-}
-
-/// Returns true for a valid name of a namespace (RFC 1123 label).
-fn is_namespace(name: &str) -> bool {
-    let is_inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
-    (1..=NAMESPACE_MAX).contains(&name.len())
-        && name.chars().all(is_inner)
-        && !name.starts_with('-')
-        && !name.ends_with('-')
 }
