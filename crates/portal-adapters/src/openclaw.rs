@@ -12,6 +12,8 @@ mod engine;
 mod frame;
 mod heartbeat;
 mod hook;
+mod page_sizes;
+mod pages;
 mod scopes;
 mod settings;
 

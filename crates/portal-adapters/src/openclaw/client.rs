@@ -11,8 +11,10 @@
 //!    that they may have changed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use portal_core::{Backend, BackendError, Invalid};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Call, ConnectError, Connection, End, Hello, Pending};
 use super::frame::Refusal;
+use super::page_sizes::PageSizes;
 use super::settings::GatewaySettings;
 
 /// Longest wait of a call for a connection.
@@ -89,6 +92,9 @@ enum State {
 pub struct GatewayClient {
     state: watch::Receiver<State>,
     changes: watch::Receiver<u64>,
+    /// Number of connections that ended by a frame that was too large.
+    oversized: Arc<AtomicU64>,
+    page_sizes: Mutex<PageSizes>,
     task: JoinHandle<()>,
 }
 
@@ -98,7 +104,9 @@ impl GatewayClient {
     pub fn start(settings: GatewaySettings) -> Self {
         let (sender, state) = watch::channel(State::Connecting);
         let (counter, changes) = watch::channel(0);
-        Self { state, changes, task: tokio::spawn(keep_connected(settings, sender, counter)) }
+        let (oversized, page_sizes) = (Arc::new(AtomicU64::new(0)), Mutex::default());
+        let task = tokio::spawn(keep_connected(settings, sender, counter, oversized.clone()));
+        Self { state, changes, oversized, page_sizes, task }
     }
 
     /// Returns the count of the gateway's events about jobs and of its connections. It only ever grows, and changes in the
@@ -106,6 +114,16 @@ impl GatewayClient {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
+    }
+
+    /// Returns the number of connections that ended by a frame that was too large.
+    pub(super) fn oversized(&self) -> u64 {
+        self.oversized.load(Ordering::SeqCst)
+    }
+
+    /// Returns the sizes of pages that the gateway can send.
+    pub(super) fn page_sizes(&self) -> MutexGuard<'_, PageSizes> {
+        self.page_sizes.lock()
     }
 
     /// Returns the age of the connection; `None` while there is none.
@@ -192,7 +210,12 @@ fn lost() -> CallError {
     unavailable("the connection to the gateway ended before its answer").into()
 }
 
-async fn keep_connected(settings: GatewaySettings, state: watch::Sender<State>, changes: watch::Sender<u64>) {
+async fn keep_connected(
+    settings: GatewaySettings,
+    state: watch::Sender<State>,
+    changes: watch::Sender<u64>,
+    oversized: Arc<AtomicU64>,
+) {
     let mut failures = 0_u32;
     let mut last = String::new();
     loop {
@@ -208,11 +231,20 @@ async fn keep_connected(settings: GatewaySettings, state: watch::Sender<State>, 
                 state.send_replace(State::Up(calls, hello, begun));
                 let mut pending = Pending::default();
                 let end = connection.serve(&mut queue, &mut pending, &changes).await;
+                if end == End::Oversized {
+                    oversized.fetch_add(1, Ordering::SeqCst);
+                }
                 state.send_replace(State::Connecting);
                 // Only now do callers learn that their answers are lost: one that asks again waits for the next connection.
                 drop(pending);
                 match end {
                     End::Closed => return,
+                    End::Oversized => {
+                        tracing::warn!("the agent's gateway sent a frame that is too large");
+                        // No failure of the gateway's: whoever asked for it asks for less next.
+                        sleep(FIRST_PAUSE).await;
+                        continue;
+                    }
                     End::Restart => tracing::info!("the agent's gateway restarts"),
                     End::Failed(why) => tracing::warn!("the connection to the agent's gateway ended: {why}"),
                 }

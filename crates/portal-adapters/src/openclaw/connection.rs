@@ -104,6 +104,8 @@ pub(super) enum End {
     Restart,
     /// The portal does not need it any more.
     Closed,
+    /// The gateway sent a frame over the limit.
+    Oversized,
     /// It broke: why.
     Failed(String),
 }
@@ -204,6 +206,7 @@ impl Pending {
                 return Received::End(End::Failed(format!("the gateway closed the connection ({code:?})")));
             }
             Some(Ok(Message::Binary(_))) => return failed("the gateway sent a binary frame"),
+            Some(Err(tungstenite::Error::Capacity(_))) => return Received::End(End::Oversized),
             Some(Err(error)) => return failed(&error.to_string()),
             None => return failed("the connection ended"),
         };

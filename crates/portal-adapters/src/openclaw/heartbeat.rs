@@ -20,13 +20,12 @@ use serde_json::{Value, json};
 
 use super::GatewayOf;
 use super::client::{CallError, CallKind, GatewayClient};
+use super::pages::{Page, Pages};
 
 /// The method that a gateway with a scratch has.
 const ABILITY: &str = "cron.scratch.set";
-/// Jobs in one page, as many as gateways give.
-const PAGE: u64 = 200;
-/// Most pages that are searched for the heartbeat job.
-const PAGES_MAX: u64 = 50;
+/// Most pages that are searched for the heartbeat job, in a list that changes meanwhile.
+const PAGES_MAX: usize = 100;
 
 /// Agents' documents: HEARTBEAT.md in the gateway if it keeps it, everything else in the agents' folders.
 pub struct GatewayFiles {
@@ -120,21 +119,25 @@ impl GatewayFiles {
     }
 
     async fn find_job(&self, gateway: &GatewayClient, agent: &AgentId) -> Result<String, BackendError> {
-        for page in 0..PAGES_MAX {
-            // The job is disabled where heartbeats are off.
-            let params = json!({"includeDisabled": true, "limit": PAGE, "offset": page * PAGE});
-            let listed = gateway.call(CallKind::Read, "cron.list", params).await?;
+        let mut pages = Pages::new(gateway);
+        for _ in 0..PAGES_MAX {
+            let listed = match pages.next().await? {
+                Page::Jobs(listed) => listed,
+                Page::Changed => {
+                    pages = Pages::new(gateway);
+                    continue;
+                }
+                Page::End => break,
+            };
             let jobs = listed.get("jobs").and_then(Value::as_array).into_iter().flatten();
             let is_heartbeat = |job: &&Value| {
                 let of = job["agentId"].as_str().or_else(|| job["effectiveAgentId"].as_str());
                 job.pointer("/payload/kind").is_some_and(|kind| kind == "heartbeat") && of == Some(agent.as_str())
             };
+            // A disabled one too: so is it where heartbeats are off.
             if let Some(id) = jobs.clone().find(is_heartbeat).and_then(|job| job["id"].as_str()) {
                 self.jobs.lock().insert(agent.clone(), id.to_owned());
                 return Ok(id.to_owned());
-            }
-            if listed.get("hasMore").is_none_or(|has_more| has_more != true) {
-                break;
             }
         }
         Err(BackendError::unavailable(Backend::Gateway, format!("the gateway has no heartbeat job of agent {agent}")))

@@ -6,4 +6,5 @@ mod changes;
 mod contract;
 mod faults;
 pub(crate) mod fixture;
+mod large;
 mod runs;

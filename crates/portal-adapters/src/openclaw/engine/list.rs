@@ -9,21 +9,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use portal_core::{Backend, BackendError};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::job::GatewayJob;
-use crate::openclaw::client::{CallKind, GatewayClient};
+use crate::openclaw::client::GatewayClient;
+use crate::openclaw::pages::{Page, Pages};
 
 /// Age up to which a list is used.
 const LIFETIME: Duration = Duration::from_secs(1);
 /// Age up to which it is used although an event says that jobs have changed: a storm of events causes four lists a second.
 const EVENT_PAUSE: Duration = Duration::from_millis(250);
-/// Jobs in one page, the most that gateways give.
-const PAGE: usize = 200;
-/// Most pages.
-const PAGES_MAX: usize = 50;
 /// Attempts at a list whose jobs change meanwhile.
 const TRIES: usize = 3;
 
@@ -111,7 +108,7 @@ impl JobLists {
 
 async fn fetch(client: &GatewayClient) -> Result<Vec<GatewayJob>, BackendError> {
     for _ in 0..TRIES {
-        if let Some(jobs) = pages(client).await? {
+        if let Some(jobs) = read(client).await? {
             return Ok(jobs);
         }
     }
@@ -119,33 +116,26 @@ async fn fetch(client: &GatewayClient) -> Result<Vec<GatewayJob>, BackendError> 
 }
 
 /// Returns all jobs; `None` if they changed between two pages.
-async fn pages(client: &GatewayClient) -> Result<Option<Vec<GatewayJob>>, BackendError> {
-    let (mut jobs, mut ids, mut offset, mut first) = (Vec::new(), HashSet::new(), 0, None);
-    for _ in 0..PAGES_MAX {
-        let params = json!({"includeDisabled": true, "limit": PAGE, "offset": offset});
-        let page = client.call(CallKind::Read, "cron.list", params).await?;
+async fn read(client: &GatewayClient) -> Result<Option<Vec<GatewayJob>>, BackendError> {
+    let (mut pages, mut jobs, mut ids) = (Pages::new(client), Vec::new(), HashSet::new());
+    loop {
+        let page = match pages.next().await? {
+            Page::Jobs(page) => page,
+            Page::Changed => return Ok(None),
+            Page::End => return Ok(Some(jobs)),
+        };
         let Some(listed) = page.get("jobs").and_then(Value::as_array) else {
             // Nothing is not the same as none.
             return Err(BackendError::failed(Backend::Gateway, "the list of jobs has no jobs"));
         };
-        // Older gateways name no revision; the number of jobs and their ids tell most changes.
-        let snapshot = (page["snapshotRevision"].clone(), page["total"].clone());
-        if *first.get_or_insert_with(|| snapshot.clone()) != snapshot {
-            return Ok(None);
-        }
         for job in listed.iter().filter_map(GatewayJob::parse) {
             if !ids.insert(job.id.clone()) {
                 return Ok(None);
             }
             jobs.push(job);
         }
-        if page["hasMore"] != true {
-            return Ok(Some(jobs));
-        }
-        if listed.is_empty() {
+        if listed.is_empty() && page["hasMore"] == true {
             return Ok(None);
         }
-        offset += listed.len();
     }
-    Err(BackendError::failed(Backend::Gateway, format!("it has more than {} jobs", PAGE * PAGES_MAX)))
 }
