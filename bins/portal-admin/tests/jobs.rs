@@ -49,8 +49,9 @@ impl Fixture {
         let text = format!(
             "[page]\nenabled = false\n[database]\nurl = \"sqlite:{}\"\n[delivery]\nwebhook_url = \"http://127.0.0.1:1/\"\n\
              webhook_secret = \"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n[[agents]]\nid = \"main\"\n\
-             workspace = \"/a\"\nengine = \"{engine}\"\n[agents.gateway]\nurl = \"{}\"\ntoken_file = \"{}\"\n",
+             workspace = \"{}\"\nengine = \"{engine}\"\n[agents.gateway]\nurl = \"{}\"\ntoken_file = \"{}\"\n",
             database.display(),
+            self.folder.path().display(),
             self.fake.address(),
             token.display(),
         );
@@ -149,4 +150,19 @@ async fn a_job_that_cannot_be_moved_stays_where_it_is() {
     let moved = fixture.move_jobs("jobs move main");
     assert!(moved[0]["outcome"].as_str().unwrap().contains("another job of this name"), "{moved}");
     assert_eq!((fixture.enabled_here().await, fixture.there().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_hears_which_conversation_and_which_file_nobody_reads() {
+    let fixture = Fixture::new().await;
+    std::fs::write(fixture.folder.path().join("HEARTBEAT.md"), "# Check the plants").unwrap();
+    fixture.fake.with(|gateway| {
+        gateway.sessions = vec![json!({"key": "agent:main:direct:alice", "updatedAt": 1_800_000_000_000_i64})];
+    });
+    let output = fixture.run("agent wiring main", "openclaw");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let notes: Vec<_> = said["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect();
+    let [heartbeat, bob] = notes[..] else { panic!("{notes:?}") };
+    assert!(heartbeat.starts_with("HEARTBEAT.md of main: the gateway keeps it itself"), "{heartbeat}");
+    assert!(bob.starts_with("conversation of bob with main: the gateway does not have it"), "{bob}");
 }

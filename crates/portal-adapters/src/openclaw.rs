@@ -12,6 +12,7 @@ mod engine;
 mod frame;
 mod heartbeat;
 mod hook;
+mod last_use;
 mod page_sizes;
 mod pages;
 mod scopes;
@@ -28,6 +29,7 @@ pub use engine::{GatewayEngine, GatewayEnginePorts};
 pub use frame::Refusal;
 pub use heartbeat::GatewayFiles;
 pub use hook::{HookDelivery, HookFinding, HookSettings};
+pub use last_use::last_use;
 pub use scopes::GatewayScopes;
 pub use settings::GatewaySettings;
 

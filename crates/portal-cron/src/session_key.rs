@@ -243,6 +243,18 @@ impl SessionKeys {
         Ok(Some(Destination { session, answer }))
     }
 
+    /// Returns the destination of a message in the owner's default conversation.
+    ///
+    /// # Errors
+    /// As of [`Self::destination`].
+    pub async fn default_destination<'a>(
+        &self,
+        owner: &FriendshipKey,
+        contacts: &'a [Contact],
+    ) -> Result<Option<Destination<'a>>, BackendError> {
+        self.destination(owner, contacts, DEFAULT_SESSION).await
+    }
+
     /// Returns [`Destination::answer`] of the owner's conversation `session`.
     ///
     /// # Errors

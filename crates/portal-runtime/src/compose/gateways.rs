@@ -4,13 +4,21 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, SecondsFormat, Utc};
 use portal_adapters::db::Db;
-use portal_adapters::openclaw::{Conversations, DmScope, GatewayClient, GatewayEngine, GatewaySettings, Hello};
-use portal_core::{AgentId, BackendError, Contact, FriendshipStatus, Invalid, Probe};
+use portal_adapters::openclaw::{
+    Conversations, DmScope, GatewayClient, GatewayEngine, GatewayOf, GatewayScopes, GatewaySettings, Hello, last_use,
+};
+use portal_core::{AgentId, BackendError, Contact, FriendshipKey, FriendshipStatus, Invalid, Probe};
+use portal_cron::SessionKeys;
 
 use super::rotation::Rotating;
 use crate::check::{CheckStatus, Finding, with_timeout};
 use crate::config::{AgentSettings, EngineKind, GatewayTarget};
+
+/// Warning of a conversation that a gateway does not have.
+const NOBODY_READS: &str =
+    "the gateway does not have it: nobody has written there yet, and nobody would read what a job says there";
 
 /// Clients of the configured gateways, by agent. They connect by themselves, and anew when the token's file changes.
 pub(super) struct Gateways(HashMap<AgentId, Rotating<GatewayClient>>);
@@ -80,11 +88,74 @@ async fn check_one(agent: &AgentSettings, target: &GatewayTarget, db: &Db) -> Ve
         Err(refused) => return vec![Finding { name, status: CheckStatus::Failed(refused.message) }],
     };
     let name = format!("{name} (OpenClaw {}, protocol {})", hello.version, hello.protocol);
-    let reached = Finding { name, status: jobs_status(agent.engine, &hello) };
-    let asked = with_timeout(format!("conversations of {}", agent.id), conversations(settings, agent, db)).await;
-    vec![reached, asked]
+    let mut findings = vec![Finding { name, status: jobs_status(agent.engine, &hello) }];
+    let has_file = agent.reads_heartbeat || agent.workspace.join("HEARTBEAT.md").is_file();
+    if hello.methods.contains("cron.scratch.set") && has_file {
+        findings.push(heartbeat_file(agent));
+    }
+    let client = Arc::new(GatewayClient::start(settings));
+    findings.push(with_timeout(format!("conversations of {}", agent.id), conversations(&client, agent, db)).await);
+    if hello.methods.contains("sessions.list") {
+        findings.extend(last_uses(&client, &agent.id, db).await);
+    }
+    findings
 }
 
+fn heartbeat_file(agent: &AgentSettings) -> Finding {
+    let why = "the gateway keeps it itself (cron.scratch) and ignores the file in the workspace: write what is in it through \
+               the portal, remove the file, and leave out agents.reads_heartbeat";
+    Finding { name: format!("HEARTBEAT.md of {}", agent.id), status: CheckStatus::Warning(why.to_owned()) }
+}
+
+/// Says of each active friend when the conversation of their jobs was last used.
+async fn last_uses(client: &Arc<GatewayClient>, agent: &AgentId, db: &Db) -> Vec<Finding> {
+    let friendships = match db.friendships().of_agent(agent).await {
+        Ok(friendships) => friendships,
+        Err(error) => return vec![Finding::of(format!("conversations with {agent}"), Err(error))],
+    };
+    let gateway = client.clone();
+    let gateway_of: GatewayOf = Arc::new(move |_| Some(gateway.clone()));
+    // Of the default conversation alone, which no channel decides.
+    let keys =
+        SessionKeys::new(db.contacts(), db.friends(), Vec::new()).with_scopes(Arc::new(GatewayScopes::new(gateway_of)));
+    let mut findings = Vec::new();
+    for friendship in friendships.iter().filter(|friendship| friendship.status == FriendshipStatus::Active) {
+        let owner = FriendshipKey { friend: friendship.friend.clone(), agent: agent.clone() };
+        findings.push(last_use_of(client, &keys, &owner).await);
+    }
+    findings
+}
+
+async fn default_use(
+    client: &GatewayClient,
+    keys: &SessionKeys,
+    owner: &FriendshipKey,
+) -> Result<Option<DateTime<Utc>>, BackendError> {
+    let contacts = keys.contacts(&owner.friend).await?;
+    let Some(default) = keys.default_destination(owner, &contacts).await? else { return Ok(None) };
+    Ok(last_use(client, default.session.as_str()).await?)
+}
+
+async fn last_use_of(client: &GatewayClient, keys: &SessionKeys, owner: &FriendshipKey) -> Finding {
+    let FriendshipKey { friend, agent } = owner;
+    let name = format!("conversation of {friend} with {agent}");
+    let mut used = None;
+    let finding = with_timeout(&name, async {
+        let found = default_use(client, keys, owner).await;
+        found.map(|at| {
+            used = at;
+            if at.is_some() { CheckStatus::Ok } else { CheckStatus::Warning(NOBODY_READS.to_owned()) }
+        })
+    });
+    let finding = finding.await;
+    match used {
+        // A table has words for what is wrong only, so the time stands beside the name.
+        Some(at) => {
+            Finding { name: format!("{name}, last used {}", at.to_rfc3339_opts(SecondsFormat::Secs, true)), ..finding }
+        }
+        None => finding,
+    }
+}
 /// Judges whether the gateway can keep the friends' jobs, by what it says it can do.
 fn jobs_status(engine: EngineKind, hello: &Hello) -> CheckStatus {
     const METHODS: [&str; 6] = ["cron.list", "cron.add", "cron.update", "cron.remove", "cron.run", "cron.runs"];
@@ -104,8 +175,8 @@ fn jobs_status(engine: EngineKind, hello: &Hello) -> CheckStatus {
     CheckStatus::Ok
 }
 
-async fn conversations(settings: GatewaySettings, agent: &AgentSettings, db: &Db) -> Result<CheckStatus, BackendError> {
-    let found = Conversations::read(&GatewayClient::start(settings)).await?;
+async fn conversations(client: &GatewayClient, agent: &AgentSettings, db: &Db) -> Result<CheckStatus, BackendError> {
+    let found = Conversations::read(client).await?;
     let mut friends = Vec::new();
     for friendship in db.friendships().of_agent(&agent.id).await? {
         if friendship.status == FriendshipStatus::Active {

@@ -60,6 +60,8 @@ pub(crate) struct Gateway {
     /// Its clock, in milliseconds since 1970.
     pub(crate) now: i64,
     pub(crate) events: Vec<Value>,
+    /// Its conversations, as it lists them.
+    pub(crate) sessions: Vec<Value>,
     entries: HashMap<String, Vec<Value>>,
     open: HashMap<String, (Option<String>, i64)>,
     counts: HashMap<String, usize>,
@@ -74,6 +76,7 @@ impl Gateway {
             jobs: Vec::new(),
             now: 1_700_000_000_120,
             events: Vec::new(),
+            sessions: Vec::new(),
             entries: HashMap::new(),
             open: HashMap::new(),
             counts: HashMap::new(),
@@ -191,6 +194,7 @@ impl Gateway {
         }
         match method {
             "config.get" => Ok(json!({"config": {"session": self.session}})),
+            "sessions.list" => Ok(json!({"sessions": self.sessions})),
             "cron.list" => self.list(params),
             "cron.get" if self.version.protocol() == 4 => {
                 let index = self.index(params)?;
