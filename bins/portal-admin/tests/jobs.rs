@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends where its premise fails")]
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use portal_adapters::RandomIds;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 #[path = "../../../crates/portal-adapters/tests/openclaw/fake.rs"]
 mod fake;
 
-use fake::{Fake, Version};
+use fake::{Fake, Fault, Version};
 // The included file needs them, and no line of this crate does.
 use {futures as _, parking_lot as _, tokio_tungstenite as _};
 
@@ -44,6 +45,10 @@ impl Fixture {
     }
 
     fn run(&self, command: &str, engine: &str) -> Output {
+        self.command(command, engine).output().unwrap()
+    }
+
+    fn command(&self, command: &str, engine: &str) -> Command {
         let [database, token] = ["portal.db", "token"].map(|file| self.folder.path().join(file));
         std::fs::write(&token, "gateway-token").unwrap();
         let text = format!(
@@ -57,19 +62,51 @@ impl Fixture {
         );
         let config = self.folder.path().join("portal.toml");
         std::fs::write(&config, text).unwrap();
-        Command::new(env!("CARGO_BIN_EXE_portal-admin"))
-            .args(command.split(' '))
-            .arg("--json")
-            .arg("--config")
-            .arg(config)
-            .env("LOGNAME", "olga")
-            .output()
-            .unwrap()
+        let mut program = Command::new(env!("CARGO_BIN_EXE_portal-admin"));
+        program.args(command.split(' ')).arg("--json").arg("--config").arg(config).env("LOGNAME", "olga");
+        program
+    }
+
+    /// Kills the command as soon as it waits for the answer to a call that `fault` holds.
+    async fn kill_at(&self, command: &str, method: &'static str, calls: usize) {
+        drop(self.fake.calls());
+        let (release, held) = tokio::sync::oneshot::channel();
+        for _ in 1..calls {
+            self.fake.fail(method, Fault::After(Box::new(|_| ())));
+        }
+        self.fake.fail(method, Fault::Hold(held));
+        let engine = if command.contains("--back") { "embedded" } else { "openclaw" };
+        let mut child = self.command(command, engine).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begun = Instant::now();
+        while self.fake.count(method) < calls {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{command} does not call {method}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // The gateway does what it was asked for, and nobody hears of it.
+        drop(release);
+    }
+
+    /// Returns name, switch and message of each of the friend's jobs in the portal.
+    async fn here(&self, friend: &str) -> Vec<(String, bool, String)> {
+        let jobs = self.db.jobs().list(&owner(friend)).await.unwrap();
+        jobs.into_iter().map(|job| (job.spec.name.to_string(), job.enabled, job.spec.message)).collect()
+    }
+
+    /// Waits until the gateway's only job is enabled or not.
+    async fn until_enabled_there(&self, enabled: bool) {
+        let begun = Instant::now();
+        while self.there().iter().any(|(_, is_enabled)| *is_enabled != enabled) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", self.there());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Moves the jobs; returns what became of each.
     fn move_jobs(&self, command: &str) -> Value {
-        let output = self.run(command, "openclaw");
+        let engine = if command.contains("--back") { "embedded" } else { "openclaw" };
+        let output = self.run(command, engine);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice::<Value>(&output.stdout).unwrap()["jobs"].take()
     }
@@ -77,6 +114,8 @@ impl Fixture {
     async fn insert(&self, friend: &str, name: &str, enabled: bool) -> Job {
         let owner = owner(friend);
         let now: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        // Before the gateway's clock began, as a job is older that is moved there later.
+        let created_at = DateTime::from_timestamp(1_600_000_000, 0).unwrap();
         let spec = JobSpec {
             name: JobName::parse(name).unwrap(),
             description: None,
@@ -88,8 +127,7 @@ impl Fixture {
             answer_to: AnswerTo::Nowhere,
         };
         let state = JobState { next_run: enabled.then_some(now), ..JobState::default() };
-        let job =
-            Job { id: RandomIds.id(), owner, spec, enabled, read_only: false, created_at: now, revision: 1, state };
+        let job = Job { id: RandomIds.id(), owner, spec, enabled, read_only: false, created_at, revision: 1, state };
         let audit = AuditEntry::new(now, Actor::Operator("test".to_owned()), Action::JobCreate);
         self.db.jobs().create(job.clone(), 50, audit).await.unwrap();
         job
@@ -150,6 +188,107 @@ async fn a_job_that_cannot_be_moved_stays_where_it_is() {
     let moved = fixture.move_jobs("jobs move main");
     assert!(moved[0]["outcome"].as_str().unwrap().contains("another job of this name"), "{moved}");
     assert_eq!((fixture.enabled_here().await, fixture.there().len()), (1, 1));
+}
+
+const MESSAGE: &str = "Water the roses";
+
+fn outcomes(moved: &Value) -> Vec<(String, String)> {
+    let text = |row: &Value, member: &str| row[member].as_str().unwrap().to_owned();
+    moved.as_array().unwrap().iter().map(|row| (text(row, "name"), text(row, "outcome"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_moved_back_with_what_was_changed_there() {
+    let fixture = Fixture::new().await;
+    fixture.insert("alice", "daily", true).await;
+    fixture.insert("alice", "paused", false).await;
+    fixture.move_jobs("jobs move main");
+    // The friend changes the one, and the agent makes some of its own.
+    let ids = fixture.fake.with(|gateway| {
+        let id = gateway.jobs[0]["id"].as_str().unwrap().to_owned();
+        gateway.edit(&id, |job| job["payload"]["message"] = "Mow the lawn".into());
+        let own = gateway.insert(json!({"name": "of the agent"}));
+        let event = gateway.insert(json!({"name": "tea", "payload": {"kind": "systemEvent", "text": "Tea"}}));
+        let stream = gateway.insert(json!({"name": "watch", "schedule": {"kind": "stream", "command": ["true"]}}));
+        [own, event, stream]
+    });
+    let expected = |moved: &str| {
+        let stays = |name: &str, why: &str| (name.to_owned(), format!("stays in the gateway: {why}"));
+        vec![
+            ("daily".to_owned(), moved.to_owned()),
+            stays("of the agent", "the agent made it"),
+            ("paused".to_owned(), moved.to_owned()),
+            stays("tea", "it is a reminder of the agent's own kind"),
+            stays("watch", "it has a schedule of a kind that the portal does not know"),
+        ]
+    };
+    assert_eq!(outcomes(&fixture.move_jobs("jobs move main --back --dry-run")), expected("would be moved"));
+    assert_eq!(fixture.enabled_here().await, 0);
+    for _ in 0..2 {
+        assert_eq!(outcomes(&fixture.move_jobs("jobs move main --back")), expected("moved"));
+        let here = [("daily", true, "Mow the lawn"), ("paused", false, MESSAGE)];
+        assert_eq!(fixture.here("alice").await, here.map(|(name, on, text)| (name.to_owned(), on, text.to_owned())));
+        let there: Vec<_> = fixture.there().into_iter().map(|(_, enabled)| enabled).collect();
+        assert_eq!(there, [false, false, true, true, true], "the agent's own go on: {ids:?}");
+    }
+    let sessions: Vec<_> = fixture.db.jobs().list(&owner("alice")).await.unwrap();
+    assert!(sessions.iter().all(|job| job.spec.session == "isolated"), "{sessions:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_the_portals_own_is_not_overwritten_by_one_that_comes_back() {
+    let fixture = Fixture::new().await;
+    fixture.insert("alice", "daily", true).await;
+    fixture.move_jobs("jobs move main");
+    let job = fixture.db.jobs().list(&owner("alice")).await.unwrap().remove(0);
+    let audit = AuditEntry::new(job.created_at, Actor::Operator("test".to_owned()), Action::JobDelete);
+    assert!(fixture.db.jobs().remove(&owner("alice"), "daily", audit).await.unwrap());
+    // Made later than the one of the gateway, and another one.
+    let mut other = job.clone();
+    other.id = RandomIds.id();
+    other.created_at = DateTime::from_timestamp(4_000_000_000, 0).unwrap();
+    other.spec.message = "Mow the lawn".to_owned();
+    let audit = AuditEntry::new(job.created_at, Actor::Operator("test".to_owned()), Action::JobCreate);
+    fixture.db.jobs().create(other, 50, audit).await.unwrap();
+    let moved = fixture.move_jobs("jobs move main --back");
+    assert!(outcomes(&moved)[0].1.contains("the portal has another job of this name"), "{moved}");
+    assert_eq!(fixture.here("alice").await, [("daily".to_owned(), false, "Mow the lawn".to_owned())]);
+    assert!(fixture.there()[0].1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_was_killed_between_two_steps_goes_on() {
+    // Into the gateway: it is disabled here, and not yet enabled there. The second list is that of the last step.
+    let fixture = Fixture::new().await;
+    fixture.insert("alice", "daily", true).await;
+    fixture.kill_at("jobs move main", "cron.list", 2).await;
+    assert_eq!((fixture.enabled_here().await, fixture.there()[0].1), (0, false));
+    fixture.kill_at("jobs move main", "cron.list", 2).await;
+    assert_eq!(outcomes(&fixture.move_jobs("jobs move main")), [("daily".to_owned(), "moved".to_owned())]);
+    assert_eq!((fixture.enabled_here().await, fixture.there()[0].1), (0, true));
+
+    // Back again: it is made here, and the answer to the change there is never heard.
+    fixture.kill_at("jobs move main --back", "cron.update", 1).await;
+    fixture.until_enabled_there(false).await;
+    assert_eq!(fixture.enabled_here().await, 0);
+    assert_eq!(outcomes(&fixture.move_jobs("jobs move main --back")), [("daily".to_owned(), "moved".to_owned())]);
+    assert_eq!((fixture.enabled_here().await, fixture.there()[0].1), (1, false));
+    // Whoever disables it afterwards is not overruled by a command that is repeated.
+    let job = fixture.db.jobs().list(&owner("alice")).await.unwrap().remove(0);
+    let seen_next_run = job.state.next_run;
+    let update = portal_cron::JobUpdate {
+        job: Job { enabled: false, revision: job.revision + 1, state: JobState::default(), ..job.clone() },
+        seen_revision: job.revision,
+        seen_next_run,
+        missed: None,
+    };
+    let audit = AuditEntry::new(job.created_at, Actor::Friend(owner("alice").friend), Action::JobToggle)
+        .with_friend(owner("alice").friend)
+        .with_subject("daily")
+        .with_detail("agent main, disabled");
+    fixture.db.jobs().update(update, audit).await.unwrap();
+    fixture.move_jobs("jobs move main --back");
+    assert_eq!((fixture.enabled_here().await, fixture.there()[0].1), (0, false));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,7 @@ pub use client::{CallError, CallKind, GatewayClient};
 pub use connection::Hello;
 pub use conversations::{Conversations, DmScope};
 pub use device::DeviceKey;
-pub use engine::{GatewayEngine, GatewayEnginePorts};
+pub use engine::{ExportedJob, GatewayEngine, GatewayEnginePorts};
 pub use frame::Refusal;
 pub use heartbeat::GatewayFiles;
 pub use hook::{HookDelivery, HookFinding, HookSettings};

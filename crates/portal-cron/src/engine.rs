@@ -106,6 +106,24 @@ impl EmbeddedEngine {
         Self { store, zones, clock, ids }
     }
 
+    /// Stores a disabled job, which another engine has.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn import(
+        &self,
+        owner: &FriendshipKey,
+        spec: JobSpec,
+        audit: AuditEntry,
+    ) -> Result<JobCreated, BackendError> {
+        self.store.create(self.new_job(owner, spec, false), JOBS_PER_FRIEND, audit).await
+    }
+
+    fn new_job(&self, owner: &FriendshipKey, spec: JobSpec, enabled: bool) -> Job {
+        let (id, created_at) = (self.ids.id(), self.clock.now());
+        Job { id, owner: owner.clone(), spec, enabled, created_at, read_only: false, revision: 1, state: JobState::default() }
+    }
+
     fn schedule(&self, job: &Job) -> Result<Schedule, BackendError> {
         // Only a release that lost a time zone makes a stored timing unreadable.
         let unreadable = |invalid| BackendError::failed(portal_core::Backend::Database, invalid);
@@ -129,18 +147,8 @@ impl Engine for EmbeddedEngine {
         spec: JobSpec,
         audit: AuditEntry,
     ) -> Result<JobCreated, BackendError> {
-        let (id, created_at) = (self.ids.id(), self.clock.now());
-        let mut job = Job {
-            id,
-            owner: owner.clone(),
-            spec,
-            enabled: true,
-            read_only: false,
-            created_at,
-            revision: 1,
-            state: JobState::default(),
-        };
-        job.state.next_run = self.schedule(&job)?.next_after(created_at);
+        let mut job = self.new_job(owner, spec, true);
+        job.state.next_run = self.schedule(&job)?.next_after(job.created_at);
         self.store.create(job, JOBS_PER_FRIEND, audit).await
     }
 

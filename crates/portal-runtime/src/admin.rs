@@ -16,7 +16,7 @@ use portal_k8s::Namespaces;
 use crate::check::{CheckStatus, Finding};
 use crate::command_error::CommandError;
 use crate::compose;
-pub use crate::compose::MovedJob;
+pub use crate::compose::{MoveJobs, MovedJob};
 use crate::config::{DatabaseSettings, Settings};
 pub use crate::signing::DeviceKey;
 
@@ -90,19 +90,19 @@ impl Admin {
         findings.into_iter().filter_map(problem).collect()
     }
 
-    /// Moves an agent's jobs from the portal into its gateway, in the name of `actor`; without `apply` only says which ones
-    /// would be moved. May be repeated.
+    /// Moves an agent's jobs from the portal into its gateway or back, in the name of `actor`. May be repeated.
     ///
     /// # Errors
-    /// An agent whose engine is another one, settings that an adapter refuses, or a failure of the database.
+    /// An agent whose engine is not the one of the new place, settings that an adapter refuses, or a failure of the database
+    /// or the gateway.
     pub async fn move_jobs(
         &self,
         settings: &Settings,
         agent: &AgentId,
         actor: &Actor,
-        apply: bool,
+        command: MoveJobs,
     ) -> Result<Vec<MovedJob>, CommandError> {
-        compose::move_jobs(&self.db, settings, agent, actor, apply).await
+        compose::move_jobs(&self.db, settings, agent, actor, command).await
     }
 
     /// The records in the configured zones that carry this portal's marker and that the database does not know. The

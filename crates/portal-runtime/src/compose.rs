@@ -40,8 +40,8 @@ pub(crate) use self::disk::DiskProbe;
 use self::engines::EngineParts;
 pub use self::engines::GatewayJobs;
 pub(crate) use self::gateways::check as check_gateways;
-pub use self::moving::MovedJob;
 pub(crate) use self::moving::move_jobs;
+pub use self::moving::{MoveJobs, MovedJob};
 pub use self::zones::CallBudget;
 pub(crate) use self::zones::zones;
 

@@ -121,6 +121,21 @@ impl GatewayEngine {
         self.make(NewJob { owner: owner.clone(), spec, enabled: false }, audit).await
     }
 
+    /// Returns a friend's jobs for whoever is to move them to the portal, sorted by name.
+    ///
+    /// # Errors
+    /// The database or the gateway failed.
+    pub async fn export(&self, owner: &FriendshipKey) -> Result<Vec<ExportedJob>, BackendError> {
+        let session = self.context.session(owner).await?;
+        let jobs = self.context.lists.fresh(&session.client).await?;
+        let claim = session.claim();
+        let own =
+            jobs.iter().filter_map(|job| job.own(&claim).map(|key| ExportedJob::of(job, job.to_job(owner, &key))));
+        let mut own: Vec<_> = own.collect();
+        own.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(own)
+    }
+
     async fn make(&self, new: NewJob, audit: AuditEntry) -> Result<JobCreated, BackendError> {
         let (owner, name) = (new.owner.clone(), new.spec.name.to_string());
         let made = self.change(&owner, name, audit, |context, held| async move { new.make(&context, &held).await });
@@ -213,6 +228,31 @@ impl GatewayEngine {
             }
         }
         Ok(RunsListed::RunUnknown)
+    }
+}
+
+/// A job of a friend's in a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportedJob {
+    /// Its name, as it is shown.
+    pub name: String,
+    /// Whether this portal declared it there. Older gateways do not know it of any job.
+    pub is_declared: bool,
+    /// The job, or the reason for which only the gateway can have it.
+    pub job: Result<Box<Job>, &'static str>,
+}
+
+impl ExportedJob {
+    fn of(job: &job::GatewayJob, shown: Option<Job>) -> Self {
+        let exported = match shown {
+            _ if !job.is_writable() => Err("it is a reminder of the agent's own kind"),
+            None => Err("it has a schedule of a kind that the portal does not know"),
+            Some(_) if !job.is_whole => {
+                Err("a part of it is longer than the portal stores, or of a kind that it does not know")
+            }
+            Some(shown) => Ok(Box::new(shown)),
+        };
+        Self { name: job.name.to_string(), is_declared: job.declaration_key.is_some(), job: exported }
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) struct GatewayJob {
     pub(super) config_revision: Option<String>,
     /// Changes with the job's definition, on every gateway.
     pub(super) revision: u32,
+    /// Whether everything that its owner decided is shown.
+    pub(super) is_whole: bool,
     /// Begin of the run that is under way.
     pub(super) running_at: Option<DateTime<Utc>>,
     state: JobState,
@@ -98,10 +100,12 @@ impl GatewayJob {
             declaration_key: text(value, "declarationKey").map(str::to_owned),
             config_revision: text(value, "configRevision").map(str::to_owned),
             revision: revision(value),
+            is_whole: false,
             running_at: time(&state["runningAtMs"]),
             state: JobState::default(),
         };
         job.state = job.read_state(value);
+        job.is_whole = job.shows_all_of(value);
         Some(job)
     }
 
@@ -168,6 +172,18 @@ impl GatewayJob {
             revision: self.revision,
             state: self.state.clone(),
         })
+    }
+
+    /// Returns whether name, description, message and limits are shown as the gateway has them.
+    fn shows_all_of(&self, value: &Value) -> bool {
+        let payload = &value["payload"];
+        let fits = |text: Option<&str>, most: usize| text.is_none_or(|text| text.len() <= most);
+        let Payload::AgentTurn { thinking, timeout_seconds, .. } = &self.payload else { return false };
+        text(value, "name") == Some(self.name.as_str())
+            && fits(text(value, "description"), DESCRIPTION_MAX)
+            && fits(text(payload, "message"), MESSAGE_MAX)
+            && thinking.is_none() == payload["thinking"].is_null()
+            && timeout_seconds.is_none() == payload["timeoutSeconds"].is_null()
     }
 
     /// Returns whether it is the agent's own by everything that it says about agents.
