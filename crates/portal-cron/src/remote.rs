@@ -60,10 +60,12 @@ pub enum ChangeBegun {
 /// End of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeEnd {
-    /// It was made, to the job of this name; the run, if one was asked for.
+    /// It was made, to this job; the run, if one was asked for.
     Done {
         /// For the audit log.
         name: String,
+        /// The job's id, for the hint to whoever looks at it.
+        id: String,
         /// Stored as queued.
         run: Option<RemoteRun>,
     },

@@ -239,6 +239,7 @@ macro_rules! remote_contract {
             a_run_is_open_until_it_is_ended_once,
             a_pause_is_stored_once_and_goes_with_its_friendship,
             old_runs_are_forgotten_in_batches,
+            a_job_that_was_made_is_told_of_by_its_id,
             a_run_is_told_of_by_its_job,
         ], $($fixture)+ }
     };
@@ -399,10 +400,10 @@ macro_rules! provisioning_contract {
             provisioning_a_namespace_again_changes_nothing,
             other_values_are_applied_to_a_namespace_that_exists,
             a_namespace_provisioned_by_many_at_once_is_made_once,
-            a_namespace_of_somebody_else_is_left_alone,
             agents_are_bound_once_and_their_binding_is_repaired,
             agents_that_are_not_named_any_more_are_unbound,
             a_binding_of_somebody_else_is_left_alone,
+            a_namespace_of_somebody_else_is_left_alone,
             a_namespace_that_ends_is_left_alone,
         ], $($fixture)+ }
     };

@@ -79,7 +79,7 @@ impl RemoteFixture {
 }
 
 fn made(name: &str, run: Option<RemoteRun>) -> ChangeEnd {
-    ChangeEnd::Done { name: name.to_owned(), run }
+    ChangeEnd::Done { name: name.to_owned(), id: format!("id of {name}"), run }
 }
 
 pub async fn of_many_changes_of_a_job_one_is_under_way(fixture: &RemoteFixture) {
@@ -228,6 +228,19 @@ pub async fn old_runs_are_forgotten_in_batches(fixture: &RemoteFixture) {
     assert_eq!(retention.delete(later, 2).await.unwrap(), 2);
     assert_eq!(retention.delete(later, 2).await.unwrap(), 1);
     assert_eq!(fixture.remote.open_runs(&alice.agent, 10).await.unwrap(), []);
+}
+
+pub async fn a_job_that_was_made_is_told_of_by_its_id(fixture: &RemoteFixture) {
+    let alice = fixture.alice().await;
+    let made_one = fixture.held(&alice, "daily", Action::JobCreate).await;
+    fixture.end(&made_one, made("daily", None)).await;
+    let none = fixture.held(&alice, "weekly", Action::JobCreate).await;
+    fixture.end(&none, ChangeEnd::Nothing).await;
+    let told = fixture.stores.changes.recent(Duration::from_mins(10), 100).await.unwrap().changes;
+    let mut jobs: Vec<_> =
+        told.iter().filter(|change| change.topic == Topic::Job).map(|change| &change.subject).collect();
+    jobs.sort();
+    assert_eq!(jobs, ["id of daily", "weekly"]);
 }
 
 pub async fn a_run_is_told_of_by_its_job(fixture: &RemoteFixture) {

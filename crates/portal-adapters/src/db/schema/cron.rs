@@ -64,6 +64,7 @@ diesel::table! {
         action -> Text,
         subject -> Text,
         detail -> Text,
+        job_id -> Nullable<Text>,
     }
 }
 

@@ -133,10 +133,10 @@ impl RemoteStore for Store {
             .write(async move |conn| {
                 let row: Option<ChangeRow> =
                     remote_changes::table.find(&change).select(ChangeRow::as_select()).first(conn).await.optional()?;
-                let (name, run, is_lost) = match end {
-                    ChangeEnd::Nothing => (None, None, false),
-                    ChangeEnd::Done { name, run } => (Some(name), run, false),
-                    ChangeEnd::Lost { name } => (Some(name), None, true),
+                let (name, id, run, is_lost) = match end {
+                    ChangeEnd::Nothing => (None, None, None, false),
+                    ChangeEnd::Done { name, id, run } => (Some(name), Some(id), run, false),
+                    ChangeEnd::Lost { name } => (Some(name), None, None, true),
                 };
                 if let Some(run) = &run {
                     insert_run(conn, run).await?;
@@ -151,6 +151,11 @@ impl RemoteStore for Store {
                     let until = now(conn, portal_time).await?;
                     mark_lost(conn, &change, until).await
                 } else {
+                    // Read by the trigger that writes the hint.
+                    if let Some(id) = id {
+                        let named = remote_changes::job_id.eq(id);
+                        diesel::update(remote_changes::table.find(&change)).set(named).execute(conn).await?;
+                    }
                     diesel::delete(remote_changes::table.find(&change)).execute(conn).await?;
                     Ok(())
                 }

@@ -76,7 +76,7 @@ impl Update {
 
     /// Compares what the gateway stored with what it was asked for.
     fn compare(&self, session: &Session<'_>, stored: &GatewayJob) -> (ChangeEnd, JobUpdated) {
-        let end = ChangeEnd::Done { name: self.job.spec.name.to_string(), run: None };
+        let end = ChangeEnd::Done { name: self.job.spec.name.to_string(), id: self.job.id.clone(), run: None };
         let Some(key) = stored.own(&session.claim()) else {
             tracing::error!(job.id = %stored.id, "a job was given to somebody else while it was changed");
             return (end, JobUpdated::Absent);
@@ -139,7 +139,7 @@ impl Named {
             Found::Absent => return unchanged(JobRemoved::Absent),
             Found::ReadOnly => return unchanged(JobRemoved::Refused(EngineRefusal::ReadOnly)),
         };
-        let done = ChangeEnd::Done { name: job.name.to_string(), run: None };
+        let done = ChangeEnd::Done { name: job.name.to_string(), id: self.id.clone(), run: None };
         match session.write("cron.remove", &self.id, json!({"id": self.id})).await {
             Ok(Some(answer)) if answer["removed"] == true => Ok((done, JobRemoved::Done)),
             Ok(Some(answer)) if answer["removed"] == false => unchanged(JobRemoved::Absent),
@@ -175,8 +175,8 @@ impl Named {
         match self.ask(&session).await {
             Ok(Admission::Begun(remote_id)) => {
                 let run = self.requested(run, remote_id, &job, requested_at);
-                let id = run.id.clone();
-                Ok((ChangeEnd::Done { name: job.name.to_string(), run: Some(run) }, RunRequested::Queued(id)))
+                let queued = RunRequested::Queued(run.id.clone());
+                Ok((ChangeEnd::Done { name: job.name.to_string(), id: self.id.clone(), run: Some(run) }, queued))
             }
             Ok(Admission::Running) => unchanged(RunRequested::Open),
             Ok(Admission::Absent) => unchanged(RunRequested::Absent),

@@ -94,7 +94,7 @@ impl NewJob {
             expected_by: requested_at + TimeDelta::hours(1),
             end: None,
         };
-        Ok((ChangeEnd::Done { name: name.clone(), run: Some(run) }, outcome))
+        Ok((ChangeEnd::Done { name: name.clone(), id: job.id.clone(), run: Some(run) }, outcome))
     }
 
     async fn destination<'a>(&self, session: &'a Session<'_>) -> Result<Destination<'a>, BackendError> {
@@ -176,7 +176,7 @@ impl NewJob {
         let name = self.spec.name.to_string();
         let shown = job.own(&session.claim()).and_then(|key| job.to_job(&self.owner, &key));
         match shown {
-            Some(job) => (ChangeEnd::Done { name, run: None }, JobCreated::New(Box::new(job))),
+            Some(job) => (ChangeEnd::Done { name, id: job.id.clone(), run: None }, JobCreated::New(Box::new(job))),
             None => (ChangeEnd::Nothing, JobCreated::NameTaken),
         }
     }

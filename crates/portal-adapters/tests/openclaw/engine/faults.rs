@@ -219,7 +219,7 @@ async fn a_change_whose_process_died_is_entered_as_of_unknown_outcome() {
     assert_eq!(fixture.db.remote().recover_changes().await.unwrap(), 1);
     assert_eq!(fixture.audited(Action::JobCreate).await, [("daily".to_owned(), "outcome unknown".to_owned())]);
     // Its end comes too late to be entered again.
-    let end = portal_cron::ChangeEnd::Done { name: "daily".to_owned(), run: None };
+    let end = portal_cron::ChangeEnd::Done { name: "daily".to_owned(), id: "1".to_owned(), run: None };
     fixture.db.remote().end("dead", end).await.unwrap();
     assert_eq!(fixture.audited(Action::JobCreate).await.len(), 1);
     fixture.create("alice", "daily").await.unwrap();
