@@ -121,7 +121,16 @@ impl EmbeddedEngine {
 
     fn new_job(&self, owner: &FriendshipKey, spec: JobSpec, enabled: bool) -> Job {
         let (id, created_at) = (self.ids.id(), self.clock.now());
-        Job { id, owner: owner.clone(), spec, enabled, created_at, read_only: false, revision: 1, state: JobState::default() }
+        Job {
+            id,
+            owner: owner.clone(),
+            spec,
+            enabled,
+            created_at,
+            read_only: false,
+            revision: 1,
+            state: JobState::default(),
+        }
     }
 
     fn schedule(&self, job: &Job) -> Result<Schedule, BackendError> {
