@@ -39,7 +39,7 @@ pub use preview::{PREVIEW_MAX, Preview};
 pub use remote::{
     ChangeBegun, ChangeEnd, HeldChange, NewChange, REMOTE_CHANGE_TIMEOUT, RemoteRun, RemoteRunEnd, RemoteStore,
 };
-pub use run::{MissedWindow, Run, RunStatus, Trigger};
+pub use run::{MissedWindow, Run, RunStatus, Sent, Trigger};
 pub use runner::{AttemptEnd, NoObserver, Runner, RunnerObserver, RunnerPorts, RunnerSettings};
 pub use schedule::{Schedule, TimingDraft};
 pub use session_key::{

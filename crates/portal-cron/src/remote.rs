@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use portal_core::{AgentId, AuditEntry, BackendError, FriendshipKey};
 
-use crate::RunStatus;
+use crate::{RunStatus, Sent};
 
 /// Longest time of a change; a process that died while it made one keeps others away no longer.
 pub const REMOTE_CHANGE_TIMEOUT: Duration = Duration::from_secs(45);
@@ -106,6 +106,10 @@ pub struct RemoteRunEnd {
     pub started_at: Option<DateTime<Utc>>,
     /// Moment of the end.
     pub finished_at: DateTime<Utc>,
+    /// See [`crate::Run::finished`].
+    pub finished: Option<bool>,
+    /// See [`crate::Run::sent`].
+    pub sent: Option<Sent>,
     /// The error, in words for the friend.
     pub error: Option<String>,
 }

@@ -36,6 +36,20 @@ impl RunStatus {
     pub const ENDED: [Self; 4] = [Self::Delivered, Self::Failed, Self::Missed, Self::Unknown];
 }
 
+portal_core::word_enum! {
+    /// Delivery of the agent's answer to the friend's chat. None of them says that anybody has read it.
+    pub enum Sent: "sent" {
+        /// The chat has it.
+        Sent = "sent",
+        /// The chat does not have it so far; the agent's gateway may still send it.
+        Pending = "pending",
+        /// The agent decided to say nothing.
+        Silent = "silent",
+        /// Nobody asked for it to be sent.
+        Nowhere = "nowhere",
+    }
+}
+
 /// Fire times in a row that passed without a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MissedWindow {
@@ -74,6 +88,13 @@ pub struct Run {
     pub finished_at: Option<DateTime<Utc>>,
     /// Its state.
     pub status: RunStatus,
+    /// The end of the agent's work: true if it finished, false if it failed. `None` while the run is open, and where
+    /// nobody tells, such as the receiver of a webhook.
+    pub finished: Option<bool>,
+    /// Delivery of the agent's answer; `None` where it is not known.
+    pub sent: Option<Sent>,
+    /// The beginning of the agent's answer, where its gateway gives it. It is stored and logged nowhere.
+    pub answer: Option<String>,
     /// Number of attempts that were begun.
     pub attempts: u32,
     /// The newest error, in words for the friend.
@@ -83,6 +104,18 @@ pub struct Run {
 }
 
 impl Run {
+    /// Returns whether the receiver took the message; `None` while the run is open, and where it is not known.
+    #[must_use]
+    pub fn accepted(&self) -> Option<bool> {
+        match self.status {
+            RunStatus::Delivered => Some(true),
+            // An agent whose work failed had the message.
+            RunStatus::Failed => Some(self.finished.is_some()),
+            RunStatus::Missed => Some(false),
+            RunStatus::Queued | RunStatus::Running | RunStatus::Retrying | RunStatus::Unknown => None,
+        }
+    }
+
     /// Returns the error, or number and times of the missed fire times, in words for the friend.
     #[must_use]
     pub fn explanation(&self) -> Option<String> {

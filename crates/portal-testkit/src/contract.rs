@@ -237,6 +237,7 @@ macro_rules! remote_contract {
             jobs_that_are_being_made_count,
             a_friend_asks_for_ten_runs_a_minute_of_all_jobs,
             a_run_is_open_until_it_is_ended_once,
+            the_end_of_the_work_and_the_delivery_of_the_answer_are_stored,
             a_pause_is_stored_once_and_goes_with_its_friendship,
             old_runs_are_forgotten_in_batches,
             a_job_that_was_made_is_told_of_by_its_id,

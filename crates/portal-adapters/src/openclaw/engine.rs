@@ -209,12 +209,13 @@ impl GatewayEngine {
         before: Option<&str>,
     ) -> Result<RunsListed, BackendError> {
         let asked = self.context.store.requested_runs(&session.owner, &job.id, ASKED_MAX).await?;
+        let of = runs::RunsOf::new(&job.id, Some(job), session.can.send_answers);
         let (mut entries, mut offset) = (Vec::new(), 0);
         let owner = |key: &str| self.context.keys.own_in_gateway(&session.owner, &session.contacts, key).is_some();
         for _ in 0..RUN_PAGES_MAX {
-            let (page, has_more) = runs::entries(&session.client, &job.id, job.answers(), offset).await?;
+            let (page, has_more) = runs::entries(&session.client, of, offset).await?;
             offset += runs::PAGE;
-            entries.extend(page.into_iter().filter(|entry| entry.is_visible(&job.id, owner)));
+            entries.extend(page.into_iter().filter_map(|entry| entry.visible(&job.id, owner)));
             let listed = runs::merge(entries.clone(), asked.clone(), job.running_at.is_some());
             let start = match before {
                 None => Some(0),

@@ -254,6 +254,10 @@ async fn a_run_by_hand_is_followed_in_the_list_of_runs() {
         "started_at": null,
         "finished_at": null,
         "status": "queued",
+        "accepted": null,
+        "finished": null,
+        "sent": null,
+        "answer": null,
         "attempts": 0,
         "error": null
     }]});
@@ -272,6 +276,7 @@ async fn missed_fire_times_are_listed_with_their_number() {
     let runs = fixture.get(&format!("{CRONS}/daily-check/runs"), &token).await.json();
     let error = "2 runs, due from 2026-03-01T11:00:00Z to 2026-03-01T12:00:00Z, were missed";
     assert_eq!((&runs["runs"][0]["status"], &runs["runs"][0]["error"]), (&json!("missed"), &json!(error)));
+    assert_eq!((&runs["runs"][0]["accepted"], &runs["runs"][0]["finished"]), (&json!(false), &json!(null)));
     let job = jobs(&fixture, &token).await.remove(0);
     assert_eq!((&job["last_status"], &job["state"]["lastStatus"]), (&json!("missed"), &json!("skipped")));
 }

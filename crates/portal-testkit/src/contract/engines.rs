@@ -171,6 +171,7 @@ pub async fn a_run_is_listed_under_the_id_that_was_told(fixture: &EngineFixture)
     let [run] = &runs[..] else { panic!("{runs:?}") };
     assert_eq!((&run.id, run.trigger, run.finished_at), (&id, Trigger::Manual, None));
     assert!(matches!(run.status, RunStatus::Queued | RunStatus::Running));
+    assert_eq!((run.accepted(), run.finished, run.sent, &run.answer), (None, None, None, &None));
     // A job has one open run.
     assert_eq!(fixture.run(&alice, "daily").await, RunRequested::Open);
     for (before, expected) in [(id.as_str(), RunsListed::Page(Vec::new())), ("nothing", RunsListed::RunUnknown)] {

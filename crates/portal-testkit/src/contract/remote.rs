@@ -9,7 +9,7 @@ use portal_core::{
 };
 use portal_cron::{
     ChangeBegun, ChangeEnd, HeldChange, MANUAL_RUNS_PER_MINUTE, NewChange, RemoteRun, RemoteRunEnd, RemoteStore,
-    RunStatus,
+    RunStatus, Sent,
 };
 
 use crate::fixture::Fixture;
@@ -183,18 +183,35 @@ pub async fn a_run_is_open_until_it_is_ended_once(fixture: &RemoteFixture) {
         status,
         started_at: Some(now),
         finished_at: now,
+        finished: Some(false),
+        sent: None,
         error: Some("the agent did not finish in time".to_owned()),
     };
     assert!(fixture.remote.end_run(&first.id, end(RunStatus::Failed)).await.unwrap());
     assert!(!fixture.remote.end_run(&first.id, end(RunStatus::Delivered)).await.unwrap());
     assert_eq!(fixture.remote.open_runs(&agent, 10).await.unwrap(), std::slice::from_ref(&second));
-    let unknown = RemoteRunEnd { started_at: None, error: None, ..end(RunStatus::Unknown) };
+    let unknown = RemoteRunEnd { started_at: None, finished: None, error: None, ..end(RunStatus::Unknown) };
     assert!(fixture.remote.end_run(&second.id, unknown.clone()).await.unwrap());
     let runs = async |job: &str| fixture.remote.requested_runs(&alice, job, 10).await.unwrap();
     assert_eq!(runs("daily").await, [RemoteRun { end: Some(end(RunStatus::Failed)), ..first }]);
     assert_eq!(runs("weekly").await, [RemoteRun { end: Some(unknown), ..second }]);
     let bob = FriendshipKey { friend: FriendId::parse("bob").unwrap(), agent };
     assert_eq!(fixture.remote.requested_runs(&bob, "daily", 10).await.unwrap(), []);
+}
+
+pub async fn the_end_of_the_work_and_the_delivery_of_the_answer_are_stored(fixture: &RemoteFixture) {
+    let alice = fixture.alice().await;
+    let finished_at = fixture.stores.clock.now();
+    for (number, sent) in Sent::ALL.map(Some).into_iter().chain([None]).enumerate() {
+        let job = format!("job {number}");
+        let run = fixture.ask(&alice, &job).await;
+        let finished = sent.map(|sent| sent == Sent::Sent);
+        let end =
+            RemoteRunEnd { status: RunStatus::Delivered, started_at: None, finished_at, finished, sent, error: None };
+        assert!(fixture.remote.end_run(&run.id, end.clone()).await.unwrap());
+        let stored = fixture.remote.requested_runs(&alice, &job, 1).await.unwrap();
+        assert_eq!(stored, [RemoteRun { end: Some(end), ..run }]);
+    }
 }
 
 pub async fn a_pause_is_stored_once_and_goes_with_its_friendship(fixture: &RemoteFixture) {
@@ -251,6 +268,8 @@ pub async fn a_run_is_told_of_by_its_job(fixture: &RemoteFixture) {
         status: RunStatus::Delivered,
         started_at: None,
         finished_at: fixture.stores.clock.now(),
+        finished: Some(true),
+        sent: Some(Sent::Nowhere),
         error: None,
     };
     assert!(fixture.remote.end_run(&run.id, end).await.unwrap());

@@ -183,6 +183,7 @@ pub async fn a_missed_window_is_one_row(fixture: &Fixture) {
     assert_eq!((listed.len(), listed[0].status, listed[1].status), (2, RunStatus::Running, RunStatus::Missed));
     assert_eq!((listed[1].missed, listed[1].due_at), (Some(window), window.to));
     assert_eq!((listed[1].started_at, listed[1].finished_at, listed[1].attempts), (None, Some(fixture.clock.now()), 0));
+    assert_eq!((listed[0].accepted(), listed[1].accepted()), (None, Some(false)));
     assert_eq!(stored(fixture, &job).await.state.last_status, Some(RunStatus::Missed));
 }
 
@@ -252,6 +253,8 @@ pub async fn only_the_newest_attempt_completes_a_run(fixture: &Fixture) {
     assert!(!complete(fixture, &newer, AttemptOutcome::Failed("twice".to_owned())).await);
     let run = &runs(fixture, &job).await[0];
     assert_eq!((run.status, run.finished_at, &run.error), (RunStatus::Delivered, Some(fixture.clock.now()), &None));
+    // The receiver tells nothing of the agent's work and answer.
+    assert_eq!((run.accepted(), run.finished, run.sent, &run.answer), (Some(true), None, None, &None));
     let stranger = LeasedRun { id: "unknown".to_owned(), ..newer };
     assert!(!complete(fixture, &stranger, AttemptOutcome::Delivered).await);
 }

@@ -89,6 +89,8 @@ diesel::table! {
         started_at -> Nullable<Timestamp>,
         finished_at -> Nullable<Timestamp>,
         error -> Nullable<Text>,
+        finished -> Nullable<Bool>,
+        sent -> Nullable<Text>,
     }
 }
 

@@ -132,6 +132,10 @@ impl TryFrom<RunRow> for Run {
             started_at: row.started_at.map(|at| at.and_utc()),
             finished_at: row.finished_at.map(|at| at.and_utc()),
             status: RunStatus::parse(&row.status)?,
+            // Receivers say that they have the message, and nothing of the agent's work and answer.
+            finished: None,
+            sent: None,
+            answer: None,
             attempts: row.attempts.try_into().unwrap_or_default(),
             error: row.error,
             missed: row.missed_from.zip(row.missed_count).map(missed_window),

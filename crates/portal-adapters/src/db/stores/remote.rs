@@ -9,7 +9,7 @@ use diesel_async::RunQueryDsl;
 use portal_core::{Action, Actor, AgentId, AuditEntry, BackendError, FriendId, FriendshipKey, Invalid};
 use portal_cron::{
     ChangeBegun, ChangeEnd, HeldChange, MANUAL_RUNS_PER_MINUTE, NewChange, REMOTE_CHANGE_TIMEOUT, RemoteRun,
-    RemoteRunEnd, RemoteStore, RunStatus,
+    RemoteRunEnd, RemoteStore, RunStatus, Sent,
 };
 
 use super::manual_runs::{MINUTE, wait_after};
@@ -63,6 +63,8 @@ struct RunRow {
     started_at: Option<NaiveDateTime>,
     finished_at: Option<NaiveDateTime>,
     error: Option<String>,
+    finished: Option<bool>,
+    sent: Option<String>,
 }
 
 impl TryFrom<RunRow> for RemoteRun {
@@ -70,10 +72,13 @@ impl TryFrom<RunRow> for RemoteRun {
 
     fn try_from(row: RunRow) -> Result<Self, QueryError> {
         let status = RunStatus::parse(&row.status)?;
+        let sent = row.sent.as_deref().map(Sent::parse).transpose()?;
         let end = row.finished_at.map(|finished_at| RemoteRunEnd {
             status,
             started_at: row.started_at.map(|at| at.and_utc()),
             finished_at: finished_at.and_utc(),
+            finished: row.finished,
+            sent,
             error: row.error,
         });
         Ok(Self {
@@ -241,6 +246,8 @@ impl RemoteStore for Store {
                         remote_runs::started_at.eq(end.started_at.map(|at| at.naive_utc())),
                         remote_runs::finished_at.eq(end.finished_at.naive_utc()),
                         remote_runs::error.eq(&end.error),
+                        remote_runs::finished.eq(end.finished),
+                        remote_runs::sent.eq(end.sent.map(Sent::as_str)),
                     ))
                     .execute(conn)
                     .await?;

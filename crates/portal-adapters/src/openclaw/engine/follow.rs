@@ -11,10 +11,10 @@ use portal_core::BackendError;
 use portal_cron::{RemoteRun, RemoteRunEnd, RunStatus};
 use tokio::time::Instant;
 
-use super::context::Context;
+use super::context::{Abilities, Context};
 use super::job::GatewayJob;
 use super::outcome;
-use super::runs::{self, position};
+use super::runs::{self, RunsOf, position};
 use crate::openclaw::client::GatewayClient;
 
 /// Time after which the database is asked for runs of other replicas, and for changes whose process died.
@@ -78,7 +78,8 @@ async fn end_runs(
     let Some(id) = open.first().map(|run| run.job.clone()) else { return Ok(()) };
     // A connection that ended meanwhile fails the next call, and the next pass goes on.
     let connected_for = client.connected_for().unwrap_or_default();
-    let (mut entries, _) = runs::entries(client, &id, job.is_some_and(GatewayJob::answers), 0).await?;
+    let is_reliable = Abilities::of(&*client.hello().await?).send_answers;
+    let (mut entries, _) = runs::entries(client, RunsOf::new(&id, job, is_reliable), 0).await?;
     let now = context.clock.now();
     for run in open {
         if let Some(position) = position(&entries, &run) {
@@ -90,7 +91,14 @@ async fn end_runs(
         let was_away = (now - run.requested_at).to_std().is_ok_and(|age| age > connected_for);
         if now > run.expected_by || (was_away && connected_for > MEMORY && !is_running) {
             let error = Some(outcome::UNKNOWN.to_owned());
-            let end = RemoteRunEnd { status: RunStatus::Unknown, started_at: None, finished_at: now, error };
+            let end = RemoteRunEnd {
+                status: RunStatus::Unknown,
+                started_at: None,
+                finished_at: now,
+                finished: None,
+                sent: None,
+                error,
+            };
             context.store.end_run(&run.id, end).await?;
         }
     }

@@ -305,7 +305,7 @@ fn revision(value: &Value) -> u32 {
 }
 
 /// Returns as much of a text as is shown.
-fn cut(text: &str, most_bytes: usize) -> String {
+pub(super) fn cut(text: &str, most_bytes: usize) -> String {
     if text.len() <= most_bytes {
         return text.to_owned();
     }

@@ -1,7 +1,7 @@
 //! Ends of runs in a gateway, in words for the friend. A gateway's own texts hold paths of its host: they are compared,
 //! and never handed on.
 
-use portal_cron::RunStatus;
+use portal_cron::{RunStatus, Sent};
 
 /// The error of a job that the gateway has switched off.
 pub(super) const SWITCHED_OFF: &str =
@@ -15,7 +15,7 @@ const NOT_SENT: &str = "the agent has answered, and the answer is not sent to yo
 const INTERRUPTED: &str = "cron: job interrupted by gateway restart";
 const SWITCHED_OFF_BY_HAND: &str = "Cron job disabled by operator.";
 
-/// What became of the agent's answer.
+/// Delivery of the agent's answer, as a gateway tells it.
 pub(super) struct DeliveryStatus<'a> {
     /// Whether it was to be sent.
     pub(super) asked: bool,
@@ -25,12 +25,45 @@ pub(super) struct DeliveryStatus<'a> {
     pub(super) suppressed: bool,
 }
 
+impl DeliveryStatus<'_> {
+    /// Returns the delivery of the answer to a run that succeeded; `is_reliable` says that the gateway tells apart what it
+    /// did not send.
+    pub(super) fn sent(&self, is_reliable: bool) -> Option<Sent> {
+        if !is_reliable {
+            return (!self.asked).then_some(Sent::Nowhere);
+        }
+        match self.status? {
+            "delivered" => Some(Sent::Sent),
+            "not-requested" => Some(Sent::Nowhere),
+            _ if self.is_pending() => Some(Sent::Pending),
+            "not-delivered" if self.suppressed => Some(Sent::Silent),
+            // The job was changed since the run, or is gone.
+            "not-delivered" => Some(Sent::Pending),
+            _ => None,
+        }
+    }
+
+    fn is_pending(&self) -> bool {
+        // Not final: the gateway may send a queued answer ten minutes later.
+        self.asked && !self.suppressed && matches!(self.status, Some("not-delivered" | "unknown"))
+    }
+}
+
 /// Returns the end of a run by the gateway's word.
 pub(super) fn status(word: &str) -> RunStatus {
     match word {
         "ok" => RunStatus::Delivered,
         // A skipped run did not do what the friend asked for either.
         _ => RunStatus::Failed,
+    }
+}
+
+/// Returns whether the agent finished; `None` for a run that did not reach it.
+pub(super) fn finished(word: &str) -> Option<bool> {
+    match word {
+        "ok" => Some(true),
+        "skipped" => None,
+        _ => Some(false),
     }
 }
 
@@ -43,9 +76,7 @@ pub(super) fn error(
 ) -> Option<String> {
     let sentence = match (status?, reason, text) {
         // Execution and delivery are two things: the first succeeded.
-        ("ok", ..) if sent.asked && !sent.suppressed && matches!(sent.status, Some("not-delivered" | "unknown")) => {
-            NOT_SENT
-        }
+        ("ok", ..) if sent.is_pending() => NOT_SENT,
         ("ok", ..) => return None,
         ("skipped", ..) => "the agent's gateway skipped this run",
         (_, Some("auth" | "billing"), _) => {
@@ -65,6 +96,8 @@ pub(super) fn error(
 
 #[cfg(test)]
 mod tests {
+    use portal_cron::Sent;
+
     use super::{DeliveryStatus, error};
 
     #[track_caller]
@@ -101,12 +134,29 @@ mod tests {
             (true, "unknown", false, true),
             (true, "not-delivered", true, false),
             (true, "delivered", false, false),
-            (false, "not-delivered", false, false),
             (false, "not-requested", false, false),
         ] {
             let sent = DeliveryStatus { asked, status: Some(status), suppressed };
             let said = error(Some("ok"), None, None, &sent);
             assert_eq!(said.is_some_and(|said| said.contains("not sent")), told, "{asked} {status} {suppressed}");
+            // The sentence and the word never differ.
+            assert_eq!(sent.sent(true) == Some(Sent::Pending), told, "{asked} {status} {suppressed}");
         }
+    }
+
+    #[test]
+    fn a_gateway_that_says_delivered_of_everything_is_not_believed() {
+        let sent = |asked, status, suppressed, is_reliable| {
+            DeliveryStatus { asked, status: Some(status), suppressed }.sent(is_reliable)
+        };
+        assert_eq!(sent(true, "delivered", false, true), Some(Sent::Sent));
+        assert_eq!(sent(true, "delivered", false, false), None);
+        assert_eq!(sent(true, "not-delivered", false, false), None);
+        assert_eq!(sent(false, "not-delivered", false, false), Some(Sent::Nowhere));
+        assert_eq!(sent(false, "not-requested", false, true), Some(Sent::Nowhere));
+        assert_eq!(sent(true, "not-delivered", true, true), Some(Sent::Silent));
+        assert_eq!(sent(true, "a word of next year", false, true), None);
+        // The job's answers went to the chat when it ran, and do not any more.
+        assert_eq!(sent(false, "not-delivered", false, true), Some(Sent::Pending));
     }
 }

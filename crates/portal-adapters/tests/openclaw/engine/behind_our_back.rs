@@ -172,9 +172,19 @@ async fn jobs_of_one_name_are_all_listed_and_told_apart_by_their_ids() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reminder_of_the_agents_own_kind_can_only_be_read() {
     let fixture = Fixture::new(Version::New).await;
-    let id =
-        fixture.fake.with(|gateway| gateway.insert(json!({"payload": {"kind": "systemEvent", "text": "Tea time"}})));
-    assert_eq!(fixture.list("alice").await[0].spec.message, "Tea time");
+    let id = fixture.fake.with(|gateway| {
+        gateway.insert(json!({"name": "a turn"}));
+        gateway.insert(json!({"payload": {"kind": "systemEvent", "text": "Tea time"}}))
+    });
+    let listed = fixture.list("alice").await;
+    let [turn, reminder] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((reminder.spec.message.as_str(), reminder.read_only), ("Tea time", true));
+    // One on which the agent works can be changed like a friend's own.
+    assert!(!turn.read_only);
+    fixture.fake.with(|gateway| gateway.fire(&id));
+    // The line stands in the conversation; nobody tells of an answer to it.
+    let run = fixture.runs("alice", &id).await.remove(0);
+    assert_eq!((run.accepted(), run.finished, run.sent, run.answer), (Some(true), None, None, None));
     let patch = JobPatch { enabled: Some(false), ..JobPatch::default() };
     let refused = [
         fixture.jobs.update(&owner("alice"), &id, patch, actor("alice")).await.map(drop),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portal_core::Action;
-use portal_cron::{CronError, Run, RunRequested, RunStatus, RunsListed, Trigger};
+use portal_cron::{CronError, Run, RunRequested, RunStatus, RunsListed, Sent, Trigger};
 use serde_json::json;
 
 use super::fixture::{Fixture, actor, owner};
@@ -123,6 +123,117 @@ async fn an_answer_that_did_not_reach_the_chat_is_told() {
     assert_eq!(run.status, RunStatus::Delivered);
     assert!(run.error.unwrap().contains("not sent to your chat yet"));
     assert!(fixture.list("alice").await[0].state.last_error.is_some());
+}
+
+/// Accepted, finished, sent, and the answer.
+type Facts = (Option<bool>, Option<bool>, Option<Sent>, Option<String>);
+
+fn facts(run: &Run) -> Facts {
+    (run.accepted(), run.finished, run.sent, run.answer.clone())
+}
+
+/// Ends a run of alice's job, whose answers go to her chat, and compares what is known of it: from the gateway, and from
+/// the portal's database once the gateway has forgotten it.
+async fn check_facts(
+    version: Version,
+    end: RunEnd,
+    expected: (Option<bool>, Option<bool>, Option<Sent>),
+    answer: bool,
+) {
+    let fixture = Fixture::new(version).await;
+    let (key, to) = ("agent:main:direct:alice", json!({"mode": "announce", "channel": "signal", "to": "+1"}));
+    let target = format!("session:{key}");
+    let job = fixture
+        .fake
+        .with(|gateway| gateway.insert(json!({"sessionTarget": target, "sessionKey": key, "delivery": to})));
+    fixture.run("alice", &job).await.unwrap();
+    let open = fixture.runs("alice", &job).await.remove(0);
+    assert_eq!(facts(&open), (None, None, None, None), "{version:?} {end:?}");
+    fixture.fake.with(|gateway| gateway.finish(&job, end));
+    let listed = fixture.runs("alice", &job).await.remove(0);
+    let (accepted, finished, sent) = expected;
+    let answer = answer.then(|| "Hello from the fake model.".to_owned());
+    assert_eq!(facts(&listed), (accepted, finished, sent, answer), "{version:?} {end:?}");
+    fixture.follow().await;
+    fixture.fake.with(|gateway| gateway.forget_runs(&job));
+    let stored = fixture.runs("alice", &job).await.remove(0);
+    assert_eq!(facts(&stored), (accepted, finished, sent, None), "{version:?} {end:?}");
+    assert_eq!((stored.status, &stored.error), (listed.status, &listed.error), "{version:?} {end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accepted_finished_and_sent_are_three_facts() {
+    let yes = Some(true);
+    for version in [Version::New, Version::Mid] {
+        check_facts(version, RunEnd::Ok, (yes, yes, Some(Sent::Sent)), true).await;
+        check_facts(version, RunEnd::NotSent, (yes, yes, Some(Sent::Pending)), true).await;
+        check_facts(version, RunEnd::Silent, (yes, yes, Some(Sent::Silent)), false).await;
+        check_facts(version, RunEnd::TimedOut, (yes, Some(false), None), false).await;
+    }
+    check_facts(Version::New, RunEnd::Interrupted, (yes, Some(false), None), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_of_protocol_3_is_not_believed_that_it_sent_an_answer() {
+    // It says "delivered" of every answer and sends the first one alone.
+    check_facts(Version::Old, RunEnd::Ok, (Some(true), Some(true), None), true).await;
+    check_facts(Version::Old, RunEnd::NotSent, (Some(true), Some(false), None), false).await;
+    check_facts(Version::Old, RunEnd::TimedOut, (Some(true), Some(false), None), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_asked_for_is_sent_nowhere() {
+    for version in [Version::New, Version::Mid, Version::Old] {
+        let fixture = Fixture::new(version).await;
+        let job = fixture.create("alice", "daily").await.unwrap().id;
+        fixture.fake.with(|gateway| gateway.fire(&job));
+        let run = fixture.runs("alice", "daily").await.remove(0);
+        assert_eq!(
+            (run.accepted(), run.finished, run.sent),
+            (Some(true), Some(true), Some(Sent::Nowhere)),
+            "{version:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_the_gateway_forgot_says_nothing() {
+    let fixture = Fixture::new(Version::Old).await;
+    let job = fixture.create("alice", "daily").await.unwrap().id;
+    fixture.run("alice", "daily").await.unwrap();
+    fixture.fake.with(|gateway| gateway.finish(&job, RunEnd::Interrupted));
+    fixture.pass(Duration::from_hours(2));
+    fixture.follow().await;
+    let run = fixture.runs("alice", "daily").await.remove(0);
+    assert_eq!((run.status, facts(&run)), (RunStatus::Unknown, (None, None, None, None)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_somebody_else_is_never_shown() {
+    let fixture = Fixture::new(Version::New).await;
+    let isolated =
+        |friend: &str| json!({"sessionTarget": "isolated", "sessionKey": format!("agent:main:direct:{friend}")});
+    let (moved, lone) = fixture.fake.with(|gateway| {
+        "for bob's eyes".clone_into(&mut gateway.answer);
+        let moved = gateway.insert(json!({"sessionTarget": "session:agent:main:direct:bob"}));
+        let lone = gateway.insert(isolated("bob"));
+        for id in [&moved, &lone] {
+            gateway.fire(id);
+        }
+        gateway.now += 60_000;
+        "for alice's eyes".clone_into(&mut gateway.answer);
+        gateway.edit(&moved, |job| job["sessionTarget"] = "session:agent:main:direct:alice".into());
+        gateway.edit(&lone, |job| job["sessionKey"] = "agent:main:direct:alice".into());
+        gateway.fire(&moved);
+        (moved, lone)
+    });
+    let answers: Vec<_> = fixture.runs("alice", &moved).await.into_iter().map(|run| run.answer).collect();
+    assert_eq!(answers, [Some("for alice's eyes".to_owned())]);
+    // The run's own session does not say whose the job was then.
+    let answers: Vec<_> = fixture.runs("alice", &lone).await.into_iter().map(|run| run.answer).collect();
+    assert_eq!(answers, [None]);
+    let page = fixture.runs("alice", &lone).await;
+    assert!(!format!("{page:?}").contains("bob's eyes"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,6 +46,8 @@ pub(crate) enum RunEnd {
     Ok,
     /// The run succeeded and its answer did not reach the chat.
     NotSent,
+    /// The run succeeded and the agent decided to say nothing.
+    Silent,
     TimedOut,
     /// The gateway was restarted. Older ones forget such a run.
     Interrupted,
@@ -62,6 +64,8 @@ pub(crate) struct Gateway {
     pub(crate) events: Vec<Value>,
     /// Its conversations, as it lists them.
     pub(crate) sessions: Vec<Value>,
+    /// The agent's answer in the runs to come.
+    pub(crate) answer: String,
     entries: HashMap<String, Vec<Value>>,
     open: HashMap<String, (Option<String>, i64)>,
     counts: HashMap<String, usize>,
@@ -77,6 +81,7 @@ impl Gateway {
             now: 1_700_000_000_120,
             events: Vec::new(),
             sessions: Vec::new(),
+            answer: "Hello from the fake model.".to_owned(),
             entries: HashMap::new(),
             open: HashMap::new(),
             counts: HashMap::new(),
@@ -146,26 +151,32 @@ impl Gateway {
         self.record(id, None, self.now, RunEnd::Ok);
     }
 
+    /// Forgets the runs of a job that have ended.
+    pub(crate) fn forget_runs(&mut self, id: &str) {
+        self.entries.remove(id);
+    }
+
+    /// The words for the delivery of an answer are those of the captured `cron.runs`.
     fn record(&mut self, id: &str, run_id: Option<String>, run_at: i64, end: RunEnd) {
         let job = self.jobs.iter().find(|job| job["id"] == id).cloned().unwrap_or_default();
+        let own_session = format!("agent:main:cron:{id}:run:71fdb76c");
+        let session = job["sessionTarget"].as_str().and_then(|target| target.strip_prefix("session:"));
         let mut entry = json!({
             "ts": self.now + 50, "jobId": id, "action": "finished", "status": "ok", "runAtMs": run_at, "durationMs": 50,
-            "summary": "Hello", "delivered": false, "deliveryStatus": "not-requested",
-            "sessionKey": job["sessionTarget"].as_str().and_then(|target| target.strip_prefix("session:")),
+            "sessionKey": session.unwrap_or(&own_session), "delivered": false,
         });
-        match end {
-            RunEnd::Ok => {}
-            RunEnd::NotSent => entry["deliveryStatus"] = "not-delivered".into(),
-            RunEnd::TimedOut => {
-                entry["status"] = "error".into();
-                entry["error"] = "cron: job execution timed out (last phase: /var/lib/x)".into();
-                entry["errorReason"] = "timeout".into();
-            }
-            RunEnd::Interrupted => {
-                entry["status"] = "error".into();
-                entry["error"] = "cron: job interrupted by gateway restart".into();
-            }
-        }
+        let is_new = self.version.protocol() == 4;
+        let delivery = match (end, job["delivery"]["mode"] == "announce") {
+            (RunEnd::TimedOut, _) => "not-requested",
+            (RunEnd::Interrupted, _) => "unknown",
+            (_, false) if is_new => "not-requested",
+            (RunEnd::Ok, true) => "delivered",
+            (RunEnd::NotSent, true) if !is_new => "unknown",
+            _ => "not-delivered",
+        };
+        entry["deliveryStatus"] = delivery.into();
+        entry["delivered"] = (delivery == "delivered").into();
+        self.end(&mut entry, end);
         if let Some(run_id) = run_id {
             entry["runId"] = run_id.into();
         }
@@ -175,9 +186,41 @@ impl Gateway {
             job["state"]["lastError"] = entry["error"].clone();
             job["state"]["lastErrorReason"] = entry["errorReason"].clone();
             job["state"]["lastDeliveryStatus"] = entry["deliveryStatus"].clone();
+            job["state"]["deliverySuppressionReason"] = entry["deliverySuppressionReason"].clone();
         }
         self.entries.entry(id.to_owned()).or_default().insert(0, entry);
         self.events.push(json!({"action": "finished", "jobId": id}));
+    }
+
+    /// Fills in how a run ended.
+    fn end(&self, entry: &mut Value, end: RunEnd) {
+        let is_new = self.version.protocol() == 4;
+        match end {
+            RunEnd::Ok => entry["summary"] = self.answer.as_str().into(),
+            RunEnd::NotSent => {
+                entry["summary"] = self.answer.as_str().into();
+                // An older gateway calls the whole run an error.
+                if !is_new {
+                    entry["status"] = "error".into();
+                }
+            }
+            RunEnd::Silent => {
+                entry["summary"] = "NO_REPLY".into();
+                if is_new {
+                    entry["deliverySuppressionReason"] = "silent".into();
+                }
+            }
+            RunEnd::TimedOut => {
+                entry["status"] = "error".into();
+                entry["error"] = "cron: job execution timed out (last phase: /var/lib/x)".into();
+                entry["errorReason"] = "timeout".into();
+            }
+            RunEnd::Interrupted => {
+                entry["status"] = "error".into();
+                entry["error"] = "cron: job interrupted by gateway restart".into();
+                entry.as_object_mut().unwrap().remove("sessionKey");
+            }
+        }
     }
 
     pub(crate) fn call(&mut self, method: &str, params: &Value) -> CallResult {

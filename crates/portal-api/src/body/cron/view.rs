@@ -1,7 +1,7 @@
 //! Jobs and runs as operations answer with them.
 
 use chrono::{DateTime, Utc};
-use portal_cron::{AnswerTo, RunStatus, Thinking, Timing, TimingKind, Trigger};
+use portal_cron::{AnswerTo, RunStatus, Sent, Thinking, Timing, TimingKind, Trigger};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -273,6 +273,21 @@ pub(crate) struct Run {
     /// `missed`, or `unknown` where the agent's gateway lost track of it.
     #[schema(schema_with = status)]
     status: &'static str,
+    /// Whether the receiver took the message; `null` while the run is open, and where it is not known.
+    #[schema(example = true, required)]
+    accepted: Option<bool>,
+    /// Whether the agent finished its work; `null` while the run is open, and where nobody tells.
+    #[schema(example = true, required)]
+    finished: Option<bool>,
+    /// Delivery of the agent's answer to the friend's chat: `sent`, `pending` (not sent so far, the agent's gateway may
+    /// still do it), `silent` (the agent decided to say nothing) or `nowhere` (nobody asked for it to be sent); `null`
+    /// where it is not known. None of them says that anybody has read it.
+    #[schema(schema_with = sent_or_null, required)]
+    sent: Option<&'static str>,
+    /// The first 2 KiB of the agent's answer, if the agent finished in the friend's own conversation and its gateway gives
+    /// the answer.
+    #[schema(example = json!(null), required)]
+    answer: Option<String>,
     /// Number of attempts that were begun.
     #[schema(example = 1)]
     attempts: u32,
@@ -285,12 +300,16 @@ impl From<portal_cron::Run> for Run {
     fn from(run: portal_cron::Run) -> Self {
         Self {
             error: run.explanation(),
+            accepted: run.accepted(),
             id: run.id,
             trigger: run.trigger.as_str(),
             due_at: time(run.due_at),
             started_at: run.started_at.map(time),
             finished_at: run.finished_at.map(time),
             status: run.status.as_str(),
+            finished: run.finished,
+            sent: run.sent.map(Sent::as_str),
+            answer: run.answer,
             attempts: run.attempts,
         }
     }
@@ -333,6 +352,10 @@ fn ended() -> Object {
 
 fn ended_or_null() -> Object {
     one_of_or_null(&RunStatus::ENDED.map(RunStatus::as_str))
+}
+
+fn sent_or_null() -> Object {
+    one_of_or_null(&Sent::ALL.map(Sent::as_str))
 }
 
 fn kind() -> Object {

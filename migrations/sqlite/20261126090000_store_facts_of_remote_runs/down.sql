@@ -1,0 +1,2 @@
+alter table remote_runs drop column sent;
+alter table remote_runs drop column finished;
