@@ -20,6 +20,8 @@ export type App = {
   state: State;
   /** What is wrong, as a sentence; null if nothing is. */
   problem: string | null;
+  /** Since when, where the space says it. */
+  since: string | null;
   /** The copy that has the problem. */
   bad: Pod | null;
   lastWords: string | null;
@@ -53,7 +55,8 @@ function describe(name: string, deployment: Deployment | null, pods: Pod[], serv
   const bad = pods.find((pod) => pod.reason || pod.status === "Failed") ?? null;
   const problem = wanted === 0 ? null : problemOf(name, deployment, bad, ready, wanted, space);
   const state = stateOf(ready, wanted, problem);
-  return { name, deployment, pods, services, addresses, ready, wanted, state, problem, bad: problem ? bad : null, lastWords: lastWordsOf(bad) };
+  const since = problem && isHeldUp(deployment, bad, ready, wanted) ? deployment.since : null;
+  return { name, deployment, pods, services, addresses, ready, wanted, state, problem, since, bad: problem ? bad : null, lastWords: lastWordsOf(bad) };
 }
 
 function stateOf(ready: number, wanted: number, problem: string | null): State {
@@ -68,9 +71,14 @@ function lastWordsOf(pod: Pod | null): string | null {
   return pod?.lastMessage ?? (pod?.reason === "CrashLoopBackOff" ? null : (pod?.message ?? null));
 }
 
+/** A Deployment that gets no further copies, which says more than any copy that it has. */
+function isHeldUp(deployment: Deployment | null, pod: Pod | null, ready: number, wanted: number): deployment is Deployment & { reason: string } {
+  return !!deployment?.reason && ready < wanted && (!pod || ROOM_REASONS.includes(deployment.reason));
+}
+
 function problemOf(app: string, deployment: Deployment | null, pod: Pod | null, ready: number, wanted: number, space: Space): string | null {
   const t = texts();
-  if (deployment?.reason && ready < wanted && (!pod || ROOM_REASONS.includes(deployment.reason))) {
+  if (isHeldUp(deployment, pod, ready, wanted)) {
     return /exceeded quota/.test(deployment.message ?? "") ? noRoom(app, space) : t.whyNot(app, deployment.message ?? deployment.reason);
   }
   if (!pod) return null;

@@ -24,7 +24,7 @@ const { appsOf, factsOf, publishName } = await load("apps");
 const { formOf, KINDS, timingOf } = await load("when");
 const pod = (name, more = {}) => ({ name, status: "Running", ready: true, restarts: 0, image: null, age: null, reason: null, message: null, exitCode: null, lastReason: null, lastMessage: null, ...more });
 const space = (more) => ({ phase: "Active", pods: [], services: [], deployments: [], quota: null, ingressRoutes: [], observedAt: "", ...more });
-const deployment = (name, replicas, more = {}) => ({ name, replicas, image: null, age: null, secretRefs: [], reason: null, message: null, ...more });
+const deployment = (name, replicas, more = {}) => ({ name, replicas, image: null, age: null, secretRefs: [], reason: null, message: null, since: null, ...more });
 
 test("a pod belongs to the deployment with the longest name that its own begins with", () => {
   const apps = appsOf(space({ deployments: [deployment("web", "1/1"), deployment("web-admin", "1/1")], pods: [pod("web-admin-1"), pod("web-1"), pod("lone")] }));
@@ -53,6 +53,31 @@ test("a full space is said with its numbers", () => {
   const quota = { hard: { pods: "3" }, used: { pods: "3" } };
   const refused = deployment("app", "0/1", { reason: "FailedCreate", message: "exceeded quota" });
   assert.match(appsOf(space({ quota, deployments: [refused] }))[0].problem, /room for 3, and all 3 are in use/);
+});
+
+test("a Deployment that gets no further copies says since when, and a crash does not borrow its time", () => {
+  const since = "2026-03-01T09:10:00Z";
+  const app = (pods, more) => appsOf(space({ deployments: [deployment("app", "0/1", { since, ...more })], pods }))[0];
+  assert.equal(app([], { reason: "FailedCreate", message: "exceeded quota" }).since, since);
+  assert.equal(app([pod("app-1", { ready: false, reason: "CrashLoopBackOff" })], { reason: "ProgressDeadlineExceeded" }).since, null);
+  assert.equal(app([], { reason: "FailedCreate", since: null }).since, null);
+});
+
+test("accepted, finished and sent are three facts, and what is not known is never shown as well", async () => {
+  const { factsOfRun } = await load("runs");
+  const run = (more) => ({ status: "delivered", accepted: true, finished: true, sent: "sent", answer: null, ...more });
+  const said = (more) => factsOfRun(run(more), "main").map(({ sign, words }) => `${sign} ${words}`);
+  assert.deepEqual(said({}), ["✓ Main got it", "✓ Main finished", "✓ Sent to your chat"]);
+  assert.equal(said({ sent: "pending" })[2], "… Not sent yet");
+  assert.equal(said({ sent: "silent" })[2], "– Main chose to say nothing");
+  assert.equal(said({ sent: "nowhere" })[2], "– No answer was to be sent");
+  assert.deepEqual(said({ finished: null, sent: null }), ["✓ Main got it", "? Not known whether main finished", "? Not known whether an answer was sent"]);
+  assert.deepEqual(said({ status: "failed", finished: false, sent: null })[1], "✗ Main did not finish");
+  assert.deepEqual(said({ status: "missed", accepted: false, finished: null, sent: null }), ["✗ Main did not get it"]);
+  const unknown = said({ status: "unknown", accepted: null, finished: null, sent: null });
+  assert.equal(unknown.length, 3);
+  for (const fact of unknown) assert.match(fact, /^\? Not known/);
+  for (const status of ["queued", "running", "retrying"]) assert.deepEqual(said({ status, accepted: null, finished: null, sent: null }), []);
 });
 
 test("what an app said is quoted and cut in a message to the agent", () => {

@@ -123,7 +123,7 @@ class Apps extends View {
       <p class="state">${this.state(app)} · ${t.copies(String(app.ready), String(app.wanted))}${first ? html` · <a href="https://${first.hostname}" target="_blank" rel="noreferrer">${first.hostname}</a>` : nothing}</p>
       ${app.problem
         ? html`<div class="card bad">
-            <p>${app.problem}</p>
+            <p>${app.problem}${app.since ? html` <span class="muted">(${t.since(moment(app.since))})</span>` : nothing}</p>
             ${app.lastWords ? html`<p class="small">${t.lastWords}</p><pre tabindex="0">${app.lastWords}</pre>` : nothing}
             <portal-ask .about=${app.name} .facts=${factsOf(app, value)}></portal-ask>
           </div>`

@@ -78,7 +78,7 @@ class Home extends View {
     const t = texts();
     return html`<div class="card bad">
       <p><strong>${app.name}</strong></p>
-      <p>${app.problem}</p>
+      <p>${app.problem}${app.since ? html` <span class="muted">(${t.since(moment(app.since))})</span>` : nothing}</p>
       <div class="row">
         <a class="button" href="/portal/apps/${encodeURIComponent(app.name)}" aria-label="${t.seeWhy}: ${app.name}">${t.seeWhy}</a>
         <portal-ask .about=${app.name} .facts=${factsOf(app, value)}></portal-ask>

@@ -1,19 +1,19 @@
 // Schedule: tasks, when they run next, what became of their runs, and a form for a new or another timing.
 import { html, nothing } from "lit";
-import { client, Failure, take, type Schemas } from "../api";
+import { repeat } from "lit/directives/repeat.js";
+import { client, Failure, take } from "../api";
 import { moment, ownZone, relative, span } from "../format";
 import { agentName, chosenAgent, isLive, jobs, keepFresh, onHints, settings } from "../model";
 import { go } from "../router";
+import { factsOfRun, isOpen, type Run } from "../runs";
 import { language, texts } from "../text";
 import { announce, ask, details, failed, part, View } from "../view";
 import { cronWords, factsOfJob, formOf, isMessage, isUnwell, KINDS, missedWords, timingOf, weekday, wordsOf, type Job, type Unit, type When, type WhenForm } from "../when";
 import "../ask";
 import "../zone";
 
-type Run = Schemas["RunList"]["runs"][number];
 type Form = WhenForm & { name: string; message: string; tz: string; answer: "chat" | "nowhere" | "" };
 const query = () => ({ query: chosenAgent() ? { agent: chosenAgent() as string } : {} });
-const OPEN = ["queued", "running", "retrying"];
 const PREVIEW_PAUSE = 400;
 /** Number of tasks from which one may look for some of them. */
 const MANY = 10;
@@ -121,6 +121,8 @@ class Schedule extends View {
     this.failure = null;
     try {
       const { data, etag } = await take(client.GET("/api/portal/workspace/crons/{name}", { params: { path: { name: this.name }, ...query() } }));
+      // A link may lead here; the task's own view says that it is the agent's.
+      if (data.read_only) return go(`/portal/schedule/${encodeURIComponent(data.name)}`, true);
       this.revision = etag;
       this.form = { ...empty(), ...formOf(data, empty()), name: data.name, message: data.message, tz: data.tz, answer: data.answer_to };
       this.askPreview(0);
@@ -163,8 +165,7 @@ class Schedule extends View {
       this.runsFailure = null;
       // A run that is under way is followed to its end.
       clearTimeout(this.follow);
-      const isOpen = data.runs.some((run) => OPEN.includes(run.status));
-      const [polled, hinted] = isOpen ? RUNS_POLL.open : RUNS_POLL.ended;
+      const [polled, hinted] = data.runs.some(isOpen) ? RUNS_POLL.open : RUNS_POLL.ended;
       this.follow = setTimeout(() => void this.loadRuns(), isLive() ? hinted : polled);
     } catch (failure) {
       if (name === this.name) this.runsFailure = failure as Failure;
@@ -249,6 +250,13 @@ class Schedule extends View {
     return job.next_run ? t.taskNext(moment(job.next_run), relative(job.next_run)) : t.taskNoNext;
   }
 
+  /** Where the answer goes; of the agent's own reminders, that they are. */
+  private manner(job: Job) {
+    const t = texts();
+    if (job.read_only) return t.ownReminder(agentName());
+    return job.answer_to === "chat" ? t.rowChat : t.rowNowhere;
+  }
+
   private dots(job: Job) {
     const t = texts();
     if (job.recent.length === 0) return nothing;
@@ -280,9 +288,9 @@ class Schedule extends View {
                 <span>${wordsOf(job, this.words)}${job.tz === ownZone || job.schedule.kind === "every" ? nothing : html` <span class="muted">(${job.tz})</span>`}</span>
                 <span class="muted">${this.next(job)}</span>
                 ${isUnwell(job) && job.recent[0] ? html`<span>${t.lastRunWas(t.statusNames[job.recent[0].status] ?? job.recent[0].status, moment(job.recent[0].due_at))}</span>` : nothing}
-                <span class="small">${job.answer_to === "chat" ? t.rowChat : t.rowNowhere}</span>
+                <span class="small">${this.manner(job)}</span>
                 ${this.dots(job)}
-                <label class="switch"><input type="checkbox" role="switch" aria-label="${job.name}" .checked=${job.enabled} ?disabled=${this.busy || isDown} @change=${() => this.toggle(job)} /> ${job.enabled ? t.on : t.off}</label>
+                ${job.read_only ? nothing : html`<label class="switch"><input type="checkbox" role="switch" aria-label="${job.name}" .checked=${job.enabled} ?disabled=${this.busy || isDown} @change=${() => this.toggle(job)} /> ${job.enabled ? t.on : t.off}</label>`}
               </li>`,
             )}
           </ul>`}
@@ -307,23 +315,23 @@ class Schedule extends View {
     const t = texts();
     const isDown = jobs.known.failure !== null;
     const isSent = isMessage(job);
-    const isRunning = (this.runs ?? []).some((run) => OPEN.includes(run.status));
+    const isRunning = (this.runs ?? []).some(isOpen);
     return html`<h1 tabindex="-1">${isSent ? t.message : job.name}</h1>
       ${isSent
         ? html`<p class="muted"><time datetime=${job.created_at}>${moment(job.created_at)}</time></p>`
         : html`<p>${wordsOf(job, this.words)} <span class="muted">(${job.tz})</span></p><p class="state">${this.next(job)}</p>`}
       <pre>${job.message}</pre>
-      ${isSent ? nothing : html`<p class="small">${job.answer_to === "chat" ? t.rowChat : t.rowNowhere}</p>`}
+      ${isSent ? nothing : html`<p class="small">${this.manner(job)}</p>`}
       ${this.newest(job)}
       ${this.failure ? failed(this.failure) : nothing}
-      <div class="row">
+      ${job.read_only ? nothing : html`<div class="row">
         ${isSent
           ? nothing
           : html`${this.wentWrong() ? nothing : html`<button class="main" ?disabled=${this.busy || isDown || isRunning} @click=${() => this.run(job)}>${isRunning ? t.runRunning : t.runNow}</button>`}
               <a class="button" href="/portal/schedule/${encodeURIComponent(job.name)}/change">${t.changeTask}</a>
               <button ?disabled=${this.busy || isDown} @click=${() => this.toggle(job)}>${job.enabled ? t.switchOff : t.switchOn}</button>`}
         <button ?disabled=${this.busy || isDown} @click=${() => this.removeJob(job)}>${t.deleteTask}</button>
-      </div>
+      </div>`}
       <section aria-labelledby="runs">
         <h2 id="runs">${t.runs}</h2>
         ${this.runsFailure
@@ -332,7 +340,7 @@ class Schedule extends View {
             ? html`<p class="muted" data-loading>${t.loading}</p>`
             : this.runs.length === 0
               ? html`<p class="muted">${t.noRuns}</p>`
-              : html`<ul class="rows" aria-live="polite">${this.runs.map((run) => this.runLine(run))}</ul>`}
+              : html`<ul class="rows" aria-live="polite">${repeat(this.runs, (run) => run.run_id, (run) => this.runLine(run))}</ul>`}
       </section>
       ${details([["Job", job.id], ["Agent", job.agent_id], ["Session", job.session], ["Timing", job.cron ?? job.schedule.kind], ["Zone", job.tz]])}`;
   }
@@ -348,12 +356,12 @@ class Schedule extends View {
     const t = texts();
     const newest = this.wentWrong();
     if (!newest) return nothing;
-    const sentence = newest.status === "missed" ? t.missedAsk : t.failedAsk;
+    const sentence = job.read_only ? t.lastRunWas(t.statusNames[newest.status] ?? newest.status, moment(newest.due_at)) : newest.status === "missed" ? t.missedAsk : t.failedAsk;
     const isDown = jobs.known.failure !== null;
     return html`<div class="card bad">
       <p>${sentence}</p>
       <div class="row">
-        ${isMessage(job) ? nothing : html`<button class="main" ?disabled=${this.busy || isDown} @click=${() => this.run(job)}>${t.runNowAfter}</button>`}
+        ${isMessage(job) || job.read_only ? nothing : html`<button class="main" ?disabled=${this.busy || isDown} @click=${() => this.run(job)}>${t.runNowAfter}</button>`}
         <portal-ask .about=${job.name} .facts=${factsOfJob(job, newest)}></portal-ask>
       </div>
     </div>`;
@@ -362,12 +370,15 @@ class Schedule extends View {
   private runLine(run: Run) {
     const t = texts();
     const status = t.statusNames[run.status] ?? run.status;
+    const facts = factsOfRun(run, agentName());
     const took = run.started_at && run.finished_at ? span(run.started_at, run.finished_at) : "";
     return html`<li>
       <span aria-hidden="true" class="dot ${run.status}">${SHAPES[run.status] ?? "?"}</span>
       <time datetime=${run.due_at}>${moment(run.due_at)}</time>
       <span>${status}${took ? html` <span class="muted">${took}</span>` : nothing}${run.trigger === "manual" ? html` <span class="muted">(${t.byHand})</span>` : nothing}</span>
-      ${run.error ? html`<span class="muted">${missedWords(run.error)}</span>` : nothing}
+      ${run.error && run.sent !== "pending" ? html`<span class="muted">${missedWords(run.error)}</span>` : nothing}
+      ${facts.length > 0 ? html`<ul class="steps">${facts.map((fact) => html`<li><span aria-hidden="true">${fact.sign}</span> <span>${fact.words}</span></li>`)}</ul>` : nothing}
+      ${run.answer ? html`<details><summary>${t.showAnswer}</summary><pre tabindex="0">${run.answer}</pre></details>` : nothing}
     </li>`;
   }
 

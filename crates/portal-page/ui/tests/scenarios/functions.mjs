@@ -12,6 +12,7 @@ export default async function functions({ used, base }) {
   person.expected.add("412");
   await memory(page, base);
   await schedule(page, base);
+  await gateway(person, page, base);
   person.expected.clear();
   await twoTabs(person, page);
   person.expected.add("422");
@@ -69,7 +70,7 @@ async function home(page) {
   await settle(page);
   equal(await page.getByText(/planned in UTC/).count(), 0, "offers of the time zone after a no");
   await page.getByText(/mailer stops right after starting.*It ran out of memory/).waitFor();
-  await page.getByText(/gallery can't start another copy: your space has room for 5, and all 5 are in use/).waitFor();
+  await page.getByText(/gallery can't start another copy: your space has room for 5, and all 5 are in use.*\(since .*11 Mar/).waitFor();
   await page.getByText(/set up but does not answer yet: your app does not reply/).waitFor();
   await page.getByText(/The last time: missed \(.*It was not repeated/).waitFor();
 }
@@ -163,8 +164,14 @@ async function schedule(page, base) {
   await page.getByRole("link", { name: "Schedule", exact: true }).click();
   await page.getByRole("link", { name: "morning news" }).click();
   await page.getByText("It was not repeated.").waitFor();
+  await page.getByText("Main did not get it").waitFor();
   await page.getByRole("button", { name: "Run it now" }).click();
   await page.getByText("accepted").first().waitFor();
+  // The demo's receiver says that it has the message, and nothing else.
+  await page.getByText("Main got it").waitFor();
+  await page.getByText("Not known whether main finished").waitFor();
+  await page.getByText("Not known whether an answer was sent").waitFor();
+  equal(await page.getByText("Show answer").count(), 0, "answers that nobody gives");
   await page.getByRole("button", { name: "Delete" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await page.getByText(/No tasks yet/).waitFor();
@@ -209,6 +216,51 @@ async function schedule(page, base) {
   await page.getByRole("button", { name: "Create and try it now" }).click();
   await page.getByRole("heading", { level: 1, name: "morning" }).waitFor();
   await page.getByText("accepted").first().waitFor();
+}
+
+/** What an agent's gateway tells more than the demo's receiver: the answer, its delivery, and the agent's own reminders.
+ * The portal's own answers are used, with the members that a gateway fills in. */
+async function gateway(person, page, base) {
+  const crons = "/api/portal/workspace/crons";
+  await api(base, "demo-alice", "POST", crons, { body: { name: "reminder", message: "Tea time", cron: "0 9 * * *" } });
+  await api(base, "demo-alice", "POST", `${crons}/reminder/run`);
+  await until(async () => (await api(base, "demo-alice", "GET", `${crons}/reminder/runs`)).body.runs[0].status === "delivered", "the run has ended");
+  const fill = async (path, change) => {
+    const answer = async (route) => {
+      const response = await route.fetch();
+      const body = await response.json();
+      change(body);
+      await route.fulfill({ response, json: body });
+    };
+    await page.route((url) => url.pathname === path, answer);
+  };
+  const answer = "Tea is ready.\n<img src=x onerror=alert(1)>";
+  await fill(`${crons}/reminder/runs`, ({ runs }) => Object.assign(runs[0], { finished: true, sent: "pending", answer, error: "the agent has answered, and the answer is not sent to your chat yet" }));
+  await fill(crons, ({ jobs }) => Object.assign(jobs.find((job) => job.name === "reminder"), { read_only: true }));
+  await fill(`${crons}/reminder`, (job) => Object.assign(job, { read_only: true }));
+  await page.goto("/portal/schedule");
+  const row = page.locator("li.task", { hasText: "reminder" });
+  await row.getByText("Main's own reminder").waitFor();
+  equal(await row.getByRole("switch").count(), 0, "switches of main's own reminder");
+  await row.getByRole("link").click();
+  await page.getByRole("heading", { level: 1, name: "reminder" }).waitFor();
+  await page.getByText("Main's own reminder").waitFor();
+  for (const fact of ["Main got it", "Main finished", "Not sent yet"]) await page.getByText(fact, { exact: true }).waitFor();
+  // The fact stands once, and the sentence of the run would say it a second time.
+  equal(await page.getByText(/is not sent to your chat/).count(), 0, "sentences beside the fact");
+  for (const name of ["Run now", "Switch off", "Delete"]) equal(await page.getByRole("button", { name }).count(), 0, `buttons ${name}`);
+  equal(await page.getByRole("link", { name: "Change", exact: true }).count(), 0, "links to change it");
+  const shown = page.getByText("Tea is ready.");
+  equal(await shown.isVisible(), false, "the answer before it is asked for");
+  await page.getByText("Show answer").click();
+  await shown.waitFor();
+  equal(await shown.innerText(), answer, "the answer, as text");
+  await person.inspect(page, "reminder");
+  // A link to its form leads to the task.
+  await page.goto("/portal/schedule/reminder/change");
+  await page.getByText("Main's own reminder").waitFor();
+  await page.unrouteAll({ behavior: "wait" });
+  await api(base, "demo-alice", "DELETE", `${crons}/reminder`);
 }
 
 /** What one tab changes the other shows. */
