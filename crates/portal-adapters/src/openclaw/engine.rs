@@ -246,7 +246,7 @@ pub struct ExportedJob {
 impl ExportedJob {
     fn of(job: &job::GatewayJob, shown: Option<Job>) -> Self {
         let exported = match shown {
-            _ if !job.is_writable() => Err("it is a reminder of the agent's own kind"),
+            _ if !job.is_agent_turn() => Err("it is a reminder of the agent's own kind"),
             None => Err("it has a schedule of a kind that the portal does not know"),
             Some(_) if !job.is_whole => {
                 Err("a part of it is longer than the portal stores, or of a kind that it does not know")
