@@ -255,7 +255,7 @@ mod tests {
 
     #[actix_web::test]
     async fn what_is_no_view_is_left_to_what_is_mounted_after_the_page() {
-        let rest = web::scope("").default_service(web::to(|| async { HttpResponse::ImATeapot() }));
+        let rest = web::scope("").default_service(web::to(|| async { HttpResponse::ImATeapot().finish() }));
         let app = App::new().configure(|config| configure(config, Tokens::Secret, &Brand::default())).service(rest);
         let app = http::init_service(app).await;
         let [get, post] = [http::TestRequest::get, http::TestRequest::post];
