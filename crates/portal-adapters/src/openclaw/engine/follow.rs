@@ -78,7 +78,8 @@ async fn end_runs(
     let Some(id) = open.first().map(|run| run.job.clone()) else { return Ok(()) };
     // A connection that ended meanwhile fails the next call, and the next pass goes on.
     let connected_for = client.connected_for().unwrap_or_default();
-    let is_reliable = Abilities::of(&client.hello().await?).send_answers;
+    let hello = client.hello().await?;
+    let is_reliable = Abilities::of(&hello).send_answers;
     let (mut entries, _) = runs::entries(client, RunsOf::new(&id, job, is_reliable), 0).await?;
     let now = context.clock.now();
     for run in open {
