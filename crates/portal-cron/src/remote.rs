@@ -67,7 +67,7 @@ pub enum ChangeEnd {
         /// The job's id, for the hint to whoever looks at it.
         id: String,
         /// Stored as queued.
-        run: Option<RemoteRun>,
+        run: Option<Box<RemoteRun>>,
     },
     /// Nothing was changed.
     Nothing,

@@ -79,7 +79,7 @@ impl RemoteFixture {
 }
 
 fn made(name: &str, run: Option<RemoteRun>) -> ChangeEnd {
-    ChangeEnd::Done { name: name.to_owned(), id: format!("id of {name}"), run }
+    ChangeEnd::Done { name: name.to_owned(), id: format!("id of {name}"), run: run.map(Box::new) }
 }
 
 pub async fn of_many_changes_of_a_job_one_is_under_way(fixture: &RemoteFixture) {

@@ -176,7 +176,10 @@ impl Named {
             Ok(Admission::Begun(remote_id)) => {
                 let run = self.requested(run, remote_id, &job, requested_at);
                 let queued = RunRequested::Queued(run.id.clone());
-                Ok((ChangeEnd::Done { name: job.name.to_string(), id: self.id.clone(), run: Some(run) }, queued))
+                Ok((
+                    ChangeEnd::Done { name: job.name.to_string(), id: self.id.clone(), run: Some(Box::new(run)) },
+                    queued,
+                ))
             }
             Ok(Admission::Running) => unchanged(RunRequested::Open),
             Ok(Admission::Absent) => unchanged(RunRequested::Absent),

@@ -94,7 +94,7 @@ impl NewJob {
             expected_by: requested_at + TimeDelta::hours(1),
             end: None,
         };
-        Ok((ChangeEnd::Done { name: name.clone(), id: job.id.clone(), run: Some(run) }, outcome))
+        Ok((ChangeEnd::Done { name: name.clone(), id: job.id.clone(), run: Some(Box::new(run)) }, outcome))
     }
 
     async fn destination<'a>(&self, session: &'a Session<'_>) -> Result<Destination<'a>, BackendError> {
