@@ -330,7 +330,7 @@ struct Changes<'a> {
     message: &'a str,
     cron: Option<String>,
     fires_at: Option<NaiveDateTime>,
-    fires_local: Option<&'a str>,
+    fires_local: Option<String>,
     every_minutes: Option<i32>,
     tz: &'a str,
     session: &'a str,
@@ -364,7 +364,7 @@ fn changes(job: &Job) -> Changes<'_> {
         TimingKind::Cron(cron) => changes.cron = Some(cron.clone()),
         TimingKind::At(moment) => {
             changes.fires_at = Some(moment.at.naive_utc());
-            changes.fires_local = moment.local.as_deref();
+            changes.fires_local.clone_from(&moment.local);
         }
         TimingKind::Every(interval) => changes.every_minutes = i32::try_from(interval.minutes()).ok(),
     }

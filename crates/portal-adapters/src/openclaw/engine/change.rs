@@ -24,7 +24,7 @@ const RUN_GRACE: TimeDelta = TimeDelta::minutes(1);
 /// Result of a change: the end of the change in the portal's database, and what the caller hears.
 pub(super) type Changed<T> = Result<(ChangeEnd, T), (ChangeEnd, BackendError)>;
 
-#[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "it stands where a `Changed` is returned")]
+#[expect(clippy::unnecessary_wraps, reason = "it stands where a `Changed` is returned")]
 fn unchanged<T>(outcome: T) -> Changed<T> {
     Ok((ChangeEnd::Nothing, outcome))
 }
