@@ -113,6 +113,7 @@ mod one_conversation {
 struct Unasked;
 
 #[expect(clippy::unused_async, reason = "other fixtures have to be waited for")]
+#[expect(clippy::unwrap_used, reason = "the names are written here")]
 async fn one_conversation() -> ScopesFixture {
     let agent = |id| AgentId::parse(id).unwrap();
     ScopesFixture {

@@ -384,9 +384,10 @@ impl Check {
         let section: DeliverySection = self.section(raw, "delivery")?;
         // Without agents there are no jobs, and nothing to deliver.
         let Some(text) = &section.webhook_url else {
-            if let Some(agent) =
-                agents.iter().find(|agent| agent.hook.is_none() && agent.engine == EngineKind::Embedded)
-            {
+            // One that is given and cannot be read is a problem already.
+            let has_problem = self.problems.iter().any(|problem| problem.key.contains(".hook."));
+            let is_unreached = |agent: &&AgentSettings| agent.hook.is_none() && agent.engine == EngineKind::Embedded;
+            if let Some(agent) = agents.iter().find(is_unreached).filter(|_| !has_problem) {
                 self.problem(
                     "delivery.webhook_url",
                     format!(

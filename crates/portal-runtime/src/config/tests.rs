@@ -97,7 +97,8 @@ fn a_quota_that_is_given_replaces_the_default_one() {
 #[test]
 fn an_agent_has_the_account_of_the_section_or_one_of_its_own() {
     let text = |account: &str, agents: &[&str]| {
-        let agents: String = agents.iter().map(|agent| format!("[[agents]]\nworkspace = \"/a\"\n{agent}\n")).collect();
+        let agents: Vec<_> = agents.iter().map(|agent| format!("[[agents]]\nworkspace = \"/a\"\n{agent}")).collect();
+        let agents = agents.join("\n");
         let delivery = "webhook_url = \"http://localhost/\"\nsignature = \"legacy\"\n\
                         webhook_secret = \"0123456789abcdef0123456789abcdef\"\n";
         format!("{SMALL}[delivery]\n{delivery}[provisioning]\n{account}\n{agents}")
