@@ -7,6 +7,7 @@ use portal_adapters::SystemClock;
 use portal_adapters::files::{AgentRoots, DiskFiles};
 use portal_adapters::openclaw::{
     CallError, CallKind, Conversations, DmScope, GatewayClient, GatewayFiles, HookDelivery, HookFinding, HookSettings,
+    last_use,
 };
 use portal_adapters::webhook::{Signature, SigningKey, WebhookDelivery, WebhookSettings};
 use portal_cron::RunStatus;
@@ -57,6 +58,11 @@ async fn a_message_is_said_in_the_friends_own_conversation_with_their_memory() {
 
     assert_eq!(people.say("bob", "first", "Feed the cat").await, DELIVERED);
     let [prompt] = &gateway.prompts("Feed the cat").await[..] else { panic!("not one prompt") };
+    let client = GatewayClient::start(gateway.settings(GATEWAY_TOKEN));
+    for (friend, is_used) in [("alice", true), ("bob", true), ("carol", false)] {
+        let used_at = last_use(&client, &format!("agent:main:direct:{friend}")).await.unwrap();
+        assert_eq!(used_at.is_some(), is_used, "{friend}");
+    }
     check_prompt(prompt, &["Bob likes coffee."], &["Alice likes tea.", "Water the roses"]);
 
     // An edit is in the next prompt of the same conversation, whose history stays.

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use portal_adapters::SystemClock;
 use portal_adapters::openclaw::{CallKind, GatewayClient, GatewaySettings};
 use portal_core::BackendErrorKind;
-use portal_cron::{CronError, JobDraft, JobPatch, Run, RunStatus, Trigger};
+use portal_cron::{CronError, JobDraft, JobPatch, Run, RunStatus, Sent, Trigger};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -105,6 +105,9 @@ async fn keep_jobs(gateway: &Gateway) -> Portal {
     let run = portal.run("alice", "daily").await.unwrap();
     let ended = portal.ended("alice", "daily").await;
     assert_eq!((&ended.id, ended.trigger, ended.status), (&run, Trigger::Manual, RunStatus::Delivered), "{ended:?}");
+    // Nobody asked for the answer to be sent, and alice may read it.
+    assert_eq!((ended.accepted(), ended.finished, ended.sent), (Some(true), Some(true), Some(Sent::Nowhere)));
+    assert_eq!(ended.answer.as_deref(), Some("It was said."));
     let [prompt] = &gateway.prompts("Water the roses").await[..] else { panic!("not one prompt") };
     assert!(prompt.contains("Alice likes tea.") && !prompt.contains("Bob likes coffee."));
     assert_eq!(portal.runs("bob", "daily").await, []);
@@ -158,6 +161,7 @@ async fn a_new_gateway_keeps_the_friends_jobs() {
     portal.run("alice", "told").await.unwrap();
     let ended = portal.ended("alice", "told").await;
     assert_eq!((ended.status, ended.error.as_deref()), (RunStatus::Delivered, None));
+    assert_eq!((ended.finished, ended.sent), (Some(true), Some(Sent::Sent)));
     assert_eq!(gateway.said().await, [json!({"to": "Alice#1", "text": "It was said."})]);
     // The gateway takes 30 jobs in a minute; some were made above.
     let mut made = 0;
