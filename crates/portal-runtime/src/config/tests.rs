@@ -15,6 +15,13 @@ page = { enabled = false }
 url = "sqlite:portal.db"
 "#;
 
+const DELIVERY: &str = r#"
+[delivery]
+webhook_url = "http://localhost/"
+signature = "legacy"
+webhook_secret = "0123456789abcdef0123456789abcdef"
+"#;
+
 /// The example with its files replaced by values, since they are not on this machine.
 fn example() -> String {
     include_str!("../../../../portal.example.toml")
@@ -56,10 +63,12 @@ fn the_documents_show_configurations() {
     ];
     for document in documents {
         for block in document.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            // A block shows the sections that it is about.
             let database = if block.contains("[database]") { "" } else { SMALL };
+            let delivery = if block.contains("[delivery]") { "" } else { DELIVERY };
             let agent =
                 if block.starts_with("[agents.") { "[[agents]]\nid = \"main\"\nworkspace = \"/\"\n" } else { "" };
-            let Err(Problems(mut wrong)) = parse(&format!("{database}{agent}{block}")) else { continue };
+            let Err(Problems(mut wrong)) = parse(&format!("{database}{delivery}{agent}{block}")) else { continue };
             // Their files are not on this machine.
             wrong.retain(|problem| !problem.key.ends_with("_file"));
             assert!(wrong.is_empty(), "{block}: {}", Problems(wrong));
@@ -99,9 +108,7 @@ fn an_agent_has_the_account_of_the_section_or_one_of_its_own() {
     let text = |account: &str, agents: &[&str]| {
         let agents: Vec<_> = agents.iter().map(|agent| format!("[[agents]]\nworkspace = \"/a\"\n{agent}")).collect();
         let agents = agents.join("\n");
-        let delivery = "webhook_url = \"http://localhost/\"\nsignature = \"legacy\"\n\
-                        webhook_secret = \"0123456789abcdef0123456789abcdef\"\n";
-        format!("{SMALL}[delivery]\n{delivery}[provisioning]\n{account}\n{agents}")
+        format!("{SMALL}{DELIVERY}[provisioning]\n{account}\n{agents}")
     };
     let accounts = |text: String| {
         let agents = parse(&text).unwrap().agents.into_iter();
@@ -117,6 +124,15 @@ fn an_agent_has_the_account_of_the_section_or_one_of_its_own() {
     let [(key, message)] = &problems(&text(shared, &[main, "id = \"other\""]))[..] else { panic!("not one problem") };
     assert_eq!(key, "provisioning.agent_service_account");
     assert!(message.contains("the account of other too"), "{message}");
+}
+
+#[test]
+fn hooks_that_cannot_be_read_are_one_problem() {
+    let agent = "[[agents]]\nid = \"main\"\nworkspace = \"/\"\n";
+    let hook = "[agents.hook]\nurl = \"http://localhost/hooks\"\ntoken_file = \"/not/there\"\n";
+    let keys = |text: &str| problems(text).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    assert_eq!(keys(&format!("{SMALL}{agent}{hook}")), ["agents[0].hook.token_file"]);
+    assert_eq!(keys(&format!("{SMALL}{agent}")), ["delivery.webhook_url"]);
 }
 
 #[test]
